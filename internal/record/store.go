@@ -1,0 +1,60 @@
+package record
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"time"
+)
+
+// Traffic is a home for traffic rows.
+type Traffic interface {
+	// Add takes a row without waiting for the disk; false = the buffer is full and the row
+	// was dropped and counted.
+	Add(r Row) bool
+	// Find returns rows that match, newest first.
+	Find(ctx context.Context, q Trace) (Page, error)
+	// Prune removes rows older than t.
+	Prune(ctx context.Context, t time.Time) (n int, err error)
+}
+
+// Trace asks what became of a message. Zero fields match all; fields are joined by AND.
+type Trace struct {
+	ID           string // the gateway's ID, or a hold's
+	From         string // address or "@domain"; "<>" is the null sender
+	To           string // address or "@domain"
+	MessageID    string // with or without angle brackets
+	Subject      string // words; all must occur
+	IP           netip.Prefix
+	Since, Until time.Time // Time in [Since, Until)
+	Limit        int       // 0 = 50, at most 1000
+	After        string    // Next of the page before
+}
+
+// Page is one page of rows. Next is "" on the last one.
+type Page struct {
+	Rows []Row  `json:"rows"`
+	Next string `json:"next,omitempty"`
+}
+
+// Entry is one line of the audit. Hash chains each to the one before.
+type Entry struct {
+	Seq    int64           `json:"seq"` // 1, 2, 3 ... without a gap
+	Time   time.Time       `json:"time"`
+	Actor  string          `json:"actor"`
+	Action string          `json:"action"` // release, delete, expire, suspend, restore, list-add, rules ...
+	Object string          `json:"object"` // what it was done to: a hold, an account, a list entry
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after,omitempty"`
+	Note   string          `json:"note,omitempty"`
+	Prev   string          `json:"prev"` // hash of the entry before; "" of the first
+	Hash   string          `json:"hash"`
+}
+
+// AuditStore is a home for the audit. It only ever appends.
+type AuditStore interface {
+	// Append numbers, chains and writes e durably, and returns it as written.
+	Append(ctx context.Context, e Entry) (Entry, error)
+	// Entries returns up to limit entries with a Seq above after, in order.
+	Entries(ctx context.Context, after int64, limit int) ([]Entry, error)
+}

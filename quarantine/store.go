@@ -1,0 +1,112 @@
+package quarantine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// Errors of a Store and of Quarantine. They are wrapped: use errors.Is.
+var (
+	ErrNotFound      = errors.New("no such hold")
+	ErrConflict      = errors.New("the hold was changed by somebody else")
+	ErrFull          = errors.New("the quarantine is full")
+	ErrReadOnly      = errors.New("the store is read-only after a failed write")
+	ErrCorrupt       = errors.New("the stored body is damaged")
+	ErrEnded         = errors.New("the hold has ended")
+	ErrNotReleasable = errors.New("evidence copies are not released")
+	ErrBusy          = errors.New("a release is under way")
+)
+
+// Store is a home for holds. Every method is safe for concurrent use. A write that returned
+// nil survives a crash of the process and of the machine.
+type Store interface {
+	// Put writes a provisional hold and its body, read once from body: file, directory and
+	// row are synced on return. When a hold with the same Key is provisional, open, or ended
+	// after h.At less KeyKept, that one is returned and nothing is written; a provisional one
+	// is then owned by both callers. A body that does not hash to h.SHA256 is refused.
+	Put(ctx context.Context, h Hold, body io.Reader) (Hold, error)
+	// Confirm makes provisional holds held, all or none. Confirming again is no error;
+	// ErrNotFound when one is missing.
+	Confirm(ctx context.Context, ids []string) error
+	// Drop gives up provisional holds. Each goes when its last owner dropped it. Holds that
+	// are no longer provisional, or missing, are left as they are.
+	Drop(ctx context.Context, ids []string) error
+	// DropBefore ends the provisional holds written before t, whoever owns them.
+	DropBefore(ctx context.Context, t time.Time) (n int, err error)
+	// Get returns a hold in any state, or ErrNotFound.
+	Get(ctx context.Context, id string) (Hold, error)
+	// FindKey returns the confirmed hold with this key that is open or ended at or after since.
+	FindKey(ctx context.Context, key string, since time.Time) (h Hold, ok bool, err error)
+	// List returns holds that match, newest first; never provisional ones.
+	List(ctx context.Context, q Query) (Page, error)
+	// Body opens the raw bytes. Reading to the end verifies the digest: ErrCorrupt.
+	// ErrNotFound when the hold is missing or ended.
+	Body(ctx context.Context, id string) (io.ReadCloser, error)
+	// Change writes State, Release, Ended and Expires of h if h.Version is still the stored
+	// one, else ErrConflict, and returns the hold with its new version. A hold that moves to
+	// an end loses its body. An ended hold cannot be changed: ErrEnded.
+	Change(ctx context.Context, h Hold) (Hold, error)
+	// Due returns up to limit open holds that expire at or before t, oldest expiry first.
+	Due(ctx context.Context, t time.Time, limit int) ([]Hold, error)
+	// Retry returns up to limit holds in Releasing whose next attempt is at or before t.
+	Retry(ctx context.Context, t time.Time, limit int) ([]Hold, error)
+	// Future returns up to limit open holds written after t, newest first.
+	Future(ctx context.Context, t time.Time, limit int) ([]Hold, error)
+	// Forget removes the records of holds that ended before t.
+	Forget(ctx context.Context, t time.Time) (n int, err error)
+	// Stats counts what is stored.
+	Stats(ctx context.Context) (Stats, error)
+	// Clock returns the time last given to SetClock, zero if never.
+	Clock(ctx context.Context) (time.Time, error)
+	// SetClock remembers how far expiry has come.
+	SetClock(ctx context.Context, t time.Time) error
+}
+
+// KeyKept is how long an ended hold still answers for the retry of the same mail.
+const KeyKept = 7 * 24 * time.Hour
+
+// Stats counts what a store keeps.
+type Stats struct {
+	Bytes  int64         `json:"bytes"`  // on disk, compressed, each body once
+	Bodies int           `json:"bodies"` // distinct
+	States map[State]int `json:"states"`
+}
+
+// Query selects holds. Zero fields select all; fields are joined by AND.
+type Query struct {
+	Since, Until time.Time // At in [Since, Until)
+	From         string    // address, or "@domain"; "<>" is the null sender
+	To           string    // address, or "@domain"
+	Words        []string  // words of the subject; a word that ends in "*" is a prefix
+	Symbol       string
+	States       []State // empty: the open ones
+	Class        Class
+	Policy       string
+	Limit        int    // 0 = 50, at most 1000
+	After        string // the Next of the page before
+}
+
+// Page is one page of a list. Next is "" on the last one.
+type Page struct {
+	Holds []Hold `json:"holds"`
+	Next  string `json:"next,omitempty"`
+}
+
+// DefaultPage and MaxPage bound the size of a page.
+const (
+	DefaultPage = 50
+	MaxPage     = 1000
+)
+
+// PageSize is the number of holds a page of this query has at most.
+func (q Query) PageSize() int {
+	switch {
+	case q.Limit <= 0:
+		return DefaultPage
+	case q.Limit > MaxPage:
+		return MaxPage
+	}
+	return q.Limit
+}
