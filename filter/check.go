@@ -68,6 +68,7 @@ type Finding struct {
 	Detail string      // what exactly was seen, in plain words; may hold attacker text
 	For    string      // the recipient it concerns; "" = all of them
 	Auth   *AuthResult // the authentication result it rests on; nil for most
+	Step   string      // the step that found it; set by the pipeline, not by checks
 }
 
 // AuthResult is one result of an Authentication-Results field (RFC 8601 section 2.2).

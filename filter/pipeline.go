@@ -84,7 +84,10 @@ func (p *Pipeline) runStep(ctx context.Context, s Step, m *Message) Report {
 			r.err = ctx.Err()
 		}
 	}
-	rep := Report{Findings: r.found}
+	rep := Report{Findings: slices.Clone(r.found)}
+	for i := range rep.Findings {
+		rep.Findings[i].Step = s.Name
+	}
 	if r.err != nil {
 		rep.Failures = []Failure{s.failure(r.err)}
 	}
