@@ -1,0 +1,132 @@
+// Package relay acts on a judged message: it hands it to the servers behind, holds it or
+// refuses it, so that one answer to the sender is true for every recipient.
+package relay
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"postern/filter"
+	"postern/internal/relay/client"
+	"postern/internal/relay/outbox"
+)
+
+// Conn is a transaction that a server behind has brought to 354; *client.Conn is one.
+type Conn interface {
+	// Body sends the message without the final dot.
+	Body(ctx context.Context, r io.Reader) error
+	// End sends the final dot. One reply, or one per recipient taken (LMTP); an error means
+	// that it is unknown whether the server has the message.
+	End(ctx context.Context) ([]client.Reply, error)
+	// Abort ends the transaction so that nothing is delivered.
+	Abort(ctx context.Context)
+}
+
+// Backends begins transactions on the servers behind.
+type Backends interface {
+	// Begin takes a transaction to 354 or to its refusal. When err is nil the caller calls
+	// release once; reuse says that the transaction ended as it should. An error that is a
+	// *client.Error carries the public reply.
+	Begin(ctx context.Context, pool string, e client.Envelope) (c Conn, b client.Begun, release func(reuse bool), err error)
+}
+
+// Login is the connection an authenticated client's message is relayed on; *client.Conn is
+// one.
+type Login interface {
+	Conn
+	Begin(ctx context.Context, e client.Envelope) (client.Begun, error)
+}
+
+// The classes of holds, as the quarantine names them.
+const (
+	ClassQuarantine     = "quarantine"
+	ClassRejectedBeside = "rejected-beside"
+	ClassBackendRefused = "backend-refused"
+	ClassEvidence       = "evidence"
+)
+
+// HoldRequest asks for one recipient's copy of a message to be kept.
+type HoldRequest struct {
+	Message   *filter.Message
+	Recipient filter.Recipient
+	Verdict   filter.Verdict
+	Class     string
+	Key       string // the same for a retry of the same mail
+	Reply     string // what the server behind said, class backend-refused
+}
+
+// Holds keeps mail back, durably.
+type Holds interface {
+	// Provisional writes and syncs a hold that nobody sees yet. The same key gives the same
+	// hold.
+	Provisional(ctx context.Context, h HoldRequest) (id string, err error)
+	// Confirm makes provisional holds real, all or none, synced.
+	Confirm(ctx context.Context, ids []string) error
+	// Drop gives provisional holds up; confirmed ones stay as they are.
+	Drop(ctx context.Context, ids []string) error
+	// Ended finds a confirmed hold with this key, open or ended within 7 days.
+	Ended(ctx context.Context, key string) (id string, ok bool, err error)
+}
+
+// Outbox takes what is left over when one server took a message and another could not.
+type Outbox interface {
+	// Add writes and syncs an entry and the bytes of its message, and returns its ID.
+	Add(ctx context.Context, e outbox.Entry, body io.Reader) (id string, err error)
+}
+
+// Stamper writes our header block; *stamp.Stamper is one.
+type Stamper interface {
+	// Block is the block for recipients that share a verdict.
+	Block(m *filter.Message, v filter.Verdict, r filter.Report, to []string) []byte
+	// Open is what goes out: the block and the body without forged copies of our fields.
+	Open(block []byte, m *filter.Message) (r io.Reader, size int64, err error)
+	// Passes counts how often the message went through this listener for the address before.
+	Passes(m *filter.Message, address string) int
+}
+
+// Answers remembers what was answered 250, for the retry of a client that never read it;
+// *answered.Journal is one.
+type Answers interface {
+	// Find returns the answer to a retry of a message whose 250 did not reach the client.
+	Find(key string) (reply string, ok bool)
+	// Add writes and syncs that key is about to be answered.
+	Add(ctx context.Context, key, reply string) error
+	// Settle says whether the client is known to have read the answer.
+	Settle(key string, confirmed bool)
+}
+
+// Limits bound the waiting. Zero fields take the default.
+type Limits struct {
+	Before time.Duration // from the client's final dot to ours: 60 s
+	After  time.Duration // from our final dot to the backend's answer: 300 s
+	Keep   time.Duration // how long the outbox tries: 5 days
+}
+
+// Relay holds the parts step 10 works with. Backends, Holds, Outbox and Stamper are needed.
+type Relay struct {
+	Backends Backends
+	Holds    Holds
+	Outbox   Outbox
+	Stamper  Stamper
+	Answers  Answers                                     // nil: every retry is delivered again
+	Alert    func(ctx context.Context, key, text string) // nil: nobody is told
+	Now      func() time.Time                            // nil: time.Now
+	Log      *slog.Logger                                // nil: nowhere
+	Limits   Limits
+}
+
+// Job is one judged message.
+type Job struct {
+	Message  *filter.Message
+	Report   filter.Report
+	Verdicts []filter.Verdict // one per recipient, in the order of Message.To
+	Login    Login            // nil: the pools named by the recipients
+	Received time.Time        // when the client's final dot was read; zero = now
+	Abort    <-chan struct{}  // closes when the client has gone
+}
+
+// Deliver acts on a judged message as the verdicts say and returns what became of each
+// recipient and the answer for the client. It never fails: what cannot be done is a 4xx.
+func (r *Relay) Deliver(ctx context.Context, j Job) filter.Outcome { return filter.Outcome{} }
