@@ -1,0 +1,137 @@
+// Package control is the API on the server's Unix socket: named calls with JSON in and out.
+// The command line uses it against a running server, or against the same calls in its own
+// process when none runs.
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// MaxBytes bounds the JSON of one request or answer; a held body travels base64 inside it.
+const MaxBytes = 128 << 20
+
+// Caller makes calls: a Client over the socket, or a Server in the same process.
+type Caller interface {
+	// Call sends params to the named call and decodes its answer into result, which may be
+	// nil. The error is an *Error for what the call itself refused.
+	Call(ctx context.Context, name string, params, result any) error
+}
+
+// Kind says what a refusal means to the one who called.
+type Kind string
+
+// The kinds of refusals.
+const (
+	NotFound Kind = "not found"
+	Invalid  Kind = "invalid"  // the caller's words are wrong
+	Conflict Kind = "conflict" // the state forbids it
+	Fault    Kind = "fault"    // ours
+)
+
+// Error is a refusal that crosses the socket. Only Message does; the cause stays here.
+type Error struct {
+	Kind    Kind   `json:"kind"`
+	Message string `json:"message"`
+	Cause   error  `json:"-"`
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap returns the private cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Refuse makes an Error.
+func Refuse(kind Kind, format string, args ...any) *Error {
+	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...)}
+}
+
+type handler func(ctx context.Context, params json.RawMessage) (any, error)
+
+// Server is a set of named calls.
+type Server struct{ calls map[string]handler }
+
+// NewServer returns a server without calls.
+func NewServer() *Server { return &Server{calls: map[string]handler{}} }
+
+// Handle adds a call. Unknown fields in its parameters are refused.
+func Handle[P, R any](s *Server, name string, f func(ctx context.Context, p P) (R, error)) {
+	s.calls[name] = func(ctx context.Context, raw json.RawMessage) (any, error) {
+		var p P
+		if len(raw) > 0 && !bytes.Equal(raw, []byte("null")) {
+			dec := json.NewDecoder(bytes.NewReader(raw))
+			dec.DisallowUnknownFields()
+			if err := dec.Decode(&p); err != nil {
+				return nil, Refuse(Invalid, "%s: %v", name, err)
+			}
+		}
+		return f(ctx, p)
+	}
+}
+
+// Calls lists the names of all calls.
+func (s *Server) Calls() []string {
+	var names []string
+	for n := range s.calls {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Call runs a call in this process.
+func (s *Server) Call(ctx context.Context, name string, params, result any) error {
+	raw, err := json.Marshal(params)
+	if err != nil {
+		return Refuse(Invalid, "%s: %v", name, err)
+	}
+	out, err := s.dispatch(ctx, name, raw)
+	if err != nil {
+		return err
+	}
+	if result == nil {
+		return nil
+	}
+	answer, err := json.Marshal(out)
+	if err != nil {
+		return &Error{Kind: Fault, Message: name + ": the answer could not be written", Cause: err}
+	}
+	return json.Unmarshal(answer, result)
+}
+
+// dispatch runs the handler; what is no *Error becomes a fault that keeps its text, since
+// whoever may use the socket is an operator of this machine.
+func (s *Server) dispatch(ctx context.Context, name string, raw json.RawMessage) (any, error) {
+	h, ok := s.calls[name]
+	if !ok {
+		return nil, Refuse(NotFound, "there is no call %q", name)
+	}
+	out, err := h(ctx, raw)
+	if err == nil {
+		return out, nil
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return nil, e
+	}
+	return nil, &Error{Kind: Fault, Message: err.Error(), Cause: err}
+}
+
+type actorKey struct{}
+
+// WithActor notes who makes the calls under ctx, for the audit trail.
+func WithActor(ctx context.Context, actor string) context.Context {
+	return context.WithValue(ctx, actorKey{}, actor)
+}
+
+// Actor is who makes the call: "uid 0 (root)" over the socket, or what WithActor said.
+func Actor(ctx context.Context) string {
+	if a, ok := ctx.Value(actorKey{}).(string); ok {
+		return a
+	}
+	return "unknown"
+}
