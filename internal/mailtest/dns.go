@@ -24,7 +24,7 @@ type DNS struct {
 
 	mu      sync.Mutex
 	records map[string][]dns.RR // by wire name
-	faults  map[string][]Fault
+	faults  map[string][]DNSFault
 	silent  bool
 	log     []Query
 	ttl     uint32
@@ -51,7 +51,7 @@ func NewDNS(t testing.TB, z Zone) *DNS {
 
 // StartDNS starts a server on a free loopback port.
 func StartDNS(z Zone) (*DNS, error) {
-	d := &DNS{done: make(chan struct{}), records: map[string][]dns.RR{}, faults: map[string][]Fault{}, ttl: 300, conns: map[net.Conn]bool{}}
+	d := &DNS{done: make(chan struct{}), records: map[string][]dns.RR{}, faults: map[string][]DNSFault{}, ttl: 300, conns: map[net.Conn]bool{}}
 	if err := d.load(z); err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (d *DNS) Set(name string, records ...string) error {
 }
 
 // Fault sets the faults of a name, none to heal it; "*" strikes every name.
-func (d *DNS) Fault(name string, faults ...Fault) {
+func (d *DNS) Fault(name string, faults ...DNSFault) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.faults[wireName(name)] = faults

@@ -40,7 +40,7 @@ func (d *DNS) answer(packet []byte, tcp bool) [][]byte {
 }
 
 // spoil packs the answer and applies the faults that change it.
-func spoil(packet []byte, q, resp *dns.Msg, f Fault, tcp bool) []byte {
+func spoil(packet []byte, q, resp *dns.Msg, f DNSFault, tcp bool) []byte {
 	if f.Rcode != 0 {
 		resp.Rcode, resp.Answer, resp.Ns = f.Rcode, nil, nil
 	}
@@ -78,7 +78,7 @@ func spoil(packet []byte, q, resp *dns.Msg, f Fault, tcp bool) []byte {
 	return out
 }
 
-func (d *DNS) faultOf(name string, qtype uint16) Fault {
+func (d *DNS) faultOf(name string, qtype uint16) DNSFault {
 	for _, n := range []string{name, d.wildcard(name), "*."} {
 		for _, f := range d.faults[n] {
 			if f.Type == "" || f.Type == dns.TypeToString[qtype] {
@@ -86,7 +86,7 @@ func (d *DNS) faultOf(name string, qtype uint16) Fault {
 			}
 		}
 	}
-	return Fault{}
+	return DNSFault{}
 }
 
 // wildcard is the nearest "*.name" above name that has records or faults, or "".

@@ -46,8 +46,8 @@ func ReverseName(ip string) string {
 	return strings.TrimSuffix(name, ".")
 }
 
-// Fault says how the server misbehaves for a name. The zero value is no fault.
-type Fault struct {
+// DNSFault says how the server misbehaves for a name. The zero value is no fault.
+type DNSFault struct {
 	Type      string        // only questions of this type; "" = all
 	Delay     time.Duration // before the answer
 	Rcode     int           // answer with this response code (2 SERVFAIL, 5 REFUSED)
@@ -63,7 +63,7 @@ type Fault struct {
 // entry is one parsed record or fault of a name.
 type entry struct {
 	rr    dns.RR
-	fault *Fault
+	fault *DNSFault
 }
 
 func parseEntry(name, text string) (entry, error) {
@@ -81,12 +81,12 @@ func parseEntry(name, text string) (entry, error) {
 	return entry{rr: rr}, nil
 }
 
-func parseFault(text string) (*Fault, error) {
+func parseFault(text string) (*DNSFault, error) {
 	words := strings.Fields(text)
 	if len(words) == 0 {
 		return nil, fmt.Errorf("a fault without a name")
 	}
-	var f Fault
+	var f DNSFault
 	rest := words[1:]
 	switch words[0] {
 	case "servfail":
@@ -121,9 +121,20 @@ func parseFault(text string) (*Fault, error) {
 	return &f, nil
 }
 
-// wireName turns a plain name into presentation form: final dot, backslashes escaped.
+// wireName turns a plain name into the presentation form the library gives names it has
+// read from the wire: lower case, final dot, special characters escaped.
 func wireName(name string) string {
-	return dns.Fqdn(strings.ToLower(strings.ReplaceAll(strings.TrimSuffix(name, "."), `\`, `\\`)))
+	plain := strings.ToLower(strings.ReplaceAll(strings.TrimSuffix(name, "."), `\`, `\\`)) + "."
+	var buf [256]byte
+	n, err := dns.PackDomainName(plain, buf[:], 0, nil, false)
+	if err != nil {
+		return plain
+	}
+	out, _, err := dns.UnpackDomainName(buf[:n], 0)
+	if err != nil {
+		return plain
+	}
+	return out
 }
 
 func parseRecord(owner, text string) (dns.RR, error) {
