@@ -1,11 +1,17 @@
 // Package mime walks a message into a tree of parts, tolerantly and inside hard limits, and
 // offers the decoded views of it that checks and rules read. Where a message can be read in
 // several ways all readings are kept; what cannot be read for certain is named.
+//
+// The whole message is held in memory while its tree is in use, and what its encoded parts
+// decode to beside it.
 package mime
 
 import (
+	"fmt"
 	"io"
 	"iter"
+	"strings"
+	"sync"
 
 	"postern/internal/mime/header"
 	"postern/internal/mime/view"
@@ -19,17 +25,22 @@ type (
 	URL     = view.URL
 )
 
-// Tree is what a walk found. It is safe for concurrent use.
+// Tree is what a walk found. It is safe for concurrent use and not to be changed.
 type Tree struct {
 	Root        *Part
-	Parts       []*Part   // all parts in the order of the message, Root first, parts of other readings included
-	Anomalies   []Anomaly // every oddity met, at most Limits.Anomalies
+	Parts       []*Part   // Root first, then in the order found; parts of other readings included
+	Anomalies   []Anomaly // the oddities met, at most Limits.Anomalies
 	Unscannable []string  // plain reasons why the message cannot be read for certain; empty = it can
+
+	lim   Limits
+	raw   []byte
+	once  sync.Once
+	views views
 }
 
 // Part is one entity of the message.
 type Part struct {
-	Path      string // "1", "1.2", "1.2.1"; parts that only another reading has carry a letter ("1.2b")
+	Path      string // "1", "1.2", "1.2.1"; a step with a letter ("1.a1") leads to another reading
 	Parent    *Part
 	Children  []*Part
 	Alternate bool // found only by a reading other than the plain one
@@ -43,25 +54,62 @@ type Part struct {
 	FileNames   []string          // every reading of every name it carries
 
 	Start, BodyStart, End int64 // offsets in the message, or in the decoded body of the nearest encoded ancestor
+
+	src      []byte // what Start, BodyStart and End count in
+	readings []reading
 }
 
-// Anomaly is one oddity of a message.
-type Anomaly struct {
-	Kind   Kind
-	Path   string // of the part
-	Detail string // may hold text of the message
+// reading is one decoding of a body.
+type reading struct {
+	why  Kind // "" for the plain one
+	data []byte
 }
 
-// Kind names an oddity; as a string it is the stem of a symbol.
-type Kind string
+// Raw returns the bytes of the part with its header. Not to be changed.
+func (p *Part) Raw() []byte { return p.src[p.Start:p.End] }
 
-// Limits bounds a walk. The zero value of a field means its default.
-type Limits struct {
-	Depth int // levels of parts
+// Body returns the body as it stands, still encoded. Not to be changed.
+func (p *Part) Body() []byte { return p.src[p.BodyStart:p.End] }
+
+// Decoded returns the body with its transfer encoding undone, plain reading; for a multipart
+// the body itself. Not to be changed.
+func (p *Part) Decoded() []byte {
+	if len(p.readings) == 0 {
+		return p.Body()
+	}
+	return p.readings[0].data
 }
 
-// DefaultLimits are the limits used where a configuration says nothing.
-func DefaultLimits() Limits { return Limits{Depth: 30} }
+// Readings returns every distinct decoding of the body, the plain one first.
+func (p *Part) Readings() [][]byte {
+	out := [][]byte{p.Decoded()}
+	for i := 1; i < len(p.readings); i++ {
+		out = append(out, p.readings[i].data)
+	}
+	return out
+}
+
+// IsLeaf reports whether the part has content of its own rather than parts; parts that only
+// another reading shows do not count.
+func (p *Part) IsLeaf() bool {
+	for _, c := range p.Children {
+		if !c.Alternate {
+			return false
+		}
+	}
+	return true
+}
+
+// Leaves yields the parts with content of their own, those of other readings included.
+func (t *Tree) Leaves() iter.Seq[*Part] {
+	return func(yield func(*Part) bool) {
+		for _, p := range t.Parts {
+			if p.IsLeaf() && !yield(p) {
+				return
+			}
+		}
+	}
+}
 
 // Alternative is a reading that differs from the plain one.
 type Alternative struct {
@@ -70,37 +118,78 @@ type Alternative struct {
 	Data []byte
 }
 
-// Walk reads a message of size bytes. The error is that of r; whatever the bytes are, there
-// is a tree.
-func Walk(r io.ReaderAt, size int64, lim Limits) (*Tree, error) { return &Tree{Root: &Part{}}, nil }
-
-// Decoded returns the body with its transfer encoding undone, plain reading. Not to be changed.
-func (p *Part) Decoded() []byte { return nil }
-
-// Readings returns every distinct decoding of the body, the plain one first.
-func (p *Part) Readings() [][]byte { return nil }
-
-// IsLeaf reports whether the part has content of its own rather than parts.
-func (p *Part) IsLeaf() bool { return len(p.Children) == 0 }
-
-// Text returns the text of all text parts, HTML as text, in UTF-8, bounded.
-func (t *Tree) Text() string { return "" }
-
-// HTMLText returns the decoded source of all HTML parts in UTF-8, bounded.
-func (t *Tree) HTMLText() string { return "" }
-
-// URLs returns the links of text and HTML parts, bounded.
-func (t *Tree) URLs() []URL { return nil }
-
-// FileNames returns every reading of every file name, without repetition.
-func (t *Tree) FileNames() []string { return nil }
-
-// Subject returns the decoded subject.
-func (t *Tree) Subject() string { return "" }
-
-// From returns the mailboxes of all From fields in order.
-func (t *Tree) From() []Mailbox { return nil }
-
 // Alternatives yields the decoded bytes of every reading that differs from the plain one,
 // so that a scanner can be fed them too.
-func (t *Tree) Alternatives() iter.Seq[Alternative] { return func(func(Alternative) bool) {} }
+func (t *Tree) Alternatives() iter.Seq[Alternative] {
+	return func(yield func(Alternative) bool) {
+		for _, p := range t.Parts {
+			for i, r := range p.readings {
+				why := r.why
+				if i == 0 {
+					if !p.Alternate || !p.IsLeaf() {
+						continue
+					}
+					why = AlternateReadings
+				}
+				if len(r.data) > 0 && !yield(Alternative{Part: p, Why: why, Data: r.data}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Has reports whether an anomaly of that kind was met.
+func (t *Tree) Has(kind Kind) bool {
+	for _, a := range t.Anomalies {
+		if a.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// Walk reads a message of size bytes. The error is that of r; whatever the bytes are, there
+// is a tree.
+func Walk(r io.ReaderAt, size int64, lim Limits) (*Tree, error) {
+	var raw []byte
+	if b, ok := r.(interface{ Bytes() []byte }); ok && int64(len(b.Bytes())) == size {
+		raw = b.Bytes()
+	} else {
+		raw = make([]byte, size)
+		if n, err := r.ReadAt(raw, 0); int64(n) < size {
+			return nil, fmt.Errorf("mime: reading the message: %w", err)
+		}
+	}
+	return Bytes(raw, lim), nil
+}
+
+// Bytes walks a message that is in memory; raw must not change while the tree is in use.
+func Bytes(raw []byte, lim Limits) *Tree {
+	lim = lim.withDefaults()
+	w := newWalk(raw, lim)
+	w.root()
+	w.lineEnds()
+	return w.t
+}
+
+// note records an oddity and whether it makes the message unscannable.
+func (t *Tree) note(k Kind, path, detail string) {
+	reason, yes := k.Unscannable()
+	first := yes && !t.Has(k)
+	if first {
+		t.Unscannable = append(t.Unscannable, reason+" (part "+path+")")
+	}
+	if first || len(t.Anomalies) < t.lim.Anomalies {
+		t.Anomalies = append(t.Anomalies, Anomaly{Kind: k, Path: path, Detail: short(detail)})
+	}
+}
+
+// short bounds text of the message that is kept for people.
+func short(s string) string {
+	const most = 120
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
+}

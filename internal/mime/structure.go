@@ -1,0 +1,203 @@
+package mime
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+
+	"postern/internal/mime/charset"
+	"postern/internal/mime/decode"
+	"postern/internal/mime/param"
+)
+
+// structure finds the parts of p in every reading of its fields, or decodes it as a leaf.
+func (w *walk) structure(p *Part, d described) {
+	body := p.Body()
+	plainMulti := strings.HasPrefix(p.MediaType, "multipart/")
+	if d.multiparts {
+		w.multipart(p, d, plainMulti)
+	}
+	switch {
+	case w.stopped:
+		p.readings = []reading{{data: body}}
+		return
+	case plainMulti && !p.IsLeaf():
+		return
+	}
+	p.readings = w.undo(p, body, d.encodings)
+	w.spend(len(body), p.Path)
+	switch {
+	case isMessage(p.MediaType):
+		w.message(p)
+	case p.MediaType == "message/partial":
+		w.t.note(Partial, p.Path, "")
+	case p.MediaType == "message/external-body":
+		w.t.note(ExternalBody, p.Path, p.Params["access-type"])
+	case strings.HasPrefix(p.MediaType, "text/"):
+		w.text(p)
+	}
+	for _, v := range d.types[min(1, len(d.types)):] {
+		if isMessage(v.Main) && !isMessage(p.MediaType) {
+			w.keepIf(w.alternate(spot{src: p.src, start: int(p.BodyStart), end: int(p.End), parent: p, fallback: "text/plain"}), TypeConflict)
+		}
+	}
+}
+
+func isMessage(mediaType string) bool {
+	switch mediaType {
+	case "message/rfc822", "message/global", "message/news", "message/rfc2822":
+		return true
+	}
+	return false
+}
+
+// message reads a message inside a message.
+func (w *walk) message(p *Part) {
+	s := spot{src: p.src, start: int(p.BodyStart), end: int(p.End), parent: p, step: "1", fallback: "text/plain"}
+	if data := p.Decoded(); !bytes.Equal(data, p.Body()) {
+		s.src, s.start, s.end = data, 0, len(data)
+		// Scanners that read the message themselves may not undo this encoding.
+		p.readings = append(p.readings, reading{EncodedMultipart, data})
+	} else {
+		p.readings = p.readings[:1]
+	}
+	w.part(s)
+}
+
+// text looks for files that text carries, and at its charset.
+func (w *walk) text(p *Part) {
+	data := p.Decoded()
+	if p.Charset != "" && !charset.Known(p.Charset) {
+		w.t.note(CharsetUnknown, p.Path, p.Charset)
+	}
+	if p.Encoding != "base64" && bytes.IndexByte(data, 0) >= 0 {
+		w.t.note(BodyNUL, p.Path, "")
+	}
+	for _, f := range decode.Files(data, w.lim.Readings) {
+		if len(w.t.Parts) >= w.lim.Parts {
+			w.t.note(TooManyParts, p.Path, "")
+			return
+		}
+		c := &Part{
+			Path: p.Path + ".a" + strconv.Itoa(len(p.Children)+1), Parent: p, Alternate: true,
+			MediaType: "application/octet-stream", Encoding: f.Kind, src: f.Data, End: int64(len(f.Data)),
+			readings: []reading{{EmbeddedFile, f.Data}},
+		}
+		if f.Name != "" {
+			w.addName(c, f.Name)
+		}
+		p.Children = append(p.Children, c)
+		w.t.Parts = append(w.t.Parts, c)
+		w.t.note(EmbeddedFile, c.Path, f.Kind)
+	}
+}
+
+// multipart splits p at every boundary its fields may name. Parts are plain if plain is
+// set, and are another reading otherwise.
+func (w *walk) multipart(p *Part, d described, plain bool) {
+	body := p.Body()
+	if !plain {
+		defer func() {
+			if !p.IsLeaf() || len(p.Children) > 0 {
+				w.keepAny(p, TypeConflict)
+			}
+		}()
+	}
+	names := boundaries(d.types)
+	found := 0
+	for _, b := range names {
+		if !w.spend(len(body), p.Path) {
+			return
+		}
+		cuts := w.cuts(body, b)
+		if len(cuts) == 0 {
+			continue
+		}
+		if len(b) > 70 {
+			w.t.note(BoundaryLong, p.Path, b)
+		}
+		if slices.Contains(w.boundaries, b) && found == 0 && !p.Alternate {
+			w.t.note(BoundaryReused, p.Path, b)
+		}
+		w.boundaries = append(w.boundaries, b)
+		if found++; found > 1 {
+			w.t.note(TwoBoundaries, p.Path, b)
+		}
+		w.split(p, p.src, int(p.BodyStart), int(p.End), b, cuts, plain && found == 1)
+	}
+	if found == 0 && plain {
+		w.guess(p, body)
+	}
+	w.encodedParts(p, d, names, found == 0)
+}
+
+// keepAny is keepIf over the children of p that only another reading shows.
+func (w *walk) keepAny(p *Part, kind Kind) {
+	for _, c := range p.Children {
+		if c.Alternate && (c.holdsFile() || c.Encoding == "base64") {
+			w.t.note(kind, c.Path, "")
+			return
+		}
+	}
+}
+
+// boundaries returns every value the boundary may have, trailing blanks removed as RFC 2046
+// section 5.1.1 wants.
+func boundaries(types []param.Value) []string {
+	var out []string
+	for _, b := range param.Readings(types, "boundary") {
+		b = strings.TrimRight(b, " \t\r\n")
+		for _, v := range []string{b, strings.TrimLeft(b, " \t")} {
+			if v != "" && !slices.Contains(out, v) {
+				out = append(out, v)
+			}
+		}
+	}
+	return out[:min(len(out), 16)]
+}
+
+// guess takes the first line that looks like a delimiter for one.
+func (w *walk) guess(p *Part, body []byte) {
+	w.t.note(BoundaryMissing, p.Path, "")
+	for at := 0; ; {
+		i := bytes.Index(body[at:], []byte("--"))
+		if i < 0 || !w.spend(i, p.Path) {
+			return
+		}
+		at += i
+		l, next := lineAt(body, at)
+		if lineBegins(body, at) && len(l) > 2 && hasContentField(body[next:min(len(body), next+512)], true) {
+			b := strings.TrimRight(string(l[2:]), " \t")
+			if cuts := w.cuts(body, b); len(cuts) > 0 {
+				w.boundaries = append(w.boundaries, b)
+				w.split(p, p.src, int(p.BodyStart), int(p.End), b, cuts, true)
+			}
+			return
+		}
+		at = next
+	}
+}
+
+// encodedParts looks for parts under an encoding that no multipart may have. Mailers do
+// write quoted-printable there and mean nothing by it: it counts only if the parts are
+// hidden without it.
+func (w *walk) encodedParts(p *Part, d described, names []string, hidden bool) {
+	for _, e := range d.encodings {
+		if e.name == "" || e.name == "quoted-printable" && !hidden || !w.spend(2*len(p.Body()), p.Path) {
+			continue
+		}
+		got, _ := undoOne(e.name, p.Body())
+		for _, data := range got {
+			if bytes.Equal(data, p.Body()) {
+				continue
+			}
+			for _, b := range names {
+				if cuts := w.cuts(data, b); len(cuts) > 0 {
+					w.split(p, data, 0, len(data), b, cuts, false)
+					w.t.note(EncodedMultipart, p.Path, e.name)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package view
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// maxShown bounds the shown text kept with a link, in bytes.
+const maxShown = 300
+
+// AddHTML adds an HTML body in UTF-8: its source, the text a reader sees, its links.
+func (c *Collector) AddHTML(src []byte) {
+	if left := max(0, c.left.Text-c.html.Len()); len(src) > left {
+		c.full = true
+		src = src[:left]
+	}
+	if c.html.Len() > 0 {
+		c.html.WriteByte('\n')
+	}
+	c.html.Write(src)
+	c.newline()
+	p := page{c: c, scanned: c.text.Len(), anchor: -1}
+	p.read(src)
+	p.closeAnchor()
+	c.scan(c.text.String()[p.scanned:])
+}
+
+// page reads one HTML source.
+type page struct {
+	c       *Collector
+	base    string
+	hide    int    // open script and style elements
+	href    string // of the open link
+	anchor  int    // where its shown text begins; -1 = no open link
+	scanned int    // how far text was searched for bare links
+	space   bool   // a blank is owed before the next word
+	nested  bool   // inside a conditional comment
+}
+
+func (p *page) read(src []byte) {
+	z := html.NewTokenizer(bytes.NewReader(src))
+	for p.c.left.Tokens > 0 {
+		p.c.left.Tokens--
+		switch z.Next() {
+		case html.ErrorToken:
+			return
+		case html.TextToken:
+			if p.hide == 0 && !p.nested {
+				p.text(z.Text())
+			}
+		case html.StartTagToken, html.SelfClosingTagToken:
+			p.start(z)
+		case html.EndTagToken:
+			name, _ := z.TagName()
+			p.end(atom.Lookup(name))
+		case html.CommentToken:
+			p.comment(z.Text())
+		}
+	}
+	p.c.full = true
+}
+
+func (p *page) start(z *html.Tokenizer) {
+	name, more := z.TagName()
+	tag := atom.Lookup(name)
+	switch tag {
+	case atom.Noscript, atom.Noframes, atom.Noembed:
+		z.NextIsNotRawText() // mail programs run no scripts, so they show what is inside
+	case atom.Script, atom.Style:
+		p.hide = 1
+	case atom.A:
+		p.closeAnchor()
+	}
+	p.breakFor(tag)
+	var meta string
+	for more {
+		var key, val []byte
+		key, val, more = z.TagAttr()
+		switch string(key) {
+		case "href", "xlink:href":
+			p.link(tag, string(val))
+		case "src", "action", "formaction", "background", "poster", "data", "ping":
+			p.c.add(string(val), p.base, "")
+		case "alt":
+			if tag == atom.Img && !p.nested {
+				p.text(val)
+			}
+		case "content":
+			meta = string(val)
+		}
+	}
+	if tag == atom.Meta && meta != "" {
+		if i := strings.Index(strings.ToLower(meta), "url="); i >= 0 {
+			p.c.add(strings.Trim(meta[i+len("url="):], `'" `), p.base, "")
+		}
+	}
+}
+
+// link takes an href.
+func (p *page) link(tag atom.Atom, val string) {
+	switch {
+	case tag == atom.Base:
+		if p.base == "" {
+			p.base = val
+		}
+	case tag == atom.A && !p.nested:
+		p.flushBlank()
+		p.c.scan(p.c.text.String()[p.scanned:])
+		p.href, p.anchor = val, p.c.text.Len()
+		p.scanned = p.anchor
+	default:
+		p.c.add(val, p.base, "")
+	}
+}
+
+func (p *page) end(tag atom.Atom) {
+	switch tag {
+	case atom.A:
+		p.closeAnchor()
+	case atom.Script, atom.Style:
+		p.hide = 0
+	}
+	p.breakFor(tag)
+}
+
+// closeAnchor ends the open link; its text is not searched for links again.
+func (p *page) closeAnchor() {
+	if p.anchor < 0 {
+		return
+	}
+	all := p.c.text.String()
+	shown := strings.TrimSpace(all[p.anchor:])
+	if len(shown) > maxShown {
+		shown = strings.ToValidUTF8(shown[:maxShown], "")
+	}
+	p.c.add(p.href, p.base, shown)
+	p.anchor, p.href, p.scanned = -1, "", len(all)
+}
+
+// breakFor begins a new line at block elements and a blank at cells.
+func (p *page) breakFor(tag atom.Atom) {
+	switch tag {
+	case atom.Br, atom.P, atom.Div, atom.Tr, atom.Table, atom.Li, atom.Ul, atom.Ol, atom.H1, atom.H2, atom.H3,
+		atom.H4, atom.H5, atom.H6, atom.Blockquote, atom.Pre, atom.Hr, atom.Title, atom.Form, atom.Center, atom.Option,
+		atom.Section, atom.Article, atom.Header, atom.Footer, atom.Body, atom.Dt, atom.Dd:
+		p.space = false
+		p.c.newline()
+	case atom.Td, atom.Th, atom.Img:
+		p.space = true
+	}
+}
+
+// flushBlank writes the blank that is owed.
+func (p *page) flushBlank() {
+	if p.space {
+		p.space = false
+		if s := p.c.text.String(); s != "" && s[len(s)-1] != '\n' && s[len(s)-1] != ' ' {
+			p.c.text.WriteByte(' ')
+		}
+	}
+}
+
+// text adds shown text, runs of blanks as one.
+func (p *page) text(b []byte) {
+	b = p.c.cut(b)
+	for len(b) > 0 {
+		n := blank(b)
+		if n > 0 {
+			p.space = true
+			b = b[n:]
+			continue
+		}
+		i := 1
+		for i < len(b) && b[i] > ' ' && b[i] != 0xc2 && b[i] != 0x7f {
+			i++
+		}
+		p.flushBlank()
+		p.c.visible(b[:i])
+		b = b[i:]
+	}
+}
+
+// blank returns the length of the blank b begins with; 0 = none.
+func blank(b []byte) int {
+	switch {
+	case b[0] <= ' ':
+		return 1
+	case b[0] == 0xc2 && len(b) > 1 && b[1] == 0xa0:
+		return 2
+	}
+	return 0
+}
+
+// comment looks for links in what only some mail programs read.
+func (p *page) comment(b []byte) {
+	if p.nested || !bytes.HasPrefix(bytes.TrimLeft(b, " "), []byte("[if")) || !utf8.Valid(b) {
+		return
+	}
+	inner := page{c: p.c, base: p.base, anchor: -1, nested: true}
+	inner.read(bytes.Clone(b))
+}

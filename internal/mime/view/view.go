@@ -1,0 +1,131 @@
+// Package view turns decoded bodies into what checks look at: text, HTML as text, URLs.
+package view
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+)
+
+// Budget is what a collector may still take. It is shared by all bodies of a message.
+type Budget struct {
+	Text   int // bytes of text, and of HTML source
+	Tokens int // HTML tokens
+	URLs   int
+}
+
+// Collector gathers the views of one message body by body.
+type Collector struct {
+	left Budget
+	text strings.Builder
+	html strings.Builder
+	urls []URL
+	seen map[URL]struct{}
+	full bool
+}
+
+// NewCollector returns a collector that takes at most b.
+func NewCollector(b Budget) *Collector { return &Collector{left: b} }
+
+// Text is the text so far: plain bodies with LF line ends, HTML as a reader sees it.
+// Characters that are never seen (zero widths, soft hyphens) are left out.
+func (c *Collector) Text() string { return c.text.String() }
+
+// HTML is the HTML source so far.
+func (c *Collector) HTML() string { return c.html.String() }
+
+// URLs are the links so far, in the order found, each pair of link and shown text once.
+func (c *Collector) URLs() []URL { return c.urls }
+
+// Full reports whether something was left out because a budget was used up.
+func (c *Collector) Full() bool { return c.full }
+
+// cut takes as much of b as the text budget allows.
+func (c *Collector) cut(b []byte) []byte {
+	left := max(0, c.left.Text-c.text.Len())
+	if len(b) > left {
+		c.full = true
+		b = b[:left]
+	}
+	return b
+}
+
+// Plain adds a plain text body in UTF-8.
+func (c *Collector) Plain(body []byte) {
+	body = c.cut(body)
+	c.newline()
+	start := c.text.Len()
+	c.text.Grow(len(body) + 1)
+	for len(body) > 0 {
+		i := bytes.IndexByte(body, '\r')
+		if i < 0 {
+			c.visible(body)
+			break
+		}
+		c.visible(body[:i])
+		body = body[i+1:]
+		if len(body) == 0 || body[0] != '\n' {
+			c.text.WriteByte('\n')
+		}
+	}
+	c.scan(c.text.String()[start:])
+}
+
+// newline ends the line of what was added before.
+func (c *Collector) newline() {
+	if s := c.text.String(); s != "" && s[len(s)-1] != '\n' {
+		c.text.WriteByte('\n')
+	}
+}
+
+// visible adds text without the characters nobody sees.
+func (c *Collector) visible(b []byte) {
+	for len(b) > 0 {
+		i := 0
+		for i < len(b) && b[i] < 0xc2 {
+			i++
+		}
+		for i < len(b) {
+			r, n := utf8.DecodeRune(b[i:])
+			if invisible(r) {
+				break
+			}
+			i += n
+		}
+		c.text.Write(b[:i])
+		if i == len(b) {
+			return
+		}
+		_, n := utf8.DecodeRune(b[i:])
+		b = b[i+n:]
+	}
+}
+
+func invisible(r rune) bool {
+	switch r {
+	case 0xad, 0x34f, 0x61c, 0x180e, 0xfeff:
+		return true
+	}
+	return r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2060 && r <= 0x2069
+}
+
+// add keeps a link.
+func (c *Collector) add(raw, base, shown string) {
+	if len(c.urls) >= c.left.URLs {
+		c.full = true
+		return
+	}
+	u, ok := parseURL(raw, base)
+	if !ok {
+		return
+	}
+	u.Text = shown
+	if c.seen == nil {
+		c.seen = make(map[URL]struct{})
+	}
+	if _, have := c.seen[u]; have {
+		return
+	}
+	c.seen[u] = struct{}{}
+	c.urls = append(c.urls, u)
+}
