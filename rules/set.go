@@ -4,82 +4,186 @@
 package rules
 
 import (
-	"context"
-	"io"
+	"embed"
+	"fmt"
 	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 
-	"postern/filter"
+	"postern/internal/address"
+	"postern/internal/strict"
 	"postern/rules/book"
 )
 
-// Policy is how strictly the mail of some recipients or accounts is judged.
-type Policy = book.Policy
+//go:embed default/*.yaml
+var defaults embed.FS
 
-// Symbol is what one observation is worth.
-type Symbol = book.Symbol
+// The nouns of the rule files, under the names others use.
+type (
+	Policy  = book.Policy
+	Symbol  = book.Symbol
+	Layer   = book.Layer
+	Problem = strict.Error
+)
 
-// Problem is one thing wrong with a rule file and where.
-type Problem struct {
-	File         string
-	Line, Column int
-	Message      string
+// DefaultPolicy is the policy every other one starts from.
+const DefaultPolicy = book.DefaultPolicy
+
+// Set is a loaded rule set. It is safe for concurrent use.
+type Set struct {
+	book  *book.Book
+	views []view // the patterns, by the view of the message they look at
 }
 
-// Set is a loaded rule set.
-type Set struct{}
-
 // Load reads the embedded defaults and over them every *.yaml of the folders, in order. An
-// empty folder name is passed over; a folder that is missing is an error. The error names
-// everything wrong with the files at once, up to 50 places.
-func Load(dirs ...string) (*Set, error) { return LoadFS() }
-
-// Layer is a folder of rule files; Name stands before file names in messages.
-type Layer struct {
-	Name string
-	FS   fs.FS
+// empty folder name is passed over; a folder that is missing is an error. The error is a
+// strict.Errors and names everything that is wrong with the files, each place once.
+func Load(dirs ...string) (*Set, error) {
+	var layers []Layer
+	for _, dir := range dirs {
+		if dir != "" {
+			layers = append(layers, Layer{Name: dir, FS: os.DirFS(dir)})
+		}
+	}
+	return LoadFS(layers...)
 }
 
 // LoadFS is Load over file systems.
-func LoadFS(layers ...Layer) (*Set, error) { return &Set{}, nil }
-
-// Judge implements filter.Judge. An unknown policy name judges as "default".
-func (s *Set) Judge(m *filter.Message, r filter.Report, policy string) filter.Verdict {
-	return filter.Verdict{}
+func LoadFS(layers ...Layer) (*Set, error) {
+	embedded, err := fs.Sub(defaults, "default")
+	if err != nil {
+		return nil, err
+	}
+	return compile(append([]Layer{{Name: "default", FS: embedded}}, layers...))
 }
 
-// Patterns is the check that looks for the set's patterns in a message.
-func (s *Set) Patterns() filter.Check {
-	return filter.CheckFunc(func(context.Context, *filter.Message) ([]filter.Finding, error) { return nil, nil })
+func compile(layers []Layer) (*Set, error) {
+	b, err := book.Read(layers...)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{book: b}
+	if s.views, err = newViews(b.Patterns); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Revision names this rule set: 12 hex digits over all files read.
-func (s *Set) Revision() string { return "" }
+func (s *Set) Revision() string { return s.book.Revision }
 
 // Policies are the names of all policies, sorted.
-func (s *Set) Policies() []string { return nil }
+func (s *Set) Policies() []string { return slices.Sorted(maps.Keys(s.book.Policies)) }
 
 // Policy returns a policy with everything it inherits; ok is false when there is none.
-func (s *Set) Policy(name string) (p Policy, ok bool) { return Policy{}, false }
+func (s *Set) Policy(name string) (p Policy, ok bool) {
+	if found := s.book.Policies[name]; found != nil {
+		return *found, true
+	}
+	return Policy{}, false
+}
+
+// policy is the policy to judge under; an unknown name judges as the default.
+func (s *Set) policy(name string) *Policy {
+	if p := s.book.Policies[name]; p != nil {
+		return p
+	}
+	return s.book.Policies[DefaultPolicy]
+}
 
 // PolicyFor is the name of the policy of an inbound recipient: that of its address, else of
-// the address without +tag, else of its domain, else of "*".
-func (s *Set) PolicyFor(address string) string { return "default" }
+// the address without +tag, else of its domain, of a parent domain (*@*.example.com), of *.
+func (s *Set) PolicyFor(recipient string) string {
+	if p, ok := s.lookup(s.book.Recipients, recipient); ok {
+		return p
+	}
+	return DefaultPolicy
+}
 
-// AccountPolicy is the name of the policy of an account that sends.
-func (s *Set) AccountPolicy(account string) string { return "outgoing" }
+// AccountPolicy is the name of the policy of an account that sends, found as PolicyFor does.
+func (s *Set) AccountPolicy(account string) string {
+	if p, ok := s.lookup(s.book.Accounts, account); ok {
+		return p
+	}
+	return DefaultPolicy
+}
+
+func (s *Set) lookup(in map[string]string, name string) (policy string, ok bool) {
+	key := book.MapKey(name)
+	for _, k := range []string{key, withoutTag(key)} {
+		if p, ok := in[k]; ok {
+			return p, true
+		}
+	}
+	if domain := address.DomainOf(key); domain != "" {
+		if p, ok := in["*@"+domain]; ok {
+			return p, true
+		}
+		for {
+			_, parent, more := strings.Cut(domain, ".")
+			if !more {
+				break
+			}
+			if p, ok := in["*@*."+parent]; ok {
+				return p, true
+			}
+			domain = parent
+		}
+	}
+	p, ok := in["*"]
+	return p, ok
+}
+
+func withoutTag(key string) string {
+	a, err := address.Parse(key, true)
+	if err != nil {
+		return key
+	}
+	return a.Base().String()
+}
 
 // Symbols are all symbols the set gives a worth to, by name.
-func (s *Set) Symbols() []Symbol { return nil }
+func (s *Set) Symbols() []Symbol {
+	var out []Symbol
+	for _, name := range slices.Sorted(maps.Keys(s.book.Symbols)) {
+		out = append(out, *s.book.Symbols[name])
+	}
+	return out
+}
 
-// Unknown returns those of the names that no rule gives a worth to.
-func (s *Set) Unknown(names ...string) []string { return nil }
+// Symbol returns what the set says about one symbol; ok is false when it knows none of that
+// name.
+func (s *Set) Symbol(name string) (sym Symbol, ok bool) {
+	if found := s.book.Symbols[name]; found != nil {
+		return *found, true
+	}
+	return Symbol{}, false
+}
 
-// Check runs the tests that patterns carry and returns what failed.
-func (s *Set) Check() []Problem { return nil }
+// Unknown returns those of the names that no rule gives a worth to, each once, sorted.
+func (s *Set) Unknown(names ...string) []string {
+	var out []string
+	for _, n := range names {
+		if s.book.Symbols[n] == nil {
+			out = append(out, n)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
 
-// Explain writes all there is to know about a symbol. The error says it is unknown and what
-// was perhaps meant.
-func (s *Set) Explain(w io.Writer, symbol string) error { return nil }
+// Check runs the tests that the patterns carry and returns what failed, in order of place.
+func (s *Set) Check() []*Problem {
+	var out strict.Errors
+	for i := range s.views {
+		out = append(out, s.views[i].check()...)
+	}
+	out.Sort()
+	return out
+}
 
-// Document writes the reference of all symbols as Markdown.
-func (s *Set) Document(w io.Writer) error { return nil }
+func problem(at strict.Place, format string, args ...any) *Problem {
+	return &Problem{Place: at, Message: fmt.Sprintf(format, args...)}
+}

@@ -229,3 +229,6 @@ func distance(a, b string) int {
 	}
 	return prev[len(b)]
 }
+
+// Nearest names the known word closest to an unknown one, or "" when none is close.
+func Nearest(word string, known []string) string { return nearest(word, known) }

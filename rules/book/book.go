@@ -3,7 +3,11 @@
 // is wrong with them, each with its place.
 package book
 
-import "postern/filter"
+import (
+	"postern/filter"
+	"postern/internal/strict"
+	"postern/rules/expr"
+)
 
 // Symbol is what one observation is worth and how people are told of it.
 type Symbol struct {
@@ -13,7 +17,43 @@ type Symbol struct {
 	Rcpt     bool          // stage: rcpt, the action already counts before DATA
 	Unless   string        // another symbol whose presence takes score and action away
 	Describe string        // one plain sentence
-	By       string        // what raises it: the name of a check, "pattern" or "composite"
+	Kind     Kind
+	Place    strict.Place // where it was first written
+}
+
+// Kind says what raises a symbol.
+type Kind string
+
+// The kinds of symbols.
+const (
+	FromCheck   Kind = "check"
+	IsPattern   Kind = "pattern"
+	IsComposite Kind = "composite"
+)
+
+// Pattern is one expression looked for in one view of a message.
+type Pattern struct {
+	ID     string
+	In     string // subject, from, header, body, html, url, filename or raw
+	Header string // lower-case field name when In is header
+	Match  string // RE2 syntax
+	Hit    []Sample
+	Miss   []Sample
+	Place  strict.Place
+}
+
+// Sample is a text a pattern is tested on.
+type Sample struct {
+	Text  string
+	Place strict.Place
+}
+
+// Composite is a symbol that others make up.
+type Composite struct {
+	ID    string
+	When  expr.Expr
+	Text  string // the condition as written
+	Place strict.Place
 }
 
 // Antivirus is what a policy says about virus scanning.
@@ -32,10 +72,45 @@ type DMARC struct {
 
 // Policy is how strictly the mail of some recipients or accounts is judged.
 type Policy struct {
-	Name                              string
-	Tag, Greylist, Quarantine, Reject filter.Score // thresholds the score reaches
-	Antivirus                         Antivirus
-	DMARC                             DMARC
-	Unscannable, Encrypted            filter.Action
-	KeepDays                          int // how long a hold is kept
+	Name       string
+	Extends    string       // the policy it starts from; "" for default
+	Tag        filter.Score // thresholds that a score reaches
+	Greylist   filter.Score
+	Quarantine filter.Score
+	Reject     filter.Score
+
+	Antivirus   Antivirus
+	DMARC       DMARC
+	Unscannable filter.Action
+	Encrypted   filter.Action
+	KeepDays    int // how long a hold is kept
+}
+
+// Book is a merged and checked rule set.
+type Book struct {
+	Symbols    map[string]*Symbol
+	Patterns   []*Pattern          // in the order first written
+	Composites []*Composite        // each after those it is made of
+	Policies   map[string]*Policy  // with everything they inherit
+	Recipients map[string]string   // inbound: address, *@domain, *@*.domain or * -> policy
+	Accounts   map[string]string   // outbound: account, *@domain or * -> policy
+	Revision   string              // 12 hex digits over all files
+	Used       map[string][]string // symbol -> composites that mention it, sorted
+}
+
+// PolicyDecides names the symbols whose action a policy sets, and the key that does.
+func PolicyDecides(symbol string) (key string, ok bool) {
+	switch symbol {
+	case "VIRUS":
+		return "antivirus.infected", true
+	case "UNSCANNABLE":
+		return "unscannable", true
+	case "ENCRYPTED":
+		return "encrypted", true
+	case "DMARC_REJECT":
+		return "dmarc.reject", true
+	case "DMARC_QUARANTINE":
+		return "dmarc.quarantine", true
+	}
+	return "", false
 }

@@ -1,0 +1,79 @@
+package book
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// finish checks everything that only the whole can show and fills what is derived.
+func (m *merger) finish() {
+	known := slices.Sorted(maps.Keys(m.book.Symbols))
+	for _, name := range known {
+		s := m.book.Symbols[name]
+		if s.Describe == "" && !m.reported(s) {
+			m.fail(s.Place, `%s has no "describe": one plain sentence for people`, name)
+		}
+		if s.Rcpt && s.Action == 0 {
+			m.fail(s.Place, "%s has stage: rcpt without an action; scores count only after DATA", name)
+		}
+		if s.Unless != "" && m.book.Symbols[s.Unless] == nil {
+			m.fail(m.unlessAt[name], "no rule names the symbol %q%s", clip(s.Unless), hint(s.Unless, known))
+		}
+	}
+	m.order(known)
+	m.resolvePolicies()
+	policies := slices.Collect(maps.Keys(m.book.Policies))
+	for _, key := range slices.Sorted(maps.Keys(m.mapped)) {
+		if line := m.mapped[key]; m.book.Policies[line.policy] == nil {
+			m.fail(line.place, "no policy is called %q%s", clip(line.policy), hint(line.policy, policies))
+		}
+	}
+}
+
+// reported tells whether something is already said about the place of a symbol, so that one
+// slip is one error.
+func (m *merger) reported(s *Symbol) bool {
+	for _, e := range m.errs {
+		if e.File == s.Place.File && e.Line == s.Place.Line {
+			return true
+		}
+	}
+	return false
+}
+
+// order puts each composite after those it is made of, and reports circles and names that
+// no rule knows.
+func (m *merger) order(known []string) {
+	state := map[string]int{} // 1 = on the way, 2 = done
+	var visit func(name string, trail []string)
+	visit = func(name string, trail []string) {
+		c := m.combined[name]
+		if c == nil || state[name] == 2 {
+			return
+		}
+		trail = append(trail, name)
+		if state[name] == 1 {
+			from := slices.Index(trail, name)
+			m.fail(c.Place, "composites depend on each other in a circle: %s", strings.Join(trail[from:], " -> "))
+			return
+		}
+		state[name] = 1
+		for _, used := range c.When.Names() {
+			if m.book.Symbols[used] == nil {
+				m.fail(c.Place, "no rule names the symbol %q%s", used, hint(used, known))
+				continue
+			}
+			m.book.Used[used] = append(m.book.Used[used], name)
+			visit(used, trail)
+		}
+		state[name] = 2
+		m.book.Composites = append(m.book.Composites, c)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.combined)) {
+		visit(name, nil)
+	}
+	for _, users := range m.book.Used {
+		slices.Sort(users)
+	}
+}

@@ -1,0 +1,305 @@
+package book
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"postern/filter"
+	"postern/internal/strict"
+	"postern/rules/expr"
+	"postern/rules/pattern"
+)
+
+// maxDescribe bounds the sentence of a rule, maxMatch an expression, in bytes.
+const (
+	maxDescribe = 200
+	maxMatch    = 8 << 10
+)
+
+// merger builds a book out of files, layer by layer.
+type merger struct {
+	book     *Book
+	errs     strict.Errors
+	current  int
+	written  map[string]map[string]strict.Place // section -> name -> where this layer wrote it
+	layerOf  map[string]int                     // symbol -> layer that brought it
+	patterns map[string]*Pattern
+	combined map[string]*Composite
+	policies map[string]*policyEntry
+	mapped   map[string]mapping // "recipients sales@example.com" -> what to check
+	unlessAt map[string]strict.Place
+}
+
+// mapping is a line of recipients or accounts.
+type mapping struct {
+	policy string
+	place  strict.Place
+}
+
+func newMerger() *merger {
+	return &merger{
+		book: &Book{Symbols: map[string]*Symbol{}, Policies: map[string]*Policy{}, Recipients: map[string]string{},
+			Accounts: map[string]string{}, Used: map[string][]string{}},
+		layerOf: map[string]int{}, patterns: map[string]*Pattern{}, combined: map[string]*Composite{},
+		policies: map[string]*policyEntry{}, mapped: map[string]mapping{}, unlessAt: map[string]strict.Place{},
+	}
+}
+
+func (m *merger) fail(at strict.Place, format string, args ...any) {
+	m.errs = append(m.errs, &strict.Error{Place: at, Message: fmt.Sprintf(format, args...)})
+}
+
+func (m *merger) layer(i int) {
+	m.current = i
+	m.written = map[string]map[string]strict.Place{}
+}
+
+// file decodes one file and merges what it says.
+func (m *merger) file(name string, src []byte) {
+	var f file
+	d := strict.Decode(name, src, &f)
+	m.symbols(d, f.Symbols)
+	for i := range f.Patterns {
+		m.pattern(d, fmt.Sprintf("patterns[%d]", i), &f.Patterns[i])
+	}
+	for i := range f.Composites {
+		m.composite(d, fmt.Sprintf("composites[%d]", i), &f.Composites[i])
+	}
+	m.policySection(d, f.Policies)
+	m.mappings(d, "recipients", f.Recipients, m.book.Recipients)
+	m.mappings(d, "accounts", f.Accounts, m.book.Accounts)
+	m.take(d)
+}
+
+// take moves a document's errors into the list.
+func (m *merger) take(d *strict.Document) {
+	if errs, ok := d.Err().(strict.Errors); ok {
+		m.errs = append(m.errs, errs...)
+	}
+}
+
+// once reports a name that one layer writes twice.
+func (m *merger) once(section, name string, at strict.Place) bool {
+	if m.written[section] == nil {
+		m.written[section] = map[string]strict.Place{}
+	}
+	if before, twice := m.written[section][name]; twice {
+		m.fail(at, "%s is written twice, first at %s", name, before)
+		return false
+	}
+	m.written[section][name] = at
+	return true
+}
+
+func (m *merger) symbols(d *strict.Document, all map[string]*worth) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		path := "symbols[" + name + "]"
+		at := d.At(path)
+		w := all[name]
+		switch {
+		case !expr.ValidName(name):
+			d.Fail(path, "%q cannot name a symbol: capitals, digits and _, a capital first, 2 to %d characters", clip(name), expr.MaxName)
+			continue
+		case !m.once("symbols", name, at):
+			continue
+		case w == nil:
+			d.Fail(path, "%s has no value", name)
+			continue
+		}
+		hollow(d, path, w)
+		old := m.book.Symbols[name]
+		if old != nil && old.Kind != FromCheck && m.layerOf[name] == m.current {
+			d.Fail(path, "%s is a %s already, at %s; its score belongs there", name, old.Kind, old.Place)
+			continue
+		}
+		m.worth(d, path, name, FromCheck, w)
+	}
+}
+
+// worth merges the shared keys of a symbol over what earlier layers said.
+func (m *merger) worth(d *strict.Document, path, name string, kind Kind, w *worth) {
+	s := m.book.Symbols[name]
+	if s == nil {
+		s = &Symbol{Name: name, Kind: kind, Place: d.At(path)}
+		m.book.Symbols[name] = s
+		m.layerOf[name] = m.current
+	}
+	if w.Score != nil {
+		s.Score = filter.Score(*w.Score)
+	}
+	if w.Action != nil {
+		s.Action = m.action(d, path, s, *w.Action)
+	}
+	if w.Stage != nil {
+		m.stage(d, path, s, *w.Stage)
+	}
+	if w.Unless != nil {
+		s.Unless = *w.Unless
+		m.unlessAt[name] = d.At(path + ".unless")
+	}
+	if w.Describe != nil {
+		s.Describe = strings.TrimSpace(*w.Describe)
+		checkDescribe(d, path+".describe", s.Describe)
+	}
+}
+
+func (m *merger) action(d *strict.Document, path string, s *Symbol, word string) filter.Action {
+	if key, ok := PolicyDecides(s.Name); ok {
+		d.Fail(path+".action", "the action of %s is set by each policy's %s", s.Name, key)
+		return s.Action
+	}
+	oneOf(d, path+".action", &word, "accept", "tag", "quarantine", "defer", "reject")
+	a, _ := filter.ParseAction(word)
+	return a
+}
+
+func (m *merger) stage(d *strict.Document, path string, s *Symbol, word string) {
+	switch {
+	case s.Kind == IsPattern:
+		d.Fail(path+".stage", "a pattern sees the message only after DATA")
+	case word != "rcpt":
+		d.Fail(path+".stage", "expected rcpt; found %q", clip(word))
+	default:
+		s.Rcpt = true
+	}
+}
+
+func checkDescribe(d *strict.Document, path, text string) {
+	switch {
+	case text == "":
+		d.Fail(path, "the sentence is empty")
+	case len(text) > maxDescribe:
+		d.Fail(path, "the sentence has %d bytes; at most %d are shown", len(text), maxDescribe)
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
+		d.Fail(path, "the sentence holds a line break or control character")
+	}
+}
+
+// claim finds or refuses the name of a pattern or composite; known tells that an earlier
+// layer has it.
+func (m *merger) claim(d *strict.Document, path, section string, kind Kind, id *string) (name string, known, ok bool) {
+	if id == nil {
+		if !d.Has(path + ".id") {
+			d.Fail(path, "has no id")
+		}
+		return "", false, false
+	}
+	name = *id
+	at := d.At(path + ".id")
+	if !expr.ValidName(name) {
+		d.Fail(path+".id", "%q cannot name a symbol: capitals, digits and _, a capital first, 2 to %d characters", clip(name), expr.MaxName)
+		return "", false, false
+	}
+	if !m.once(section, name, at) {
+		return "", false, false
+	}
+	old := m.book.Symbols[name]
+	if old != nil && (old.Kind != kind || m.layerOf[name] == m.current) {
+		d.Fail(path+".id", "%s is a %s's symbol already, at %s", name, old.Kind, old.Place)
+		return "", false, false
+	}
+	return name, old != nil, true
+}
+
+func (m *merger) pattern(d *strict.Document, path string, e *patternEntry) {
+	hollow(d, path, e)
+	name, known, ok := m.claim(d, path, "patterns", IsPattern, e.ID)
+	if !ok {
+		return
+	}
+	p := m.patterns[name]
+	if !known || p == nil {
+		p = &Pattern{ID: name, Place: d.At(path + ".id")}
+		m.patterns[name] = p
+		m.book.Patterns = append(m.book.Patterns, p)
+		require(d, path, name, map[string]bool{"in": e.In != nil, "match": e.Match != nil})
+	}
+	m.worth(d, path, name, IsPattern, e.worth())
+	if e.In != nil {
+		p.In, p.Header = where(d, path+".in", *e.In)
+	}
+	if e.Match != nil {
+		p.Match = *e.Match
+		p.Hit, p.Miss = nil, nil // the tests of an earlier layer belong to its expression
+		checkMatch(d, path+".match", p.Match)
+	}
+	if e.Tests != nil {
+		p.Hit = samples(d, path+".tests.hit", e.Tests.Hit)
+		p.Miss = samples(d, path+".tests.miss", e.Tests.Miss)
+	}
+}
+
+// require reports the keys that are not written. Those written without a value were
+// reported already.
+func require(d *strict.Document, path, name string, keys map[string]bool) {
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if !keys[key] && !d.Has(path+"."+key) {
+			d.Fail(path, "%s has no %q", name, key)
+		}
+	}
+}
+
+// where reads the view a pattern looks at.
+func where(d *strict.Document, path, word string) (view, header string) {
+	if name, ok := strings.CutPrefix(word, "header:"); ok {
+		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) {
+			d.Fail(path, "%q is no name of a header field", clip(name))
+		}
+		return "header", strings.ToLower(name)
+	}
+	oneOf(d, path, &word, "subject", "from", "header:NAME", "body", "html", "url", "filename", "raw")
+	if word == "header:NAME" {
+		d.Fail(path, "write the name of the field behind header:")
+	}
+	return word, ""
+}
+
+func checkMatch(d *strict.Document, path, match string) {
+	if len(match) > maxMatch {
+		d.Fail(path, "the expression has %d bytes; at most %d are compiled", len(match), maxMatch)
+		return
+	}
+	switch empty, err := pattern.Valid(match); {
+	case err != nil:
+		d.Fail(path, "does not compile: %v", err)
+	case empty:
+		d.Fail(path, "matches the empty text, so it would match every message")
+	}
+}
+
+func samples(d *strict.Document, path string, texts []string) []Sample {
+	var out []Sample
+	for i, t := range texts {
+		out = append(out, Sample{t, d.At(fmt.Sprintf("%s[%d]", path, i))})
+	}
+	return out
+}
+
+func (m *merger) composite(d *strict.Document, path string, e *compositeEntry) {
+	hollow(d, path, e)
+	name, known, ok := m.claim(d, path, "composites", IsComposite, e.ID)
+	if !ok {
+		return
+	}
+	c := m.combined[name]
+	if !known || c == nil {
+		c = &Composite{ID: name}
+		m.combined[name] = c
+		require(d, path, name, map[string]bool{"when": e.When != nil})
+	}
+	m.worth(d, path, name, IsComposite, e.worth())
+	if e.When == nil {
+		return
+	}
+	c.Place, c.Text = d.At(path+".when"), strings.Join(strings.Fields(*e.When), " ")
+	when, err := expr.Parse(*e.When)
+	if err != nil {
+		d.Fail(path+".when", "%v", err)
+		return
+	}
+	c.When = when
+}

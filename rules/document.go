@@ -1,0 +1,123 @@
+package rules
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"postern/rules/book"
+)
+
+// raisedBy names what emits a symbol of a check: the default rules keep one file for each.
+func raisedBy(sym *Symbol) string {
+	dir, name := path.Split(sym.Place.File)
+	if dir != "default/" {
+		return "what the operator's configuration names"
+	}
+	switch strings.TrimSuffix(name, ".yaml") {
+	case "abuse":
+		return "the state of the account (abuse)"
+	case "attach":
+		return "the walk over the message and its archives (filter/attach)"
+	case "auth":
+		return "authentication of the sender (filter/auth)"
+	case "clamav":
+		return "the virus scanner (filter/clamav)"
+	case "limit":
+		return "rate limits (filter/limit)"
+	case "lists":
+		return "DNS lists and the operator's own lists (blocklist)"
+	case "sender":
+		return "reverse name and HELO of the client (filter/sender)"
+	case "smtp":
+		return "the SMTP session (internal/smtpd)"
+	default:
+		return name
+	}
+}
+
+// Document writes the reference of all symbols as Markdown.
+func (s *Set) Document(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(`# Checks and what they are worth
+
+Generated from the rules by ` + "`postern rules document`" + `; not to be edited.
+
+A check says what it saw by a symbol. The rules say what a symbol is worth: a score in points,
+or an action of its own. The score of a message is the sum over its symbols, each once; what
+happens at which score is the policy's. ` + "`postern rules explain SYMBOL`" + ` tells more about one.
+
+## Policies
+
+| policy | tag | greylist | quarantine | reject | infected | DMARC reject / quarantine / on list | unscannable | encrypted | days kept |
+|---|---|---|---|---|---|---|---|---|---|
+`)
+	for _, name := range s.Policies() {
+		p := s.policy(name)
+		infected := p.Antivirus.Infected
+		if !p.Antivirus.Scan {
+			infected = "not scanned"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s / %s / %s | %s | %s | %d |\n", name, p.Tag, p.Greylist, p.Quarantine, p.Reject,
+			infected, p.DMARC.Reject, p.DMARC.Quarantine, p.DMARC.OnList, p.Unscannable, p.Encrypted, p.KeepDays)
+	}
+	s.documentChecks(&b)
+	s.documentPatterns(&b)
+	s.documentComposites(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (s *Set) documentChecks(b *strings.Builder) {
+	by := map[string][]*Symbol{}
+	for _, sym := range s.book.Symbols {
+		if sym.Kind == book.FromCheck {
+			by[raisedBy(sym)] = append(by[raisedBy(sym)], sym)
+		}
+	}
+	b.WriteString("\n## Symbols of the checks\n")
+	for _, source := range slices.Sorted(maps.Keys(by)) {
+		fmt.Fprintf(b, "\n### Raised by %s\n\n| symbol | score | action | what it says |\n|---|---|---|---|\n", source)
+		slices.SortFunc(by[source], func(x, y *Symbol) int { return strings.Compare(x.Name, y.Name) })
+		for _, sym := range by[source] {
+			s.documentSymbol(b, sym, "")
+		}
+	}
+}
+
+func (s *Set) documentSymbol(b *strings.Builder, sym *Symbol, extra string) {
+	action := s.actionText(sym)
+	if action == "none of its own" {
+		action = ""
+	}
+	describe := sym.Describe
+	if sym.Unless != "" {
+		describe += " (does not count beside " + sym.Unless + ")"
+	}
+	fmt.Fprintf(b, "| %s | %s | %s | %s |%s\n", sym.Name, signed(sym.Score), action, cell(describe), extra)
+}
+
+func (s *Set) documentPatterns(b *strings.Builder) {
+	b.WriteString("\n## Patterns\n\n| symbol | score | action | what it says | looks in |\n|---|---|---|---|---|\n")
+	sorted := slices.SortedFunc(slices.Values(s.book.Patterns), func(x, y *book.Pattern) int { return strings.Compare(x.ID, y.ID) })
+	for _, p := range sorted {
+		in := p.In
+		if p.Header != "" {
+			in += " " + p.Header
+		}
+		s.documentSymbol(b, s.book.Symbols[p.ID], " "+in+" |")
+	}
+}
+
+func (s *Set) documentComposites(b *strings.Builder) {
+	b.WriteString("\n## Composites\n\n| symbol | score | action | what it says | when |\n|---|---|---|---|---|\n")
+	sorted := slices.SortedFunc(slices.Values(s.book.Composites), func(x, y *book.Composite) int { return strings.Compare(x.ID, y.ID) })
+	for _, c := range sorted {
+		s.documentSymbol(b, s.book.Symbols[c.ID], " "+cell(c.Text)+" |")
+	}
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", "\\|") }

@@ -1,0 +1,288 @@
+// Package pattern matches many regular expressions (RE2 syntax) against one text. Literals
+// that an expression cannot do without are looked for first, all in one pass; only where
+// they stand is the expression itself asked. Expressions without such a literal run
+// together, in sets. The answer is always that of the standard library's regexp.
+package pattern
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/wasilibs/go-re2"
+	"github.com/wasilibs/go-re2/experimental"
+)
+
+// MaxText is how many bytes of a text are looked at; the rest is not searched.
+const MaxText = 256 << 10
+
+// Sizes found by measurement: sets of RE2 fall off a cliff past a hundred expressions, and
+// a window wider than this is not cheaper than the text.
+const (
+	shardSize = 37
+	maxWindow = 2 << 10
+)
+
+// Matcher is many compiled expressions. It is safe for concurrent use.
+type Matcher struct {
+	exprs   []expr
+	literal *automaton // nil when no expression has a literal
+	shards  []shard
+	scratch sync.Pool
+}
+
+type expr struct {
+	std    *regexp.Regexp
+	re     *re2.Regexp // nil: RE2 does not take it, std is asked
+	window int         // bytes around a literal that hold any match; 0 = the whole text
+}
+
+// shard is a set of expressions without literals that run together.
+type shard struct {
+	set   *experimental.Set // nil: asked one by one
+	which []int
+}
+
+// span is a stretch of text worth looking at.
+type span struct{ from, to int }
+
+// Valid compiles an expression for its error, in plain words; empty tells that it matches
+// the empty text.
+func Valid(source string) (empty bool, err error) {
+	re, err := regexp.Compile(source)
+	if err != nil {
+		return false, errors.New(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return re.MatchString(""), nil
+}
+
+// Compile compiles the expressions. The error is the first one's that does not compile.
+func Compile(sources []string) (*Matcher, error) {
+	m := &Matcher{exprs: make([]expr, len(sources))}
+	var words []string
+	var owner []uint32
+	var rest []int
+	for i, src := range sources {
+		std, err := regexp.Compile(src)
+		if err != nil {
+			return nil, err
+		}
+		e := &m.exprs[i]
+		e.std = std
+		if e.re, err = re2.Compile(src); err != nil {
+			e.re = nil
+		}
+		tree, err := syntax.Parse(src, syntax.Perl)
+		if err != nil {
+			return nil, err
+		}
+		found := literals(tree)
+		if found == nil {
+			rest = append(rest, i)
+			continue
+		}
+		if n := reach(tree); n >= 0 && n <= maxWindow {
+			// The margin shows a word boundary at the end of a match what stands beyond it.
+			e.window = n + 2*utf8.UTFMax
+		}
+		for _, w := range found {
+			words = append(words, w)
+			owner = append(owner, uint32(i))
+		}
+	}
+	if len(words) > 0 {
+		m.literal = newAutomaton(words, owner)
+	}
+	for part := range slices.Chunk(rest, shardSize) {
+		m.shards = append(m.shards, m.newShard(sources, part))
+	}
+	m.scratch.New = func() any { return &scratch{spans: make([][]span, len(sources))} }
+	return m, nil
+}
+
+func (m *Matcher) newShard(sources []string, which []int) shard {
+	s := shard{which: which}
+	var texts []string
+	for _, i := range which {
+		if m.exprs[i].re == nil {
+			return s
+		}
+		texts = append(texts, sources[i])
+	}
+	if set, err := experimental.CompileSet(texts); err == nil {
+		s.set = set
+	}
+	return s
+}
+
+// Clean makes a text fit for Match: valid UTF-8, at most MaxText bytes, cut between
+// characters.
+func Clean(text string) []byte {
+	if len(text) > MaxText {
+		cut := MaxText
+		for cut > MaxText-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
+			cut--
+		}
+		text = text[:cut]
+	}
+	return []byte(strings.ToValidUTF8(text, string(utf8.RuneError)))
+}
+
+// Match returns which expressions match the text, in rising order. The text must be Clean;
+// the error is that of ctx, looked at between expressions.
+func (m *Matcher) Match(ctx context.Context, text []byte) ([]int, error) {
+	var hits []int
+	if m.literal != nil {
+		found, err := m.byLiteral(ctx, text)
+		if err != nil {
+			return nil, err
+		}
+		hits = found
+	}
+	for _, s := range m.shards {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		hits = append(hits, m.askShard(s, text)...)
+	}
+	slices.Sort(hits)
+	return hits, nil
+}
+
+func (m *Matcher) askShard(s shard, text []byte) []int {
+	var hits []int
+	if s.set != nil {
+		// FindAll would say "no match" where RE2 ran out of memory.
+		found, err := s.set.FindAllWithError(text, len(s.which))
+		if err == nil {
+			for _, k := range found {
+				hits = append(hits, s.which[k])
+			}
+			return hits
+		}
+	}
+	for _, i := range s.which {
+		if m.exprs[i].match(text) {
+			hits = append(hits, i)
+		}
+	}
+	return hits
+}
+
+func (e *expr) match(text []byte) bool {
+	if e.re != nil {
+		return e.re.Match(text)
+	}
+	return e.std.Match(text)
+}
+
+// scratch is what one search needs besides its result.
+type scratch struct {
+	spans      [][]span // by expression; empty unless a candidate
+	candidates []int
+}
+
+func (s *scratch) clear() {
+	for _, i := range s.candidates {
+		s.spans[i] = s.spans[i][:0]
+	}
+	s.candidates = s.candidates[:0]
+}
+
+func (m *Matcher) byLiteral(ctx context.Context, text []byte) ([]int, error) {
+	s := m.scratch.Get().(*scratch)
+	defer func() { s.clear(); m.scratch.Put(s) }()
+	plain, exact := plainLetters(text)
+	m.literal.scan(plain, func(owner uint32, end int) { m.note(s, int(owner), end, len(text)) })
+	var hits []int
+	for _, i := range s.candidates {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if e := &m.exprs[i]; exact && e.window > 0 && e.inSpans(text, s.spans[i]) || (!exact || e.window == 0) && e.match(text) {
+			hits = append(hits, i)
+		}
+	}
+	return hits, nil
+}
+
+// note records that a literal of expression i ends at offset end.
+func (m *Matcher) note(s *scratch, i, end, size int) {
+	spans := s.spans[i]
+	w := m.exprs[i].window
+	if len(spans) == 0 {
+		s.candidates = append(s.candidates, i)
+	} else if w == 0 {
+		return
+	}
+	from, to := max(end-w, 0), min(end+w, size)
+	if k := len(spans); k > 0 && spans[k-1].to >= from {
+		spans[k-1].to = to
+	} else {
+		spans = append(spans, span{from, to})
+	}
+	s.spans[i] = spans
+}
+
+// inSpans asks only the stretches. A match that touches the edge of one may owe itself to
+// the cut, so then the whole text is asked.
+func (e *expr) inSpans(text []byte, spans []span) bool {
+	for _, sp := range spans {
+		at := e.find(text[sp.from:sp.to])
+		if at == nil {
+			continue
+		}
+		if at[0] == 0 && sp.from > 0 || at[1] == sp.to-sp.from && sp.to < len(text) {
+			return e.match(text)
+		}
+		return true
+	}
+	return false
+}
+
+func (e *expr) find(window []byte) []int {
+	if e.re == nil || !utf8.Valid(window) {
+		return e.std.FindIndex(window) // RE2 stops at a character the cut went through
+	}
+	return e.re.FindIndex(window)
+}
+
+// plainLetters replaces the runes that fold onto ASCII letters by those letters; exact is
+// false when that moved offsets.
+func plainLetters(text []byte) (plain []byte, exact bool) {
+	k, s := []byte(string(kelvin)), []byte(string(longS))
+	if !bytes.Contains(text, k) && !bytes.Contains(text, s) {
+		return text, true
+	}
+	return bytes.ReplaceAll(bytes.ReplaceAll(text, k, []byte("k")), s, []byte("s")), false
+}
+
+// excerptBytes bounds what Excerpt shows.
+const excerptBytes = 80
+
+// Excerpt is what expression i matched in the text, on one line and cut short.
+func (m *Matcher) Excerpt(i int, text []byte) string {
+	at := m.exprs[i].first(text)
+	if at == nil {
+		return ""
+	}
+	found := text[at[0]:at[1]]
+	more := ""
+	if len(found) > excerptBytes {
+		found, more = found[:excerptBytes], "..."
+	}
+	return strings.Join(strings.Fields(strings.ToValidUTF8(string(found), "")), " ") + more
+}
+
+func (e *expr) first(text []byte) []int {
+	if e.re != nil {
+		return e.re.FindIndex(text)
+	}
+	return e.std.FindIndex(text)
+}
