@@ -82,8 +82,9 @@ type Stamper interface {
 	Block(m *filter.Message, v filter.Verdict, r filter.Report, to []string) []byte
 	// Open is what goes out: the block and the body without forged copies of our fields.
 	Open(block []byte, m *filter.Message) (r io.Reader, size int64, err error)
-	// Passes counts how often the message went through this listener for the address before.
-	Passes(m *filter.Message, address string) int
+	// Passes counts for each recipient how often the message went through this listener for
+	// it before.
+	Passes(m *filter.Message) []int
 }
 
 // Answers remembers what was answered 250, for the retry of a client that never read it;

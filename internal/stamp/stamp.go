@@ -3,7 +3,8 @@
 package stamp
 
 import (
-	"io"
+	"bytes"
+	"strings"
 
 	"postern/filter"
 )
@@ -24,28 +25,103 @@ func DefaultNames(hostname string) Names {
 	}
 }
 
+// authservID is who speaks in Authentication-Results.
+func (n Names) authservID() string {
+	if n.AuthservID == "" {
+		return n.Hostname
+	}
+	return n.AuthservID
+}
+
 // Stamper writes blocks. It is safe for concurrent use.
 type Stamper struct {
 	Names Names
-	Key   []byte        // of the trace tokens; the same on every node
-	AV    func() string // "ClamAV 1.4.6/27000/2026-11-22", or "" when nothing scanned
+	Key   []byte        // of the trace tokens, the same on every node; nil = no tokens
+	AV    func() string // "ClamAV 1.4.6/27000/2026-11-22", or "" when nothing scans
 }
-
-// Range is a half-open range of bytes.
-type Range struct{ Start, End int64 }
 
 // Block is our header block for recipients that share a verdict, each line ended by CRLF.
 // Outbound it holds a Received field alone.
 func (s *Stamper) Block(m *filter.Message, v filter.Verdict, r filter.Report, to []string) []byte {
-	return nil
+	var b bytes.Buffer
+	s.received(&b, m, to)
+	if m.Direction == filter.Outbound {
+		return b.Bytes()
+	}
+	authResults(&b, s.Names.authservID(), results(r), m.SMTPUTF8)
+	s.verdict(&b, m, v)
+	writeField(&b, s.Names.Reasons, reasonWords(v.Reasons))
+	writeField(&b, s.Names.Unchecked, uncheckedWords(v.Failures))
+	flag := "NO"
+	if v.Action >= filter.Tag {
+		flag = "YES"
+	}
+	writeField(&b, s.Names.SpamFlag, []string{flag})
+	writeField(&b, s.Names.SpamScore, []string{v.Score.String()})
+	return b.Bytes()
 }
 
-// Open is what goes out, and its length: the block and then the body of m without the fields
-// that Cuts names.
-func (s *Stamper) Open(block []byte, m *filter.Message) (io.Reader, int64, error) {
-	return nil, 0, nil
+func (s *Stamper) verdict(b *bytes.Buffer, m *filter.Message, v filter.Verdict) {
+	av := ""
+	if s.AV != nil {
+		av = s.AV()
+	}
+	if av == "" {
+		av = "none"
+	}
+	writeField(b, s.Names.Verdict, []string{
+		v.Action.String() + ";",
+		"score=" + v.Score.String() + ";",
+		"policy=" + atom(v.Policy) + ";",
+		"id=" + atom(m.ID) + ";",
+		"rules=" + atom(v.Rules) + ";",
+		"av=" + quote(av, false),
+	})
 }
 
-// Passes counts the passes of m through its listener for the recipient that its Received
-// fields prove.
-func (s *Stamper) Passes(m *filter.Message, address string) int { return 0 }
+// describeMax bounds one sentence in a header, in bytes.
+const describeMax = 200
+
+// reasonWords is the account of the score: "SYMBOL +1.50 sentence; ...". Details are left
+// out, they hold what strangers wrote.
+func reasonWords(reasons []filter.Reason) []string {
+	if len(reasons) == 0 {
+		return []string{"none"}
+	}
+	var words []string
+	for i, r := range reasons {
+		sign := "+"
+		if r.Score < 0 {
+			sign = ""
+		}
+		words = append(words, atom(r.Symbol), sign+r.Score.String())
+		words = append(words, sentence(r.Describe)...)
+		if i < len(reasons)-1 {
+			words[len(words)-1] += ";"
+		}
+	}
+	return words
+}
+
+// uncheckedWords is the ledger of what was not checked: "clamav (timed out), dns (...)".
+func uncheckedWords(failures []filter.Failure) []string {
+	if len(failures) == 0 {
+		return []string{"none"}
+	}
+	inner := strings.NewReplacer("(", "[", ")", "]", `\`, "/", ",", ";")
+	var words []string
+	for i, f := range failures {
+		words = append(words, atom(f.Step))
+		reason := sentence(inner.Replace(f.Reason))
+		if len(reason) == 0 {
+			reason = []string{"no reason"}
+		}
+		reason[0] = "(" + reason[0]
+		reason[len(reason)-1] += ")"
+		if i < len(failures)-1 {
+			reason[len(reason)-1] += ","
+		}
+		words = append(words, reason...)
+	}
+	return words
+}

@@ -1,0 +1,111 @@
+package stamp
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"postern/filter"
+)
+
+// Range is a half-open range of bytes.
+type Range struct{ Start, End int64 }
+
+// fieldMax is how much of one field is looked at.
+const fieldMax = 64 << 10
+
+// rawField is one field as it stands, with its continuation lines; raw is its first
+// fieldMax bytes.
+type rawField struct {
+	Range
+	raw []byte
+}
+
+// named reports whether the field has the name, whatever its case and the blanks before the
+// colon.
+func (f rawField) named(name string) bool {
+	n, _, ok := bytes.Cut(f.raw, []byte(":"))
+	return (ok || len(f.raw) == fieldMax) && len(n) >= len(name) && bytes.EqualFold(bytes.TrimRight(n, " \t\r\n"), []byte(name))
+}
+
+// value is what stands behind the colon, folded as it is.
+func (f rawField) value() []byte {
+	_, v, _ := bytes.Cut(f.raw, []byte(":"))
+	return v
+}
+
+// eachField visits the fields up to the first empty line. Lines without a colon are visited
+// like fields: a lenient reader goes on behind them, so what follows counts as header. visit
+// returns false to stop. f.raw is valid during the visit only.
+func eachField(r io.Reader, visit func(f rawField) bool) error {
+	br := bufio.NewReaderSize(r, 8<<10)
+	var f rawField
+	pos := int64(0)
+	for {
+		start, first, fresh := pos, byte(0), true
+		blank := false
+		for { // one line, in pieces when it is long
+			piece, err := br.ReadSlice('\n')
+			if fresh && len(piece) > 0 {
+				first = piece[0]
+				blank = err == nil && len(bytes.TrimRight(piece, "\r\n")) == 0
+				if (blank || first != ' ' && first != '\t') && f.End > f.Start {
+					if !visit(f) {
+						return nil
+					}
+					f = rawField{Range: Range{start, start}, raw: f.raw[:0]}
+				}
+			}
+			if blank {
+				return nil
+			}
+			fresh = false
+			pos += int64(len(piece))
+			f.End = pos
+			f.raw = append(f.raw, piece[:min(len(piece), fieldMax-len(f.raw))]...)
+			if err == nil {
+				break
+			}
+			if errors.Is(err, bufio.ErrBufferFull) {
+				continue
+			}
+			if f.End > f.Start {
+				visit(f)
+			}
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return fmt.Errorf("header: %w", err)
+		}
+	}
+}
+
+// Cuts finds what is removed from a message: every field with a name that we write, and
+// inbound every Authentication-Results field under our own name (RFC 8601 section 5).
+// orphan says that the first line begins with a blank and so would continue a field put
+// before it.
+func Cuts(body io.Reader, n Names, d filter.Direction) (cuts []Range, orphan bool, err error) {
+	ours := []string{n.Verdict, n.Reasons, n.Unchecked, n.SpamFlag, n.SpamScore}
+	err = eachField(body, func(f rawField) bool {
+		if f.Start == 0 && (f.raw[0] == ' ' || f.raw[0] == '\t') {
+			orphan = true
+			return true
+		}
+		forged := d == filter.Inbound && f.named("Authentication-Results") && speaksAs(f.value(), n.authservID())
+		for _, name := range ours {
+			forged = forged || f.named(name)
+		}
+		if !forged {
+			return true
+		}
+		if k := len(cuts) - 1; k >= 0 && cuts[k].End == f.Start {
+			cuts[k].End = f.End
+		} else {
+			cuts = append(cuts, f.Range)
+		}
+		return true
+	})
+	return cuts, orphan, err
+}
