@@ -40,7 +40,7 @@ type Class string
 
 // The classes of holds.
 const (
-	Quarantine     Class = "quarantine"      // a verdict held it
+	ByVerdict      Class = "quarantine"      // a verdict held it
 	RejectedBeside Class = "rejected-beside" // refused for one recipient, taken for another: no bounce
 	BackendRefused Class = "backend-refused" // the server behind refused what was already taken
 	Evidence       Class = "evidence"        // a copy beside whatever was done; never released
@@ -48,7 +48,7 @@ const (
 
 // Valid reports whether c is one of the classes.
 func (c Class) Valid() bool {
-	return c == Quarantine || c == RejectedBeside || c == BackendRefused || c == Evidence
+	return c == ByVerdict || c == RejectedBeside || c == BackendRefused || c == Evidence
 }
 
 // Hold is the record of one held copy, as stored and as shown in JSON. Text fields hold what
@@ -116,6 +116,7 @@ type Release struct {
 	By       string    `json:"by"`
 	At       time.Time `json:"at"`
 	Attempts int       `json:"attempts"`
+	Trying   bool      `json:"trying,omitempty"`  // an attempt runs, at most until Next
 	Next     time.Time `json:"next,omitzero"`     // not tried again before
 	Failure  string    `json:"failure,omitempty"` // why the last attempt failed, in plain words
 }

@@ -9,6 +9,7 @@ import (
 
 // Errors of a Store and of Quarantine. They are wrapped: use errors.Is.
 var (
+	ErrTaken         = errors.New("the ID of the hold is taken")
 	ErrNotFound      = errors.New("no such hold")
 	ErrConflict      = errors.New("the hold was changed by somebody else")
 	ErrFull          = errors.New("the quarantine is full")
@@ -25,7 +26,8 @@ type Store interface {
 	// Put writes a provisional hold and its body, read once from body: file, directory and
 	// row are synced on return. When a hold with the same Key is provisional, open, or ended
 	// after h.At less KeyKept, that one is returned and nothing is written; a provisional one
-	// is then owned by both callers. A body that does not hash to h.SHA256 is refused.
+	// is then owned by both callers. ErrTaken when another key has the ID. A body that does
+	// not hash to h.SHA256 is refused: ErrCorrupt.
 	Put(ctx context.Context, h Hold, body io.Reader) (Hold, error)
 	// Confirm makes provisional holds held, all or none. Confirming again is no error;
 	// ErrNotFound when one is missing.
@@ -48,7 +50,7 @@ type Store interface {
 	// one, else ErrConflict, and returns the hold with its new version. A hold that moves to
 	// an end loses its body. An ended hold cannot be changed: ErrEnded.
 	Change(ctx context.Context, h Hold) (Hold, error)
-	// Due returns up to limit open holds that expire at or before t, oldest expiry first.
+	// Due returns up to limit holds in Held or Refused that expire at or before t, oldest expiry first.
 	Due(ctx context.Context, t time.Time, limit int) ([]Hold, error)
 	// Retry returns up to limit holds in Releasing whose next attempt is at or before t.
 	Retry(ctx context.Context, t time.Time, limit int) ([]Hold, error)

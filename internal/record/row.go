@@ -42,15 +42,15 @@ type Client struct {
 
 // Fate is what became of one recipient's copy.
 type Fate struct {
-	Address   string `json:"address"`
-	Policy    string `json:"policy,omitempty"`
-	State     string `json:"state"` // delivered | held | rejected | deferred | outbox | aborted
-	Backend   string `json:"backend,omitempty"`
-	Reply     string `json:"reply,omitempty"`
-	Hold      string `json:"hold,omitempty"`
-	Action    string `json:"action,omitempty"`
-	Score     int    `json:"score,omitempty"` // hundredths
-	Ambiguous bool   `json:"ambiguous,omitempty"`
+	Address   string       `json:"address"`
+	Policy    string       `json:"policy,omitempty"`
+	State     string       `json:"state"` // delivered | held | rejected | deferred | outbox | aborted
+	Backend   string       `json:"backend,omitempty"`
+	Reply     string       `json:"reply,omitempty"`
+	Hold      string       `json:"hold,omitempty"`
+	Action    string       `json:"action,omitempty"`
+	Score     filter.Score `json:"score,omitempty"` // hundredths
+	Ambiguous bool         `json:"ambiguous,omitempty"`
 }
 
 // Unchecked is a step that could not tell.

@@ -58,3 +58,20 @@ type AuditStore interface {
 	// Entries returns up to limit entries with a Seq above after, in order.
 	Entries(ctx context.Context, after int64, limit int) ([]Entry, error)
 }
+
+// DefaultPage and MaxPage bound the size of a page.
+const (
+	DefaultPage = 50
+	MaxPage     = 1000
+)
+
+// PageSize is the number of rows a page of this query has at most.
+func (q Trace) PageSize() int {
+	switch {
+	case q.Limit <= 0:
+		return DefaultPage
+	case q.Limit > MaxPage:
+		return MaxPage
+	}
+	return q.Limit
+}

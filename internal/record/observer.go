@@ -1,0 +1,54 @@
+package record
+
+import (
+	"context"
+	"log/slog"
+
+	"postern/filter"
+)
+
+// Observer writes down what became of a message: one log line, the traffic row, the counters.
+// It implements filter.Observer.
+type Observer struct {
+	Node    string
+	Log     *slog.Logger
+	Traffic Traffic                         // nil: no rows
+	Metrics *Metrics                        // nil: no counters
+	Headers func(m *filter.Message) Headers // nil: no subject and no Message-ID
+}
+
+// Done implements filter.Observer. It waits for nothing and never fails.
+func (o *Observer) Done(ctx context.Context, m *filter.Message, out filter.Outcome) error {
+	var h Headers
+	if o.Headers != nil && m.Body != nil {
+		h = o.Headers(m)
+	}
+	row := Build(o.Node, m, out, h)
+	stored := o.Traffic == nil || o.Traffic.Add(row)
+	if o.Metrics != nil {
+		o.Metrics.count(row)
+		if !stored {
+			o.Metrics.dropped.Inc()
+		}
+	}
+	if o.Log != nil {
+		o.Log.LogAttrs(ctx, slog.LevelInfo, "message", attrs(row)...)
+	}
+	return nil
+}
+
+// maxLogged bounds the recipients of one log line; the traffic row has them all.
+const maxLogged = 50
+
+// attrs are the fields of the one log line of a message. All text in a row is clean already.
+func attrs(r Row) []slog.Attr {
+	out := []slog.Attr{
+		slog.String("id", r.ID), slog.String("direction", r.Direction), slog.String("listener", r.Listener),
+		slog.String("ip", r.Client.IP), slog.String("name", r.Client.Name), slog.String("helo", r.Client.Helo), slog.String("tls", r.Client.TLS),
+		slog.String("account", r.Account), slog.String("from", r.From), slog.Int("recipients", len(r.To)), slog.Any("to", r.To[:min(len(r.To), maxLogged)]),
+		slog.String("subject", r.Subject), slog.String("message_id", r.MessageID), slog.Int64("size", r.Size), slog.String("sha256", r.SHA256),
+		slog.String("action", r.Action), slog.String("score", r.Score.String()), slog.Any("symbols", r.Symbols),
+		slog.Any("unchecked", r.Unchecked), slog.String("reply", r.Reply), slog.Any("delay", r.Delay),
+	}
+	return out
+}

@@ -1,0 +1,224 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"postern/filter"
+	"postern/internal/relay/outbox"
+	"postern/internal/spool"
+	"postern/internal/store/local/sqlite"
+)
+
+// Outbox implements outbox.Store. Its bodies are files counted with those of the holds.
+type Outbox struct {
+	db     *sqlite.DB
+	shelf  *shelf
+	health *health
+	spool  *spool.Spool
+	now    func() time.Time
+}
+
+// start voids the claims of the process that had the home open before.
+func (o *Outbox) start(ctx context.Context) error {
+	_, err := o.db.W.ExecContext(ctx, "UPDATE outbox SET lease = 0, crashed = 1, version = version + 1 WHERE lease <> 0")
+	return err
+}
+
+// Add implements outbox.Store.
+func (o *Outbox) Add(ctx context.Context, e outbox.Entry, body io.Reader) (string, error) {
+	if e.ID == "" {
+		id, err := filter.NewID(o.now(), rand.Reader)
+		if err != nil {
+			return "", err
+		}
+		e.ID = id
+	}
+	e.Version = 1
+	text, err := json.Marshal(e)
+	if err != nil {
+		return "", err
+	}
+	return e.ID, o.shelf.put(ctx, e.SHA256, body, nil, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO outbox (id, next, sha, version, record) VALUES (?, ?, ?, 1, ?)", e.ID, e.Next.UnixMilli(), e.SHA256, string(text))
+		return err
+	})
+}
+
+const outboxColumns = "SELECT version, record, lease <> 0 OR crashed FROM outbox "
+
+func selectEntries(ctx context.Context, q querier, rest string, args ...any) (out []outbox.Entry, crashed bool, err error) {
+	err = each(ctx, q, outboxColumns+rest, args, func(scan scanner) error {
+		var e outbox.Entry
+		var version int64
+		var text string
+		if err := scan(&version, &text, &crashed); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			return fmt.Errorf("outbox record: %w", err)
+		}
+		e.Version = version
+		out = append(out, e)
+		return nil
+	})
+	return out, crashed, err
+}
+
+// Claim implements outbox.Store.
+func (o *Outbox) Claim(ctx context.Context, now time.Time, lease time.Duration) (e outbox.Entry, crashed, ok bool, err error) {
+	err = write(ctx, o.db, o.health, func(tx *sql.Tx) error {
+		var found []outbox.Entry
+		var err error
+		found, crashed, err = selectEntries(ctx, tx, "WHERE next <= ?1 AND lease <= ?1 ORDER BY next, id LIMIT 1", now.UnixMilli())
+		if ok = err == nil && len(found) == 1; !ok {
+			return err
+		}
+		e = found[0]
+		e.Version++
+		_, err = tx.ExecContext(ctx, "UPDATE outbox SET lease = ?, crashed = 0, version = ? WHERE id = ?", now.Add(lease).UnixMilli(), e.Version, e.ID)
+		return err
+	})
+	if err != nil {
+		return outbox.Entry{}, false, false, err
+	}
+	return e, crashed, ok, nil
+}
+
+// Retry implements outbox.Store.
+func (o *Outbox) Retry(ctx context.Context, e outbox.Entry) error {
+	return write(ctx, o.db, o.health, func(tx *sql.Tx) error {
+		now, err := claimed(ctx, tx, e)
+		if err != nil {
+			return err
+		}
+		now.To, now.Next, now.Attempts, now.Ambiguous, now.LastReply = e.To, e.Next, e.Attempts, e.Ambiguous, e.LastReply
+		now.Version++
+		text, err := json.Marshal(now)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "UPDATE outbox SET next = ?, lease = 0, version = ?, record = ? WHERE id = ?", now.Next.UnixMilli(), now.Version, string(text), e.ID)
+		return err
+	})
+}
+
+// claimed returns the stored entry if e is the claim on it.
+func claimed(ctx context.Context, tx *sql.Tx, e outbox.Entry) (outbox.Entry, error) {
+	found, _, err := selectEntries(ctx, tx, "WHERE id = ? AND version = ? AND lease <> 0", e.ID, e.Version)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("%w: %s", outbox.ErrLost, e.ID)
+	}
+	if err != nil {
+		return outbox.Entry{}, err
+	}
+	return found[0], nil
+}
+
+// End implements outbox.Store.
+func (o *Outbox) End(ctx context.Context, e outbox.Entry) error {
+	var gone []string
+	err := write(ctx, o.db, o.health, func(tx *sql.Tx) error {
+		gone = nil
+		now, err := claimed(ctx, tx, e)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM outbox WHERE id = ?", e.ID); err != nil {
+			return err
+		}
+		last, err := dropRef(ctx, tx, now.SHA256)
+		if last {
+			gone = []string{now.SHA256}
+		}
+		return err
+	})
+	if err == nil {
+		o.shelf.sweep(ctx, gone)
+	}
+	return err
+}
+
+// Body implements outbox.Store. The whole body is unpacked and verified first.
+func (o *Outbox) Body(ctx context.Context, id string) (outbox.Body, error) {
+	e, err := o.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	r, err := o.shelf.open(e.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	w := o.spool.New()
+	if _, err := io.Copy(w, r); err != nil {
+		w.Discard()
+		return nil, err
+	}
+	return w.Finish()
+}
+
+// Get implements outbox.Store.
+func (o *Outbox) Get(ctx context.Context, id string) (outbox.Entry, error) {
+	found, _, err := selectEntries(ctx, o.db.R, "WHERE id = ?", id)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("%w: %s", outbox.ErrNotFound, id)
+	}
+	if err != nil {
+		return outbox.Entry{}, err
+	}
+	return found[0], nil
+}
+
+// List implements outbox.Store.
+func (o *Outbox) List(ctx context.Context, after string, limit int) ([]outbox.Entry, error) {
+	found, _, err := selectEntries(ctx, o.db.R, "WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+	return found, err
+}
+
+// Hurry implements outbox.Store.
+func (o *Outbox) Hurry(ctx context.Context, id string, now time.Time) error {
+	return write(ctx, o.db, o.health, func(tx *sql.Tx) error {
+		found, _, err := selectEntries(ctx, tx, "WHERE id = ? AND lease <= ?", id, now.UnixMilli())
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			// Claimed entries are being tried already.
+			_, err := o.Get(ctx, id)
+			return err
+		}
+		e := found[0]
+		e.Next = now
+		e.Version++
+		text, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "UPDATE outbox SET next = ?, version = ?, record = ? WHERE id = ?", now.UnixMilli(), e.Version, string(text), id)
+		return err
+	})
+}
+
+// Due implements outbox.Store. An entry whose claim is never given back counts from the end
+// of its lease.
+func (o *Outbox) Due(ctx context.Context) (next time.Time, ok bool, err error) {
+	var ms int64
+	err = o.db.R.QueryRowContext(ctx, "SELECT max(next, lease) FROM outbox ORDER BY max(next, lease) LIMIT 1").Scan(&ms)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, false, nil
+	}
+	return time.UnixMilli(ms).UTC(), err == nil, err
+}
+
+// Count is the number of entries, for the metrics.
+func (o *Outbox) Count(ctx context.Context) (n int, err error) {
+	err = o.db.R.QueryRowContext(ctx, "SELECT count(*) FROM outbox").Scan(&n)
+	return n, err
+}

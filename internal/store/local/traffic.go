@@ -1,0 +1,277 @@
+package local
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postern/internal/record"
+	"postern/internal/store/local/sqlite"
+	"postern/quarantine"
+)
+
+// Traffic implements record.Traffic over a file of its own. Rows are written in batches by
+// one goroutine; no answer to a client waits for it.
+type Traffic struct {
+	db      *sqlite.DB
+	log     *slog.Logger
+	rows    chan record.Row
+	flush   chan chan struct{}
+	stop    chan struct{}
+	done    chan struct{}
+	once    sync.Once
+	dropped atomic.Uint64
+	failing bool // the last batch failed; said once
+}
+
+// batch bounds the rows of one transaction.
+const batch = 256
+
+// openTraffic opens the file. A damaged one is set aside: what passed yesterday must not keep
+// mail from passing today.
+func openTraffic(ctx context.Context, path string, o Options) (*Traffic, error) {
+	steps, err := migrations("traffic")
+	if err != nil {
+		return nil, err
+	}
+	opts := sqlite.Options{Sync: "NORMAL", Migrations: steps}
+	db, err := sqlite.Open(ctx, path, opts)
+	var damaged *sqlite.DamageError
+	if errors.As(err, &damaged) {
+		aside := path + ".damaged-" + o.Now().UTC().Format("20060102T150405.000")
+		o.Log.Error("the traffic records are damaged: set aside, beginning anew", "file", aside, "error", err)
+		if err := setAside(path, aside); err != nil {
+			return nil, err
+		}
+		db, err = sqlite.Open(ctx, path, opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &Traffic{
+		db: db, log: o.Log, rows: make(chan record.Row, o.Traffic),
+		flush: make(chan chan struct{}), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	go t.run()
+	return t, nil
+}
+
+func setAside(path, aside string) error {
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return os.Rename(path, aside)
+}
+
+// Add implements record.Traffic.
+func (t *Traffic) Add(r record.Row) bool {
+	select {
+	case t.rows <- r:
+		return true
+	default:
+		t.dropped.Add(1)
+		return false
+	}
+}
+
+// Dropped counts the rows that were not written since Open.
+func (t *Traffic) Dropped() uint64 { return t.dropped.Load() }
+
+func (t *Traffic) run() {
+	defer close(t.done)
+	for {
+		select {
+		case r := <-t.rows:
+			t.write(append(make([]record.Row, 0, batch), r))
+		case done := <-t.flush:
+			t.drain()
+			close(done)
+		case <-t.stop:
+			t.drain()
+			return
+		}
+	}
+}
+
+func (t *Traffic) drain() {
+	for len(t.rows) > 0 {
+		t.write(nil)
+	}
+}
+
+// write adds what waits to rows, up to a batch, and writes it.
+func (t *Traffic) write(rows []record.Row) {
+	for len(rows) < batch && len(t.rows) > 0 {
+		rows = append(rows, <-t.rows)
+	}
+	ctx := context.Background() // rows outlive the sessions they are about
+	err := t.db.Tx(ctx, func(tx *sql.Tx) error {
+		for _, r := range rows {
+			if err := insertRow(ctx, tx, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.dropped.Add(uint64(len(rows)))
+		if !t.failing {
+			t.log.Error("traffic rows cannot be written and are dropped", "error", err)
+		}
+	}
+	t.failing = err != nil
+}
+
+// wait returns when the rows added before are written.
+func (t *Traffic) wait(ctx context.Context) error {
+	done := make(chan struct{})
+	select {
+	case t.flush <- done:
+	case <-t.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t *Traffic) close() error {
+	t.once.Do(func() { close(t.stop) })
+	<-t.done
+	return t.db.Close()
+}
+
+func insertRow(ctx context.Context, tx *sql.Tx, r record.Row) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	// A message that is recorded twice keeps its last row.
+	if _, err := tx.ExecContext(ctx, "DELETE FROM traffic WHERE id = ?", r.ID); err != nil {
+		return err
+	}
+	sender := strings.ToLower(r.From)
+	ip := []byte{}
+	if a, err := netip.ParseAddr(r.Client.IP); err == nil {
+		b := a.As16()
+		ip = b[:]
+	}
+	res, err := tx.ExecContext(ctx, "INSERT INTO traffic (id, at, sender, domain, header, ip, record) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		r.ID, r.Time.UnixMilli(), sender, domainOf(sender), r.MessageID, ip, string(text))
+	if err != nil {
+		return err
+	}
+	n, err := res.LastInsertId()
+	if err != nil {
+		return err
+	}
+	to := make([]string, len(r.To))
+	for i, f := range r.To {
+		to[i] = f.Address
+	}
+	for _, addr := range addressKeys(to) {
+		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO traffic_to VALUES (?, ?)", addr, r.ID); err != nil {
+			return err
+		}
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO traffic_words (rowid, words) VALUES (?, ?)", n, strings.Join(quarantine.Terms(r.Subject), " "))
+	return err
+}
+
+// Find implements record.Traffic. It waits for the rows added before, so that an answer and
+// its trace never disagree.
+func (t *Traffic) Find(ctx context.Context, q record.Trace) (record.Page, error) {
+	if err := t.wait(ctx); err != nil {
+		return record.Page{}, err
+	}
+	c, from, ok := traceClause(q)
+	if !ok {
+		return record.Page{}, nil
+	}
+	size := q.PageSize()
+	found, err := records[record.Row](ctx, t.db.R, "SELECT h.record FROM traffic h"+from+" "+c.String()+" ORDER BY h.id DESC LIMIT ?", append(c.args, size+1)...)
+	if err != nil {
+		return record.Page{}, err
+	}
+	page := record.Page{Rows: found}
+	if len(found) > size {
+		page.Rows, page.Next = found[:size], found[size-1].ID
+	}
+	return page, nil
+}
+
+func traceClause(q record.Trace) (c *clause, from string, ok bool) {
+	c = &clause{}
+	if q.ID != "" {
+		id, _, _ := strings.Cut(q.ID, "-") // a hold's ID begins with that of its message
+		c.and("h.id = ?", id)
+	}
+	if q.After != "" {
+		c.and("h.id < ?", q.After)
+	}
+	if !q.Since.IsZero() {
+		c.and("h.at >= ?", q.Since.UnixMilli())
+	}
+	if !q.Until.IsZero() {
+		c.and("h.at < ?", q.Until.UnixMilli())
+	}
+	if q.MessageID != "" {
+		c.and("h.header = ?", strings.Trim(q.MessageID, "<> "))
+	}
+	if q.IP.IsValid() {
+		lo, hi := ends(q.IP)
+		c.and("h.ip BETWEEN ? AND ?", lo, hi)
+	}
+	senderClause(c, "h", q.From)
+	if q.To != "" {
+		from = " JOIN traffic_to t ON t.id = h.id"
+		c.and("t.addr = ?", strings.ToLower(q.To))
+	}
+	ok = wordsClause(c, "h.n IN (SELECT rowid FROM traffic_words WHERE traffic_words MATCH ?)", strings.Fields(q.Subject))
+	return c, from, ok
+}
+
+// ends are the first and the last address of a network, as stored.
+func ends(p netip.Prefix) (lo, hi []byte) {
+	first := p.Masked().Addr()
+	bits := p.Bits()
+	if first.Is4() {
+		bits += 96
+	}
+	a := first.As16()
+	b := a
+	for i := bits; i < 128; i++ {
+		b[i/8] |= 1 << (7 - i%8)
+	}
+	return a[:], b[:]
+}
+
+// Prune implements record.Traffic, in steps short enough that new rows need not wait long.
+func (t *Traffic) Prune(ctx context.Context, before time.Time) (n int, err error) {
+	for {
+		res, err := t.db.W.ExecContext(ctx, "DELETE FROM traffic WHERE n IN (SELECT n FROM traffic WHERE at < ? LIMIT 1000)", before.UnixMilli())
+		if err != nil {
+			return n, err
+		}
+		rows, err := res.RowsAffected()
+		n += int(rows)
+		if err != nil || rows == 0 {
+			return n, err
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package quarantine
+
+import (
+	"fmt"
+	"net/mail"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ParseQuery reads a search as people write it: words of the subject, and fields as
+// name:value with the names from, to, subject, symbol, state, class, policy, since, until.
+// A time is 2026-11-22, 2026-11-22T15:04 or an age as 90m, 36h, 7d; zone and now say what
+// they mean. Values with spaces stand in double quotes. The error names the word.
+func ParseQuery(text string, now time.Time) (Query, error) {
+	var q Query
+	words, err := cutWords(text)
+	if err != nil {
+		return Query{}, err
+	}
+	for _, w := range words {
+		name, value, isField := strings.Cut(w, ":")
+		if !isField {
+			q.Words = append(q.Words, w)
+			continue
+		}
+		if err := q.field(strings.ToLower(name), value, now); err != nil {
+			return Query{}, fmt.Errorf("%q: %w", w, err)
+		}
+	}
+	return q, nil
+}
+
+// maxQuery bounds a search in bytes.
+const maxQuery = 2000
+
+// cutWords cuts at spaces outside double quotes.
+func cutWords(text string) ([]string, error) {
+	if len(text) > maxQuery {
+		return nil, fmt.Errorf("a search has at most %d bytes", maxQuery)
+	}
+	var out []string
+	var word strings.Builder
+	quoted, some := false, false
+	flush := func() {
+		if some {
+			out = append(out, word.String())
+		}
+		word.Reset()
+		some = false
+	}
+	for _, r := range text {
+		switch {
+		case r == '"':
+			quoted, some = !quoted, true
+		case !quoted && strings.ContainsRune(" \t\r\n", r):
+			flush()
+		default:
+			word.WriteRune(r)
+			some = true
+		}
+	}
+	if quoted {
+		return nil, fmt.Errorf("a double quote is not closed")
+	}
+	flush()
+	return out, nil
+}
+
+func (q *Query) field(name, value string, now time.Time) error {
+	if value == "" {
+		return fmt.Errorf("nothing stands after the colon")
+	}
+	var err error
+	switch name {
+	case "from":
+		q.From, err = address(value)
+	case "to":
+		q.To, err = address(value)
+	case "subject":
+		q.Words = append(q.Words, strings.Fields(value)...)
+	case "symbol":
+		q.Symbol = strings.ToUpper(value)
+	case "policy":
+		q.Policy = value
+	case "class":
+		if q.Class = Class(strings.ToLower(value)); !q.Class.Valid() {
+			err = fmt.Errorf("no such class")
+		}
+	case "state":
+		for s := range strings.SplitSeq(strings.ToLower(value), ",") {
+			if !State(s).Valid() || State(s) == Provisional {
+				return fmt.Errorf("no state %q", s)
+			}
+			q.States = append(q.States, State(s))
+		}
+	case "since":
+		q.Since, err = moment(value, now)
+	case "until":
+		q.Until, err = moment(value, now)
+	default:
+		err = fmt.Errorf("no such field")
+	}
+	return err
+}
+
+// address reads an address, "@domain", "*@domain", "<>" or "Name <address>".
+func address(s string) (string, error) {
+	s = strings.ToLower(strings.TrimPrefix(s, "*"))
+	if s == "<>" || strings.HasPrefix(s, "@") && len(s) > 1 {
+		return s, nil
+	}
+	if a, err := mail.ParseAddress(s); err == nil {
+		return a.Address, nil
+	}
+	if !strings.Contains(s, "@") || strings.ContainsAny(s, "<> ") {
+		return "", fmt.Errorf("no address and no @domain")
+	}
+	return s, nil
+}
+
+func moment(s string, now time.Time) (time.Time, error) {
+	if n, ok := strings.CutSuffix(s, "d"); ok {
+		if days, err := strconv.ParseUint(n, 10, 16); err == nil {
+			return now.Add(-time.Duration(days) * day), nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", time.RFC3339} {
+		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("no time: write 2026-11-22, 2026-11-22T15:04 or an age as 36h or 7d")
+}
