@@ -1,0 +1,70 @@
+# make demo   a gateway with sample mail, on this machine alone
+# make test   everything that must be green
+# make check  the inner loop, under 3 minutes
+
+GO       ?= go
+LINT     := .cache/golangci-lint
+FUZZTIME ?= 5s
+PACKAGES := ./...
+export CGO_ENABLED = 0
+
+.PHONY: demo test check build lint vet unit race conformance e2e fuzz bench campaign install generate clean
+
+build:
+	$(GO) build -trimpath -o bin/postern ./cmd/postern
+
+install:
+	@deploy/install-needs.sh $(NEEDS)
+
+demo: NEEDS = go clamav
+demo: install build
+	bin/postern demo $(if $(ONCE),--once)
+
+check: vet lint unit
+
+test: NEEDS = go gcc clamav postfix dovecot swaks python3
+test: install vet lint unit race conformance e2e fuzz
+	@echo "all green"
+
+vet:
+	$(GO) vet $(PACKAGES)
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+
+# The linter lives in a module of its own, so that its hundreds of modules stay out of ours.
+$(LINT): tools/go.mod tools/go.sum
+	cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+lint: $(LINT)
+	$(LINT) run $(PACKAGES)
+
+unit:
+	$(GO) test -timeout 10m $$($(GO) list ./... | grep -v '^postern/test/')
+	$(GO) test ./test/house
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 15m $$($(GO) list ./... | grep -v '^postern/test')
+
+conformance:
+	@deploy/suites-there.sh && $(GO) test -timeout 15m ./test/conformance/... || deploy/suites-there.sh --missing
+
+e2e: build
+	$(GO) test -timeout 20m -count 1 ./test/e2e/...
+
+fuzz:
+	@deploy/fuzz.sh $(FUZZTIME)
+
+# The long runs: thousands of messages, kill -9 in a loop, every fault under load.
+campaign: NEEDS = go gcc clamav postfix dovecot swaks python3
+campaign: install build
+	POSTERN_CAMPAIGN=1 $(GO) test -timeout 120m -count 1 -v ./test/campaign/...
+
+bench: NEEDS = go clamav postfix rspamd redis unbound python3
+bench: install build
+	deploy/bench/run.sh
+
+generate: build
+	bin/postern rules document > docs/checks.md
+	bin/postern config schema > docs/postern.schema.json
+
+clean:
+	rm -rf bin .cache
