@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"postern/filter"
+	"postern/internal/dns"
 )
 
 func found(symbols ...string) filter.CheckFunc {
@@ -242,5 +243,19 @@ func TestMessage(t *testing.T) {
 	}
 	if filter.OnConnect.String()+filter.OnSender.String()+filter.OnRecipient.String()+filter.OnData.String() != "connectsenderrcptdata" {
 		t.Error("stages")
+	}
+}
+
+func TestOneDNSBudgetForAllStages(t *testing.T) {
+	made := 0
+	p := &filter.Pipeline{
+		Steps:   []filter.Step{{Name: "a", Check: found("A")}, {Name: "b", Stage: filter.OnData, Check: found("B")}},
+		Lookups: func() *dns.Budget { made++; return dns.NewBudget(1, time.Second) },
+	}
+	m := &filter.Message{}
+	p.Run(t.Context(), filter.OnConnect, m)
+	p.Run(t.Context(), filter.OnData, m)
+	if made != 1 || m.DNS == nil {
+		t.Errorf("%d budgets for one message", made)
 	}
 }

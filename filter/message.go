@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/dns"
 	"postern/internal/mime"
 )
 
@@ -68,6 +69,7 @@ type Message struct {
 	Body      io.ReaderAt // exact bytes after dot-unstuffing, CRLF line ends; nil before OnData
 	Size      int64       // length of Body
 	SHA256    string      // hex digest of Body; "" before OnData
+	DNS       *dns.Budget // what its lookups may cost over all stages; nil = unbounded
 
 	// Parts walks the message once, on first use, inside hard limits. The error says the
 	// body could not be read at all; oddities are in the tree.

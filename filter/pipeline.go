@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"postern/internal/dns"
 )
 
 // Pipeline is the visible list of steps and the judge behind them.
@@ -18,6 +20,9 @@ type Pipeline struct {
 	Judge  Judge
 	Budget time.Duration // for all steps of one stage together; 0 = none
 	Log    *slog.Logger  // where a panicking check leaves its stack; nil = nowhere
+
+	// Lookups makes the DNS budget of a message that has none; nil = unbounded.
+	Lookups func() *dns.Budget
 }
 
 // Run runs the steps of one stage side by side and joins their results in step order, so
@@ -29,6 +34,12 @@ func (p *Pipeline) Run(ctx context.Context, stage Stage, m *Message) Report {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.Budget)
 		defer cancel()
+	}
+	if m.DNS == nil && p.Lookups != nil {
+		m.DNS = p.Lookups()
+	}
+	if m.DNS != nil {
+		ctx = dns.WithBudget(ctx, m.DNS)
 	}
 	var steps []Step
 	for _, s := range p.Steps {
