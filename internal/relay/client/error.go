@@ -1,32 +1,40 @@
 package client
 
 import (
-	"fmt"
+	"errors"
+
+	"postern/internal/relay/client/reply"
 )
 
 // Stage is the point of a session at which something failed.
 type Stage string
 
-// The stages in order.
+// The stages in order. StagePool is a pool that had no server or connection to give.
 const (
-	StageConnect  Stage = "connect"
-	StageBanner   Stage = "banner"
-	StageHello    Stage = "hello"
-	StageTLS      Stage = "starttls"
-	StageAuth     Stage = "auth"
-	StageXClient  Stage = "xclient"
-	StageMail     Stage = "mail"
-	StageRcpt     Stage = "rcpt"
-	StageData     Stage = "data"
-	StageBody     Stage = "body"
-	StageEnd      Stage = "end of data"
-	StageReset    Stage = "reset"
-	StageSubmit   Stage = "submit"
-	StagePool     Stage = "pool"
-	stageUnstated Stage = ""
+	StagePool    Stage = "pool"
+	StageConnect Stage = "connect"
+	StageBanner  Stage = "banner"
+	StageHello   Stage = "hello"
+	StageTLS     Stage = "starttls"
+	StageAuth    Stage = "auth"
+	StageXClient Stage = "xclient"
+	StageMail    Stage = "mail"
+	StageRcpt    Stage = "rcpt"
+	StageData    Stage = "data"
+	StageBody    Stage = "body"
+	StageEnd     Stage = "end of data"
+	StageReset   Stage = "reset"
 )
 
-// Error is a failed link to a server behind. It is private: it may name hosts.
+// What an Error of STARTTLS or AUTH may wrap.
+var (
+	ErrNoTLS       = errors.New("the server offers no STARTTLS")
+	ErrNotVerified = errors.New("AUTH needs a verified TLS session")
+	ErrNoMechanism = errors.New("no AUTH mechanism in common")
+	ErrCredentials = errors.New("user name or secret cannot be sent")
+)
+
+// Error is a failed link to a server behind. It is private: it names hosts.
 type Error struct {
 	Addr      string
 	Stage     Stage
@@ -36,7 +44,7 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	s := fmt.Sprintf("%s: %s", e.Addr, e.Stage)
+	s := e.Addr + ": " + string(e.Stage)
 	if e.Reply.Code != 0 {
 		s += ": " + e.Reply.String()
 	}
@@ -53,19 +61,9 @@ func (e *Error) Unwrap() error { return e.Err }
 // fault of the mail.
 func (e *Error) Public() Reply {
 	switch e.Stage {
-	case StageConnect, StageBanner, StageHello, StageTLS, StagePool:
-		return Reply{Code: 451, Enhanced: "4.4.1", Text: "the server behind does not answer, try again later"}
+	case StagePool, StageConnect, StageBanner, StageHello, StageTLS, StageAuth:
+		return reply.Local(451, "4.4.1", "the server behind cannot be reached, try again later")
 	default:
-		return Reply{Code: 451, Enhanced: "4.4.2", Text: "the server behind broke off, try again later"}
+		return reply.Local(451, "4.4.2", "the server behind broke off, try again later")
 	}
-}
-
-// BodyError says that a body cannot be sent as it is, because SMTP lines end in CRLF.
-type BodyError struct {
-	Offset int64
-	What   string // "bare LF", "bare CR", "NUL" or "last line without CRLF"
-}
-
-func (e *BodyError) Error() string {
-	return fmt.Sprintf("body: %s at byte %d", e.What, e.Offset)
 }
