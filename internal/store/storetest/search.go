@@ -1,0 +1,122 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postern/quarantine"
+)
+
+// holdsSearch asks each field of a query for exactly the holds it should find.
+func holdsSearch(t *testing.T, s quarantine.Store) {
+	edit := []func(*quarantine.Hold){
+		func(h *quarantine.Hold) { h.Subject = "Ihre Rechnung über 12 Ärgernisse" },
+		func(h *quarantine.Hold) { h.From, h.Subject = "", "Undelivered" },
+		func(h *quarantine.Hold) {
+			h.To, h.Subject = []string{"Sales@Other.example"}, "東京の請求書 INVOICE"
+		},
+		func(h *quarantine.Hold) {
+			h.Reasons = append(h.Reasons, quarantine.Reason{Symbol: "VIRUS"}, quarantine.Reason{Symbol: "VIRUS"})
+		},
+		func(h *quarantine.Hold) { h.Class, h.Policy, h.Subject = quarantine.Evidence, "sales", "" },
+		func(h *quarantine.Hold) { h.From = "x@sub.example.org" },
+	}
+	for n, f := range edit {
+		h := Hold(n, "x")
+		f(&h)
+		h = confirmed(t, s, h, "x")
+		if n == 5 {
+			h.State, h.Ended = quarantine.Deleted, &quarantine.Ended{At: start}
+			change(t, s, h)
+		}
+	}
+	put(t, s, Hold(9, "x"), "x") // provisional: never found
+	all := []quarantine.State{quarantine.Held, quarantine.Deleted, quarantine.Provisional}
+	for _, c := range []struct {
+		name string
+		q    quarantine.Query
+		want []int
+	}{
+		{"all open", quarantine.Query{}, []int{4, 3, 2, 1, 0}},
+		{"all", quarantine.Query{States: all}, []int{5, 4, 3, 2, 1, 0}},
+		{"only provisional", quarantine.Query{States: all[2:]}, nil},
+		{"deleted", quarantine.Query{States: all[1:2]}, []int{5}},
+		{"sender", quarantine.Query{From: "SENDER@example.ORG"}, []int{4, 3, 2, 0}},
+		{"null sender", quarantine.Query{From: "<>"}, []int{1}},
+		{"sender domain", quarantine.Query{From: "@example.org", States: all}, []int{4, 3, 2, 0}},
+		{"recipient", quarantine.Query{To: "sales@other.example"}, []int{2}},
+		{"recipient domain", quarantine.Query{To: "@example.com"}, []int{4, 3, 1, 0}},
+		{"no such recipient", quarantine.Query{To: "example.com"}, nil},
+		{"symbol", quarantine.Query{Symbol: "VIRUS"}, []int{3}},
+		{"class", quarantine.Query{Class: quarantine.Evidence}, []int{4}},
+		{"policy", quarantine.Query{Policy: "sales"}, []int{4}},
+		{"word", quarantine.Query{Words: []string{"rechnung"}}, []int{0}},
+		{"words", quarantine.Query{Words: []string{"RECHNUNG", "ärgernisse"}}, []int{0}},
+		{"word without its accent", quarantine.Query{Words: []string{"argernisse"}}, []int{0}},
+		{"one word of two is missing", quarantine.Query{Words: []string{"rechnung", "hello"}}, nil},
+		{"beginning of a word", quarantine.Query{Words: []string{"rech*"}}, []int{0}},
+		{"beginning without a star", quarantine.Query{Words: []string{"rech"}}, nil},
+		{"CJK", quarantine.Query{Words: []string{"請求書"}}, []int{2}},
+		{"one CJK character, the last of its run", quarantine.Query{Words: []string{"書"}}, []int{2}},
+		{"one CJK character inside", quarantine.Query{Words: []string{"京"}}, []int{2}},
+		{"CJK in another order", quarantine.Query{Words: []string{"書請"}}, nil},
+		{"quotes and operators", quarantine.Query{Words: []string{`"hello" OR NEAR(`}}, nil},
+		{"only punctuation", quarantine.Query{Words: []string{`"*-`}}, nil},
+		{"time", quarantine.Query{Since: start.Add(time.Second), Until: start.Add(3 * time.Second)}, []int{2, 1}},
+		{"several at once", quarantine.Query{From: "@example.org", To: "@example.com", Words: []string{"hello"}, Symbol: "SPF_FAIL"}, []int{3}},
+	} {
+		page, err := s.List(t.Context(), c.q)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		var got, want []string
+		for _, h := range page.Holds {
+			got = append(got, h.ID)
+		}
+		for _, n := range c.want {
+			want = append(want, Hold(n, "").ID)
+		}
+		if d := cmp.Diff(want, got); d != "" || page.Next != "" {
+			t.Errorf("%s: -want +got\n%s next %q", c.name, d, page.Next)
+		}
+	}
+}
+
+func holdsPages(t *testing.T, s quarantine.Store) {
+	const n = 7
+	for i := range n {
+		h := Hold(i, "x")
+		h.To = []string{fmt.Sprintf("u%d@example.com", i), "both@example.com"}
+		confirmed(t, s, h, "x")
+	}
+	for size := 1; size <= n+1; size++ {
+		var got []string
+		q := quarantine.Query{Limit: size, To: "@example.com"}
+		for range n + 1 {
+			page, err := s.List(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page.Holds) > size {
+				t.Fatalf("a page of %d has %d", size, len(page.Holds))
+			}
+			for _, h := range page.Holds {
+				got = append(got, h.ID)
+			}
+			if q.After = page.Next; page.Next == "" {
+				break
+			}
+		}
+		var want []string
+		for i := n - 1; i >= 0; i-- {
+			want = append(want, Hold(i, "").ID)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("pages of %d: -want +got\n%s", size, d)
+		}
+	}
+}
