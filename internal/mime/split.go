@@ -14,12 +14,19 @@ type cut struct {
 	loose    bool // only begins with the delimiter; most readers do not take it for one
 }
 
-// cuts finds the delimiter lines of a boundary in body. Loose ones come only beside a real
-// one.
+// cuts finds the delimiter lines of a boundary in body; none if there are only loose ones.
 func (w *walk) cuts(body []byte, boundary string) []cut {
+	out, real := w.lines(body, boundary)
+	if !real {
+		return nil
+	}
+	return out
+}
+
+// lines finds the lines that begin with a delimiter; real says that one is nothing
+// else and opens a part.
+func (w *walk) lines(body []byte, boundary string) (out []cut, real bool) {
 	delim := []byte("--" + boundary)
-	var out []cut
-	real := false
 	for at := 0; len(out) <= w.lim.Parts; {
 		i := bytes.Index(body[at:], delim)
 		if i < 0 {
@@ -34,14 +41,11 @@ func (w *walk) cuts(body []byte, boundary string) []cut {
 		rest := bytes.TrimRight(l[len(delim):], " \t")
 		c := cut{at: at, next: next, final: bytes.HasPrefix(rest, []byte("--"))}
 		c.loose = len(rest) > 0 && !(c.final && len(rest) == 2)
-		real = real || !c.loose
+		real = real || !c.loose && !c.final
 		out = append(out, c)
 		at = next
 	}
-	if !real {
-		return nil
-	}
-	return out
+	return out, real
 }
 
 // lineBegins reports whether a line begins at pos.

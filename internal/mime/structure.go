@@ -32,8 +32,10 @@ func (w *walk) structure(p *Part, d described) {
 		w.message(p)
 	case p.MediaType == "message/partial":
 		w.t.note(Partial, p.Path, "")
+		w.fragment(p)
 	case p.MediaType == "message/external-body":
 		w.t.note(ExternalBody, p.Path, p.Params["access-type"])
+		w.fragment(p)
 	case strings.HasPrefix(p.MediaType, "text/"):
 		w.text(p)
 	}
@@ -63,6 +65,11 @@ func (w *walk) message(p *Part) {
 		p.readings = p.readings[:1]
 	}
 	w.part(s)
+}
+
+// fragment reads what there is of a message that is not whole.
+func (w *walk) fragment(p *Part) {
+	w.alternate(spot{src: p.src, start: int(p.BodyStart), end: int(p.End), parent: p, fallback: "text/plain"})
 }
 
 // text looks for files that text carries, and at its charset.
@@ -127,7 +134,7 @@ func (w *walk) multipart(p *Part, d described, plain bool) {
 		w.split(p, p.src, int(p.BodyStart), int(p.End), b, cuts, plain && found == 1)
 	}
 	if found == 0 && plain {
-		w.guess(p, body)
+		w.guess(p, body, names)
 	}
 	w.encodedParts(p, d, names, found == 0)
 }
@@ -157,9 +164,23 @@ func boundaries(types []param.Value) []string {
 	return out[:min(len(out), 16)]
 }
 
-// guess takes the first line that looks like a delimiter for one.
-func (w *walk) guess(p *Part, body []byte) {
+// guess splits p at lines that merely begin with its delimiter, or at those like the first
+// line that looks like a delimiter.
+func (w *walk) guess(p *Part, body []byte, names []string) {
 	w.t.note(BoundaryMissing, p.Path, "")
+	for _, b := range names {
+		if !w.spend(len(body), p.Path) {
+			return
+		}
+		cuts, _ := w.lines(body, b)
+		for i := range cuts {
+			cuts[i].loose = false
+		}
+		if len(cuts) > 0 {
+			w.split(p, p.src, int(p.BodyStart), int(p.End), b, cuts, true)
+			return
+		}
+	}
 	for at := 0; ; {
 		i := bytes.Index(body[at:], []byte("--"))
 		if i < 0 || !w.spend(i, p.Path) {

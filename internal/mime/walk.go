@@ -144,7 +144,7 @@ func (w *walk) headerOdd(p *Part, odd header.Odd) {
 // differently.
 func (w *walk) otherHeaders(p *Part, s spot, plain header.Block) {
 	var modes []header.Mode
-	if plain.Odd&header.NoColon != 0 {
+	if plain.Odd&(header.NoColon|header.BlankName|header.EightBitName) != 0 {
 		modes = append(modes, header.Stop, header.Skip)
 	}
 	if plain.Odd&header.BlankFold != 0 {
@@ -185,7 +185,7 @@ func (w *walk) matters(other header.Block, s spot) bool {
 			return true
 		}
 	}
-	return !plain.IsLeaf() || plain.Encoding == "base64"
+	return other.Body < int(plain.BodyStart-plain.Start) || !plain.IsLeaf() || plain.Encoding == "base64"
 }
 
 // keepIf notes kind if a reading shows more than text.

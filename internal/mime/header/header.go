@@ -77,7 +77,7 @@ type Mode uint8
 // The modes. Plain decides as most readers do; the others are what some readers do.
 const (
 	Plain    Mode = iota // go on if a field follows, else end the header there
-	Stop                 // such a line begins the body
+	Stop                 // such a line, and one with a name no standard allows, begins the body
 	Skip                 // such a line is skipped
 	BlankEnd             // a line of blanks only ends the header, other such lines are skipped
 )
@@ -156,7 +156,7 @@ func (p *parser) line(l []byte, next int) (done bool) {
 				p.start = p.pos
 			}
 		}
-	case fieldLike(l):
+	case fieldLike(l) && (p.mode != Stop || p.proper(l)):
 		p.close()
 		p.start = p.pos
 	case bytes.HasPrefix(l, []byte("From ")) || bytes.HasPrefix(l, []byte(">From ")):
@@ -174,12 +174,14 @@ func (p *parser) line(l []byte, next int) (done bool) {
 	return false
 }
 
+// proper reports whether l begins with a name as RFC 5322 section 2.2 wants it.
+func (p *parser) proper(l []byte) bool { return properName(l[:bytes.IndexByte(l, ':')]) }
+
 // followed reports whether the line at pos is a proper field, so that the bad line before
 // it does not end the header.
 func (p *parser) followed(pos int) bool {
 	l, _ := lineAt(p.b, pos)
-	i := bytes.IndexByte(l, ':')
-	return i > 0 && properName(l[:i])
+	return bytes.IndexByte(l, ':') > 0 && p.proper(l)
 }
 
 func (p *parser) close() {
