@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/filter"
+	"postern/internal/relay/answered"
 	"postern/internal/relay/client"
 	"postern/internal/relay/outbox"
 )
@@ -87,15 +88,18 @@ type Stamper interface {
 	Passes(m *filter.Message) []int
 }
 
+// Answer is what a client was told, and what had become of each recipient.
+type Answer = answered.Answer
+
 // Answers remembers what was answered 250, for the retry of a client that never read it;
 // *answered.Journal is one.
 type Answers interface {
-	// Find returns the answer to a retry of a message whose 250 did not reach the client.
-	Find(key string) (reply string, ok bool)
+	// Find returns the answer whose client is known not to have read it.
+	Find(key string) (Answer, bool)
 	// Add writes and syncs that key is about to be answered.
-	Add(ctx context.Context, key, reply string) error
+	Add(ctx context.Context, key string, a Answer) error
 	// Settle says whether the client is known to have read the answer.
-	Settle(key string, confirmed bool)
+	Settle(key string, read bool)
 }
 
 // Limits bound the waiting. Zero fields take the default.
@@ -112,6 +116,7 @@ type Relay struct {
 	Outbox   Outbox
 	Stamper  Stamper
 	Answers  Answers                                     // nil: every retry is delivered again
+	Wake     func()                                      // nil: the outbox worker finds new entries by itself
 	Alert    func(ctx context.Context, key, text string) // nil: nobody is told
 	Now      func() time.Time                            // nil: time.Now
 	Log      *slog.Logger                                // nil: nowhere
@@ -127,7 +132,3 @@ type Job struct {
 	Received time.Time        // when the client's final dot was read; zero = now
 	Abort    <-chan struct{}  // closes when the client has gone
 }
-
-// Deliver acts on a judged message as the verdicts say and returns what became of each
-// recipient and the answer for the client. It never fails: what cannot be done is a 4xx.
-func (r *Relay) Deliver(ctx context.Context, j Job) filter.Outcome { return filter.Outcome{} }

@@ -59,6 +59,9 @@ type Store interface {
 	// crashed says that an earlier claim ended neither in Retry nor in End: the entry may
 	// have been sent. A home that one process alone can open voids all leases at its opening.
 	Claim(ctx context.Context, now time.Time, lease time.Duration) (e Entry, crashed, ok bool, err error)
+	// ClaimID is Claim for one entry, due or not: ErrNotFound, or ErrLost while somebody else
+	// has it.
+	ClaimID(ctx context.Context, id string, now time.Time, lease time.Duration) (e Entry, crashed bool, err error)
 	// Retry gives a claimed entry back with its new To, Next, Attempts, Ambiguous and
 	// LastReply. ErrLost when e.Version is not that of the claim.
 	Retry(ctx context.Context, e Entry) error

@@ -1,0 +1,387 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"postern/filter"
+	"postern/internal/relay/client"
+)
+
+// Defaults of Limits.
+const (
+	DefaultBefore = 60 * time.Second
+	DefaultAfter  = 300 * time.Second
+	DefaultKeep   = 5 * 24 * time.Hour
+)
+
+// loopPasses is how often a message may have gone through a listener for a recipient
+// before: forwards and lists pass twice legitimately.
+const loopPasses = 2
+
+// course is one Deliver on its way.
+type course struct {
+	*Relay
+	job    Job
+	m      *filter.Message
+	parts  []*part
+	groups []*group
+	holds  []string // provisional
+	proof  string   // provisional evidence copy, "" = none
+	times  filter.Times
+}
+
+// Deliver acts on a judged message as the verdicts say and returns what became of each
+// recipient and the answer for the client. It never fails: what cannot be done is a 4xx.
+// After the first final dot neither ctx nor Abort stops it.
+func (r *Relay) Deliver(ctx context.Context, j Job) filter.Outcome {
+	c := &course{Relay: r, job: j, m: j.Message}
+	if len(j.Verdicts) != len(j.Message.To) || len(j.Verdicts) == 0 {
+		r.log().Error("verdicts do not fit the recipients", "message", j.Message.ID, "verdicts", len(j.Verdicts), "recipients", len(j.Message.To))
+		c.job.Verdicts = make([]filter.Verdict, len(j.Message.To))
+		c.newParts()
+		return c.outcome(c.deferAll(trouble(c.m, "4.3.0", "internal fault, try again later")))
+	}
+	key := AnswerKey(c.m)
+	if r.Answers != nil && c.m.SHA256 != "" {
+		if a, ok := r.Answers.Find(key); ok && len(a.Fates) == len(c.m.To) {
+			r.log().Info("retry of an answer that was not read", "message", c.m.ID)
+			return filter.Outcome{Report: j.Report, Verdicts: j.Verdicts, Fates: a.Fates, Reply: a.Reply, Times: filter.Times{Done: r.now()}}
+		}
+	}
+	c.newParts()
+	reply := c.run(ctx)
+	o := c.outcome(reply)
+	if r.Answers != nil && c.m.SHA256 != "" && reply[0] == '2' {
+		if err := r.Answers.Add(context.WithoutCancel(ctx), key, Answer{Reply: reply, Fates: o.Fates}); err != nil {
+			r.log().Error("answer not remembered", "message", c.m.ID, "error", err)
+		}
+	}
+	return o
+}
+
+// Answered tells whether the client is known to have read the answer to m: it sent something
+// after it, or closed in order. With false the exact retry is not delivered again.
+func (r *Relay) Answered(m *filter.Message, read bool) {
+	if r.Answers != nil {
+		r.Answers.Settle(AnswerKey(m), read)
+	}
+}
+
+func (r *Relay) now() time.Time {
+	if r.Now == nil {
+		return time.Now()
+	}
+	return r.Now()
+}
+
+func (r *Relay) log() *slog.Logger {
+	if r.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return r.Log
+}
+
+func (r *Relay) alert(ctx context.Context, key, text string) {
+	if r.Alert != nil {
+		r.Alert(ctx, key, text)
+	}
+}
+
+// newParts decides for each recipient what is to be done. A recipient in a loop is refused
+// whatever the rules say; a verdict that wants parts stripped is held, since nothing here
+// builds a new message.
+func (c *course) newParts() {
+	passes := c.Stamper.Passes(c.m)
+	c.job.Verdicts = slices.Clone(c.job.Verdicts)
+	for i, to := range c.m.To {
+		v := &c.job.Verdicts[i]
+		if i < len(passes) && passes[i] >= loopPasses && v.Action != filter.Defer {
+			v.Action = filter.Reject
+			v.Public = line(client.Reply{Code: 554, Enhanced: "5.4.6", Text: "the message is in a loop" + ref(c.m)})
+		}
+		p := &part{to: to, verdict: *v}
+		switch {
+		case v.Action == filter.Reject:
+			p.way = wayRefuse
+		case v.Action == filter.Quarantine || len(v.Strip) > 0:
+			p.way = wayHold
+		}
+		c.parts = append(c.parts, p)
+	}
+}
+
+// run is step 10. It returns the answer.
+func (c *course) run(ctx context.Context) string {
+	start := c.job.Received
+	if start.IsZero() {
+		start = c.now()
+	}
+	before, cancel := context.WithTimeout(ctx, pick(c.Limits.Before, DefaultBefore)-c.now().Sub(start))
+	defer cancel()
+	if c.gone() {
+		return c.deferAll(trouble(c.m, "4.4.2", "the client has gone"))
+	}
+	for _, p := range c.parts {
+		if p.verdict.Action == filter.Defer || p.verdict.Action > filter.Reject {
+			return c.deferAllAs(public(p.verdict, c.m, '4'))
+		}
+	}
+	c.findSettled(before)
+	if c.all(wayRefuse) {
+		return c.refuse(before)
+	}
+	if reply, stop := c.reach354(before); stop {
+		return reply
+	}
+	if err := c.provisional(before); err != nil {
+		c.log().Error("hold not written", "message", c.m.ID, "error", err)
+		return c.giveUp(ctx, trouble(c.m, "4.3.0", "the message cannot be stored now, try again later"))
+	}
+	if reply, ok := c.sendBodies(before); !ok {
+		return c.giveUp(ctx, reply)
+	}
+	return c.finish(context.WithoutCancel(ctx))
+}
+
+func pick(d, byDefault time.Duration) time.Duration {
+	if d <= 0 {
+		return byDefault
+	}
+	return d
+}
+
+// gone reports whether the client has left.
+func (c *course) gone() bool {
+	select {
+	case <-c.job.Abort:
+		return true
+	default:
+		return false
+	}
+}
+
+// findSettled finds the recipients for whom an earlier try of the same mail is held. A store
+// that cannot say so costs a duplicate at worst and stops no mail.
+func (c *course) findSettled(ctx context.Context) {
+	for _, p := range c.parts {
+		id, ok, err := c.Holds.Ended(ctx, holdKey(c.m, p.to.Address))
+		if err != nil {
+			c.log().Warn("holds not asked", "message", c.m.ID, "error", err)
+			return
+		}
+		if ok {
+			p.way, p.hold, p.state = waySettled, id, filter.Held
+		}
+	}
+}
+
+// all reports whether every part goes this way.
+func (c *course) all(w way) bool {
+	return !slices.ContainsFunc(c.parts, func(p *part) bool { return p.way != w })
+}
+
+// some returns the parts for which ok holds.
+func (c *course) some(ok func(p *part) bool) []*part {
+	var out []*part
+	for _, p := range c.parts {
+		if ok(p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (c *course) settled() bool {
+	return slices.ContainsFunc(c.parts, func(p *part) bool { return p.way == waySettled })
+}
+
+// refuse answers a message that every verdict rejects.
+func (c *course) refuse(ctx context.Context) string {
+	if err := c.keepEvidence(ctx); err == nil && c.proof != "" {
+		c.confirmEvidence(ctx)
+	}
+	for _, p := range c.parts {
+		p.state = filter.Rejected
+		p.reply = parseReply(public(p.verdict, c.m, '5'))
+	}
+	return public(c.parts[0].verdict, c.m, '5')
+}
+
+// reach354 is (a): every group is taken to 354 before anything else happens. A 4xx, or a 5xx
+// for all, is the sender's answer and nothing has happened.
+func (c *course) reach354(ctx context.Context) (reply string, stop bool) {
+	c.newGroups()
+	if len(c.groups) == 0 {
+		return "", false
+	}
+	eight, err := eightBit(c.m)
+	if err != nil {
+		c.log().Error("message unreadable", "message", c.m.ID, "error", err)
+		return c.deferAll(trouble(c.m, "4.3.0", "internal fault, try again later")), true
+	}
+	errs := c.inTransaction(c.groups, func(g *group) error {
+		c.begin(ctx, g, c.m, c.job.Login, eight)
+		return nil
+	})
+	for i, err := range errs {
+		if err != nil {
+			c.groups[i].answer(replyOf(err))
+		}
+	}
+	deliver := c.some(func(p *part) bool { return p.way == wayDeliver })
+	for _, p := range deliver {
+		if !p.taken && !p.reply.Permanent() {
+			return c.giveUp(ctx, p.reply), true
+		}
+	}
+	if !slices.ContainsFunc(deliver, func(p *part) bool { return p.taken }) && !c.settled() {
+		return c.rejectAll(deliver[0].reply), true
+	}
+	return "", false
+}
+
+// newGroups sorts what is to be delivered by backend and header block. An authenticated
+// client's message goes over its own connection, as one.
+func (c *course) newGroups() {
+	found := map[string]*group{}
+	for _, p := range c.parts {
+		if p.way != wayDeliver {
+			continue
+		}
+		key := ""
+		if c.job.Login == nil {
+			key = p.to.Backend + "\x00" + string(c.Stamper.Block(c.m, p.verdict, c.job.Report, nil))
+		}
+		g := found[key]
+		if g == nil {
+			g = &group{pool: p.to.Backend}
+			found[key] = g
+			c.groups = append(c.groups, g)
+		}
+		g.parts = append(g.parts, p)
+	}
+	for _, g := range c.groups {
+		to := make([]string, len(g.parts))
+		for i, p := range g.parts {
+			to[i] = p.to.Address
+		}
+		g.block = c.Stamper.Block(c.m, g.parts[0].verdict, c.job.Report, to)
+	}
+}
+
+// open is the groups that wait for a body.
+func (c *course) open() []*group {
+	var out []*group
+	for _, g := range c.groups {
+		if g.conn != nil {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// sendBodies sends every body without its final dot. Until then a client that leaves stops
+// everything.
+func (c *course) sendBodies(ctx context.Context) (client.Reply, bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-c.job.Abort:
+			cancel()
+		case <-done:
+		}
+	}()
+	groups := c.open()
+	errs := c.inTransaction(groups, func(g *group) error { return g.conn.Body(ctx, g.body) })
+	close(done)
+	<-watched
+	if c.gone() {
+		return trouble(c.m, "4.4.2", "the client has gone"), false
+	}
+	for i, err := range errs {
+		if err != nil {
+			c.log().Warn("backend failed in the body", "message", c.m.ID, "pool", groups[i].pool, "error", err)
+			return replyOf(err), false
+		}
+	}
+	if ctx.Err() != nil && len(groups) > 0 {
+		return trouble(c.m, "4.4.1", "the server behind is too slow, try again later"), false
+	}
+	return client.Reply{}, true
+}
+
+// giveUp undoes what has been done before the first final dot.
+func (c *course) giveUp(ctx context.Context, reply client.Reply) string {
+	ctx = context.WithoutCancel(ctx)
+	c.inTransaction(c.open(), func(g *group) error {
+		g.abort(ctx)
+		return nil
+	})
+	c.drop(ctx)
+	return c.deferAll(reply)
+}
+
+// deferAll asks the sender to come again, for every recipient.
+func (c *course) deferAll(reply client.Reply) string {
+	if !reply.Temporary() {
+		reply = trouble(c.m, "4.3.0", "internal fault, try again later")
+	}
+	return c.deferAllAs(line(reply))
+}
+
+func (c *course) deferAllAs(reply string) string {
+	for _, p := range c.parts {
+		if p.way == waySettled {
+			continue
+		}
+		p.state = filter.Deferred
+		if p.reply.Code == 0 || p.reply.OK() {
+			p.reply = parseReply(reply)
+		}
+	}
+	return reply
+}
+
+// rejectAll gives the sender a server's refusal, for every recipient.
+func (c *course) rejectAll(reply client.Reply) string {
+	for _, p := range c.parts {
+		p.state = filter.Rejected
+		if p.reply.Code == 0 {
+			p.reply = reply
+		}
+	}
+	return line(reply)
+}
+
+func (c *course) outcome(reply string) filter.Outcome {
+	o := filter.Outcome{Report: c.job.Report, Verdicts: c.job.Verdicts, Reply: reply, Times: c.times}
+	for _, p := range c.parts {
+		f := filter.Fate{Recipient: p.to.Address, State: p.state, Hold: p.hold, Ambiguous: p.unsure}
+		if p.way == wayDeliver {
+			f.Backend = p.to.Backend
+		}
+		if p.reply.Code != 0 {
+			f.Reply = line(p.reply)
+		}
+		o.Fates = append(o.Fates, f)
+	}
+	o.Times.Done = c.now()
+	return o
+}
+
+// parseReply takes a line of ours apart again.
+func parseReply(s string) client.Reply {
+	var r client.Reply
+	if _, err := fmt.Sscanf(s, "%3d %s", &r.Code, &r.Enhanced); err == nil {
+		r.Text = s[min(len(s), 4+len(r.Enhanced)+1):]
+	}
+	return r
+}

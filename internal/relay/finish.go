@@ -1,0 +1,258 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+
+	"postern/filter"
+	"postern/internal/relay/client"
+	"postern/internal/relay/outbox"
+)
+
+// provisional is (b): what will not be delivered is written and synced before any final dot,
+// each kind in its class.
+func (c *course) provisional(ctx context.Context) error {
+	for _, p := range c.parts {
+		class := ""
+		switch {
+		case p.way == wayHold:
+			class = ClassQuarantine
+		case p.way == wayRefuse:
+			class = ClassRejectedBeside
+		case p.way == wayDeliver && !p.taken:
+			class = ClassBackendRefused
+		default:
+			continue
+		}
+		if err := c.hold(ctx, p, class); err != nil {
+			return err
+		}
+	}
+	// A failed evidence copy never changes the answer.
+	_ = c.keepEvidence(ctx)
+	return nil
+}
+
+func (c *course) hold(ctx context.Context, p *part, class string) error {
+	h := HoldRequest{Message: c.m, Recipient: p.to, Verdict: p.verdict, Class: class, Key: holdKey(c.m, p.to.Address)}
+	if class == ClassBackendRefused {
+		h.Reply = line(p.reply)
+	}
+	id, err := c.Holds.Provisional(ctx, h)
+	if err != nil {
+		return fmt.Errorf("hold for %q: %w", p.to.Address, err)
+	}
+	p.hold = id
+	c.holds = append(c.holds, id)
+	return nil
+}
+
+// keepEvidence writes one copy when a verdict asks for one and no hold keeps the bytes for
+// that recipient anyway.
+func (c *course) keepEvidence(ctx context.Context) error {
+	for _, p := range c.parts {
+		if !p.verdict.Keep || p.hold != "" {
+			continue
+		}
+		id, err := c.Holds.Provisional(ctx, HoldRequest{
+			Message: c.m, Recipient: p.to, Verdict: p.verdict, Class: ClassEvidence, Key: evidenceKey(c.m, p.to.Address),
+		})
+		if err != nil {
+			c.log().Error("evidence not kept", "message", c.m.ID, "error", err)
+			c.alert(ctx, "evidence", "an evidence copy could not be kept: see the log for message "+c.m.ID)
+			return err
+		}
+		c.proof = id
+		return nil
+	}
+	return nil
+}
+
+func (c *course) confirmEvidence(ctx context.Context) {
+	if c.proof == "" {
+		return
+	}
+	if err := c.Holds.Confirm(ctx, []string{c.proof}); err != nil {
+		c.log().Error("evidence not kept", "message", c.m.ID, "error", err)
+	}
+}
+
+// drop gives the provisional holds up. What cannot be dropped ends by itself.
+func (c *course) drop(ctx context.Context) {
+	ids := c.holds
+	if c.proof != "" {
+		ids = append(ids, c.proof)
+	}
+	if len(ids) > 0 {
+		if err := c.Holds.Drop(ctx, ids); err != nil {
+			c.log().Warn("provisional holds not dropped", "message", c.m.ID, "error", err)
+		}
+	}
+	c.holds, c.proof = nil, ""
+	for _, p := range c.parts {
+		if p.way != waySettled {
+			p.hold = ""
+		}
+	}
+}
+
+// finish is (c) and (d): all bodies are ended at once; what is left over when one server took
+// the message goes to the outbox or becomes a hold; holds are confirmed; then comes the
+// answer.
+func (c *course) finish(ctx context.Context) string {
+	c.endBodies(ctx)
+	c.times.Relayed = c.now()
+	var first *part
+	for _, p := range c.parts {
+		if p.way == wayDeliver && p.reply.OK() {
+			p.state = filter.Delivered
+			if first == nil {
+				first = p
+			}
+		}
+	}
+	if first == nil {
+		if reply, stop := c.nobodyTook(ctx); stop {
+			return reply
+		}
+	}
+	if err := c.leftOver(ctx); err != nil {
+		c.log().Error("left over mail not stored", "message", c.m.ID, "error", err)
+		return c.tookButLost(ctx)
+	}
+	if len(c.holds) > 0 {
+		if err := c.Holds.Confirm(ctx, c.holds); err != nil {
+			c.log().Error("holds not confirmed", "message", c.m.ID, "error", err)
+			return c.tookButLost(ctx)
+		}
+	}
+	c.confirmEvidence(ctx)
+	return c.success(ctx, first)
+}
+
+func (c *course) endBodies(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, pick(c.Limits.After, DefaultAfter))
+	defer cancel()
+	groups := c.open()
+	errs := c.inTransaction(groups, func(g *group) error { return g.end(ctx) })
+	for i, g := range groups {
+		g.lost()
+		if errs[i] != nil {
+			c.log().Warn("connection lost after the final dot", "message", c.m.ID, "pool", g.pool, "error", errs[i])
+		}
+	}
+}
+
+// nobodyTook ends a message that no server took: a 4xx of any goes to the sender, else the
+// 5xx. Beside a copy that is held since an earlier try a 5xx would be a lie: those become
+// holds too.
+func (c *course) nobodyTook(ctx context.Context) (reply string, stop bool) {
+	deliver := c.some(func(p *part) bool { return p.way == wayDeliver })
+	if len(deliver) == 0 {
+		return "", false
+	}
+	for _, p := range deliver {
+		if p.reply.Temporary() {
+			c.drop(ctx)
+			return c.deferAll(p.reply), true
+		}
+	}
+	if c.settled() {
+		return "", false
+	}
+	c.drop(ctx)
+	return c.rejectAll(deliver[0].reply), true
+}
+
+// leftOver puts what got a 4xx after the dot into the outbox, one entry a group, and makes
+// holds of what got a 5xx.
+func (c *course) leftOver(ctx context.Context) error {
+	for _, p := range c.parts {
+		if p.way == wayDeliver && p.hold == "" && p.reply.Permanent() {
+			if err := c.hold(ctx, p, ClassBackendRefused); err != nil {
+				return err
+			}
+		}
+	}
+	for _, g := range c.groups {
+		e := c.entry(g)
+		if len(e.To) == 0 {
+			continue
+		}
+		id, err := c.Outbox.Add(ctx, e, c.m.Open())
+		if err != nil {
+			return fmt.Errorf("outbox: %w", err)
+		}
+		for _, p := range g.parts {
+			if p.reply.Temporary() {
+				p.state, p.hold = filter.InOutbox, id
+			}
+		}
+		if c.Wake != nil {
+			c.Wake()
+		}
+	}
+	return nil
+}
+
+// entry is what a group leaves over.
+func (c *course) entry(g *group) outbox.Entry {
+	now := c.now()
+	e := outbox.Entry{
+		MessageID: c.m.ID, Direction: c.m.Direction, Listener: c.m.Listener, Backend: g.pool, From: c.m.From,
+		SMTPUTF8: c.m.SMTPUTF8, Client: c.m.Client, Account: c.m.Account, Verdict: g.parts[0].verdict, Block: g.block,
+		Size: c.m.Size, SHA256: c.m.SHA256, Received: c.m.Time, Added: now, Next: now.Add(outbox.Backoff(1)),
+		Expires: now.Add(pick(c.Limits.Keep, DefaultKeep)), Attempts: 1, Origin: outbox.OriginRelay,
+	}
+	for _, p := range g.parts {
+		if p.reply.Temporary() {
+			e.To = append(e.To, p.to)
+			e.LastReply = line(p.reply)
+			e.Ambiguous = e.Ambiguous || p.unsure
+		}
+	}
+	return e
+}
+
+// tookButLost is the answer when a server took the message for some and the rest cannot be
+// kept: the sender comes again, a duplicate rather than a loss.
+func (c *course) tookButLost(ctx context.Context) string {
+	c.drop(ctx)
+	reply := trouble(c.m, "4.3.0", "the message cannot be stored now, try again later")
+	for _, p := range c.parts {
+		if p.state != filter.Delivered && p.state != filter.InOutbox && p.way != waySettled {
+			p.state, p.reply = filter.Deferred, reply
+		}
+	}
+	return line(reply)
+}
+
+// success tells what happened: a server's own words where one took the message, else where it
+// is held.
+func (c *course) success(ctx context.Context, first *part) string {
+	id := ""
+	for _, p := range c.parts {
+		switch {
+		case p.way == waySettled:
+		case p.state == "":
+			p.state = filter.Held
+			if p.way == wayDeliver {
+				c.alert(ctx, "backend-refused", fmt.Sprintf("hold %s: %s was refused by backend %s after another took it: %s", p.hold, p.to.Address, p.to.Backend, line(p.reply)))
+			}
+		}
+		if id == "" && p.state == filter.Held {
+			id = p.hold
+		}
+		if p.state == filter.Held && p.reply.Code == 0 {
+			p.reply = heldReply(p.hold)
+		}
+	}
+	if first != nil {
+		return line(first.reply)
+	}
+	return line(heldReply(id))
+}
+
+func heldReply(id string) client.Reply {
+	return client.Reply{Code: 250, Enhanced: "2.0.0", Text: "held for review, id " + id}
+}
