@@ -1,30 +1,266 @@
 package smtpd
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"postern/internal/smtpd/command"
+	"postern/internal/smtpd/limit"
+	"postern/internal/smtpd/listen"
+	"postern/internal/smtpd/wire"
 )
+
+// ErrDraining is returned by Serve once Drain was called.
+var ErrDraining = errors.New("smtpd: shutting down")
+
+// abortWait is how long Serve waits, after the end of its context, for sessions whose
+// sockets it closed.
+const abortWait = 10 * time.Second
 
 // Server runs listeners.
 type Server struct {
-	parts Parts
+	parts    Parts
+	cfg      atomic.Pointer[Config]
+	sessions limit.Sessions
+	bytes    limit.Bytes
+	fails    limit.Failures
+
+	mu       sync.Mutex
+	serving  map[*serving]struct{}
+	draining bool
+}
+
+// serving is one running Serve.
+type serving struct {
+	accept *listen.Listener
+	smtp   *smtp.Server
+	done   chan struct{} // closed when nothing more is accepted
 }
 
 // New makes a server from its parts.
-func New(cfg Config, parts Parts) *Server { return &Server{parts: parts} }
-
-// Serve takes connections from ln until Drain or the end of ctx, which drops all sessions.
-func (s *Server) Serve(ctx context.Context, l *Listener, ln net.Listener) error {
-	return errors.ErrUnsupported
+func New(cfg Config, parts Parts) *Server {
+	if parts.Now == nil {
+		parts.Now = time.Now
+	}
+	if parts.Log == nil {
+		parts.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{parts: parts, serving: map[*serving]struct{}{}}
+	s.Reload(cfg)
+	return s
 }
 
 // Reload swaps the configuration; no connection is dropped.
-func (s *Server) Reload(cfg Config) {}
+func (s *Server) Reload(cfg Config) {
+	cfg.Limits = cfg.Limits.filled()
+	s.cfg.Store(&cfg)
+}
+
+// Sessions counts what is open.
+func (s *Server) Sessions() Counts {
+	return Counts{Sessions: s.sessions.Count(), InFlight: s.bytes.Used()}
+}
+
+// Serve takes connections from ln until Drain, or until ctx ends, which drops all sessions.
+// Both end it with nil.
+func (s *Server) Serve(ctx context.Context, l *Listener, ln net.Listener) error {
+	r, err := s.begin(ctx, l, ln)
+	if err != nil {
+		_ = ln.Close()
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() {
+		_ = r.accept.Close()
+		<-r.done
+		r.accept.Abort()
+	})
+	err = r.smtp.Serve(r.accept)
+	close(r.done)
+	if stop() && !errors.Is(err, net.ErrClosed) {
+		s.end(r)
+		return err
+	}
+	if ctx.Err() != nil {
+		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortWait)
+		defer cancel()
+		_ = r.smtp.Shutdown(wait)
+		s.end(r)
+	}
+	return nil
+}
+
+func (s *Server) begin(ctx context.Context, l *Listener, ln net.Listener) (*serving, error) {
+	r := &serving{accept: listen.New(ln), done: make(chan struct{})}
+	tickets := &listen.Tickets{}
+	r.accept.Log = s.parts.Log
+	r.accept.Proxy = func() []netip.Prefix { return s.current(l).ProxyFrom }
+	r.accept.Room = func() func() {
+		if !s.sessions.Enter(s.cfg.Load().Limits.Sessions) {
+			return nil
+		}
+		return s.sessions.Leave
+	}
+	r.accept.Options = func() (wire.Options, error) { return s.options(s.current(l), tickets) }
+	r.smtp = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return s.newSession(ctx, s.current(l), c), nil
+	}))
+	r.smtp.Domain = s.cfg.Load().Hostname
+	r.smtp.MaxLineLength = 1 << 20 // lines are the connection's business
+	r.smtp.AllowInsecureAuth = true
+	r.smtp.EnableSMTPUTF8 = true
+	r.smtp.ErrorLog = errorLog{s.parts.Log}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return nil, ErrDraining
+	}
+	s.serving[r] = struct{}{}
+	return r, nil
+}
+
+func (s *Server) end(r *serving) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.serving, r)
+}
 
 // Drain stops accepting, answers idle sessions 421 and waits for transactions past their
 // final dot. At the end of ctx it closes what is left and returns its error.
-func (s *Server) Drain(ctx context.Context) error { return nil }
+func (s *Server) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	var all []*serving
+	for r := range s.serving {
+		all = append(all, r)
+	}
+	s.mu.Unlock()
+	for _, r := range all {
+		_ = r.accept.Close()
+		r.accept.Drain()
+	}
+	var errs []error
+	for _, r := range all {
+		<-r.done
+		if err := r.smtp.Shutdown(ctx); err != nil && ctx.Err() != nil {
+			r.accept.Abort()
+			errs = append(errs, err)
+		}
+		s.end(r)
+	}
+	return errors.Join(errs...)
+}
 
-// Sessions counts what is open.
-func (s *Server) Sessions() Counts { return Counts{} }
+// current is the listener as the configuration has it now.
+func (s *Server) current(l *Listener) *Listener {
+	for _, c := range s.cfg.Load().Listeners {
+		if c.Name == l.Name {
+			return c
+		}
+	}
+	return l
+}
+
+// options are the rules of a new connection.
+func (s *Server) options(l *Listener, tickets *listen.Tickets) (wire.Options, error) {
+	cfg := s.cfg.Load()
+	tlsConfig, err := tickets.Config(l.TLS)
+	if err != nil {
+		return wire.Options{}, err
+	}
+	if l.ImplicitTLS && tlsConfig == nil {
+		return wire.Options{}, errors.New("listener " + l.Name + " has no certificate")
+	}
+	lim := cfg.Limits
+	return wire.Options{
+		Hostname: cfg.Hostname, TLS: tlsConfig, ImplicitTLS: l.ImplicitTLS,
+		Pause: l.GreetPause, Framing: l.Framing, XClient: l.XclientFrom,
+		Errors: lim.Errors, Commands: lim.Commands, Recipients: lim.Recipients,
+		Message: messageLimit(cfg, l), Line: lim.Line, DataRate: lim.DataRate,
+		Idle: lim.Idle, Handshake: lim.Handshake, Write: lim.Write,
+		Offer: func(c *wire.Conn) []string { return s.offer(s.current(l), c) },
+		Admit: func(ip netip.Addr) (func(), *Reply) {
+			leave := s.sessions.EnterFrom(ip, lim.PerIP, lim.Per64)
+			if leave == nil {
+				return nil, command.NewReply(421, 7, 0, "too many connections from your network")
+			}
+			return leave, nil
+		},
+	}, nil
+}
+
+func (l *Listener) extensions() Extensions {
+	if l.Extensions == nil {
+		return Extensions{}
+	}
+	return l.Extensions()
+}
+
+// messageLimit is the smaller of our limit and what the backends take.
+func messageLimit(cfg *Config, l *Listener) int64 {
+	if n := l.extensions().Size; n > 0 {
+		return min(n, cfg.Limits.Message)
+	}
+	return cfg.Limits.Message
+}
+
+// offer lists the EHLO keywords that depend on the backends and on TLS.
+func (s *Server) offer(l *Listener, c *wire.Conn) []string {
+	ext := l.extensions()
+	out := []string{"SIZE " + strconv.FormatInt(messageLimit(s.cfg.Load(), l), 10)}
+	if ext.EightBit {
+		out = append(out, "8BITMIME")
+	}
+	if ext.SMTPUTF8 {
+		out = append(out, "SMTPUTF8")
+	}
+	if mechs := s.mechanisms(l, c); len(mechs) > 0 {
+		out = append(out, "AUTH "+strings.Join(mechs, " "))
+	}
+	return out
+}
+
+// filled takes defaults for what is not set.
+func (l Limits) filled() Limits {
+	d := DefaultLimits()
+	l.Sessions = cmp.Or(l.Sessions, d.Sessions)
+	l.PerIP = cmp.Or(l.PerIP, d.PerIP)
+	l.Per64 = cmp.Or(l.Per64, d.Per64)
+	l.Errors = cmp.Or(l.Errors, d.Errors)
+	l.Commands = cmp.Or(l.Commands, d.Commands)
+	l.Recipients = cmp.Or(l.Recipients, d.Recipients)
+	l.Message = cmp.Or(l.Message, d.Message)
+	l.InFlight = cmp.Or(l.InFlight, d.InFlight)
+	l.Idle = cmp.Or(l.Idle, d.Idle)
+	l.DataRate = cmp.Or(l.DataRate, d.DataRate)
+	l.Line = cmp.Or(l.Line, d.Line)
+	l.Received = cmp.Or(l.Received, d.Received)
+	l.Handshake = cmp.Or(l.Handshake, d.Handshake)
+	l.Write = cmp.Or(l.Write, d.Write)
+	l.AuthTries = cmp.Or(l.AuthTries, d.AuthTries)
+	l.AuthWindow = cmp.Or(l.AuthWindow, d.AuthWindow)
+	return l
+}
+
+// errorLog gives go-smtp's few complaints to the log.
+type errorLog struct{ log *slog.Logger }
+
+func (e errorLog) Printf(format string, v ...any) {
+	e.log.Error("smtp session", "error", command.Printable(fmt.Sprintf(format, v...), 4000))
+}
+
+func (e errorLog) Println(v ...any) {
+	e.log.Error("smtp session", "error", command.Printable(fmt.Sprintln(v...), 4000))
+}

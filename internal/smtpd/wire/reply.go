@@ -1,65 +1,138 @@
 package wire
 
 import (
-	"fmt"
+	"bytes"
+	"strconv"
 	"strings"
+
+	"postern/internal/smtpd/command"
 )
 
-// Reply is one SMTP reply (RFC 5321 section 4.2) with its enhanced status code (RFC 3463).
-type Reply struct {
-	Code     int
-	Enhanced [3]int // zero = none
-	Text     string // one line, public
-}
-
-// Error is the reply as one line without its line end.
-func (r *Reply) Error() string { return r.String() }
-
-// String is the reply as one line: code, enhanced code and text, printable ASCII only.
-func (r *Reply) String() string {
-	text := Printable(r.Text, maxReplyText)
-	if r.Enhanced[0] == 0 {
-		return fmt.Sprintf("%03d %s", r.Code, text)
+// Write takes the replies of go-smtp, line by line. The first call is the greeting.
+func (c *Conn) Write(b []byte) (int, error) {
+	if !c.started {
+		c.started = true
+		c.start()
+		return len(b), nil
 	}
-	return fmt.Sprintf("%03d %d.%d.%d %s", r.Code, r.Enhanced[0], r.Enhanced[1], r.Enhanced[2], text)
-}
-
-// maxReplyText keeps a reply line under the 512 octets of RFC 5321 section 4.5.3.1.5.
-const maxReplyText = 490
-
-// Printable cuts s to limit octets and replaces what is not printable ASCII by "?".
-func Printable(s string, limit int) string {
-	if len(s) > limit {
-		s = s[:limit]
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
+	c.partial = append(c.partial, b...)
+	for {
+		i := bytes.Index(c.partial, []byte("\r\n"))
+		if i < 0 {
+			return len(b), nil
 		}
-		return r
-	}, s)
+		c.answered(string(c.partial[:i]))
+		c.partial = c.partial[i+2:]
+	}
 }
 
-// ParseReply reads "250 2.0.0 text". ok is false for anything that is no final reply.
-func ParseReply(s string) (r *Reply, ok bool) {
-	if len(s) < 3 || len(s) > 3 && s[3] != ' ' {
-		return nil, false
+// answered takes one reply line of go-smtp and says what the client is told.
+func (c *Conn) answered(line string) {
+	if len(line) < 4 || line[3] == '-' || c.ended {
+		return // the lines before the last are all of EHLO, which has our own
 	}
-	r = &Reply{}
-	for _, c := range []byte(s[:3]) {
-		if c < '0' || c > '9' {
-			return nil, false
+	if c.mute {
+		c.mute = false
+		return
+	}
+	code, err := strconv.Atoi(line[:3])
+	if err != nil {
+		return
+	}
+	switch {
+	case code == 334:
+		c.auth = true
+		c.out = append(c.out, line+"\r\n"...)
+	case code == 354:
+		c.body = true
+		c.put(&Reply{Code: 354, Text: "end the message with <CRLF>.<CRLF>"})
+	case code < 300:
+		c.accepted(line)
+	case c.verb == "AUTH" && strings.HasSuffix(line, "Invalid base64 data"):
+		c.reply(501, 5, 2, "not base64")
+	default:
+		if c.verb == "DATA" {
+			c.forget()
 		}
-		r.Code = r.Code*10 + int(c-'0')
+		r, ok := command.ParseReply(line)
+		if !ok {
+			r = command.NewReply(451, 3, 0, "try again later")
+		}
+		c.say(r)
 	}
-	if r.Code < 200 || r.Code > 599 || r.Code/100 == 3 {
-		return nil, false
-	}
-	r.Text = strings.TrimPrefix(s[3:], " ")
-	word, rest, _ := strings.Cut(r.Text, " ")
-	var e [3]int
-	if n, err := fmt.Sscanf(word+"\n", "%1d.%3d.%3d\n", &e[0], &e[1], &e[2]); err == nil && n == 3 && e[0] == r.Code/100 {
-		r.Enhanced, r.Text = e, rest
-	}
-	return r, true
 }
+
+// accepted says the success texts, which go-smtp does not leave to the session, and keeps
+// count of the transaction.
+func (c *Conn) accepted(line string) {
+	switch c.verb {
+	case "HELO", "EHLO":
+		c.forget()
+		c.greeted, c.esmtp = true, c.verb == "EHLO"
+		c.offer()
+	case "MAIL":
+		c.mail = true
+		c.put(command.NewReply(250, 1, 0, "OK"))
+	case "RCPT":
+		c.rcpts++
+		c.put(command.NewReply(250, 1, 5, "OK"))
+	case "AUTH":
+		c.put(command.NewReply(235, 7, 0, "authenticated"))
+	default: // DATA, RSET
+		c.forget()
+		c.out = append(c.out, command.Printable(line, 510)+"\r\n"...)
+	}
+}
+
+// forget ends the transaction.
+func (c *Conn) forget() { c.mail, c.rcpts, c.tried, c.size = false, 0, 0, 0 }
+
+// offer is the answer to HELO and EHLO.
+func (c *Conn) offer() {
+	lines := []string{c.opt.Hostname}
+	if c.esmtp {
+		lines = append(lines, "PIPELINING", "ENHANCEDSTATUSCODES")
+		if c.opt.TLS != nil && c.state == nil {
+			lines = append(lines, "STARTTLS")
+		}
+		if c.mayXClient() {
+			lines = append(lines, "XCLIENT NAME ADDR PORT PROTO HELO LOGIN")
+		}
+		if c.opt.Offer != nil {
+			lines = append(lines, c.opt.Offer(c)...)
+		}
+	}
+	for i, l := range lines {
+		sep := "-"
+		if i == len(lines)-1 {
+			sep = " "
+		}
+		c.out = append(c.out, "250"+sep+l+"\r\n"...)
+	}
+}
+
+func (c *Conn) reply(code, subject, detail int, text string) {
+	c.say(command.NewReply(code, subject, detail, text))
+}
+
+// say answers and counts refusals; too many of them end the session.
+func (c *Conn) say(r *Reply) {
+	c.put(r)
+	switch {
+	case r.Code == 421:
+		c.ended, c.abrupt = true, true
+	case r.Code < 400 || r.Code == 452: // a 452 asks for patience, it is no mistake of the client's
+	default:
+		if c.errs++; c.errs >= c.opt.Errors {
+			c.drop(421, 7, 0, "too many errors, closing")
+		}
+	}
+}
+
+// drop answers and ends the session, whatever the client is still sending.
+func (c *Conn) drop(code, subject, detail int, text string) {
+	c.put(command.NewReply(code, subject, detail, text))
+	c.ended, c.abrupt = true, true
+}
+
+func (c *Conn) put(r *Reply) { c.out = append(c.out, r.String()+"\r\n"...) }
