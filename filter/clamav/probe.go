@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -123,10 +124,16 @@ func (s *Scanner) look(ctx context.Context, e *endpoint, d depth) error {
 func findCanary(ctx context.Context, c instream.Client) error {
 	test := eicar()
 	r, err := c.Scan(ctx, bytes.NewReader(test), int64(len(test)))
-	if err == nil && r.Verdict != instream.Infected {
+	if err == nil && !found(r) {
 		err = errors.New("clamd does not find the EICAR test file: it has no signatures")
 	}
 	return err
+}
+
+// found reports that clamd found a signature: with AlertExceedsMax it also calls a file it
+// did not open a find.
+func found(r instream.Reply) bool {
+	return r.Verdict == instream.Infected && !strings.HasPrefix(r.Signature, "Heuristics.")
 }
 
 // measure finds out how long a file clamd really opens: EICAR in a zip as long as the
@@ -144,7 +151,7 @@ func (s *Scanner) measure(ctx context.Context, e *endpoint) {
 			s.log.Warn("clamd's limits could not be measured", "endpoint", e.client.String(), "size", length, "error", err)
 			return
 		}
-		if reply.Verdict == instream.Infected {
+		if found(reply) {
 			proven = length
 			break
 		}

@@ -2,6 +2,7 @@ package mailtest
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/hex"
 	"fmt"
 	"net"
@@ -20,6 +21,7 @@ type ClamdOptions struct {
 	TCP     bool              // listen on loopback TCP instead
 	Version int               // build the signatures as daily.cud of this version with sigtool; 0 = a plain file
 	HDB     []string          // further lines "md5:size:Name"
+	Hash    bool              // know EICAR by the hash of the whole file, not by its bytes anywhere
 	Empty   bool              // no signature of ours at all: clamd then does not start by itself
 	Config  map[string]string // further lines of clamd.conf; a value replaces ours
 }
@@ -121,9 +123,15 @@ func (c *RealClamd) signatures(o ClamdOptions) error {
 			return err
 		}
 	}
-	files := map[string]string{base + "ndb": "Test.Eicar:0:*:" + hex.EncodeToString(EICAR()) + "\n", "COPYING": "test signatures\n"}
-	if len(o.HDB) > 0 {
-		files[base+"hdb"] = strings.Join(o.HDB, "\n") + "\n"
+	files := map[string]string{"COPYING": "test signatures\n"}
+	hashes := o.HDB
+	if o.Hash {
+		hashes = append([]string{fmt.Sprintf("%x:%d:Test.Eicar", md5.Sum(EICAR()), len(EICAR()))}, hashes...)
+	} else {
+		files[base+"ndb"] = "Test.Eicar:0:*:" + hex.EncodeToString(EICAR()) + "\n"
+	}
+	if len(hashes) > 0 {
+		files[base+"hdb"] = strings.Join(hashes, "\n") + "\n"
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
