@@ -74,21 +74,46 @@ func selectEntries(ctx context.Context, q querier, rest string, args ...any) (ou
 // Claim implements outbox.Store.
 func (o *Outbox) Claim(ctx context.Context, now time.Time, lease time.Duration) (e outbox.Entry, crashed, ok bool, err error) {
 	err = write(ctx, o.db, o.health, func(tx *sql.Tx) error {
-		var found []outbox.Entry
-		var err error
-		found, crashed, err = selectEntries(ctx, tx, "WHERE next <= ?1 AND lease <= ?1 ORDER BY next, id LIMIT 1", now.UnixMilli())
+		found, was, err := selectEntries(ctx, tx, "WHERE next <= ?1 AND lease <= ?1 ORDER BY next, id LIMIT 1", now.UnixMilli())
 		if ok = err == nil && len(found) == 1; !ok {
 			return err
 		}
-		e = found[0]
-		e.Version++
-		_, err = tx.ExecContext(ctx, "UPDATE outbox SET lease = ?, crashed = 0, version = ? WHERE id = ?", now.Add(lease).UnixMilli(), e.Version, e.ID)
-		return err
+		e, crashed = found[0], was
+		return take(ctx, tx, &e, now.Add(lease))
 	})
 	if err != nil {
 		return outbox.Entry{}, false, false, err
 	}
 	return e, crashed, ok, nil
+}
+
+// ClaimID implements outbox.Store.
+func (o *Outbox) ClaimID(ctx context.Context, id string, now time.Time, lease time.Duration) (e outbox.Entry, crashed bool, err error) {
+	err = write(ctx, o.db, o.health, func(tx *sql.Tx) error {
+		found, was, err := selectEntries(ctx, tx, "WHERE id = ? AND lease <= ?", id, now.UnixMilli())
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			if _, err := getEntry(ctx, tx, id); err != nil {
+				return err
+			}
+			return fmt.Errorf("%w: %s", outbox.ErrLost, id)
+		}
+		e, crashed = found[0], was
+		return take(ctx, tx, &e, now.Add(lease))
+	})
+	if err != nil {
+		return outbox.Entry{}, false, err
+	}
+	return e, crashed, nil
+}
+
+// take writes a claim down.
+func take(ctx context.Context, tx *sql.Tx, e *outbox.Entry, until time.Time) error {
+	e.Version++
+	_, err := tx.ExecContext(ctx, "UPDATE outbox SET lease = ?, crashed = 0, version = ? WHERE id = ?", until.UnixMilli(), e.Version, e.ID)
+	return err
 }
 
 // Retry implements outbox.Store.
@@ -166,7 +191,11 @@ func (o *Outbox) Body(ctx context.Context, id string) (outbox.Body, error) {
 
 // Get implements outbox.Store.
 func (o *Outbox) Get(ctx context.Context, id string) (outbox.Entry, error) {
-	found, _, err := selectEntries(ctx, o.db.R, "WHERE id = ?", id)
+	return getEntry(ctx, o.db.R, id)
+}
+
+func getEntry(ctx context.Context, q querier, id string) (outbox.Entry, error) {
+	found, _, err := selectEntries(ctx, q, "WHERE id = ?", id)
 	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("%w: %s", outbox.ErrNotFound, id)
 	}
@@ -191,7 +220,7 @@ func (o *Outbox) Hurry(ctx context.Context, id string, now time.Time) error {
 		}
 		if len(found) == 0 {
 			// Claimed entries are being tried already.
-			_, err := o.Get(ctx, id)
+			_, err := getEntry(ctx, tx, id)
 			return err
 		}
 		e := found[0]
