@@ -172,8 +172,8 @@ func dial(ctx context.Context, o Options) (*Conn, error) {
 	}
 	c := &Conn{o: o, raw: nc, nc: nc, r: bufio.NewReaderSize(nc, reply.Buffer)}
 	err = c.greet(ctx)
-	if err == nil {
-		err = c.err // the context may have ended after the last answer
+	if err == nil && c.st == closed {
+		err = c.notNow(StageHello) // the context may have ended after the last answer
 	}
 	if err != nil {
 		c.shut()
@@ -217,7 +217,7 @@ func (c *Conn) Worn() bool { return c.probes >= MaxProbes || c.refusals >= MaxRe
 
 // Alive reports whether the idle connection still stands, as far as that can be told
 // without asking: nothing was said by the server and it did not close.
-func (c *Conn) Alive() bool { return c.st == idle && c.r.Buffered() == 0 && quiet(c.raw) }
+func (c *Conn) Alive() bool { return c.st == idle && c.r.Buffered() == 0 && peek(c.raw) == nothing }
 
 // Abort ends an unfinished transaction so that nothing is delivered: once 354 came by closing
 // the connection, since nothing else takes a DATA back.

@@ -1,4 +1,6 @@
 package client
 
-// Quiet is quiet, for tests that wait for the server to have spoken.
-var Quiet = quiet
+import "net"
+
+// Quiet reports whether the server has not spoken, for tests that wait until it has.
+func Quiet(nc net.Conn) bool { return peek(nc) == nothing }

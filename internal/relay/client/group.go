@@ -24,6 +24,7 @@ type group struct {
 	out   bytes.Buffer
 	wait  []step
 	reset bool // the server has taken a RSET
+	gone  bool // the connection was closed on purpose, the rest has its answer
 }
 
 // say sends MAIL, the recipients and the last command. Once MAIL is known to be refused, or
@@ -64,7 +65,10 @@ func (g *group) flush(ctx context.Context) error {
 	}
 	err := g.c.write(ctx, g.wait[0].stage, g.out.Bytes())
 	for i, s := range g.wait {
-		if err != nil || g.c.st == closed {
+		if err == nil && g.c.st == closed && !g.gone {
+			err = g.c.notNow(s.stage)
+		}
+		if err != nil || g.gone {
 			break
 		}
 		var r Reply
@@ -79,7 +83,7 @@ func (g *group) flush(ctx context.Context) error {
 
 // over reports whether MAIL was refused or the server has hung up.
 func (g *group) over() bool {
-	return g.c.st == closed || g.begun.Mail.Code != 0 && !g.begun.Mail.OK()
+	return g.gone || g.begun.Mail.Code != 0 && !g.begun.Mail.OK()
 }
 
 // sort puts a reply where it belongs.
@@ -100,6 +104,7 @@ func (g *group) sort(s step, r Reply) error {
 			g.begun.Data = r
 		} else if !refusal {
 			// Nobody would get the message, yet a final dot might be taken for one.
+			g.gone = true
 			g.c.shut()
 		}
 	}
@@ -111,6 +116,7 @@ func (g *group) sort(s step, r Reply) error {
 
 // hungUp gives the farewell of a server to every command it left unanswered.
 func (g *group) hungUp(s step, r Reply) {
+	g.gone = true
 	g.c.fail(s.stage, r, nil)
 	if s.stage != StageRcpt {
 		return

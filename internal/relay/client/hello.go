@@ -87,7 +87,7 @@ func (c *Conn) startTLS(ctx context.Context) error {
 		}
 		return c.fail(StageTLS, r, nil)
 	}
-	if !quiet(c.raw) {
+	if peek(c.raw) == text {
 		return c.fail(StageTLS, r, fmt.Errorf("%w: clear text after the answer to STARTTLS", ErrProtocol))
 	}
 	tc := tls.Client(c.raw, c.tlsConfig())

@@ -97,7 +97,7 @@ func (c *Conn) run(ctx context.Context, e Envelope, last Stage, line string) (Be
 	}
 	c.settle(ctx, b, g.reset)
 	if b.OK() && c.st == closed {
-		return b, c.err // the context ended with the last answer
+		return b, c.notNow(StageData) // the context ended with the last answer
 	}
 	return b, nil
 }

@@ -106,12 +106,21 @@ func (c *Conn) readWithin(ctx context.Context, stage Stage, d time.Duration, las
 	return r, nil
 }
 
+// waiting is what a look at a socket finds.
+type waiting uint8
+
+const (
+	nothing waiting = iota
+	text            // something to read
+	hangup          // closed by the other side, or broken
+)
+
 // unasked reports whether the server has spoken or closed without being asked.
 func (c *Conn) unasked() bool {
 	if c.r.Buffered() > 0 {
 		return true
 	}
-	if quiet(c.raw) {
+	if peek(c.raw) == nothing {
 		return false
 	}
 	if c.nc == c.raw {
