@@ -1,15 +1,11 @@
 package smtpd
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +15,7 @@ import (
 	"postern/internal/smtpd/command"
 	"postern/internal/smtpd/limit"
 	"postern/internal/smtpd/listen"
+	"postern/internal/smtpd/session"
 	"postern/internal/smtpd/wire"
 )
 
@@ -31,11 +28,9 @@ const abortWait = 10 * time.Second
 
 // Server runs listeners.
 type Server struct {
-	parts    Parts
+	shared   session.Shared
 	cfg      atomic.Pointer[Config]
 	sessions limit.Sessions
-	bytes    limit.Bytes
-	fails    limit.Failures
 
 	mu       sync.Mutex
 	serving  map[*serving]struct{}
@@ -57,20 +52,21 @@ func New(cfg Config, parts Parts) *Server {
 	if parts.Log == nil {
 		parts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{parts: parts, serving: map[*serving]struct{}{}}
+	s := &Server{serving: map[*serving]struct{}{}}
+	s.shared.Parts, s.shared.Config = parts, s.cfg.Load
 	s.Reload(cfg)
 	return s
 }
 
 // Reload swaps the configuration; no connection is dropped.
 func (s *Server) Reload(cfg Config) {
-	cfg.Limits = cfg.Limits.filled()
+	cfg.Limits = cfg.Limits.Filled()
 	s.cfg.Store(&cfg)
 }
 
 // Sessions counts what is open.
 func (s *Server) Sessions() Counts {
-	return Counts{Sessions: s.sessions.Count(), InFlight: s.bytes.Used()}
+	return Counts{Sessions: s.sessions.Count(), InFlight: s.shared.Bytes.Used()}
 }
 
 // Serve takes connections from ln until Drain, or until ctx ends, which drops all sessions.
@@ -104,7 +100,7 @@ func (s *Server) Serve(ctx context.Context, l *Listener, ln net.Listener) error 
 func (s *Server) begin(ctx context.Context, l *Listener, ln net.Listener) (*serving, error) {
 	r := &serving{accept: listen.New(ln), done: make(chan struct{})}
 	tickets := &listen.Tickets{}
-	r.accept.Log = s.parts.Log
+	r.accept.Log = s.shared.Parts.Log
 	r.accept.Proxy = func() []netip.Prefix { return s.current(l).ProxyFrom }
 	r.accept.Room = func() func() {
 		if !s.sessions.Enter(s.cfg.Load().Limits.Sessions) {
@@ -114,13 +110,13 @@ func (s *Server) begin(ctx context.Context, l *Listener, ln net.Listener) (*serv
 	}
 	r.accept.Options = func() (wire.Options, error) { return s.options(s.current(l), tickets) }
 	r.smtp = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
-		return s.newSession(ctx, s.current(l), c), nil
+		return s.shared.New(ctx, s.current(l), c), nil
 	}))
 	r.smtp.Domain = s.cfg.Load().Hostname
 	r.smtp.MaxLineLength = 1 << 20 // lines are the connection's business
 	r.smtp.AllowInsecureAuth = true
 	r.smtp.EnableSMTPUTF8 = true
-	r.smtp.ErrorLog = errorLog{s.parts.Log}
+	r.smtp.ErrorLog = listen.ErrorLog{Log: s.shared.Parts.Log}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,9 +184,9 @@ func (s *Server) options(l *Listener, tickets *listen.Tickets) (wire.Options, er
 		Hostname: cfg.Hostname, TLS: tlsConfig, ImplicitTLS: l.ImplicitTLS,
 		Pause: l.GreetPause, Framing: l.Framing, XClient: l.XclientFrom,
 		Errors: lim.Errors, Commands: lim.Commands, Recipients: lim.Recipients,
-		Message: messageLimit(cfg, l), Line: lim.Line, DataRate: lim.DataRate,
+		Message: l.MessageLimit(lim), Line: lim.Line, DataRate: lim.DataRate,
 		Idle: lim.Idle, Handshake: lim.Handshake, Write: lim.Write,
-		Offer: func(c *wire.Conn) []string { return s.offer(s.current(l), c) },
+		Offer: func(c *wire.Conn) []string { return s.shared.Offer(s.current(l), c) },
 		Admit: func(ip netip.Addr) (func(), *Reply) {
 			leave := s.sessions.EnterFrom(ip, lim.PerIP, lim.Per64)
 			if leave == nil {
@@ -199,68 +195,4 @@ func (s *Server) options(l *Listener, tickets *listen.Tickets) (wire.Options, er
 			return leave, nil
 		},
 	}, nil
-}
-
-func (l *Listener) extensions() Extensions {
-	if l.Extensions == nil {
-		return Extensions{}
-	}
-	return l.Extensions()
-}
-
-// messageLimit is the smaller of our limit and what the backends take.
-func messageLimit(cfg *Config, l *Listener) int64 {
-	if n := l.extensions().Size; n > 0 {
-		return min(n, cfg.Limits.Message)
-	}
-	return cfg.Limits.Message
-}
-
-// offer lists the EHLO keywords that depend on the backends and on TLS.
-func (s *Server) offer(l *Listener, c *wire.Conn) []string {
-	ext := l.extensions()
-	out := []string{"SIZE " + strconv.FormatInt(messageLimit(s.cfg.Load(), l), 10)}
-	if ext.EightBit {
-		out = append(out, "8BITMIME")
-	}
-	if ext.SMTPUTF8 {
-		out = append(out, "SMTPUTF8")
-	}
-	if mechs := s.mechanisms(l, c); len(mechs) > 0 {
-		out = append(out, "AUTH "+strings.Join(mechs, " "))
-	}
-	return out
-}
-
-// filled takes defaults for what is not set.
-func (l Limits) filled() Limits {
-	d := DefaultLimits()
-	l.Sessions = cmp.Or(l.Sessions, d.Sessions)
-	l.PerIP = cmp.Or(l.PerIP, d.PerIP)
-	l.Per64 = cmp.Or(l.Per64, d.Per64)
-	l.Errors = cmp.Or(l.Errors, d.Errors)
-	l.Commands = cmp.Or(l.Commands, d.Commands)
-	l.Recipients = cmp.Or(l.Recipients, d.Recipients)
-	l.Message = cmp.Or(l.Message, d.Message)
-	l.InFlight = cmp.Or(l.InFlight, d.InFlight)
-	l.Idle = cmp.Or(l.Idle, d.Idle)
-	l.DataRate = cmp.Or(l.DataRate, d.DataRate)
-	l.Line = cmp.Or(l.Line, d.Line)
-	l.Received = cmp.Or(l.Received, d.Received)
-	l.Handshake = cmp.Or(l.Handshake, d.Handshake)
-	l.Write = cmp.Or(l.Write, d.Write)
-	l.AuthTries = cmp.Or(l.AuthTries, d.AuthTries)
-	l.AuthWindow = cmp.Or(l.AuthWindow, d.AuthWindow)
-	return l
-}
-
-// errorLog gives go-smtp's few complaints to the log.
-type errorLog struct{ log *slog.Logger }
-
-func (e errorLog) Printf(format string, v ...any) {
-	e.log.Error("smtp session", "error", command.Printable(fmt.Sprintf(format, v...), 4000))
-}
-
-func (e errorLog) Println(v ...any) {
-	e.log.Error("smtp session", "error", command.Printable(fmt.Sprintln(v...), 4000))
 }

@@ -1,169 +1,42 @@
-// Package smtpd takes mail in over SMTP: sessions, limits, stage calls and replies. It
-// decides nothing about a message beyond its envelope; what happens to it is the
-// Deliverer's.
+// Package smtpd takes mail in over SMTP: listeners, sessions, limits, stage calls and
+// replies. It decides nothing about a message beyond its envelope; what happens to it is
+// the Deliverer's.
 package smtpd
 
 import (
-	"context"
-	"crypto/tls"
-	"io"
-	"log/slog"
-	"net/netip"
-	"time"
-
-	"postern/filter"
-	"postern/internal/mime"
-	"postern/internal/smtpd/wire"
-	"postern/internal/spool"
+	"postern/internal/smtpd/contract"
+	"postern/internal/smtpd/limit"
 )
 
-// Kind says whom a listener serves.
-type Kind uint8
+// The nouns, see package contract.
+type (
+	Kind          = contract.Kind
+	Reply         = contract.Reply
+	Framing       = contract.Framing
+	Extensions    = contract.Extensions
+	Listener      = contract.Listener
+	Limits        = contract.Limits
+	Config        = contract.Config
+	Login         = contract.Login
+	Directory     = contract.Directory
+	Delivery      = contract.Delivery
+	Deliverer     = contract.Deliverer
+	Authenticator = contract.Authenticator
+	Accounts      = contract.Accounts
+	Parts         = contract.Parts
+)
 
-// The kinds of listener.
+// The kinds of listener and the framings.
 const (
-	KindInbound    Kind = iota // strangers, for our domains
-	KindSubmission             // local people, after AUTH
-	KindSmarthost              // local servers, by network, client certificate or AUTH
+	KindInbound    = contract.KindInbound
+	KindSubmission = contract.KindSubmission
+	KindSmarthost  = contract.KindSmarthost
+	Refuse         = contract.Refuse
+	Normalize      = contract.Normalize
 )
-
-// Reply is one SMTP answer; as an error it is what the client is told. Its Text is public.
-type Reply = wire.Reply
-
-// Framing says what happens to bare CR, bare LF and NUL in a body.
-type Framing = wire.Framing
-
-// The framings.
-const (
-	Refuse    = wire.Refuse    // 550 5.5.2 at the real end of data
-	Normalize = wire.Normalize // a bare LF becomes CRLF, a bare CR or NUL a space
-)
-
-// Extensions are the ESMTP extensions a listener offers: what all its backends can take.
-type Extensions struct {
-	SMTPUTF8 bool
-	EightBit bool
-	Size     int64 // smallest SIZE of the backends, in bytes; 0 = none said
-}
-
-// Listener is one address that takes mail. Do not change it after Serve; Reload replaces it
-// by name.
-type Listener struct {
-	Name        string
-	Kind        Kind
-	Addr        string
-	TLS         func() *tls.Config // nil func or nil result: no TLS. Asked per connection, so certificates reload
-	ImplicitTLS bool
-	ProxyFrom   []netip.Prefix // peers that must send a PROXY header
-	XclientFrom []netip.Prefix // peers that may use XCLIENT
-	Networks    []netip.Prefix // smarthost: who may send, and whose AccountHeader counts
-	GreetPause  time.Duration
-	Framing     Framing
-	// AccountHeader names the field in which a local server writes the authenticated
-	// sender; "" = none.
-	AccountHeader     string
-	MailFromIsAccount bool // smarthost: MAIL FROM names the account when nothing better does
-	Extensions        func() Extensions
-}
-
-// Limits bound what clients may take. A zero field takes the default of DefaultLimits.
-type Limits struct {
-	Sessions   int           // open connections, all listeners together
-	PerIP      int           // open connections of one IPv4 or IPv6 address
-	Per64      int           // open connections of one IPv6 /64
-	Errors     int           // refused commands of one session
-	Commands   int           // commands of one session
-	Recipients int           // accepted recipients of one transaction
-	Message    int64         // bytes of one body
-	InFlight   int64         // bytes of all bodies being handled
-	Idle       time.Duration // without a byte, or for one command line
-	DataRate   int           // bytes a second a body must at least arrive with, after Idle's grace
-	Line       int           // octets of a body line
-	Received   int           // Received fields before a message counts as looping
-	Handshake  time.Duration // TLS handshake and PROXY header
-	Write      time.Duration // one write to the client
-	AuthTries  int           // failed AUTHs of one address or account within AuthWindow
-	AuthWindow time.Duration
-}
 
 // DefaultLimits are the limits of a configuration that says nothing.
-func DefaultLimits() Limits {
-	return Limits{
-		Sessions: 2000, PerIP: 50, Per64: 100, Errors: 10, Commands: 500, Recipients: 200,
-		Message: 50 << 20, InFlight: 512 << 20, Idle: time.Minute, DataRate: 500, Line: 64 << 10,
-		Received: 100, Handshake: 10 * time.Second, Write: time.Minute,
-		AuthTries: 10, AuthWindow: 10 * time.Minute,
-	}
-}
-
-// Config is what Reload can change. Open sessions take new limits, Trusted and Hostname
-// with their next transaction; listener settings count for new connections.
-type Config struct {
-	Hostname string
-	Limits   Limits
-	Trusted  []netip.Prefix // relays behind which the client is the first untrusted hop of Received
-	// Listeners replace those given to Serve, by name.
-	Listeners []*Listener
-}
-
-// Login is an authenticated submission session; it may hold a backend connection.
-type Login interface {
-	Account() string
-	Close() error
-}
-
-// Directory says where a recipient goes. The address is normalised; a bare "postmaster"
-// has no domain. An error that is a *Reply is said to the client, any other is 451.
-type Directory interface {
-	Route(ctx context.Context, l *Listener, login Login, address string) (filter.Recipient, error)
-}
-
-// Delivery is one complete message ready to be judged and acted on.
-type Delivery struct {
-	Message *filter.Message
-	Report  filter.Report   // all stages joined, in stage order
-	Times   filter.Times    // Start, Data, Received and Checked are set
-	Login   Login           // nil unless the client authenticated
-	Abort   <-chan struct{} // closes when the client has gone
-}
-
-// Deliverer judges and acts (DESIGN section 4, steps 9 to 11). Outcome.Reply is what the
-// client is answered; one that is not a proper SMTP reply counts as 451.
-type Deliverer interface {
-	Deliver(ctx context.Context, d Delivery) filter.Outcome
-}
-
-// Authenticator replays credentials. The secret is a password, or the token for XOAUTH2. An
-// error that is a *Reply is said to the client, any other is 454.
-type Authenticator interface {
-	Mechanisms() []string
-	Auth(ctx context.Context, l *Listener, peer filter.Client, mech, user, secret string) (Login, error)
-}
-
-// Accounts knows which local accounts may not send. It is asked at every MAIL.
-type Accounts interface {
-	Suspended(account string) (reason string, yes bool)
-}
-
-// Parts are what a Server works with. Directory, Deliverer, Spool and Pipeline are
-// required.
-type Parts struct {
-	Pipeline      func() *filter.Pipeline // asked once per transaction
-	Directory     Directory
-	Deliverer     Deliverer
-	Authenticator Authenticator // nil: no AUTH
-	Accounts      Accounts      // nil: nobody is suspended
-	Observers     []filter.Observer
-	Spool         *spool.Spool
-	Log           *slog.Logger
-	Now           func() time.Time
-	Random        io.Reader // for message IDs
-	ParseMail     func(r io.ReaderAt, size int64) (*mime.Tree, error)
-	// Policy names the policy class of a recipient whose Route named none.
-	Policy func(d filter.Direction, account, address string) string
-	// ReverseName is the confirmed reverse name of an address, or ""; nil: never known.
-	ReverseName func(ctx context.Context, ip netip.Addr) string
-}
+func DefaultLimits() Limits { return limit.Default() }
 
 // Counts are the sessions and body bytes open now.
 type Counts struct {

@@ -28,7 +28,7 @@ func (c *Conn) ReadBody(dst io.Writer) (Body, error) {
 		c.fail(err)
 		return Body{}, ErrEnded
 	}
-	c.in.room(commandSize)
+	c.in.Room(commandSize)
 	c.pending = append(c.pending[:0], ".\r\n"...) // the end go-smtp waits for
 	b := Body{Size: s.Size, Longest: s.Longest, Normalized: s.Bare}
 	switch {
@@ -44,12 +44,12 @@ func (c *Conn) ReadBody(dst io.Writer) (Body, error) {
 
 // scanBody feeds s until the end of the body.
 func (c *Conn) scanBody(s *framing.Scanner) error {
-	c.in.room(bodySize)
+	c.in.Room(bodySize)
 	start := time.Now()
 	budget := 2*c.opt.Message + 1<<20
 	for raw := int64(0); ; {
-		n, end := s.Scan(c.in.bytes())
-		c.in.skip(n)
+		n, end := s.Scan(c.in.Bytes())
+		c.in.Skip(n)
 		raw += int64(n)
 		if end {
 			return nil

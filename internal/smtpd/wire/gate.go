@@ -117,7 +117,7 @@ func (c *Conn) hello(verb, arg string) {
 		c.reply(501, 5, 2, verb+" needs one domain or address")
 		return
 	}
-	if len(c.in.bytes()) > 0 {
+	if len(c.in.Bytes()) > 0 {
 		c.note("sent commands behind " + verb + " without waiting")
 	}
 	c.helo = arg
@@ -147,7 +147,7 @@ func (c *Conn) transaction(verb, arg string) {
 // be taken for commands.
 func (c *Conn) outOfTurn(verb, text string) {
 	c.reply(503, 5, 1, text)
-	if verb == "DATA" && len(c.in.bytes()) > 0 && !c.ended {
+	if verb == "DATA" && len(c.in.Bytes()) > 0 && !c.ended {
 		c.drop(421, 7, 0, "a body was sent without waiting, closing")
 	}
 }
@@ -165,13 +165,13 @@ func (c *Conn) beginData(arg string) {
 	if c.gate != nil && arg == "" {
 		if r := c.gate(); r != nil {
 			c.say(r)
-			if len(c.in.bytes()) > 0 {
+			if len(c.in.Bytes()) > 0 {
 				c.drop(421, 7, 0, "a body was sent without waiting, closing")
 			}
 			return
 		}
 	}
-	if len(c.in.bytes()) > 0 {
+	if len(c.in.Bytes()) > 0 {
 		c.note("sent a body without waiting for 354")
 	}
 	c.bare("DATA", arg)

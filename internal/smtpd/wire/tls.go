@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postern/internal/smtpd/command"
+	"postern/internal/smtpd/input"
 )
 
 // start runs before the greeting: PROXY, implicit TLS, admission and the pause for early
@@ -74,7 +75,7 @@ func (c *Conn) startTLS(arg string) {
 		c.mute = true
 		c.forget()
 		c.pass("RSET", "RSET")
-	case len(c.in.bytes()) > 0:
+	case len(c.in.Bytes()) > 0:
 		// What came in clear must never be taken for what came inside TLS.
 		c.drop(503, 5, 1, "commands sent along with STARTTLS, closing")
 	default:
@@ -106,7 +107,7 @@ func (c *Conn) handshake() bool {
 	c.mu.Lock()
 	c.conn = tc
 	c.mu.Unlock()
-	c.in = input{}
+	c.in = input.Buffer{}
 	return true
 }
 

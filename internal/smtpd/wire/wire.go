@@ -16,6 +16,7 @@ import (
 
 	"postern/internal/smtpd/command"
 	"postern/internal/smtpd/framing"
+	"postern/internal/smtpd/input"
 )
 
 // Framing says what happens to bare CR, bare LF and NUL in a body.
@@ -61,7 +62,7 @@ type Options struct {
 type Conn struct {
 	opt  Options
 	base net.Conn // below TLS
-	in   input
+	in   input.Buffer
 	out  []byte // replies not yet sent
 
 	mu       sync.Mutex // guards what Drain touches
@@ -215,7 +216,7 @@ func (c *Conn) fill(until time.Time) error {
 	if err := c.arm(until); err != nil {
 		return err
 	}
-	err := c.in.fill(c.transport())
+	err := c.in.Fill(c.transport())
 	if err != nil && c.drained() {
 		return errDraining
 	}
@@ -239,10 +240,10 @@ func (c *Conn) Watch(gone func()) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if len(c.in.bytes()) > 0 {
+		if len(c.in.Bytes()) > 0 {
 			return
 		}
-		if err := c.in.fill(conn); err != nil && !isTimeout(err) {
+		if err := c.in.Fill(conn); err != nil && !isTimeout(err) {
 			gone()
 		}
 	}()

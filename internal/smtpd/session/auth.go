@@ -1,4 +1,4 @@
-package smtpd
+package session
 
 import (
 	"bytes"
@@ -11,7 +11,9 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"postern/internal/address"
+	"postern/internal/smtpd/answer"
 	"postern/internal/smtpd/command"
+	"postern/internal/smtpd/contract"
 	"postern/internal/smtpd/mech"
 	"postern/internal/smtpd/received"
 	"postern/internal/smtpd/wire"
@@ -24,11 +26,11 @@ func contains(nets []netip.Prefix, ip netip.Addr) bool {
 }
 
 // mechanisms lists what this connection may authenticate with.
-func (s *Server) mechanisms(l *Listener, c *wire.Conn) []string {
-	if l.Kind == KindInbound || s.parts.Authenticator == nil || c.TLS() == nil {
+func (s *Shared) mechanisms(l *contract.Listener, c *wire.Conn) []string {
+	if l.Kind == contract.KindInbound || s.Parts.Authenticator == nil || c.TLS() == nil {
 		return nil
 	}
-	return slices.DeleteFunc(s.parts.Authenticator.Mechanisms(), func(m string) bool {
+	return slices.DeleteFunc(s.Parts.Authenticator.Mechanisms(), func(m string) bool {
 		return mech.Server(m, nil) == nil
 	})
 }
@@ -38,14 +40,14 @@ func (n *session) AuthMechanisms() []string { return nil }
 
 // Auth starts an AUTH exchange.
 func (n *session) Auth(name string) (sasl.Server, error) {
-	if n.l.Kind == KindInbound || n.server.parts.Authenticator == nil {
-		return nil, wireError(command.NewReply(502, 5, 1, "AUTH is not offered here"), "")
+	if n.l.Kind == contract.KindInbound || n.shared.Parts.Authenticator == nil {
+		return nil, answer.Error(command.NewReply(502, 5, 1, "AUTH is not offered here"), "")
 	}
 	if n.c.TLS() == nil {
-		return nil, wireError(command.NewReply(538, 7, 11, "AUTH needs TLS"), "")
+		return nil, answer.Error(command.NewReply(538, 7, 11, "AUTH needs TLS"), "")
 	}
-	if !slices.Contains(n.server.mechanisms(n.l, n.c), strings.ToUpper(name)) {
-		return nil, wireError(command.NewReply(504, 5, 4, "mechanism not offered"), "")
+	if !slices.Contains(n.shared.mechanisms(n.l, n.c), strings.ToUpper(name)) {
+		return nil, answer.Error(command.NewReply(504, 5, 4, "mechanism not offered"), "")
 	}
 	return saslServer{mech.Server(name, func(user, secret string) error {
 		return n.guard(func() error { return n.authenticate(name, user, secret) })
@@ -58,7 +60,7 @@ type saslServer struct{ sasl.Server }
 func (s saslServer) Next(response []byte) ([]byte, bool, error) {
 	challenge, done, err := s.Server.Next(response)
 	if errors.Is(err, mech.ErrMalformed) {
-		err = wireError(command.NewReply(501, 5, 2, "malformed AUTH response"), "")
+		err = answer.Error(command.NewReply(501, 5, 2, "malformed AUTH response"), "")
 	}
 	return challenge, done, err
 }
@@ -66,34 +68,34 @@ func (s saslServer) Next(response []byte) ([]byte, bool, error) {
 // authenticate replays the credentials. Both the address and the account have a number of
 // tries; while either is used up nothing reaches the backend.
 func (n *session) authenticate(name, user, secret string) error {
-	s, lim, now := n.server, n.server.cfg.Load().Limits, n.server.parts.Now()
+	s, lim, now := n.shared, n.shared.Config().Limits, n.shared.Parts.Now()
 	keys := []string{"ip " + network(n.c.Peer().Addr()), "user " + address.Normalize(user)}
 	for _, k := range keys {
-		if s.fails.Blocked(k, now, lim.AuthTries, lim.AuthWindow) {
-			return wireError(command.NewReply(454, 7, 0, "too many failed logins, try again later"), "")
+		if s.Fails.Blocked(k, now, lim.AuthTries, lim.AuthWindow) {
+			return answer.Error(command.NewReply(454, 7, 0, "too many failed logins, try again later"), "")
 		}
 	}
-	login, err := s.parts.Authenticator.Auth(n.ctx, n.l, n.client(), strings.ToUpper(name), user, secret)
+	login, err := s.Parts.Authenticator.Auth(n.ctx, n.l, n.client(), strings.ToUpper(name), user, secret)
 	if err == nil && login == nil {
 		err = errors.New("authenticator gave no login")
 	}
 	if err == nil {
-		s.fails.Forget(keys[1])
+		s.Fails.Forget(keys[1])
 		n.login = login
 		return nil
 	}
-	var r *Reply
+	var r *contract.Reply
 	if !errors.As(err, &r) || r == nil || r.Code < 400 {
-		s.parts.Log.Warn("login could not be checked", "peer", n.c.Peer().String(), "error", err)
-		return wireError(command.NewReply(454, 7, 0, "cannot check logins now, try again later"), "")
+		s.Parts.Log.Warn("login could not be checked", "peer", n.c.Peer().String(), "error", err)
+		return answer.Error(command.NewReply(454, 7, 0, "cannot check logins now, try again later"), "")
 	}
 	if r.Code >= 500 {
 		for _, k := range keys {
-			s.fails.Add(k, now, lim.AuthWindow)
+			s.Fails.Add(k, now, lim.AuthWindow)
 		}
-		s.parts.Log.Info("login failed", "peer", n.c.Peer().String(), "user", user)
+		s.Parts.Log.Info("login failed", "peer", n.c.Peer().String(), "user", user)
 	}
-	return wireError(r, "")
+	return answer.Error(r, "")
 }
 
 // network is what failures are counted by: an IPv4 address or an IPv6 /64.
@@ -116,12 +118,12 @@ const (
 )
 
 // admit decides at MAIL whether the client may send at all, and as which account.
-func (n *session) admit() *Reply {
+func (n *session) admit() *contract.Reply {
 	tx := n.tx
-	if n.l.Kind == KindInbound {
+	if n.l.Kind == contract.KindInbound {
 		return nil
 	}
-	if n.l.Kind == KindSubmission && n.login == nil {
+	if n.l.Kind == contract.KindSubmission && n.login == nil {
 		return command.NewReply(530, 7, 0, "authentication required")
 	}
 	if n.login == nil && !contains(n.l.Networks, n.c.Neighbour()) && !tx.msg.Client.TLS.Verified {
@@ -158,8 +160,8 @@ func (n *session) accountOf(from string) (string, accountSource) {
 	return network(ip), byNetwork
 }
 
-func (n *session) suspended() *Reply {
-	a := n.server.parts.Accounts
+func (n *session) suspended() *contract.Reply {
+	a := n.shared.Parts.Accounts
 	if a == nil || n.tx.msg.Account == "" {
 		return nil
 	}
@@ -172,12 +174,12 @@ func (n *session) suspended() *Reply {
 // nameAccount takes the account from the field a local server wrote, where nothing surer
 // named it, and asks again whether the account may send: it may have been suspended since
 // MAIL.
-func (n *session) nameAccount(head []byte) *Reply {
+func (n *session) nameAccount(head []byte) *contract.Reply {
 	tx := n.tx
-	if n.l.Kind == KindInbound {
+	if n.l.Kind == contract.KindInbound {
 		return nil
 	}
-	if n.l.Kind == KindSmarthost && n.l.AccountHeader != "" && tx.named < byXClient && contains(n.l.Networks, n.c.Neighbour()) {
+	if n.l.Kind == contract.KindSmarthost && n.l.AccountHeader != "" && tx.named < byXClient && contains(n.l.Networks, n.c.Neighbour()) {
 		values := received.Values(head, n.l.AccountHeader)
 		// Two that differ are one the user wrote and one the server wrote.
 		if len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool { return v != values[0] }) {

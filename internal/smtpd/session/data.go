@@ -1,4 +1,4 @@
-package smtpd
+package session
 
 import (
 	"context"
@@ -10,7 +10,10 @@ import (
 
 	"postern/filter"
 	"postern/internal/mime"
+	"postern/internal/smtpd/answer"
 	"postern/internal/smtpd/command"
+	"postern/internal/smtpd/contract"
+	"postern/internal/smtpd/fate"
 	"postern/internal/smtpd/received"
 	"postern/internal/smtpd/wire"
 )
@@ -21,25 +24,25 @@ var errInFlight = errors.New("bytes in flight are used up")
 // longLine is what RFC 5321 section 4.5.3.1.6 allows for a line without its end.
 const longLine = 998
 
-// Data takes the body, runs the checks and answers what the Deliverer says. go-smtp's reader
+// Data takes the body, runs the checks and answers what the contract.Deliverer says. go-smtp's reader
 // is not used: the wire reads bodies.
 func (n *session) Data(io.Reader) error {
 	return n.guard(func() error {
 		r := n.data()
 		if r == nil {
-			return wireError(tryLater(), n.id())
+			return answer.Error(answer.TryLater(), n.id())
 		}
-		return wireError(r, n.id())
+		return answer.Error(r, n.id())
 	})
 }
 
-func (n *session) data() *Reply {
+func (n *session) data() *contract.Reply {
 	tx := n.tx
 	tx.open = false // whatever comes of it, the transaction is over
-	tx.times.Data = n.server.parts.Now()
+	tx.times.Data = n.shared.Parts.Now()
 	tx.outcome = &filter.Outcome{}
 	facts, err := n.take()
-	tx.times.Received = n.server.parts.Now()
+	tx.times.Received = n.shared.Parts.Now()
 	if err != nil {
 		return n.ended(n.refuse("DATA", err))
 	}
@@ -61,10 +64,10 @@ func (n *session) data() *Reply {
 // take reads the body into the spool.
 func (n *session) take() (wire.Body, error) {
 	tx := n.tx
-	w := n.server.parts.Spool.New()
+	w := n.shared.Parts.Spool.New()
 	defer w.Discard()
 	facts, err := n.c.ReadBody(writerFunc(func(p []byte) (int, error) {
-		if !n.server.bytes.Take(int64(len(p)), tx.cfg.Limits.InFlight) {
+		if !n.shared.Bytes.Take(int64(len(p)), tx.cfg.Limits.InFlight) {
 			return 0, errInFlight
 		}
 		tx.booked += int64(len(p))
@@ -93,7 +96,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // parts walks the body on first use.
 func (n *session) parts(r io.ReaderAt, size int64) func() (*mime.Tree, error) {
-	parse := n.server.parts.ParseMail
+	parse := n.shared.Parts.ParseMail
 	return sync.OnceValues(func() (t *mime.Tree, err error) {
 		defer func() {
 			if v := recover(); v != nil {
@@ -122,7 +125,7 @@ func (tx *transaction) note(b wire.Body) {
 
 // judge runs the checks of the body and delivers, while it watches whether the client is
 // still there.
-func (n *session) judge(fields []string) *Reply {
+func (n *session) judge(fields []string) *contract.Reply {
 	tx := n.tx
 	abort := make(chan struct{})
 	ctx, cancel := context.WithCancel(n.ctx)
@@ -134,20 +137,20 @@ func (n *session) judge(fields []string) *Reply {
 	}
 	tx.msg.Seen = tx.report.Findings
 	tx.report.Join(tx.pipe.Run(ctx, filter.OnData, tx.msg))
-	tx.times.Checked = n.server.parts.Now()
+	tx.times.Checked = n.shared.Parts.Now()
 	select {
 	case <-abort:
 		return n.ended(command.NewReply(451, 4, 2, "the client left"))
 	default:
 	}
-	o := n.server.parts.Deliverer.Deliver(n.ctx, Delivery{
+	o := n.shared.Parts.Deliverer.Deliver(n.ctx, contract.Delivery{
 		Message: tx.msg, Report: tx.report, Times: tx.times, Login: n.login, Abort: abort,
 	})
 	tx.outcome = &o
 	r, ok := command.ParseReply(o.Reply)
 	if !ok {
-		n.server.parts.Log.Error("delivery gave no reply", "message", tx.msg.ID, "reply", o.Reply)
-		r = tryLater()
+		n.shared.Parts.Log.Error("delivery gave no reply", "message", tx.msg.ID, "reply", o.Reply)
+		r = answer.TryLater()
 	}
 	o.Reply = r.String()
 	if o.Times.Start.IsZero() {
@@ -156,14 +159,9 @@ func (n *session) judge(fields []string) *Reply {
 	return r
 }
 
-// ended is the outcome of a message that did not reach the Deliverer.
-func (n *session) ended(r *Reply) *Reply {
-	tx := n.tx
-	o := &filter.Outcome{Report: tx.report, Reply: r.String(), Times: tx.times}
-	for _, to := range tx.msg.To {
-		o.Fates = append(o.Fates, filter.Fate{Recipient: to.Address, State: stateOf(r), Reply: r.String()})
-		o.Verdicts = append(o.Verdicts, tx.verdictOf(refused{to, r}))
-	}
-	tx.outcome = o
+// ended is the outcome of a message that did not reach the contract.Deliverer.
+func (n *session) ended(r *contract.Reply) *contract.Reply {
+	n.tx.outcome = fate.Ended(n.tx.msg, n.tx.report, r)
+	n.tx.outcome.Times = n.tx.times
 	return r
 }

@@ -1,4 +1,4 @@
-package smtpd
+package session
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"postern/filter"
+	"postern/internal/smtpd/contract"
+	"postern/internal/smtpd/fate"
 	"postern/internal/smtpd/received"
 	"postern/internal/spool"
 )
@@ -16,7 +18,7 @@ const observeWait = 30 * time.Second
 
 // transaction is one MAIL to its end.
 type transaction struct {
-	cfg      *Config
+	cfg      *contract.Config
 	pipe     *filter.Pipeline
 	msg      *filter.Message
 	open     bool // MAIL was accepted
@@ -24,36 +26,25 @@ type transaction struct {
 	named    accountSource
 	report   filter.Report
 	accepted int
-	refused  []refused
-	verdicts []judged
-	refusal  *Reply // of MAIL
+	refused  []fate.Refusal
+	refusal  *contract.Reply // of MAIL
 	times    filter.Times
 	body     *spool.Body
 	booked   int64
 	outcome  *filter.Outcome // nil: no body came
 }
 
-type refused struct {
-	to    filter.Recipient
-	reply *Reply
-}
-
-type judged struct {
-	address string
-	verdict filter.Verdict
-}
-
-func (n *session) begin(cfg *Config, id, from string, utf8 bool) *transaction {
-	now := n.server.parts.Now()
-	tx := &transaction{cfg: cfg, pipe: n.server.parts.Pipeline(), times: filter.Times{Start: now}}
+func (n *session) begin(cfg *contract.Config, id, from string, utf8 bool) *transaction {
+	now := n.shared.Parts.Now()
+	tx := &transaction{cfg: cfg, pipe: n.shared.Parts.Pipeline(), times: filter.Times{Start: now}}
 	tx.msg = &filter.Message{ID: id, Time: now, Listener: n.l.Name, Client: n.client(), From: from, SMTPUTF8: utf8}
 	if tx.pipe.Lookups != nil {
 		tx.msg.DNS = tx.pipe.Lookups() // one budget for all stages and the copies they see
 	}
-	if n.l.Kind != KindInbound {
+	if n.l.Kind != contract.KindInbound {
 		tx.msg.Direction = filter.Outbound
 	}
-	tx.behind = n.l.Kind == KindInbound && contains(cfg.Trusted, n.c.Peer().Addr())
+	tx.behind = n.l.Kind == contract.KindInbound && contains(cfg.Trusted, n.c.Peer().Addr())
 	if early := n.c.Early(); early != "" {
 		tx.report.Findings = append(tx.report.Findings, filter.Finding{Symbol: "EARLY_TALKER", Detail: early, Step: "smtp"})
 	}
@@ -106,11 +97,11 @@ func (n *session) finish() {
 	}
 	n.tx = nil
 	n.c.Flush()
-	defer n.server.bytes.Give(tx.booked)
+	defer n.shared.Bytes.Give(tx.booked)
 	defer func() {
 		if tx.body != nil {
 			if err := tx.body.Close(); err != nil {
-				n.server.parts.Log.Error("spool", "message", tx.msg.ID, "error", err)
+				n.shared.Parts.Log.Error("spool", "message", tx.msg.ID, "error", err)
 			}
 		}
 	}()
@@ -118,10 +109,10 @@ func (n *session) finish() {
 	if !ok {
 		return
 	}
-	o.Times.Done = n.server.parts.Now()
+	o.Times.Done = n.shared.Parts.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), observeWait)
 	defer cancel()
-	for _, obs := range n.server.parts.Observers {
+	for _, obs := range n.shared.Parts.Observers {
 		n.observe(ctx, obs, m, o)
 	}
 }
@@ -129,57 +120,31 @@ func (n *session) finish() {
 func (n *session) observe(ctx context.Context, obs filter.Observer, m *filter.Message, o filter.Outcome) {
 	defer func() {
 		if v := recover(); v != nil {
-			n.server.parts.Log.Error("observer panicked", "message", m.ID, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			n.shared.Parts.Log.Error("observer panicked", "message", m.ID, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 	}()
 	if err := obs.Done(ctx, m, o); err != nil {
-		n.server.parts.Log.Error("observer", "message", m.ID, "error", err)
+		n.shared.Parts.Log.Error("observer", "message", m.ID, "error", err)
 	}
 }
 
-// account is the whole transaction for the observers: recipients refused at RCPT stand
-// behind those that were accepted. ok is false when nothing happened worth a record.
+// account is the whole transaction for the observers. ok is false when nothing happened
+// that is worth a record.
 func (tx *transaction) account() (*filter.Message, filter.Outcome, bool) {
-	if tx.outcome == nil && len(tx.refused) == 0 && tx.refusal == nil {
-		return nil, filter.Outcome{}, false
-	}
-	m := *tx.msg
 	o := filter.Outcome{Report: tx.report, Times: tx.times}
+	m := *tx.msg
 	switch {
 	case tx.outcome != nil:
 		o = *tx.outcome
 	case tx.refusal != nil:
 		o.Reply = tx.refusal.String()
-	default:
+	case len(tx.refused) > 0:
 		// No body came: what counts are the refusals.
 		m.To = nil
-		o.Reply = tx.refused[len(tx.refused)-1].reply.String()
+		o.Reply = tx.refused[len(tx.refused)-1].Reply.String()
+	default:
+		return nil, o, false
 	}
-	m.To = append([]filter.Recipient(nil), m.To...)
-	for _, r := range tx.refused {
-		m.To = append(m.To, r.to)
-		o.Fates = append(o.Fates, filter.Fate{Recipient: r.to.Address, State: stateOf(r.reply), Reply: r.reply.String()})
-		o.Verdicts = append(o.Verdicts, tx.verdictOf(r))
-	}
-	return &m, o, true
-}
-
-func (tx *transaction) verdictOf(r refused) filter.Verdict {
-	for _, j := range tx.verdicts {
-		if j.address == r.to.Address {
-			return j.verdict
-		}
-	}
-	v := filter.Verdict{Action: filter.Reject, Policy: r.to.Policy, Public: r.reply.Text}
-	if r.reply.Code < 500 {
-		v.Action = filter.Defer
-	}
-	return v
-}
-
-func stateOf(r *Reply) filter.FateState {
-	if r.Code >= 500 {
-		return filter.Rejected
-	}
-	return filter.Deferred
+	whole, o := fate.With(&m, o, tx.refused)
+	return whole, o, true
 }

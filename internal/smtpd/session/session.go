@@ -1,7 +1,10 @@
-package smtpd
+// Package session is one client's SMTP session behind the wire: the envelope, the stages of
+// the pipeline, AUTH, and the hand-over of complete messages.
+package session
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -9,15 +12,25 @@ import (
 	"strings"
 	"time"
 
-	"crypto/tls"
-
 	"github.com/emersion/go-smtp"
 
 	"postern/filter"
 	"postern/internal/address"
+	"postern/internal/smtpd/answer"
 	"postern/internal/smtpd/command"
+	"postern/internal/smtpd/contract"
+	"postern/internal/smtpd/fate"
+	"postern/internal/smtpd/limit"
 	"postern/internal/smtpd/wire"
 )
+
+// Shared is what all sessions of a server have in common.
+type Shared struct {
+	Parts  contract.Parts
+	Config func() *contract.Config // as it is now
+	Bytes  limit.Bytes
+	Fails  limit.Failures
+}
 
 // nameWait bounds the reverse lookup of a client.
 const nameWait = 3 * time.Second
@@ -25,12 +38,12 @@ const nameWait = 3 * time.Second
 // session is what go-smtp drives: one per connection. go-smtp holds its lock while it calls
 // Reset and Logout, so they must not call back into it; they use the wire only.
 type session struct {
-	server *Server
-	l      *Listener
+	shared *Shared
+	l      *contract.Listener
 	c      *wire.Conn
 	ctx    context.Context
 	cancel context.CancelFunc
-	login  Login
+	login  contract.Login
 	seen   *seen
 	tx     *transaction
 }
@@ -42,9 +55,10 @@ type seen struct {
 	report filter.Report
 }
 
-func (s *Server) newSession(ctx context.Context, l *Listener, c *smtp.Conn) *session {
+// New makes the session of a connection that said HELO or EHLO.
+func (s *Shared) New(ctx context.Context, l *contract.Listener, c *smtp.Conn) smtp.Session {
 	conn, _ := c.Conn().(*wire.Conn)
-	n := &session{server: s, l: l, c: conn}
+	n := &session{shared: s, l: l, c: conn}
 	n.ctx, n.cancel = context.WithCancel(ctx)
 	conn.BeforeData(n.beforeData)
 	return n
@@ -54,8 +68,8 @@ func (s *Server) newSession(ctx context.Context, l *Listener, c *smtp.Conn) *ses
 func (n *session) guard(do func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			n.server.parts.Log.Error("session panicked", "peer", n.c.Peer().String(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			err = wireError(tryLater(), n.id())
+			n.shared.Parts.Log.Error("session panicked", "peer", n.c.Peer().String(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			err = answer.Error(answer.TryLater(), n.id())
 		}
 	}()
 	return do()
@@ -68,47 +82,36 @@ func (n *session) id() string {
 	return n.tx.msg.ID
 }
 
-func tryLater() *Reply { return command.NewReply(451, 3, 0, "try again later") }
-
-// wireError is what go-smtp writes; the reference is added to refusals.
-func wireError(r *Reply, id string) error {
-	text := r.Text
-	if id != "" && r.Code >= 400 && !strings.Contains(text, id) {
-		text = command.Printable(text, 440) + " (ref " + id + ")"
-	}
-	return &smtp.SMTPError{Code: r.Code, EnhancedCode: r.Enhanced, Message: command.Printable(text, 490)}
-}
-
 // refuse notes the cause in the log when it is not public and makes the reply of it.
-func (n *session) refuse(what string, err error) *Reply {
-	var r *Reply
+func (n *session) refuse(what string, err error) *contract.Reply {
+	var r *contract.Reply
 	if errors.As(err, &r) && r != nil && r.Code >= 400 {
 		return r
 	}
-	n.server.parts.Log.Warn("answered 451", "message", n.id(), "at", what, "error", err)
-	return tryLater()
+	n.shared.Parts.Log.Warn("answered 451", "message", n.id(), "at", what, "error", err)
+	return answer.TryLater()
 }
 
 // Mail starts a transaction.
 func (n *session) Mail(_ string, opts *smtp.MailOptions) error {
 	return n.guard(func() error {
 		n.finish() // a MAIL refused before
-		id, err := filter.NewID(n.server.parts.Now(), n.server.parts.Random)
+		id, err := filter.NewID(n.shared.Parts.Now(), n.shared.Parts.Random)
 		if err != nil {
-			return wireError(n.refuse("MAIL", err), "")
+			return answer.Error(n.refuse("MAIL", err), "")
 		}
-		cfg := n.server.cfg.Load()
+		cfg := n.shared.Config()
 		if r := n.room(cfg); r != nil {
-			return wireError(r, id)
+			return answer.Error(r, id)
 		}
 		from, r := n.sender(opts)
 		if r != nil {
-			return wireError(r, id)
+			return answer.Error(r, id)
 		}
 		n.tx = n.begin(cfg, id, from, opts.UTF8)
 		if r := n.admit(); r != nil {
 			n.tx.refusal = r
-			return wireError(r, id)
+			return answer.Error(r, id)
 		}
 		n.tx.open = true
 		n.lookAtSender()
@@ -117,32 +120,32 @@ func (n *session) Mail(_ string, opts *smtp.MailOptions) error {
 }
 
 // room refuses new mail while bodies or the disk leave no space for it.
-func (n *session) room(cfg *Config) *Reply {
+func (n *session) room(cfg *contract.Config) *contract.Reply {
 	full := command.NewReply(452, 3, 1, "not enough room now, try again later")
 	if !n.fits(max(n.c.Size(), 1), cfg) {
 		return full
 	}
-	free, err := n.server.parts.Spool.Free()
+	free, err := n.shared.Parts.Spool.Free()
 	if err != nil {
 		return n.refuse("MAIL", err)
 	}
 	if free < 2*uint64(max(cfg.Limits.Message, 0)) {
-		n.server.parts.Log.Warn("too little disk space for the spool", "free", free)
+		n.shared.Parts.Log.Warn("too little disk space for the spool", "free", free)
 		return full
 	}
 	return nil
 }
 
-func (n *session) fits(size int64, cfg *Config) bool {
-	if !n.server.bytes.Take(size, cfg.Limits.InFlight) {
+func (n *session) fits(size int64, cfg *contract.Config) bool {
+	if !n.shared.Bytes.Take(size, cfg.Limits.InFlight) {
 		return false
 	}
-	n.server.bytes.Give(size)
+	n.shared.Bytes.Give(size)
 	return true
 }
 
 // beforeData refuses a body that memory has no room for.
-func (n *session) beforeData() *Reply {
+func (n *session) beforeData() *contract.Reply {
 	if n.tx == nil || n.fits(max(n.c.Size(), 1), n.tx.cfg) {
 		return nil
 	}
@@ -150,8 +153,8 @@ func (n *session) beforeData() *Reply {
 }
 
 // sender reads the path of MAIL.
-func (n *session) sender(opts *smtp.MailOptions) (string, *Reply) {
-	ext := n.l.extensions()
+func (n *session) sender(opts *smtp.MailOptions) (string, *contract.Reply) {
+	ext := n.l.Offered()
 	if opts.UTF8 && !ext.SMTPUTF8 || opts.Body == smtp.Body8BitMIME && !ext.EightBit {
 		return "", command.NewReply(555, 5, 4, "parameter not offered")
 	}
@@ -163,20 +166,9 @@ func (n *session) sender(opts *smtp.MailOptions) (string, *Reply) {
 		err = address.ErrSyntax
 	}
 	if err != nil {
-		return "", badAddress(err, 7)
+		return "", answer.BadAddress(err, 7)
 	}
 	return a.String(), nil
-}
-
-// badAddress says what is wrong with an address; detail is its X.1.detail.
-func badAddress(err error, detail int) *Reply {
-	switch {
-	case errors.Is(err, address.ErrUTF8):
-		return command.NewReply(553, 6, 7, "non-ASCII address without SMTPUTF8")
-	case errors.Is(err, address.ErrRoute):
-		return command.NewReply(550, 1, detail, "source routes are not taken")
-	}
-	return command.NewReply(501, 1, detail, "bad address syntax")
 }
 
 // client is who the mail comes from, as far as the connection tells.
@@ -198,7 +190,7 @@ func (n *session) known(ctx context.Context, cl filter.Client, m *filter.Message
 	s := &seen{key: key}
 	if x := n.c.XClient(); x.Name != nil && key.IP == n.c.Peer().Addr() {
 		s.name = *x.Name
-	} else if f := n.server.parts.ReverseName; f != nil && cl.IP.IsValid() {
+	} else if f := n.shared.Parts.ReverseName; f != nil && cl.IP.IsValid() {
 		ctx, cancel := context.WithTimeout(ctx, nameWait)
 		s.name = f(ctx, cl.IP)
 		cancel()
@@ -216,19 +208,20 @@ func (n *session) Rcpt(string, *smtp.RcptOptions) error {
 	return n.guard(func() error {
 		tx := n.tx
 		if tx == nil || !tx.open {
-			return wireError(command.NewReply(503, 5, 1, "say MAIL first"), "")
+			return answer.Error(command.NewReply(503, 5, 1, "say MAIL first"), "")
 		}
 		if tx.accepted >= tx.cfg.Limits.Recipients {
-			return wireError(command.NewReply(452, 5, 3, "too many recipients, send the rest apart"), tx.msg.ID)
+			return answer.Error(command.NewReply(452, 5, 3, "too many recipients, send the rest apart"), tx.msg.ID)
 		}
 		a, err := address.Parse(n.c.Path(), tx.msg.SMTPUTF8)
 		if err != nil {
-			return wireError(badAddress(err, 3), tx.msg.ID)
+			return answer.Error(answer.BadAddress(err, 3), tx.msg.ID)
 		}
-		to, r := n.recipient(a)
-		if r != nil {
-			tx.refused = append(tx.refused, refused{to, r})
-			return wireError(r, tx.msg.ID)
+		to, refusal := n.recipient(a)
+		if refusal != nil {
+			refusal.To = to
+			tx.refused = append(tx.refused, *refusal)
+			return answer.Error(refusal.Reply, tx.msg.ID)
 		}
 		tx.accepted++
 		if !slices.ContainsFunc(tx.msg.To, func(t filter.Recipient) bool { return t.Address == to.Address }) {
@@ -239,20 +232,20 @@ func (n *session) Rcpt(string, *smtp.RcptOptions) error {
 }
 
 // recipient routes an address and asks the pipeline about it.
-func (n *session) recipient(a address.Address) (filter.Recipient, *Reply) {
+func (n *session) recipient(a address.Address) (filter.Recipient, *fate.Refusal) {
 	tx := n.tx
 	to := filter.Recipient{Address: a.String()}
 	if strings.ContainsAny(a.Local, "%!@") {
 		// Backends may read these as routes and would trust us with them.
-		return to, command.NewReply(550, 7, 1, "relaying denied")
+		return to, &fate.Refusal{Reply: command.NewReply(550, 7, 1, "relaying denied")}
 	}
-	got, err := n.server.parts.Directory.Route(n.ctx, n.l, n.login, a.String())
+	got, err := n.shared.Parts.Directory.Route(n.ctx, n.l, n.login, a.String())
 	if err != nil {
-		return to, n.refuse("RCPT", err)
+		return to, &fate.Refusal{Reply: n.refuse("RCPT", err)}
 	}
 	to = got
-	if to.Policy == "" && n.server.parts.Policy != nil {
-		to.Policy = n.server.parts.Policy(tx.msg.Direction, tx.msg.Account, to.Address)
+	if to.Policy == "" && n.shared.Parts.Policy != nil {
+		to.Policy = n.shared.Parts.Policy(tx.msg.Direction, tx.msg.Account, to.Address)
 	}
 	if tx.behind {
 		return to, nil
@@ -266,9 +259,8 @@ func (n *session) recipient(a address.Address) (filter.Recipient, *Reply) {
 	report.Join(found)
 	probe.To = []filter.Recipient{to}
 	v := filter.Verdicts(tx.pipe.Judge, &probe, report)[0]
-	if r := verdictReply(v); r != nil && !isPostmaster(a) {
-		tx.verdicts = append(tx.verdicts, judged{to.Address, v})
-		return to, r
+	if r := answer.Verdict(v); r != nil && !isPostmaster(a) {
+		return to, &fate.Refusal{Reply: r, Verdict: &v}
 	}
 	tx.report.Join(found)
 	return to, nil
@@ -277,27 +269,6 @@ func (n *session) recipient(a address.Address) (filter.Recipient, *Reply) {
 // isPostmaster: this mailbox takes mail from everybody until the body is judged (RFC 5321
 // section 4.5.1), so that who is blocked can ask why.
 func isPostmaster(a address.Address) bool { return strings.EqualFold(a.Local, "postmaster") }
-
-// verdictReply is the answer to a verdict before the body; nil goes on.
-func verdictReply(v filter.Verdict) *Reply {
-	code := 0
-	switch v.Action {
-	case filter.Reject:
-		code = 550
-	case filter.Defer:
-		code = 451
-	default:
-		return nil
-	}
-	if r, ok := command.ParseReply(v.Public); ok && r.Code/100 == code/100 {
-		return r
-	}
-	text := v.Public
-	if text == "" {
-		text = "not accepted by local policy"
-	}
-	return command.NewReply(code, 7, 1, text)
-}
 
 // Reset ends the transaction: after the answer to DATA, at RSET and at EHLO.
 func (n *session) Reset() {
