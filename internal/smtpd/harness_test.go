@@ -1,0 +1,469 @@
+package smtpd_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"postern/filter"
+	"postern/internal/smtpd"
+	"postern/internal/spool"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for something that must happen.
+const patience = 20 * time.Second
+
+// got is one message as the Deliverer saw it.
+type got struct {
+	msg    filter.Message
+	report filter.Report
+	login  smtpd.Login
+	body   []byte
+	head   string // first header line, for short assertions
+}
+
+// done is one call of the Observer.
+type done struct {
+	msg filter.Message
+	out filter.Outcome
+}
+
+// world is a running server with everything behind it scripted.
+type world struct {
+	t       testing.TB
+	srv     *smtpd.Server
+	cfg     smtpd.Config
+	l       *smtpd.Listener
+	addr    string
+	ca      *authority
+	spool   *spool.Spool
+	served  chan error
+	log     *syncBuffer
+	deliver func(ctx context.Context, d smtpd.Delivery) filter.Outcome
+	route   func(addr string) (filter.Recipient, error)
+	auth    func(mech, user, secret string) (smtpd.Login, error)
+	judge   func(m *filter.Message, r filter.Report, policy string) filter.Verdict
+	steps   []filter.Step
+	names   func(ip netip.Addr) string
+	random  io.Reader
+
+	mu        sync.Mutex
+	taken     []got
+	finished  []done
+	doneCh    chan done
+	suspended map[string]bool
+}
+
+// syncBuffer is a log that tests may read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// start runs a server on loopback. The setup may change everything before it listens.
+func start(t testing.TB, setup ...func(*world)) *world {
+	t.Helper()
+	w := &world{
+		t: t, doneCh: make(chan done, 1000), suspended: map[string]bool{}, served: make(chan error, 1), log: &syncBuffer{},
+		cfg:    smtpd.Config{Hostname: "mx.test", Limits: smtpd.DefaultLimits()},
+		l:      &smtpd.Listener{Name: "mx", Extensions: func() smtpd.Extensions { return smtpd.Extensions{SMTPUTF8: true, EightBit: true} }},
+		spool:  &spool.Spool{Dir: t.TempDir(), Memory: 64 << 10},
+		random: rand.Reader,
+	}
+	w.cfg.Limits.Idle = patience
+	w.route = routeTest
+	w.deliver = func(_ context.Context, d smtpd.Delivery) filter.Outcome {
+		return filter.Outcome{Reply: "250 2.0.0 taken as " + d.Message.ID, Fates: []filter.Fate{{State: filter.Delivered}}}
+	}
+	for _, f := range setup {
+		f(w)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.serve(ln)
+	return w
+}
+
+func routeTest(addr string) (filter.Recipient, error) {
+	if addr == "postmaster" {
+		addr = "postmaster@example.com"
+	}
+	local, domain, _ := strings.Cut(addr, "@")
+	if domain != "example.com" {
+		return filter.Recipient{}, &smtpd.Reply{Code: 550, Enhanced: [3]int{5, 7, 1}, Text: "relaying denied"}
+	}
+	switch local {
+	case "nobody":
+		return filter.Recipient{}, &smtpd.Reply{Code: 550, Enhanced: [3]int{5, 1, 1}, Text: "no such user"}
+	case "broken":
+		return filter.Recipient{}, errors.New("secret cause: database on fire")
+	case "panic":
+		panic("route")
+	}
+	return filter.Recipient{Address: addr, Backend: "mail"}, nil
+}
+
+func (w *world) serve(ln net.Listener) {
+	w.srv = smtpd.New(w.cfg, smtpd.Parts{
+		Pipeline:  func() *filter.Pipeline { return &filter.Pipeline{Steps: w.steps, Judge: w} },
+		Directory: w, Deliverer: w, Authenticator: w.authenticator(), Accounts: w,
+		Observers: []filter.Observer{w}, Spool: w.spool,
+		Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: time.Now, Random: w.random,
+		Policy: func(filter.Direction, string, string) string { return "default" },
+		ReverseName: func(_ context.Context, ip netip.Addr) string {
+			if w.names == nil {
+				return ""
+			}
+			return w.names(ip)
+		},
+	})
+	w.addr = ln.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { w.served <- w.srv.Serve(ctx, w.l, ln) }()
+	w.t.Cleanup(func() {
+		cancel()
+		select {
+		case <-w.served:
+		case <-time.After(patience):
+			w.t.Error("Serve did not end")
+		}
+		if left := w.srv.Sessions(); left != (smtpd.Counts{}) {
+			w.t.Errorf("left open: %+v", left)
+		}
+	})
+}
+
+func (w *world) authenticator() smtpd.Authenticator {
+	if w.auth == nil {
+		return nil
+	}
+	return w
+}
+
+func (w *world) Mechanisms() []string { return []string{"PLAIN", "LOGIN", "XOAUTH2"} }
+
+func (w *world) Auth(_ context.Context, _ *smtpd.Listener, _ filter.Client, mech, user, secret string) (smtpd.Login, error) {
+	return w.auth(mech, user, secret)
+}
+
+func (w *world) Route(_ context.Context, _ *smtpd.Listener, _ smtpd.Login, addr string) (filter.Recipient, error) {
+	return w.route(addr)
+}
+
+func (w *world) Judge(m *filter.Message, r filter.Report, policy string) filter.Verdict {
+	if w.judge == nil {
+		return filter.Verdict{Policy: policy}
+	}
+	return w.judge(m, r, policy)
+}
+
+func (w *world) Suspended(account string) (string, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return "spam wave", w.suspended[account]
+}
+
+func (w *world) suspend(account string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.suspended[account] = true
+}
+
+func (w *world) Deliver(ctx context.Context, d smtpd.Delivery) filter.Outcome {
+	body, err := io.ReadAll(d.Message.Open())
+	if err != nil {
+		w.t.Errorf("reading the body: %v", err)
+	}
+	head, _, _ := strings.Cut(string(body), "\r\n")
+	w.mu.Lock()
+	w.taken = append(w.taken, got{*d.Message, d.Report, d.Login, body, head})
+	w.mu.Unlock()
+	return w.deliver(ctx, d)
+}
+
+func (w *world) Done(_ context.Context, m *filter.Message, o filter.Outcome) error {
+	w.mu.Lock()
+	w.finished = append(w.finished, done{*m, o})
+	w.mu.Unlock()
+	select {
+	case w.doneCh <- done{*m, o}:
+	default:
+	}
+	return nil
+}
+
+// messages are those the Deliverer got.
+func (w *world) messages() []got {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.taken)
+}
+
+// only is the one message the Deliverer must have got.
+func (w *world) only() got {
+	w.t.Helper()
+	all := w.messages()
+	if len(all) != 1 {
+		w.t.Fatalf("%d messages were delivered, want 1", len(all))
+	}
+	return all[0]
+}
+
+func (w *world) nothing() {
+	w.t.Helper()
+	if n := len(w.messages()); n != 0 {
+		w.t.Fatalf("%d messages were delivered, want none", n)
+	}
+}
+
+// observed waits for the next call of the Observer.
+func (w *world) observed() done {
+	w.t.Helper()
+	select {
+	case d := <-w.doneCh:
+		return d
+	case <-time.After(patience):
+		w.t.Fatal("the observer was not called")
+		return done{}
+	}
+}
+
+// legit shows that the server still takes the next proper mail.
+func (w *world) legit() {
+	w.t.Helper()
+	before := len(w.messages())
+	c := w.dial()
+	c.mail()
+	c.cmd("DATA", "354")
+	c.send("Subject: legit\r\n\r\nhello\r\n.\r\n")
+	c.want("250")
+	c.cmd("QUIT", "221")
+	all := w.messages()
+	if len(all) != before+1 || string(all[before].body) != "Subject: legit\r\n\r\nhello\r\n" {
+		w.t.Fatalf("the next proper mail did not arrive")
+	}
+}
+
+// client is a raw SMTP client.
+type client struct {
+	t    testing.TB
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func (w *world) raw() *client {
+	w.t.Helper()
+	conn, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = conn.Close() })
+	return newClient(w.t, conn)
+}
+
+func newClient(t testing.TB, conn net.Conn) *client {
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	return &client{t, conn, bufio.NewReader(conn)}
+}
+
+// dial connects, reads the greeting and says EHLO.
+func (w *world) dial() *client {
+	w.t.Helper()
+	c := w.raw()
+	c.want("220")
+	c.cmd("EHLO client.test", "250")
+	return c
+}
+
+func (c *client) send(s string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c.conn, s); err != nil {
+		c.t.Fatalf("sending: %v", err)
+	}
+}
+
+// reply reads one whole reply; lines are joined by \n.
+func (c *client) reply() (string, error) {
+	var lines []string
+	for {
+		l, err := c.r.ReadString('\n')
+		if err != nil {
+			return strings.Join(lines, "\n"), err
+		}
+		l, ok := strings.CutSuffix(l, "\r\n")
+		if !ok || len(l) < 4 || len(l) > 512 {
+			c.t.Errorf("malformed reply line %q", l)
+		}
+		lines = append(lines, l)
+		if len(l) < 4 || l[3] != '-' {
+			return strings.Join(lines, "\n"), nil
+		}
+	}
+}
+
+// want reads one reply that must begin with prefix.
+func (c *client) want(prefix string) string {
+	c.t.Helper()
+	r, err := c.reply()
+	if err != nil {
+		c.t.Fatalf("want %q: %v (read %q)", prefix, err, r)
+	}
+	if !strings.HasPrefix(r, prefix) {
+		c.t.Fatalf("want %q, got %q", prefix, r)
+	}
+	return r
+}
+
+func (c *client) cmd(line, prefix string) string {
+	c.t.Helper()
+	c.send(line + "\r\n")
+	r, err := c.reply()
+	if err != nil || !strings.HasPrefix(r, prefix) {
+		c.t.Fatalf("%q: want %q, got %q, %v", line[:min(len(line), 60)], prefix, r, err)
+	}
+	return r
+}
+
+// mail opens a transaction with one recipient.
+func (c *client) mail() {
+	c.t.Helper()
+	c.cmd("MAIL FROM:<from@sender.test>", "250")
+	c.cmd("RCPT TO:<to@example.com>", "250")
+}
+
+// closed wants the server to have closed the connection.
+func (c *client) closed() {
+	c.t.Helper()
+	if rest, err := io.ReadAll(c.r); len(rest) > 0 {
+		c.t.Fatalf("after the end came %q, %v", rest, err)
+	} else if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
+		c.t.Fatal("the connection was not closed")
+	}
+}
+
+func (c *client) startTLS(cfg *tls.Config) *client {
+	c.t.Helper()
+	c.cmd("STARTTLS", "220")
+	return c.upgrade(cfg)
+}
+
+func (c *client) upgrade(cfg *tls.Config) *client {
+	c.t.Helper()
+	tc := tls.Client(c.conn, cfg)
+	if err := tc.Handshake(); err != nil {
+		c.t.Fatalf("handshake: %v", err)
+	}
+	return newClient(c.t, tc)
+}
+
+// authority makes certificates.
+type authority struct {
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+	pool *x509.CertPool
+}
+
+func newAuthority(t testing.TB) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return &authority{key, cert, pool}
+}
+
+func (a *authority) issue(t testing.TB, names ...string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), NotAfter: time.Now().Add(time.Hour), DNSNames: names,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// client is a configuration that trusts the authority and nobody else.
+func (a *authority) client(name string) *tls.Config {
+	return &tls.Config{RootCAs: a.pool, ServerName: name, MinVersion: tls.VersionTLS12}
+}
+
+// withTLS offers STARTTLS with a certificate for mx.test.
+func withTLS(w *world) {
+	w.ca = newAuthority(w.t)
+	cfg := &tls.Config{Certificates: []tls.Certificate{w.ca.issue(w.t, "mx.test")}, MinVersion: tls.VersionTLS12}
+	w.l.TLS = func() *tls.Config { return cfg }
+}
+
+// check is a step that finds what f says.
+func check(stage filter.Stage, f func(m *filter.Message) []filter.Finding) filter.Step {
+	return filter.Step{Name: "test", Stage: stage, Check: filter.CheckFunc(func(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
+		return f(m), nil
+	})}
+}
+
+func symbols(r filter.Report) string {
+	var out []string
+	for _, f := range r.Findings {
+		out = append(out, f.Symbol)
+	}
+	return strings.Join(out, " ")
+}
+
+func quote(b []byte) string { return fmt.Sprintf("%.300q", b) }
