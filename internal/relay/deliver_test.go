@@ -120,7 +120,11 @@ func TestAClientThatLeft(t *testing.T) {
 		time.AfterFunc(time.Second, func() { close(abort) })
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
+		start := time.Now()
 		expect(t, w.relay.Deliver(ctx, j), "250", "a@p.x delivered", "b@p.y outbox ambiguous")
+		if d := time.Since(start); d != 300*time.Second {
+			t.Errorf("waited %v for the backend", d)
+		}
 	})
 }
 
@@ -346,6 +350,9 @@ func TestPanicsAndMisfits(t *testing.T) {
 	if s := w.server("y"); s.ended != 0 || s.aborted != 1 {
 		t.Error("the other group was not given up")
 	}
+	w = newWorld(t)
+	w.server("y").said = said{panicDot: true}
+	expect(t, w.relay.Deliver(t.Context(), job(one(accept), "a@p.x", "b@p.y")), "250", "a@p.x delivered", "b@p.y outbox ambiguous")
 	j := job(one(accept), "a@p.x", "b@p.x")
 	j.Verdicts = j.Verdicts[:1]
 	expect(t, w.relay.Deliver(t.Context(), j), "451", "a@p.x deferred", "b@p.x deferred")

@@ -37,6 +37,7 @@ type said struct {
 	lostDot  bool // breaks off after the dot; the server has the message
 	lostAt   int  // LMTP: answers this many recipients, then breaks off
 	panics   bool
+	panicDot bool
 	hangs    bool // at the dot, until the context ends
 	bodyWait bool // in the body, until the context ends
 }
@@ -172,6 +173,9 @@ func (c *conn) Body(ctx context.Context, r io.Reader) error {
 func (c *conn) End(ctx context.Context) ([]client.Reply, error) {
 	c.w.event("dot")
 	s := c.s
+	if s.panicDot {
+		panic("at the dot")
+	}
 	if s.hangs {
 		<-ctx.Done()
 	}
