@@ -1,6 +1,8 @@
 package local
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,8 +18,9 @@ import (
 // health remembers the first write whose sync failed. After it the kernel may have thrown
 // away what it could not write and report nothing more, so no later write can be trusted.
 type health struct {
-	log    *slog.Logger
-	broken atomic.Pointer[error]
+	log     *slog.Logger
+	ballast *ballast
+	broken  atomic.Pointer[error]
 }
 
 // check returns why writes are refused, or nil.
@@ -53,4 +56,18 @@ func (h *health) saw(err error) error {
 // was for is removed and never trusted.
 func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// write runs f in a transaction unless the home is read-only. On a full disk the ballast
+// makes room for it.
+func write(ctx context.Context, db *sqlite.DB, health *health, f func(*sql.Tx) error) error {
+	if err := health.check(); err != nil {
+		return err
+	}
+	err := health.saw(db.Tx(ctx, f))
+	if errors.Is(err, quarantine.ErrFull) && health.ballast.spend() {
+		health.log.Warn("the disk is full: the reserve file was given up for a small write")
+		err = health.saw(db.Tx(ctx, f))
+	}
+	return err
 }

@@ -164,10 +164,3 @@ func (s *Holds) SetClock(ctx context.Context, t time.Time) error {
 func (s *Holds) write(ctx context.Context, f func(*sql.Tx) error) error {
 	return write(ctx, s.db, s.health, f)
 }
-
-func write(ctx context.Context, db *sqlite.DB, health *health, f func(*sql.Tx) error) error {
-	if err := health.check(); err != nil {
-		return err
-	}
-	return health.saw(db.Tx(ctx, f))
-}

@@ -65,7 +65,7 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Home{dir: o.Dir, lock: lock, health: &health{log: o.Log}, log: o.Log}
+	h := &Home{dir: o.Dir, lock: lock, health: &health{log: o.Log, ballast: newBallast(o.Dir)}, log: o.Log}
 	if err := h.open(ctx, o); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -122,6 +122,7 @@ func (h *Home) open(ctx context.Context, o Options) error {
 	if h.account, err = openAccounts(ctx, h.db, h.health); err != nil {
 		return err
 	}
+	h.health.ballast.hold()
 	h.audit = &Audit{db: h.db, health: h.health}
 	h.traffic, err = openTraffic(ctx, filepath.Join(h.dir, "traffic.db"), o)
 	return err

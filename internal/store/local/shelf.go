@@ -147,6 +147,9 @@ func (s *shelf) sweep(ctx context.Context, shas []string) {
 		}
 		unlock()
 	}
+	if len(shas) > 0 {
+		s.health.ballast.hold()
+	}
 }
 
 // open opens a body. Reading it to the end verifies it.
