@@ -7,6 +7,9 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"postern/internal/breaker"
@@ -32,9 +35,179 @@ type Config struct {
 	Rest      breaker.Config
 	MaxIdle   int           // idle connections kept per server; default 10
 	IdleTime  time.Duration // how long one is kept; default 30 s
-	MaxConns  int           // connections open at once per server; default 45, under Postfix' 50 per client
+	MaxConns  int           // connections in use at once per server; default 45, under Postfix' 50 per client
+	MaxWait   time.Duration // for one of them to come free; default 10 s
 	MaxUses   int           // transactions per connection; default 100
 	Dial      func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func (c Config) filled() Config {
+	number := func(n *int, usual int) {
+		if *n <= 0 {
+			*n = usual
+		}
+	}
+	number(&c.MaxIdle, 10)
+	number(&c.MaxConns, 45)
+	number(&c.MaxUses, 100)
+	if c.IdleTime <= 0 {
+		c.IdleTime = 30 * time.Second
+	}
+	if c.MaxWait <= 0 {
+		c.MaxWait = 10 * time.Second
+	}
+	return c
+}
+
+// What the Err of a *client.Error at StagePool may be.
+var (
+	ErrUnknown = errors.New("no such backend")
+	ErrResting = errors.New("every server rests after failures")
+	ErrBusy    = errors.New("every connection is in use")
+	ErrClosed  = errors.New("the pools are closed")
+)
+
+// pool is the servers under one name, by priority.
+type pool struct {
+	servers []*server
+	turn    atomic.Uint32
+}
+
+// Pools holds all pools. It is safe for use by many goroutines.
+type Pools struct {
+	now func() time.Time
+	log *slog.Logger
+
+	mu     sync.RWMutex
+	pools  map[string]*pool
+	closed bool
+}
+
+// New makes the pools without connecting anywhere and starts no goroutine. now is the clock
+// for rests and idle times.
+func New(cfg Config, now func() time.Time, log *slog.Logger) *Pools {
+	p := &Pools{now: now, log: log, pools: map[string]*pool{}}
+	p.Reload(cfg)
+	return p
+}
+
+// Reload swaps the configuration. Connections in use finish their work; servers that did
+// not change keep their state and idle connections.
+func (p *Pools) Reload(cfg Config) {
+	cfg = cfg.filled()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.pools
+	p.pools = map[string]*pool{}
+	for name, list := range cfg.Pools {
+		np := &pool{}
+		for _, s := range list {
+			np.servers = append(np.servers, p.keep(old[name], s, cfg))
+		}
+		slices.SortStableFunc(np.servers, func(a, b *server) int { return a.cfg.Priority - b.cfg.Priority })
+		p.pools[name] = np
+	}
+	for name, op := range old {
+		for _, s := range op.servers {
+			if np := p.pools[name]; np == nil || !slices.Contains(np.servers, s) {
+				s.retire()
+			}
+		}
+	}
+}
+
+// keep finds the running server for a configured one, or makes a new one.
+func (p *Pools) keep(old *pool, s Server, cfg Config) *server {
+	if old != nil {
+		for _, have := range old.servers {
+			if have.matches(s, cfg) {
+				return have
+			}
+		}
+	}
+	return newServer(s, cfg, p.now, p.log)
+}
+
+// Close closes idle connections at once and those in use when they are released.
+func (p *Pools) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for _, pl := range p.pools {
+		for _, s := range pl.servers {
+			s.retire()
+		}
+	}
+	return nil
+}
+
+// order is the servers of a pool as they are to be tried: by priority, equal ones in turn.
+func (p *Pools) order(name string) ([]*server, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if p.closed {
+		return nil, ErrClosed
+	}
+	pl := p.pools[name]
+	if pl == nil || len(pl.servers) == 0 {
+		return nil, ErrUnknown
+	}
+	turn := int(pl.turn.Add(1) - 1)
+	list := make([]*server, 0, len(pl.servers))
+	for i := 0; i < len(pl.servers); {
+		j := i
+		for j < len(pl.servers) && pl.servers[j].cfg.Priority == pl.servers[i].cfg.Priority {
+			j++
+		}
+		for k := range j - i {
+			list = append(list, pl.servers[i+(turn+k)%(j-i)])
+		}
+		i = j
+	}
+	return list, nil
+}
+
+// all is every server of every pool.
+func (p *Pools) all() []*server {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	var list []*server
+	if !p.closed {
+		for _, pl := range p.pools {
+			list = append(list, pl.servers...)
+		}
+	}
+	return list
+}
+
+// Extensions is what every server of the named pools offers, as far as they have been
+// spoken to. A pool of which no server was ever reached offers nothing; Warm asks them.
+func (p *Pools) Extensions(names ...string) client.Extensions {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	var all client.Extensions
+	first := true
+	for _, name := range names {
+		seen := false
+		if pl := p.pools[name]; pl != nil {
+			for _, s := range pl.servers {
+				x, ok := s.offers()
+				if !ok {
+					continue
+				}
+				seen = true
+				if first {
+					all, first = x, false
+				} else {
+					all = all.Intersect(x)
+				}
+			}
+		}
+		if !seen {
+			return client.Extensions{}
+		}
+	}
+	return all
 }
 
 // Health is the state of one server.
@@ -46,57 +219,32 @@ type Health struct {
 	Idle, Use int       // connections waiting and in use
 }
 
-// Pools holds all pools. It is safe for use by many goroutines.
-type Pools struct{}
-
-// New makes the pools without connecting anywhere and starts no goroutine.
-func New(cfg Config, now func() time.Time, log *slog.Logger) *Pools { return &Pools{} }
-
-// Get returns a connection to a server of the pool that is ready for MAIL: an idle one that
-// is still alive or a fresh one. release must be called once: reuse says that the last
-// transaction ended as it should. The error is an *client.Error (Public is a 451).
-func (p *Pools) Get(ctx context.Context, name string) (c *client.Conn, release func(reuse bool), err error) {
-	return nil, nil, errors.New("not yet")
+// Health returns the state of each server of the pool, by priority.
+func (p *Pools) Health(name string) []Health {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	var list []Health
+	if pl := p.pools[name]; pl != nil {
+		for _, s := range pl.servers {
+			list = append(list, s.health())
+		}
+	}
+	return list
 }
 
-// Begin gets a connection and begins a transaction on it. When an idle connection turns out
-// to be dead, it is tried once more on a fresh one: no byte of a body was sent yet. The
-// caller always calls release when err is nil, also when !begun.OK().
-func (p *Pools) Begin(ctx context.Context, name string, e client.Envelope) (c *client.Conn, begun client.Begun, release func(reuse bool), err error) {
-	return nil, client.Begun{}, nil, errors.New("not yet")
+// Names lists the pools in alphabetical order.
+func (p *Pools) Names() []string {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	var names []string
+	for name := range p.pools {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
-
-// Probe asks a server of the pool whether it takes each address (MAIL FROM:<>, RCPT, RSET),
-// over a connection that never carried XCLIENT.
-func (p *Pools) Probe(ctx context.Context, name string, to ...string) (client.Begun, error) {
-	return client.Begun{}, errors.New("not yet")
-}
-
-// Login connects afresh to a server of the pool with verified TLS and logs in there. The
-// connection belongs to the caller and never enters the pool.
-func (p *Pools) Login(ctx context.Context, name, mech, user, secret string) (*client.Conn, error) {
-	return nil, errors.New("not yet")
-}
-
-// Extensions is what every server of the named pools offers. Servers not yet seen offer
-// nothing; Warm asks them.
-func (p *Pools) Extensions(names ...string) client.Extensions { return client.Extensions{} }
-
-// Warm connects once to every server that was never seen and keeps the connection.
-func (p *Pools) Warm(ctx context.Context) {}
-
-// Health returns the state of each server of the pool, in configured order.
-func (p *Pools) Health(name string) []Health { return nil }
 
 // Up reports whether any server of the pool is not resting.
-func (p *Pools) Up(name string) bool { return false }
-
-// Run probes resting servers and closes connections idle for too long until ctx ends.
-func (p *Pools) Run(ctx context.Context) {}
-
-// Reload swaps the configuration. Connections in use finish their work; servers that did
-// not change keep their state and idle connections.
-func (p *Pools) Reload(cfg Config) {}
-
-// Close closes idle connections at once and those in use when they are released.
-func (p *Pools) Close() error { return nil }
+func (p *Pools) Up(name string) bool {
+	return slices.ContainsFunc(p.Health(name), func(h Health) bool { return h.State == breaker.Closed })
+}
