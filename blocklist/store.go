@@ -14,12 +14,12 @@ var ErrNotFound = errors.New("blocklist: no such entry")
 // Entry is one line of the operator's own lists. Two entries with the same Key are the same
 // entry; writing the second replaces the first.
 type Entry struct {
-	Allow   bool      `json:"allow"`             // false blocks
-	Value   string    `json:"value"`             // normalised: "192.0.2.1", "192.0.2.0/24", "example.com", "a@example.com"
-	Scope   string    `json:"scope"`             // "all", "domain:example.com" or "recipient:a@example.com"
-	Reason  string    `json:"reason"`            // plain words, shown
-	Author  string    `json:"author"`            // who wrote it
-	Created time.Time `json:"created"`           // when
+	Allow   bool      `json:"allow"`            // false blocks
+	Value   string    `json:"value"`            // normalised: "192.0.2.1", "192.0.2.0/24", "example.com", "a@example.com"
+	Scope   string    `json:"scope"`            // "all", "domain:example.com" or "recipient:a@example.com"
+	Reason  string    `json:"reason"`           // plain words, shown
+	Author  string    `json:"author"`           // who wrote it
+	Created time.Time `json:"created"`          // when
 	Expires time.Time `json:"expires,omitzero"` // zero = never
 }
 

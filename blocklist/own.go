@@ -1,0 +1,168 @@
+package blocklist
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// OwnParts is the world around Own.
+type OwnParts struct {
+	Store Store
+	Now   func() time.Time
+	Log   *slog.Logger
+	Poll  time.Duration // how often the revision is looked at; 0 = 500 ms
+}
+
+// Own are the operator's lists, matched in memory. A change made here is in effect when Add
+// or Remove returns, one made elsewhere within a second.
+type Own struct {
+	store Store
+	now   func() time.Time
+	log   *slog.Logger
+	poll  time.Duration
+	wake  chan struct{}
+
+	load  sync.Mutex // one reload at a time
+	table atomic.Pointer[table]
+}
+
+// NewOwn makes the matcher; it knows nothing before Load.
+func NewOwn(parts OwnParts) *Own {
+	o := &Own{store: parts.Store, now: parts.Now, log: parts.Log, poll: parts.Poll, wake: make(chan struct{}, 1)}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	if o.log == nil {
+		o.log = slog.New(slog.DiscardHandler)
+	}
+	if o.poll <= 0 {
+		o.poll = 500 * time.Millisecond
+	}
+	return o
+}
+
+// Load reads the store whatever its revision.
+func (o *Own) Load(ctx context.Context) error {
+	o.load.Lock()
+	defer o.load.Unlock()
+	entries, rev, err := o.store.ListEntries(ctx)
+	if err != nil {
+		return fmt.Errorf("blocklist: own lists: %w", err)
+	}
+	o.table.Store(newTable(entries, rev))
+	return nil
+}
+
+// refresh loads if the store has another revision.
+func (o *Own) refresh(ctx context.Context) error {
+	rev, err := o.store.ListRevision(ctx)
+	if err != nil {
+		return fmt.Errorf("blocklist: own lists: %w", err)
+	}
+	if t := o.table.Load(); t != nil && t.revision == rev {
+		return nil
+	}
+	return o.Load(ctx)
+}
+
+// Run follows the store until ctx ends. While the store cannot be read the last lists stay.
+func (o *Own) Run(ctx context.Context) error {
+	tick := time.NewTicker(o.poll)
+	defer tick.Stop()
+	failed := false
+	for {
+		err := o.refresh(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && !failed {
+			o.log.Error("own lists are not read", "error", err)
+		}
+		failed = err != nil
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		case <-o.wake:
+		}
+	}
+}
+
+// Changed says that the lists were changed elsewhere: they are looked at now.
+func (o *Own) Changed() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Add writes an entry and puts it into effect. It returns the entry as stored; the error
+// wraps ErrEntry when the entry is at fault.
+func (o *Own) Add(ctx context.Context, e Entry) (Entry, error) {
+	e, err := e.Normalize()
+	if err != nil {
+		return e, err
+	}
+	if e.Created.IsZero() {
+		e.Created = o.now().UTC()
+	}
+	if e.Expired(o.now()) {
+		return e, fmt.Errorf("%w: it expires at %s, which is past", ErrEntry, e.Expires.Format(time.RFC3339))
+	}
+	if err := o.store.PutListEntry(ctx, e); err != nil {
+		return e, fmt.Errorf("blocklist: add: %w", err)
+	}
+	return e, o.Load(ctx)
+}
+
+// Remove ends an entry by its key; ErrNotFound if there is none.
+func (o *Own) Remove(ctx context.Context, key string) error {
+	if err := o.store.RemoveListEntry(ctx, key); err != nil {
+		return fmt.Errorf("blocklist: remove: %w", err)
+	}
+	return o.Load(ctx)
+}
+
+// Why tells which entries name an IP address, a domain or a mail address.
+func (o *Own) Why(of string) []Answer {
+	t := o.table.Load()
+	if t == nil {
+		return nil
+	}
+	var hits []*Entry
+	kind := OfDomain
+	if ip, err := netip.ParseAddr(strings.Trim(of, "[]")); err == nil {
+		hits, kind = t.byIP(ip), OfIP
+	} else if a := subject(of); a != "" {
+		hits = t.byAddress(a)
+	} else if d := name(of); d != "" {
+		hits = t.byAddress(d)
+	}
+	var all []Answer
+	for _, e := range o.live(hits) {
+		symbol := OwnBlock
+		if e.Allow {
+			symbol = OwnAllow
+		}
+		all = append(all, Answer{List: "own", Of: kind, Subject: of, Listed: true, Codes: []string{e.Key()}, Symbols: []string{symbol}, Text: e.Reason})
+	}
+	return all
+}
+
+// live are those that have not expired.
+func (o *Own) live(hits []*Entry) []*Entry {
+	now := o.now()
+	out := hits[:0:0]
+	for _, e := range hits {
+		if !e.Expired(now) {
+			out = append(out, e)
+		}
+	}
+	return out
+}

@@ -1,0 +1,313 @@
+// Package zone asks DNS lists (RFC 5782): what an answer means, whether the list itself is
+// well, and whether a hit can be believed.
+package zone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"postern/internal/address"
+)
+
+// Resolver answers what lists are asked. Its errors are *net.DNSError.
+type Resolver interface {
+	A(ctx context.Context, name string) ([]netip.Addr, error)
+	TXT(ctx context.Context, name string) ([]string, error)
+}
+
+// Kind is what a list is asked about.
+type Kind string
+
+// The kinds.
+const (
+	OfIP     Kind = "ip"     // the client's address
+	OfHelo   Kind = "helo"   // the name given at HELO
+	OfDomain Kind = "domain" // the domain of MAIL FROM
+)
+
+// Config is one DNS list as the operator writes it.
+type Config struct {
+	Name    string            // unique, shown
+	Zone    string            // "zen.example.org"; "{key}" stands for the key, else the key goes in front
+	Of      Kind              //
+	Codes   map[string]string // answer -> symbol; an answer is "127.0.0.2", "127.0.0.0/28" or "127.0.*.3"
+	KeyFile string            // file with the key of a private zone; "" = none
+}
+
+// code is one answer that counts.
+type code struct {
+	prefix  netip.Prefix
+	octets  [4]int // -1 = any; used when prefix is invalid
+	symbol  string
+	written string
+}
+
+func parseCode(written, symbol string) (code, error) {
+	c := code{symbol: symbol, written: written}
+	bad := fmt.Errorf("code %q: want an address of 127.0.0.0/8, a prefix of it, or * in place of octets", written)
+	if p, err := netip.ParsePrefix(written); err == nil {
+		if !loopback.Contains(p.Addr()) || p.Bits() < 8 {
+			return c, bad
+		}
+		c.prefix = p.Masked()
+		return c, nil
+	}
+	parts := strings.Split(written, ".")
+	if len(parts) != 4 || parts[0] != "127" {
+		return c, bad
+	}
+	for i, p := range parts {
+		n, err := strconv.ParseUint(p, 10, 8)
+		switch {
+		case p == "*":
+			c.octets[i] = -1
+		case err != nil:
+			return c, bad
+		default:
+			c.octets[i] = int(n)
+		}
+	}
+	return c, nil
+}
+
+func (c code) matches(a netip.Addr) bool {
+	if c.prefix.IsValid() {
+		return c.prefix.Contains(a)
+	}
+	for i, o := range a.As4() {
+		if c.octets[i] >= 0 && c.octets[i] != int(o) {
+			return false
+		}
+	}
+	return true
+}
+
+var (
+	loopback   = netip.MustParsePrefix("127.0.0.0/8")
+	errorCodes = netip.MustParsePrefix("127.255.255.0/24")
+	localhost  = netip.MustParseAddr("127.0.0.1")
+)
+
+// Zone is one DNS list with its health.
+type Zone struct {
+	name, zone, full string // full has the key in it and is never shown
+	of               Kind
+	codes            []code
+	res              Resolver
+	proofs           proofs
+
+	mu     sync.Mutex
+	on     bool
+	tested bool
+	fault  string
+	since  time.Time
+	misses int // failed answers in a row
+}
+
+// New reads the configuration of a list. It is switched off until Turn has heard of a test
+// that passed.
+func New(c Config, res Resolver) (*Zone, error) {
+	z := &Zone{name: c.Name, zone: strings.ToLower(strings.Trim(c.Zone, ".")), of: c.Of, res: res, fault: "not tested yet"}
+	if c.Name == "" || z.zone == "" {
+		return nil, fmt.Errorf("list %q: needs a name and a zone", c.Name)
+	}
+	if c.Of != OfIP && c.Of != OfHelo && c.Of != OfDomain {
+		return nil, fmt.Errorf("list %s: of must be ip, helo or domain, not %q", c.Name, c.Of)
+	}
+	if len(c.Codes) == 0 {
+		return nil, fmt.Errorf("list %s: names no code that counts", c.Name)
+	}
+	for written, symbol := range c.Codes {
+		k, err := parseCode(written, symbol)
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", c.Name, err)
+		}
+		if symbol == "" {
+			return nil, fmt.Errorf("list %s: code %s has no symbol", c.Name, written)
+		}
+		z.codes = append(z.codes, k)
+	}
+	slices.SortFunc(z.codes, func(a, b code) int { return strings.Compare(a.written, b.written) })
+	var err error
+	z.full, err = withKey(z.zone, c.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", c.Name, err)
+	}
+	return z, nil
+}
+
+// Name is the name the operator gave the list.
+func (z *Zone) Name() string { return z.name }
+
+// Apex is the name of the zone without key.
+func (z *Zone) Apex() string { return z.zone }
+
+// Of is what the list is about.
+func (z *Zone) Of() Kind { return z.of }
+
+// withKey puts the key of a private zone into its name.
+func withKey(zone, file string) (string, error) {
+	if file == "" {
+		if strings.Contains(zone, "{key}") {
+			return "", errors.New("the zone wants a key and there is no key_file")
+		}
+		return zone, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("key: %w", err)
+	}
+	key := strings.ToLower(strings.TrimSpace(string(b)))
+	if !address.ValidDomain(key + ".example") {
+		return "", errors.New("key: the file does not hold one label")
+	}
+	if strings.Contains(zone, "{key}") {
+		return strings.ReplaceAll(zone, "{key}", key), nil
+	}
+	return key + "." + zone, nil
+}
+
+// Reversed is the name under which an address stands in a list (RFC 5782 sections 2.1 and
+// 2.4): octets of IPv4, nibbles of IPv6, last first.
+func Reversed(ip netip.Addr) string {
+	ip = ip.Unmap()
+	var parts []string
+	if ip.Is4() {
+		for _, o := range ip.As4() {
+			parts = append(parts, strconv.Itoa(int(o)))
+		}
+	} else {
+		const hex = "0123456789abcdef"
+		for _, o := range ip.As16() {
+			parts = append(parts, hex[o>>4:o>>4+1], hex[o&15:o&15+1])
+		}
+	}
+	slices.Reverse(parts)
+	return strings.Join(parts, ".")
+}
+
+// Answer is what a list said of one subject; without addresses it is not listed.
+type Answer struct {
+	Addrs   []netip.Addr // all it answered
+	Symbols []string     // what counts of it, in the order of the codes
+}
+
+// errList is an answer that says the list itself is not well.
+type errList struct{ words string }
+
+func (e *errList) Error() string { return e.words }
+
+// label is a subject as it stands in front of the zone.
+func (z *Zone) label(subject string) string {
+	if z.of == OfIP {
+		if ip, err := netip.ParseAddr(subject); err == nil {
+			return Reversed(ip)
+		}
+	}
+	return subject
+}
+
+// Ask looks a subject up: an IP address or a domain, as the list is about. The error says
+// in plain words, without the key, why there is no answer.
+func (z *Zone) Ask(ctx context.Context, subject string) (Answer, error) {
+	return z.ask(ctx, z.label(subject))
+}
+
+// Text returns what the list says in words about a listed subject, "" if nothing.
+func (z *Zone) Text(ctx context.Context, subject string) string {
+	txt, err := z.res.TXT(ctx, z.label(subject)+"."+z.full)
+	if err != nil {
+		return ""
+	}
+	text := strings.Join(txt, " ")
+	if z.full != z.zone && strings.Contains(strings.ToLower(text), strings.TrimSuffix(z.full, z.zone)) {
+		return "" // a list may repeat the question, and with it the key
+	}
+	return text
+}
+
+func (z *Zone) ask(ctx context.Context, label string) (Answer, error) {
+	name := label + "." + z.full
+	if !askable(name) {
+		return Answer{}, nil
+	}
+	addrs, err := z.res.A(ctx, name)
+	var dnsErr *net.DNSError
+	if errors.As(err, &dnsErr) && dnsErr.IsNotFound {
+		return Answer{}, nil
+	}
+	if err != nil {
+		return Answer{}, z.hide(err)
+	}
+	return z.read(addrs)
+}
+
+// askable reports that name fits into a question (RFC 1035 section 2.3.4).
+func askable(name string) bool {
+	const most = 253
+	return len(name) <= most && address.ValidDomain(strings.ReplaceAll(name, "_", "-"))
+}
+
+// read judges the addresses a list answered with. A list that answers with its error codes,
+// with 127.0.0.1 or with addresses outside 127.0.0.0/8 says nothing about anybody.
+func (z *Zone) read(addrs []netip.Addr) (Answer, error) {
+	a := Answer{}
+	for _, ip := range addrs {
+		ip = ip.Unmap()
+		switch {
+		case errorCodes.Contains(ip):
+			return Answer{}, &errList{"refuses to answer us (" + ip.String() + ")"}
+		case !loopback.Contains(ip):
+			return Answer{}, &errList{"gives an address that is no list answer (" + ip.String() + ")"}
+		case ip == localhost:
+			return Answer{}, &errList{"answers 127.0.0.1"}
+		}
+		a.Addrs = append(a.Addrs, ip)
+	}
+	slices.SortFunc(a.Addrs, netip.Addr.Compare)
+	for _, c := range z.codes {
+		for _, ip := range a.Addrs {
+			if c.matches(ip) && !slices.Contains(a.Symbols, c.symbol) {
+				a.Symbols = append(a.Symbols, c.symbol)
+			}
+		}
+	}
+	return a, nil
+}
+
+// hide says what went wrong without the name that was asked: it may hold the key.
+func (z *Zone) hide(err error) error {
+	words := "did not answer"
+	var dnsErr *net.DNSError
+	if errors.As(err, &dnsErr) && !dnsErr.IsTimeout && z.full == z.zone {
+		words = "did not answer: " + dnsErr.Err
+	}
+	return errors.New(words)
+}
+
+// probes are the labels of the self-test (RFC 5782 sections 5 and 6): one that must be
+// listed, one that must not.
+func (z *Zone) probes() (listed, unlisted string) {
+	if z.of == OfIP {
+		return Reversed(netip.MustParseAddr("127.0.0.2")), Reversed(localhost)
+	}
+	return "test", "invalid"
+}
+
+// stray is a label that no sane list knows and no cache has seen.
+func (z *Zone) stray() string {
+	if z.of == OfIP {
+		return Reversed(netip.AddrFrom4([4]byte{127, byte(64 + rand.N(128)), byte(rand.N(256)), byte(rand.N(256))}))
+	}
+	return fmt.Sprintf("x%08x.invalid", rand.Uint32())
+}
