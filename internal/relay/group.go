@@ -72,7 +72,7 @@ func (r *Relay) begin(ctx context.Context, g *group, m *filter.Message, login Lo
 		return
 	}
 	g.body = body
-	e := client.Envelope{From: m.From, Size: size, UTF8: m.SMTPUTF8, EightBit: eightBit, Client: m.Client, Account: m.Account}
+	e := client.Envelope{From: m.From, Size: size, UTF8: m.SMTPUTF8, EightBit: eightBit, Client: m.Client, Account: m.Account, ID: m.ID}
 	for _, p := range g.parts {
 		e.To = append(e.To, p.to.Address)
 	}
