@@ -1,7 +1,6 @@
 package record
 
 import (
-	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -17,26 +16,29 @@ func Clean(s string, limit int) string {
 		return s
 	}
 	const more = "..."
-	var b strings.Builder
+	var out []byte
+	cut := 0 // where out may end to leave room for the mark
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
-		piece := s[i : i+size]
 		switch {
 		case r == utf8.RuneError && size == 1, r < 0x80 && !printable(r):
-			piece = `\x` + string([]byte{hexDigits[s[i]>>4], hexDigits[s[i]&15]})
+			out = append(out, '\\', 'x', hexDigits[s[i]>>4], hexDigits[s[i]&15])
 		case r == '\\':
-			piece = `\\`
+			out = append(out, `\\`...)
 		case !printable(r):
-			piece = `\u{` + hexRune(r) + `}`
+			out = append(out, `\u{`+hexRune(r)+`}`...)
+		default:
+			out = append(out, s[i:i+size]...)
 		}
-		if b.Len()+len(piece) > limit-len(more) && b.Len()+len(piece)+len(s)-i-size > limit {
-			b.WriteString(more[:max(0, min(len(more), limit-b.Len()))])
-			break
+		if len(out) > limit {
+			return string(out[:cut]) + more[:min(len(more), limit-cut)]
 		}
-		b.WriteString(piece)
+		if len(out) <= limit-len(more) {
+			cut = len(out)
+		}
 		i += size
 	}
-	return b.String()
+	return string(out)
 }
 
 func plain(s string) bool {
