@@ -46,7 +46,7 @@ func Parse(s string, utf8OK bool) (Address, error) {
 		return Address{}, err
 	}
 	if rest == "" && strings.EqualFold(local, "postmaster") {
-		return Address{Local: local}, nil
+		return Address{Local: "postmaster"}, nil
 	}
 	domain, ok := strings.CutPrefix(rest, "@")
 	if !ok || local == "" {

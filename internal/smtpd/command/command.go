@@ -46,7 +46,7 @@ func ASCII(line string) bool {
 }
 
 // Foreign reports whether a client speaks another protocol: HTTP, TLS without STARTTLS, SSH
-// or a PROXY header from a peer that may not send one.
+// or a PROXY header, in text or binary, from a peer that may not send one.
 func Foreign(line string) bool {
 	verb, arg, _ := strings.Cut(line, " ")
 	switch strings.ToUpper(verb) {
@@ -55,7 +55,7 @@ func Foreign(line string) bool {
 	case "PROXY", "HOST:", "USER-AGENT:":
 		return true
 	}
-	return strings.HasPrefix(line, "\x16\x03") || strings.HasPrefix(line, "SSH-") || strings.HasPrefix(line, "\x00\r\nQUIT")
+	return strings.HasPrefix(line, "\x16\x03") || strings.HasPrefix(line, "SSH-") || strings.HasPrefix(line, "\x00")
 }
 
 // Path reads the argument of MAIL or RCPT: the keyword ("FROM:" or "TO:"), the path and what
