@@ -143,7 +143,7 @@ func (s *server) take(own bool) *client.Conn {
 		if c.Alive() {
 			return c
 		}
-		c.Close()
+		_ = c.Close()
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (s *server) take(own bool) *client.Conn {
 func (s *server) reap(now time.Time) {
 	old := 0
 	for old < len(s.idle) && now.Sub(s.idle[old].since) >= s.with.IdleTime {
-		s.idle[old].c.Close()
+		_ = s.idle[old].c.Close()
 		old++
 	}
 	s.idle = append(s.idle[:0], s.idle[old:]...)
@@ -218,7 +218,7 @@ func (l *lease) release(again bool) {
 			s.failed(err)
 		}
 		if !again || !s.park(c) {
-			c.Close()
+			_ = c.Close()
 		}
 	})
 }
@@ -269,7 +269,7 @@ func (s *server) retire() {
 	defer s.mu.Unlock()
 	s.retired = true
 	for _, r := range s.idle {
-		r.c.Close()
+		_ = r.c.Close()
 	}
 	s.idle = nil
 }

@@ -52,7 +52,7 @@ func (c *Conn) Body(ctx context.Context, r io.Reader) error {
 func (c *Conn) bodyFailed(ctx context.Context, err error) error {
 	var bad *BodyError
 	if errors.As(err, &bad) {
-		c.fail(StageBody, Reply{}, err)
+		_ = c.fail(StageBody, Reply{}, err)
 		return err
 	}
 	// A server that hangs up in the middle often says why.
@@ -108,7 +108,7 @@ func (c *Conn) End(ctx context.Context) ([]Reply, error) {
 		}
 		replies = append(replies, r)
 		if r.Code == 421 {
-			c.fail(StageEnd, r, nil)
+			_ = c.fail(StageEnd, r, nil)
 			for len(replies) < want {
 				replies = append(replies, r)
 			}

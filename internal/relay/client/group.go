@@ -117,7 +117,7 @@ func (g *group) sort(s step, r Reply) error {
 // hungUp gives the farewell of a server to every command it left unanswered.
 func (g *group) hungUp(s step, r Reply) {
 	g.gone = true
-	g.c.fail(s.stage, r, nil)
+	_ = g.c.fail(s.stage, r, nil)
 	if s.stage != StageRcpt {
 		return
 	}

@@ -35,7 +35,7 @@ func (c *Conn) limit(ctx context.Context, d time.Duration) (done func()) {
 	return func() {
 		if !stop() && c.st != closed {
 			// The deadline set above may still be on its way and would hit a later stage.
-			c.fail(stageCancelled, Reply{}, context.Cause(ctx))
+			_ = c.fail(stageCancelled, Reply{}, context.Cause(ctx))
 		}
 	}
 }
