@@ -19,8 +19,10 @@ const maxPoints = 100 * 100
 
 var decimal = regexp.MustCompile(`^(-?)(0|[1-9][0-9]{0,8})(?:\.([0-9]{1,2}))?$`)
 
-// UnmarshalText reads the number exactly, without a float in between.
+// UnmarshalText reads the number exactly, without a float in between. One that cannot be
+// read stands as the smallest, so that no later check complains of the same place.
 func (p *points) UnmarshalText(text []byte) error {
+	*p = 1
 	m := decimal.FindSubmatch(text)
 	if m == nil {
 		return fmt.Errorf("expected a decimal number with at most two places, such as 1.5, found %q", clip(string(text)))

@@ -124,7 +124,7 @@ func (m *merger) symbols(d *strict.Document, all map[string]*worth) {
 func (m *merger) worth(d *strict.Document, path, name string, kind Kind, w *worth) {
 	s := m.book.Symbols[name]
 	if s == nil {
-		s = &Symbol{Name: name, Kind: kind, Place: d.At(path)}
+		s = &Symbol{Name: name, Kind: kind, Place: d.At(path + ".id")}
 		m.book.Symbols[name] = s
 		m.layerOf[name] = m.current
 	}

@@ -1,0 +1,299 @@
+package rules_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"postern/filter"
+	"postern/rules"
+)
+
+const id = "01jd8vzq4cxkp8w2m5r7t9ya3b"
+
+// layer is the defaults and one more file over them.
+func layer(t testing.TB, src string) *rules.Set {
+	t.Helper()
+	s, err := rules.LoadFS(rules.Layer{Name: "mine", FS: fstest.MapFS{"r.yaml": {Data: []byte(src)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+const worths = `symbols:
+  T_ONE: {score: 1, describe: One point}
+  T_FIVE: {score: 5, describe: Five points}
+  T_SIXTEEN: {score: 16, describe: Sixteen points}
+  T_MINUS: {score: -3.5, describe: Less}
+  T_TAG: {score: 0.25, action: tag, describe: Tagged by itself}
+  T_HOLD: {action: quarantine, describe: Held by itself}
+  T_WAIT: {action: defer, describe: Asked to come again}
+  T_NO: {action: reject, describe: Refused by itself}
+  T_NO_RCPT: {score: 2, action: reject, stage: rcpt, describe: Refused at RCPT}
+  T_QUIET: {score: 6, action: reject, unless: T_ONE, describe: Does not count beside one}
+  T_UMLAUT: {action: reject, describe: Über die Grenze}
+composites:
+  - {id: T_BOTH, when: T_ONE and T_TAG, score: 2, describe: Both}
+  - {id: T_OF_BOTH, when: T_BOTH and not T_MINUS, score: 0.5, describe: Of both}
+policies:
+  open: {antivirus: {scan: false}}
+  mild: {antivirus: {infected: tag, keep_original: false}, dmarc: {reject: hold, quarantine: tag, on_list: tag}, unscannable: tag, encrypted: reject}
+  blind: {dmarc: {reject: ignore, quarantine: ignore}, antivirus: {infected: strip}, unscannable: accept, encrypted: accept}
+`
+
+func found(symbols ...string) filter.Report {
+	var r filter.Report
+	for _, s := range symbols {
+		r.Findings = append(r.Findings, filter.Finding{Symbol: s})
+	}
+	return r
+}
+
+func fails(step string, on filter.Action) filter.Failure {
+	return filter.Failure{Step: step, Reason: "timed out", OnError: on}
+}
+
+func after() *filter.Message {
+	return &filter.Message{ID: id, Body: strings.NewReader("x"), Size: 1}
+}
+
+func TestActionOfTheVerdict(t *testing.T) {
+	s := layer(t, worths)
+	late := []filter.Failure{fails("spf", filter.Accept)}
+	for _, c := range []struct {
+		name, policy, symbols string
+		failures              []filter.Failure
+		want                  filter.Action
+		score                 filter.Score
+	}{
+		{"nothing", "default", "", nil, filter.Accept, 0},
+		{"below tag", "default", "T_ONE", nil, filter.Accept, 100},
+		{"tag by score", "default", "T_FIVE", nil, filter.Tag, 500},
+		{"hold by score", "default", "T_FIVE T_ONE T_TAG", nil, filter.Quarantine, 875},
+		{"reject by score", "default", "T_SIXTEEN", nil, filter.Reject, 1600},
+		{"minus counts", "default", "T_SIXTEEN T_MINUS", nil, filter.Quarantine, 1250},
+		{"score alone is no 5xx beside a failure", "default", "T_SIXTEEN", late, filter.Quarantine, 1600},
+		{"own action stands beside a failure", "default", "T_NO", late, filter.Reject, 0},
+		{"own action and score beside a failure", "default", "T_NO T_SIXTEEN", late, filter.Reject, 1600},
+		{"own action larger", "default", "T_HOLD", nil, filter.Quarantine, 0},
+		{"score larger", "default", "T_TAG T_SIXTEEN", nil, filter.Reject, 1625},
+		{"own defer", "default", "T_WAIT", nil, filter.Defer, 0},
+		{"failure defers", "default", "", []filter.Failure{fails("clamav", filter.Defer)}, filter.Defer, 0},
+		{"failure holds", "default", "", []filter.Failure{fails("x", filter.Quarantine)}, filter.Quarantine, 0},
+		{"failure goes on", "default", "", late, filter.Accept, 0},
+		{"reject beats a deferring failure", "default", "T_NO", []filter.Failure{fails("clamav", filter.Defer)}, filter.Reject, 0},
+		{"score and a deferring failure", "default", "T_SIXTEEN", []filter.Failure{fails("clamav", filter.Defer)}, filter.Defer, 1600},
+		{"a symbol counts once", "default", "T_ONE T_ONE T_ONE T_ONE T_ONE", nil, filter.Accept, 100},
+		{"unknown scores 0", "default", "T_NEVER_HEARD", nil, filter.Accept, 0},
+		{"unless", "default", "T_QUIET T_ONE", nil, filter.Accept, 100},
+		{"without unless", "default", "T_QUIET", nil, filter.Reject, 600},
+		{"unknown policy is the default", "no such", "T_FIVE", nil, filter.Tag, 500},
+		{"outgoing holds earlier", "outgoing", "T_FIVE T_ONE", nil, filter.Quarantine, 600},
+		{"virus", "default", "VIRUS", nil, filter.Reject, 0},
+		{"virus beside a failure", "default", "VIRUS", late, filter.Reject, 0},
+		{"unscannable", "default", "UNSCANNABLE", nil, filter.Quarantine, 0},
+		{"unscannable tagged", "mild", "UNSCANNABLE", nil, filter.Tag, 0},
+		{"unscannable let through", "blind", "UNSCANNABLE", nil, filter.Accept, 0},
+		{"encrypted", "default", "ENCRYPTED", nil, filter.Tag, 0},
+		{"encrypted refused", "mild", "ENCRYPTED", nil, filter.Reject, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := found(strings.Fields(c.symbols)...)
+			r.Failures = c.failures
+			v := s.Judge(after(), r, c.policy)
+			if v.Action != c.want || v.Score != c.score {
+				t.Errorf("%s %s, want %s %s", v.Action, v.Score, c.want, c.score)
+			}
+		})
+	}
+}
+
+// TestDMARC goes through what a policy makes of the owner's wish, with and without other
+// evidence.
+func TestDMARC(t *testing.T) {
+	s := layer(t, worths)
+	for _, c := range []struct {
+		policy, symbols string
+		want            filter.Action
+	}{
+		{"default", "DMARC_REJECT", filter.Reject},
+		{"default", "DMARC_REJECT ARC_TRUSTED", filter.Quarantine},
+		{"default", "DMARC_REJECT OWN_ALLOW", filter.Quarantine},
+		{"default", "DMARC_QUARANTINE", filter.Quarantine},
+		{"mild", "DMARC_REJECT", filter.Quarantine},
+		{"mild", "DMARC_REJECT ARC_TRUSTED", filter.Tag},
+		{"mild", "DMARC_QUARANTINE", filter.Tag},
+		{"blind", "DMARC_REJECT", filter.Accept},
+		{"blind", "DMARC_REJECT ARC_TRUSTED", filter.Accept},
+		{"blind", "DMARC_QUARANTINE", filter.Accept},
+	} {
+		v := s.Judge(after(), found(strings.Fields(c.symbols)...), c.policy)
+		if v.Action != c.want {
+			t.Errorf("%s, %s: %s, want %s", c.policy, c.symbols, v.Action, c.want)
+		}
+	}
+	r := found("DMARC_REJECT")
+	r.Failures = []filter.Failure{fails("arc", filter.Accept)}
+	if v := s.Judge(after(), r, "default"); v.Action != filter.Reject {
+		t.Errorf("a DMARC reject beside a failure: %s", v.Action)
+	}
+}
+
+func TestPolicyWithoutScan(t *testing.T) {
+	s := layer(t, worths)
+	r := filter.Report{
+		Findings: []filter.Finding{
+			{Symbol: "VIRUS", Detail: "Eicar", Step: "clamav"}, {Symbol: "UNSCANNABLE", Step: "clamav"}, {Symbol: "T_ONE", Step: "other"}},
+		Failures: []filter.Failure{fails("clamav", filter.Defer), fails("other", filter.Accept)},
+	}
+	v := s.Judge(after(), r, "open")
+	if v.Action != filter.Accept || v.Score != 100 || len(v.Reasons) != 1 || v.Keep || len(v.Failures) != 1 || v.Failures[0].Step != "other" {
+		t.Errorf("%+v", v)
+	}
+	r.Findings[1].Step = "attach"
+	if v := s.Judge(after(), r, "open"); v.Action != filter.Quarantine {
+		t.Errorf("what other steps cannot read counts without a scan too: %s", v.Action)
+	}
+}
+
+func TestKeepAndStrip(t *testing.T) {
+	s := layer(t, worths)
+	for policy, want := range map[string]struct {
+		keep   bool
+		action filter.Action
+	}{"default": {true, filter.Reject}, "mild": {false, filter.Tag}, "blind": {true, filter.Quarantine}} {
+		v := s.Judge(after(), found("VIRUS"), policy)
+		if v.Keep != want.keep || v.Action != want.action || len(v.Strip) != 0 {
+			t.Errorf("%s: %+v", policy, v)
+		}
+	}
+	if s.Judge(after(), found("T_NO"), "default").Keep {
+		t.Error("evidence is kept without a virus")
+	}
+}
+
+func TestBeforeData(t *testing.T) {
+	s := layer(t, worths)
+	m := &filter.Message{ID: id}
+	r := found("T_NO_RCPT", "T_SIXTEEN", "T_NO", "VIRUS")
+	v := s.Judge(m, r, "default")
+	if v.Action != filter.Reject || v.Score != 0 || v.Public != "Refused at RCPT (ref "+id+")" {
+		t.Errorf("%+v", v)
+	}
+	r = found("T_SIXTEEN", "T_NO", "VIRUS", "UNSCANNABLE", "DMARC_REJECT")
+	r.Failures = []filter.Failure{fails("spf", filter.Defer)}
+	if v := s.Judge(m, r, "default"); v.Action != filter.Accept || v.Score != 0 || v.Public != "" {
+		t.Errorf("before DATA only actions of stage rcpt count: %+v", v)
+	}
+	if v := s.Judge(after(), found("T_NO_RCPT"), "default"); v.Action != filter.Reject || v.Score != 200 {
+		t.Errorf("after DATA it counts whole: %+v", v)
+	}
+}
+
+func TestReasons(t *testing.T) {
+	s := layer(t, worths)
+	r := found("T_MINUS", "T_NEW", "T_ONE", "T_TAG")
+	long := strings.Repeat("é", 150)
+	for i := range 7 {
+		r.Findings = append(r.Findings, filter.Finding{Symbol: "T_ONE", Detail: fmt.Sprint(i, long)})
+	}
+	r.Findings = append(r.Findings, filter.Finding{Symbol: "T_TAG", Detail: "same"}, filter.Finding{Symbol: "T_TAG", Detail: "same"}, filter.Finding{Symbol: "T_NEW", Detail: "a\xffb"})
+	v := s.Judge(after(), r, "default")
+	cut := strings.Repeat("é", 99)
+	want := []filter.Reason{
+		{Symbol: "T_TAG", Score: 25, Describe: "Tagged by itself", Detail: "same"},
+		{Symbol: "T_BOTH", Score: 200, Describe: "Both"},
+		{Symbol: "T_ONE", Score: 100, Describe: "One point", Detail: "0" + cut + "; 1" + cut + "; 2" + cut + "; 3" + cut + "; 4" + cut},
+		{Symbol: "T_NEW", Detail: "ab"},
+		{Symbol: "T_MINUS", Score: -350, Describe: "Less"},
+	}
+	if diff := cmp.Diff(want, v.Reasons); diff != "" {
+		t.Error(diff)
+	}
+	if v.Rules != s.Revision() || v.Policy != "default" {
+		t.Errorf("%q %q", v.Rules, v.Policy)
+	}
+}
+
+func TestCompositesOfComposites(t *testing.T) {
+	s := layer(t, worths)
+	if v := s.Judge(after(), found("T_ONE", "T_TAG"), "default"); v.Score != 375 {
+		t.Errorf("%s, want 3.75: %+v", v.Score, v.Reasons)
+	}
+}
+
+func TestPublicSentence(t *testing.T) {
+	s := layer(t, worths)
+	evil := filter.Finding{Symbol: "T_NO", Detail: "\r\n250 ok evil detail"}
+	for name, c := range map[string]struct {
+		r    filter.Report
+		want string
+	}{
+		"accept":          {found("T_ONE"), ""},
+		"hold":            {found("T_HOLD"), ""},
+		"own reject":      {filter.Report{Findings: []filter.Finding{evil, {Symbol: "T_SIXTEEN"}}}, "Refused by itself (ref " + id + ")"},
+		"score":           {found("T_SIXTEEN"), "The message was judged to be spam (ref " + id + ")"},
+		"own defer":       {found("T_WAIT"), "Asked to come again (ref " + id + ")"},
+		"failure":         {filter.Report{Failures: []filter.Failure{fails("clamav", filter.Defer)}}, "The message could not be checked completely, please try again later (ref " + id + ")"},
+		"printable ASCII": {found("T_UMLAUT"), "?ber die Grenze (ref " + id + ")"},
+	} {
+		if v := s.Judge(after(), c.r, "default"); v.Public != c.want {
+			t.Errorf("%s: %q, want %q", name, v.Public, c.want)
+		}
+	}
+}
+
+// TestScoreIsTheSumOfItsReasons holds for any report, and the verdict is the same for any
+// order of equal findings.
+func TestScoreIsTheSumOfItsReasons(t *testing.T) {
+	s := layer(t, worths)
+	var names []string
+	for _, sym := range s.Symbols() {
+		names = append(names, sym.Name)
+	}
+	names = append(names, "T_UNKNOWN", "T_OTHER")
+	actions := []filter.Action{filter.Accept, filter.Tag, filter.Quarantine, filter.Defer}
+	rapid.Check(t, func(t *rapid.T) {
+		r := found(rapid.SliceOfN(rapid.SampledFrom(names), 0, 30).Draw(t, "symbols")...)
+		for _, a := range rapid.SliceOfN(rapid.SampledFrom(actions), 0, 3).Draw(t, "failures") {
+			r.Failures = append(r.Failures, fails("step", a))
+		}
+		policy := rapid.SampledFrom([]string{"default", "outgoing", "open", "mild", "blind"}).Draw(t, "policy")
+		v := s.Judge(after(), r, policy)
+		sum := filter.Score(0)
+		seen := map[string]bool{}
+		for _, reason := range v.Reasons {
+			sum += reason.Score
+			if seen[reason.Symbol] {
+				t.Fatalf("%s counts twice", reason.Symbol)
+			}
+			seen[reason.Symbol] = true
+		}
+		if sum != v.Score {
+			t.Fatalf("score %s, the reasons add up to %s", v.Score, sum)
+		}
+		if (v.Action == filter.Reject || v.Action == filter.Defer) != (v.Public != "") {
+			t.Fatalf("%s with public sentence %q", v.Action, v.Public)
+		}
+		slices.Reverse(r.Findings)
+		if diff := cmp.Diff(v, s.Judge(after(), r, policy)); diff != "" {
+			t.Fatalf("the order of findings changes the verdict:\n%s", diff)
+		}
+	})
+}
+
+func BenchmarkJudge(b *testing.B) {
+	s := layer(b, worths)
+	r := found("SPF_FAIL", "DKIM_NONE", "DMARC_FAIL", "T_ONE", "T_TAG", "SUBJ_PRIZE", "LURE_CLICK", "URL_IP_HOST")
+	m := after()
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Judge(m, r, "default")
+	}
+}
