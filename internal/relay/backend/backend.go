@@ -25,6 +25,7 @@ type Server struct {
 	XClient  bool
 	XForward bool
 	Auth     *client.Auth
+	MaxConns int // connections in use at once; 0 = that of Config
 }
 
 // Config is every pool by its name, and what they share. Zero fields take the default.
@@ -35,7 +36,7 @@ type Config struct {
 	Rest      breaker.Config
 	MaxIdle   int           // idle connections kept per server; default 10
 	IdleTime  time.Duration // how long one is kept; default 30 s
-	MaxConns  int           // connections in use at once per server; default 45, under Postfix' 50 per client
+	MaxConns  int           // connections in use at once per server without its own; default 45, under Postfix' 50 per client
 	MaxWait   time.Duration // for one of them to come free; default 10 s
 	MaxUses   int           // transactions per connection; default 100
 	Dial      func(ctx context.Context, network, addr string) (net.Conn, error)

@@ -368,7 +368,8 @@ func TestIdleConnectionsAreBounded(t *testing.T) {
 func TestConnectionsInUseAreBounded(t *testing.T) {
 	b := mailtest.NewBackend(t, mailtest.Script{})
 	cfg := config(b)
-	cfg.MaxConns, cfg.MaxWait = 2, 50*time.Millisecond
+	cfg.MaxConns, cfg.MaxWait = 1, 50*time.Millisecond
+	cfg.Pools["mail"][0].MaxConns = 2
 	p, _ := pools(t, cfg)
 	_, release, err := p.Get(patient(t), "mail")
 	if err != nil {

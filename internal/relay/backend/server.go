@@ -41,9 +41,13 @@ type server struct {
 
 func newServer(s Server, cfg Config, now func() time.Time, log *slog.Logger) *server {
 	cfg.Pools = nil
+	conns := s.MaxConns
+	if conns <= 0 {
+		conns = cfg.MaxConns
+	}
 	return &server{
 		cfg: s, with: cfg, now: now, log: log,
-		brk: breaker.New(cfg.Rest, now), use: make(chan struct{}, cfg.MaxConns),
+		brk: breaker.New(cfg.Rest, now), use: make(chan struct{}, conns),
 	}
 }
 

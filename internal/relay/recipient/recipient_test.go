@@ -71,7 +71,7 @@ func newRig(t *testing.T, s mailtest.Script) *rig {
 		r.told = append(r.told, fmt.Sprint(backend, " ", domain, " ", any))
 	}}
 	r.Verifier = recipient.New(cfg, p, r.clock.now, log)
-	t.Cleanup(func() { r.Verifier.Close() })
+	t.Cleanup(func() { r.Close() })
 	return r
 }
 
