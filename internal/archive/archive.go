@@ -180,7 +180,7 @@ func shown(name string) string {
 // entry counts a member.
 func (w *walker) entry(e Entry) error {
 	if len(w.facts.Entries) >= w.lim.Entries {
-		return w.bomb("it holds more than %d members", w.lim.Entries)
+		return w.bomb("it holds more members than are read")
 	}
 	w.facts.Entries = append(w.facts.Entries, e)
 	return nil
@@ -292,7 +292,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	case m.n > lim.EntryBytes:
 		return n, m.w.bomb("%s expands to more than %d bytes", shown(m.name), lim.EntryBytes)
 	case m.w.spent > lim.Bytes:
-		return n, m.w.bomb("it expands to more than %d bytes", lim.Bytes)
+		return n, m.w.bomb("it expands to more bytes than are read")
 	case m.packed > 0 && m.n > freeRatio && m.n/m.packed > lim.Ratio:
 		return n, m.w.bomb("%s expands more than %d times", shown(m.name), lim.Ratio)
 	}

@@ -85,15 +85,15 @@ func deflated(t testing.TB, b []byte) []byte {
 // raw is one member of a handmade zip; what the directory says may differ from what the
 // member says.
 type raw struct {
-	name, dirName      string
-	method, dirMethod  uint16
-	flags, dirFlags    uint16
-	packed             []byte
-	size, dirSize      uint32
-	csize, dirCsize    uint32
-	offset             int // of the member's own header if it is not written, -1 = write one
-	dirExtra, extra    []byte
-	hidden, headerOnly bool
+	name, dirName     string
+	method, dirMethod uint16
+	flags, dirFlags   uint16
+	packed            []byte
+	size, dirSize     uint32
+	csize, dirCsize   uint32
+	offset            int // of the member's own header if it is not written, -1 = write one
+	dirExtra, extra   []byte
+	hidden            bool
 }
 
 // plainRaw is a deflated member without any lie.

@@ -105,7 +105,7 @@ func (w *walker) directory(r io.ReaderAt, e end) ([]file, error) {
 		return nil, errDirectory("its directory lies outside the file")
 	}
 	if e.entries > uint64(w.lim.Entries) || e.size > int64(w.lim.Entries)*(dirLen+3*0xffff) {
-		return nil, w.bomb("its directory lists more than %d members", w.lim.Entries)
+		return nil, w.bomb("its directory lists more members than are read")
 	}
 	start := e.at - e.size
 	prefix := start - e.offset
@@ -119,7 +119,7 @@ func (w *walker) directory(r io.ReaderAt, e end) ([]file, error) {
 	var files []file
 	for len(b) >= dirLen && binary.LittleEndian.Uint32(b) == dirSig {
 		if len(files) >= w.lim.Entries {
-			return nil, w.bomb("its directory lists more than %d members", w.lim.Entries)
+			return nil, w.bomb("its directory lists more members than are read")
 		}
 		f, n, ok := dirEntry(b)
 		if !ok {

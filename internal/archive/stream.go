@@ -73,7 +73,7 @@ func (w *walker) stream(k, name string, r *bufio.Reader, depth int) error {
 		return err
 	}
 	// Junk behind a whole gzip stream is ordinary padding.
-	if !(errors.Is(err, gzip.ErrHeader) && m.n > 0) {
+	if !errors.Is(err, gzip.ErrHeader) || m.n == 0 {
 		w.unreadable(name, "its compressed data is damaged or cut off")
 	}
 	return nil
@@ -106,11 +106,8 @@ func (w *walker) tar(name string, r io.Reader, depth int) error {
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, errBomb) || w.ctx.Err() != nil:
-			return err
 		case err != nil:
-			w.unreadable(name, "its tar structure is damaged or cut off")
-			return nil
+			return w.damaged(name, "its tar structure is damaged or cut off", err)
 		}
 		e := Entry{Name: name + "!" + h.Name, Size: h.Size, Packed: -1}
 		switch h.Typeflag {
@@ -140,10 +137,14 @@ func (w *walker) tarFile(name string, e Entry, h *tar.Header, t io.Reader, depth
 	if h.Size > w.lim.EntryBytes {
 		return w.bomb("%s expands to more than %d bytes", shown(e.Name), w.lim.EntryBytes)
 	}
-	err := w.member(e, t, depth)
-	if err == nil || errors.Is(err, errBomb) || w.ctx.Err() != nil {
-		return err
+	return w.damaged(e.Name, "it is damaged or cut off", w.member(e, t, depth))
+}
+
+// damaged turns an error of a format into a fact; what ends the walk is handed on.
+func (w *walker) damaged(name, why string, err error) error {
+	if err != nil && !errors.Is(err, errBomb) && w.ctx.Err() == nil {
+		w.unreadable(name, why)
+		return nil
 	}
-	w.unreadable(e.Name, "it is damaged or cut off")
-	return nil
+	return err
 }

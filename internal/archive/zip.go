@@ -54,7 +54,7 @@ func (w *walker) zip(name string, r io.ReaderAt, size int64, depth int) error {
 			return w.scattered(name, r, [2]int64{0, size}, depth, false)
 		}
 		if total += files[i].size; total < 0 || total > w.lim.Bytes {
-			return w.bomb("it says it expands to more than %d bytes", w.lim.Bytes)
+			return w.bomb("it says it expands to more bytes than are read")
 		}
 	}
 	gaps, overlap := layout(files, e.at-e.size)

@@ -87,3 +87,16 @@ func (k Kind) Unscannable() (reason string, yes bool) {
 	reason, yes = unscannable[k]
 	return reason, yes
 }
+
+// Kinds are all kinds there are, in the order declared.
+func Kinds() []Kind {
+	return []Kind{
+		TooDeep, TooManyParts, TooManyFields, HeaderTooLong, TooMuchWork,
+		Partial, ExternalBody, TwoBoundaries, TypeConflict, EncodingConflict, EncodedMultipart, HeaderEndConflict,
+		LineEndConflict, PartOutside, NestedBoundaryGame,
+		BoundaryMissing, BoundaryLong, BoundaryOpen, BoundaryReused, ParamOdd, TypeTwice, TypeBroken, EncodingTwice,
+		EncodingUnknown, Base64Broken, QuotedBroken, EmbeddedFile, HeaderNoColon, HeaderBlankName, HeaderLeading,
+		HeaderNUL, HeaderBadName, HeaderBareCR, HeaderBlankFold, HeaderNoEnd, FromTwice, NameConflict, NameControl,
+		NamePath, NameLong, CharsetUnknown, BodyNUL, MixedLineEnds, AlternateReadings,
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"postern/internal/mime/decode"
+	"postern/internal/mime/param"
 )
 
 // encoding is one reading of Content-Transfer-Encoding.
@@ -72,11 +73,7 @@ func encodingName(value string) (name string, exact bool) {
 	if n := knownEncoding(v); n != "" {
 		return n, true
 	}
-	if i := strings.IndexByte(v, '('); i >= 0 {
-		if j := strings.LastIndexByte(v, ')'); j > i {
-			v = v[:i] + v[j+1:]
-		}
-	}
+	v = param.Parse(v).Main // comments and parameters gone
 	v = strings.Trim(v, " \t\"';,.")
 	if i := strings.IndexAny(v, " \t;,\""); i > 0 {
 		v = v[:i]

@@ -31,6 +31,7 @@ type Tree struct {
 	Parts       []*Part   // Root first, then in the order found; parts of other readings included
 	Anomalies   []Anomaly // the oddities met, at most Limits.Anomalies
 	Unscannable []string  // plain reasons why the message cannot be read for certain; empty = it can
+	Work        int64     // bytes looked at, bounded by Limits.Work
 
 	lim   Limits
 	raw   []byte
@@ -170,6 +171,7 @@ func Bytes(raw []byte, lim Limits) *Tree {
 	w := newWalk(raw, lim)
 	w.root()
 	w.lineEnds()
+	w.t.Work = w.work
 	return w.t
 }
 

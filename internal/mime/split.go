@@ -40,7 +40,7 @@ func (w *walk) lines(body []byte, boundary string) (out []cut, real bool) {
 		l, next := lineAt(body, at)
 		rest := bytes.TrimRight(l[len(delim):], " \t")
 		c := cut{at: at, next: next, final: bytes.HasPrefix(rest, []byte("--"))}
-		c.loose = len(rest) > 0 && !(c.final && len(rest) == 2)
+		c.loose = len(rest) > 0 && (!c.final || len(rest) > 2)
 		real = real || !c.loose && !c.final
 		out = append(out, c)
 		at = next

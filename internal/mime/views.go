@@ -55,7 +55,7 @@ func (p *Part) show(c *view.Collector, limit int) {
 	}
 	for _, data := range p.Readings() {
 		name := p.Charset
-		data = data[:min(len(data), limit)]
+		data = data[:min(len(data), limit+64)] // a little more, so that the collector sees the cut
 		if html && name == "" {
 			name = metaCharset(data)
 		}

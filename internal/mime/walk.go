@@ -41,6 +41,9 @@ func newWalk(raw []byte, lim Limits) *walk {
 
 func (w *walk) root() {
 	w.t.Root = w.part(spot{src: w.t.raw, end: len(w.t.raw), step: "1", fallback: "text/plain"})
+	if from := w.t.Root.Header.All("From"); len(from) > 1 {
+		w.t.note(FromTwice, "1", from[1])
+	}
 }
 
 // spend counts bytes looked at; false means that the budget is gone.
@@ -166,7 +169,7 @@ func (w *walk) otherHeaders(p *Part, s spot, plain header.Block) {
 		s.mode = m
 		w.keepIf(w.alternate(s), HeaderEndConflict)
 	}
-	if len(plain.Header.Fields) == 0 && plain.Body > 0 { // an empty line before the header
+	if len(plain.Header.Fields) == 0 && plain.Body > 0 && !isMessage(p.MediaType) { // an empty line before the header
 		rest := s.src[s.start+plain.Body : s.end]
 		if skip := len(rest) - len(bytes.TrimLeft(rest, "\r\n")); hasContentField(rest[skip:min(len(rest), skip+2048)], true) {
 			s.start += plain.Body + skip

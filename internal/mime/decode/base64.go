@@ -45,33 +45,34 @@ const (
 // first complete padding (RFC 2045 section 6.8). Damaged input adds: padding as a mere gap between streams,
 // padding ignored, the end at the first junk byte, and the URL alphabet.
 func Base64(src []byte) (readings [][]byte, d Damage) {
-	plain, d, rest := base64Until(src, true, false)
+	plain, d, rest := base64Until(room(src), src, true, false)
 	readings = append(readings, plain)
 	if d&(Junk|EarlyEnd) == 0 {
 		return readings, d
 	}
 	if d&EarlyEnd != 0 {
-		joined := bytes.Clone(plain)
-		for n := 0; len(rest) > 0 && n < 1000; n++ {
-			var more []byte
-			more, _, rest = base64Until(rest, true, false)
-			joined = append(joined, more...)
+		joined := append(room(src), plain...)
+		for len(rest) > 0 {
+			joined, _, rest = base64Until(joined, rest, true, false)
 		}
 		readings = add(readings, joined)
-		all, _, _ := base64Until(src, false, false)
+		all, _, _ := base64Until(room(src), src, false, false)
 		readings = add(readings, all)
 	}
 	if d&Junk != 0 {
-		short, _, _ := base64Until(src, true, true)
+		short, _, _ := base64Until(nil, src, true, true)
 		readings = add(readings, short)
 		if bytes.ContainsAny(src, "-_") {
 			url := bytes.Map(urlToStd, src)
-			alt, _, _ := base64Until(url, true, false)
+			alt, _, _ := base64Until(room(src), url, true, false)
 			readings = add(readings, alt)
 		}
 	}
 	return readings, d
 }
+
+// room makes a buffer for what src decodes to.
+func room(src []byte) []byte { return make([]byte, 0, len(src)/4*3+3) }
 
 func urlToStd(r rune) rune {
 	switch r {
@@ -96,10 +97,9 @@ func add(readings [][]byte, r []byte) [][]byte {
 	return append(readings, r)
 }
 
-// base64Until decodes up to complete padding (if stopPad) or the first junk byte (if
-// stopJunk) and returns what is left after that.
-func base64Until(src []byte, stopPad, stopJunk bool) (out []byte, d Damage, rest []byte) {
-	out = make([]byte, 0, len(src)/4*3+3)
+// base64Until appends to out what src decodes to, up to complete padding (if stopPad) or the
+// first junk byte (if stopJunk), and returns what is left after that.
+func base64Until(out, src []byte, stopPad, stopJunk bool) (_ []byte, d Damage, rest []byte) {
 	var acc uint32
 	n := 0 // sextets in acc
 	for i := 0; i < len(src); i++ {

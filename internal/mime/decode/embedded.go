@@ -90,7 +90,7 @@ func uu(src []byte) (f File, n int, ok bool) {
 	if mode == "" || strings.Trim(mode, "01234567") != "" || len(mode) > 6 {
 		return f, taken, false
 	}
-	f = File{Kind: "uuencode", Name: strings.TrimSpace(name), Data: make([]byte, 0, len(rest)/4*3)}
+	f = File{Kind: "uuencode", Name: strings.TrimSpace(name)}
 	good := 0
 	for len(rest) > 0 {
 		var l []byte

@@ -219,7 +219,7 @@ func fieldLike(l []byte) bool {
 		return false
 	}
 	name := bytes.TrimRight(l[:i], " \t")
-	return bytes.IndexAny(name, " \t") < 0
+	return !bytes.ContainsAny(name, " \t")
 }
 
 // properName reports whether a name is as RFC 5322 section 2.2 wants it.

@@ -56,14 +56,12 @@ func words(s string) string {
 			break
 		}
 		w, n := parseWord(s[i:])
-		switch {
-		case n == 0:
+		plain(s[:i])
+		if n == 0 {
 			n = 2
-			plain(s[:i])
 			flush()
 			out.WriteString("=?")
-		default:
-			plain(s[:i])
+		} else {
 			if pending.data != nil && !strings.EqualFold(pending.charset, w.charset) {
 				flush()
 			}

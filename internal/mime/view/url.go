@@ -213,7 +213,7 @@ func unescape(s string) string {
 // numeric reads every form of an IPv4 address that browsers take: one to four numbers,
 // decimal, octal or hexadecimal.
 func numeric(s string) (addr string, ok bool) {
-	if c := s[len(s)-1]; !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' || c == 'x' || c == 'X') {
+	if strings.IndexByte("0123456789abcdefABCDEFxX", s[len(s)-1]) < 0 {
 		return "", false
 	}
 	parts := strings.Split(s, ".")
