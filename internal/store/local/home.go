@@ -14,8 +14,14 @@ import (
 
 	"postern/internal/spool"
 	"postern/internal/store/local/bodies"
+	"postern/internal/store/local/desk"
+	"postern/internal/store/local/ground"
 	"postern/internal/store/local/guard"
+	"postern/internal/store/local/holds"
+	"postern/internal/store/local/outbox"
+	"postern/internal/store/local/shelf"
 	"postern/internal/store/local/sqlite"
+	"postern/internal/store/local/traffic"
 )
 
 //go:embed schema/*.sql
@@ -25,7 +31,7 @@ var schema embed.FS
 type Options struct {
 	Dir     string // made with mode 0700 if missing
 	Log     *slog.Logger
-	Now     func() time.Time                   // nil = time.Now; only names files set aside
+	Now     func() time.Time                   // nil = time.Now; dates IDs and files set aside
 	Disk    bodies.Disk                        // nil = the real one
 	Statfs  func(dir string) (guard.FS, error) // nil = ask the kernel
 	Spool   *spool.Spool                       // where outbox bodies are unpacked; nil = in memory up to 1 MiB
@@ -34,23 +40,39 @@ type Options struct {
 
 // Home is an open home. Its parts are ready until Close.
 type Home struct {
-	dir     string
-	lock    *guard.Lock
-	db      *sqlite.DB
-	health  *health
-	log     *slog.Logger
-	holds   *Holds
-	outbox  *Outbox
-	lists   *Lists
-	account *Accounts
-	audit   *Audit
-	traffic *Traffic
+	dir      string
+	lock     *guard.Lock
+	ground   *ground.Ground
+	files    *bodies.Bodies
+	shelf    *shelf.Shelf
+	holds    *holds.Store
+	outbox   *outbox.Store
+	lists    *desk.Lists
+	accounts *desk.Accounts
+	audit    *desk.Audit
+	traffic  *traffic.Store
 }
 
 // Open opens the home: takes its lock, checks and migrates the databases, and removes what a
 // crash left half written. Errors name the file and what to do about it.
 func Open(ctx context.Context, o Options) (*Home, error) {
 	o = o.defaults()
+	h, err := enter(o)
+	if err != nil {
+		return nil, err
+	}
+	err = h.open(ctx, o)
+	if err == nil {
+		err = h.shelf.Start(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// enter makes sure that the folder is fit to be a home and nobody else's, and locks it.
+func enter(o Options) (*Home, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -65,11 +87,7 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Home{dir: o.Dir, lock: lock, health: &health{log: o.Log, ballast: newBallast(o.Dir)}, log: o.Log}
-	if err := h.open(ctx, o); err != nil {
-		return nil, errors.Join(err, h.Close())
-	}
-	return h, nil
+	return &Home{dir: o.Dir, lock: lock}, nil
 }
 
 func (o Options) defaults() Options {
@@ -102,30 +120,60 @@ func (h *Home) open(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	h.db, err = sqlite.Open(ctx, filepath.Join(h.dir, "postern.db"), sqlite.Options{Sync: "FULL", Migrations: steps, Check: true})
+	path := filepath.Join(h.dir, "postern.db")
+	if err := complete(path, filepath.Join(h.dir, "bodies")); err != nil {
+		return err
+	}
+	db, err := sqlite.Open(ctx, path, sqlite.Options{Sync: "FULL", Migrations: steps, Check: true})
 	if err != nil {
 		return err
 	}
-	files, err := bodies.Open(filepath.Join(h.dir, "bodies"), o.Disk)
+	h.ground = ground.New(db, h.dir, o.Log)
+	if h.files, err = bodies.Open(filepath.Join(h.dir, "bodies"), o.Disk); err != nil {
+		return err
+	}
+	h.shelf = shelf.New(h.ground, h.files)
+	var errs [4]error
+	h.holds, errs[0] = holds.Open(ctx, h.ground, h.shelf)
+	h.outbox, errs[1] = outbox.Open(ctx, h.ground, h.shelf, o.Spool, o.Now)
+	h.lists, errs[2] = desk.OpenLists(ctx, h.ground)
+	h.accounts, errs[3] = desk.OpenAccounts(ctx, h.ground)
+	h.audit = desk.NewAudit(h.ground)
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	return h.openTraffic(ctx, o)
+}
+
+func (h *Home) openTraffic(ctx context.Context, o Options) error {
+	steps, err := migrations("traffic")
 	if err != nil {
 		return err
 	}
-	shelf := &shelf{db: h.db, bodies: files, health: h.health}
-	h.holds = &Holds{db: h.db, shelf: shelf, health: h.health}
-	h.outbox = &Outbox{db: h.db, shelf: shelf, health: h.health, spool: o.Spool, now: o.Now}
-	if err := errors.Join(shelf.start(ctx, h.log), h.holds.start(ctx), h.outbox.start(ctx)); err != nil {
-		return err
-	}
-	if h.lists, err = openLists(ctx, h.db, h.health); err != nil {
-		return err
-	}
-	if h.account, err = openAccounts(ctx, h.db, h.health); err != nil {
-		return err
-	}
-	h.health.ballast.hold()
-	h.audit = &Audit{db: h.db, health: h.health}
-	h.traffic, err = openTraffic(ctx, filepath.Join(h.dir, "traffic.db"), o)
+	h.traffic, err = traffic.Open(ctx, traffic.Options{
+		Path: filepath.Join(h.dir, "traffic.db"), Migrations: steps, Waiting: o.Traffic, Log: o.Log, Now: o.Now})
 	return err
+}
+
+// MissingError says that there are bodies and no database that knows them: opened as a new
+// home, they would be taken for what a crash left behind.
+type MissingError struct{ Path, Bodies string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("%s is missing and %s holds mail: restore the file from a backup, rebuild it with \"postern store reindex\", or move %s away to begin anew",
+		e.Path, e.Bodies, e.Bodies)
+}
+
+// complete returns a *MissingError when bodies are there and the database is not.
+func complete(db, files string) error {
+	if info, err := os.Stat(db); err == nil && info.Size() > 0 {
+		return nil
+	}
+	found, err := filepath.Glob(filepath.Join(files, "??", "*.zst"))
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	return &MissingError{Path: db, Bodies: files}
 }
 
 // folders makes the fixed folders and their names durable.
@@ -160,31 +208,31 @@ func migrations(name string) ([]string, error) {
 func (h *Home) Close() error {
 	var errs []error
 	if h.traffic != nil {
-		errs = append(errs, h.traffic.close())
+		errs = append(errs, h.traffic.Close())
 	}
-	if h.db != nil {
-		errs = append(errs, h.db.Close())
+	if h.ground != nil {
+		errs = append(errs, h.ground.Close())
 	}
 	return errors.Join(append(errs, h.lock.Release())...)
 }
 
 // Holds is the home of held mail; it implements quarantine.Store.
-func (h *Home) Holds() *Holds { return h.holds }
+func (h *Home) Holds() *holds.Store { return h.holds }
 
 // Outbox is the home of what the gateway still owes; it implements outbox.Store.
-func (h *Home) Outbox() *Outbox { return h.outbox }
+func (h *Home) Outbox() *outbox.Store { return h.outbox }
 
 // Lists is the home of the operator's own lists; it implements blocklist.Store.
-func (h *Home) Lists() *Lists { return h.lists }
+func (h *Home) Lists() *desk.Lists { return h.lists }
 
 // Accounts is the home of account states; it implements abuse.Store.
-func (h *Home) Accounts() *Accounts { return h.account }
+func (h *Home) Accounts() *desk.Accounts { return h.accounts }
 
 // Audit is the home of the audit; it implements record.AuditStore.
-func (h *Home) Audit() *Audit { return h.audit }
+func (h *Home) Audit() *desk.Audit { return h.audit }
 
 // Traffic is the home of traffic rows; it implements record.Traffic.
-func (h *Home) Traffic() *Traffic { return h.traffic }
+func (h *Home) Traffic() *traffic.Store { return h.traffic }
 
 // Degraded returns why the home no longer takes writes, or nil.
-func (h *Home) Degraded() error { return h.health.check() }
+func (h *Home) Degraded() error { return h.ground.Check() }

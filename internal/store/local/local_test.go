@@ -14,6 +14,8 @@ import (
 	"postern/internal/record"
 	"postern/internal/store/local"
 	"postern/internal/store/storetest"
+	"postern/internal/store/storetest/desktest"
+	"postern/internal/store/storetest/recordtest"
 	"postern/quarantine"
 )
 
@@ -64,10 +66,10 @@ func TestModes(t *testing.T) {
 }
 
 func TestOutbox(t *testing.T)   { storetest.Outbox(t, fresh(t).Outbox()) }
-func TestLists(t *testing.T)    { storetest.Lists(t, fresh(t).Lists()) }
-func TestAccounts(t *testing.T) { storetest.Accounts(t, fresh(t).Accounts()) }
-func TestAudit(t *testing.T)    { storetest.Audit(t, fresh(t).Audit()) }
-func TestTraffic(t *testing.T)  { storetest.Traffic(t, fresh(t).Traffic()) }
+func TestLists(t *testing.T)    { desktest.Lists(t, fresh(t).Lists()) }
+func TestAccounts(t *testing.T) { desktest.Accounts(t, fresh(t).Accounts()) }
+func TestAudit(t *testing.T)    { recordtest.Audit(t, fresh(t).Audit()) }
+func TestTraffic(t *testing.T)  { recordtest.Traffic(t, fresh(t).Traffic()) }
 
 // TestSurvivesReopen closes a home and opens it again: everything is as it was, a claim on
 // an outbox entry is void, a provisional hold has no owner left.

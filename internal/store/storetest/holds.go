@@ -20,7 +20,7 @@ import (
 )
 
 // Start is the time at which the suites begin.
-var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+var Start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // SHA is the hex digest of a body.
 func SHA(body string) string {
@@ -31,7 +31,7 @@ func SHA(body string) string {
 // Hold makes a hold for a test: number n, with this body.
 func Hold(n int, body string) quarantine.Hold {
 	id := fmt.Sprintf("01jd9x%020d", n)
-	at := start.Add(time.Duration(n) * time.Second)
+	at := Start.Add(time.Duration(n) * time.Second)
 	return quarantine.Hold{
 		ID: id + "-00", MessageID: id, Node: "a", At: at, Expires: at.Add(30 * 24 * time.Hour), Keep: 30 * 24 * time.Hour,
 		Direction: "inbound", Class: quarantine.ByVerdict, Policy: "default", Backend: "mail", Listener: "mx",
@@ -114,7 +114,8 @@ func readBody(t testing.TB, s quarantine.Store, id string) (string, error) {
 	return string(b), err
 }
 
-func wantErr(t testing.TB, what string, err, want error) {
+// WantErr reports an error that is not the one wanted.
+func WantErr(t testing.TB, what string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Errorf("%s: error %v, want %v", what, err, want)
@@ -136,19 +137,19 @@ func holdsPut(t *testing.T, s quarantine.Store) {
 		t.Errorf("Body: %d bytes, %v; want %d", len(b), err, len(body))
 	}
 	_, err := s.Get(t.Context(), "none-00")
-	wantErr(t, "Get of nothing", err, quarantine.ErrNotFound)
+	WantErr(t, "Get of nothing", err, quarantine.ErrNotFound)
 	_, err = s.Body(t.Context(), "none-00")
-	wantErr(t, "Body of nothing", err, quarantine.ErrNotFound)
+	WantErr(t, "Body of nothing", err, quarantine.ErrNotFound)
 }
 
 func holdsDigest(t *testing.T, s quarantine.Store) {
 	for _, body := range []string{"", "bodY", "body "} {
 		_, err := s.Put(t.Context(), Hold(1, "body"), strings.NewReader(body))
-		wantErr(t, fmt.Sprintf("Put of %q", body), err, quarantine.ErrCorrupt)
+		WantErr(t, fmt.Sprintf("Put of %q", body), err, quarantine.ErrCorrupt)
 	}
 	broken := io.MultiReader(strings.NewReader("bo"), errReader{})
 	_, err := s.Put(t.Context(), Hold(1, "body"), broken)
-	wantErr(t, "Put from a broken reader", err, io.ErrUnexpectedEOF)
+	WantErr(t, "Put from a broken reader", err, io.ErrUnexpectedEOF)
 	if st, err := s.Stats(t.Context()); err != nil || st.Bodies != 0 || st.Bytes != 0 {
 		t.Errorf("after refused bodies: %+v, %v", st, err)
 	}
@@ -205,7 +206,7 @@ func holdsOwners(t *testing.T, s quarantine.Store) {
 		}
 	}
 	_, err := s.Get(t.Context(), c.ID)
-	wantErr(t, "Get after the last owner dropped", err, quarantine.ErrNotFound)
+	WantErr(t, "Get after the last owner dropped", err, quarantine.ErrNotFound)
 	if b, err := readBody(t, s, a.ID); err != nil || b != "body" {
 		t.Errorf("the body of the other hold: %q, %v", b, err)
 	}
@@ -216,7 +217,7 @@ func holdsTaken(t *testing.T, s quarantine.Store) {
 	other := Hold(1, "another")
 	other.Key = "another"
 	_, err := s.Put(t.Context(), other, strings.NewReader("another"))
-	wantErr(t, "Put under a taken ID", err, quarantine.ErrTaken)
+	WantErr(t, "Put under a taken ID", err, quarantine.ErrTaken)
 	if st, err := s.Stats(t.Context()); err != nil || st.Bodies != 1 {
 		t.Errorf("bodies: %+v, %v", st, err)
 	}
@@ -224,7 +225,7 @@ func holdsTaken(t *testing.T, s quarantine.Store) {
 
 func holdsConfirm(t *testing.T, s quarantine.Store) {
 	a, b := put(t, s, Hold(1, "a"), "a"), put(t, s, Hold(2, "b"), "b")
-	wantErr(t, "Confirm with a missing one", s.Confirm(t.Context(), []string{a.ID, "none-00", b.ID}), quarantine.ErrNotFound)
+	WantErr(t, "Confirm with a missing one", s.Confirm(t.Context(), []string{a.ID, "none-00", b.ID}), quarantine.ErrNotFound)
 	if got := get(t, s, a.ID).State; got != quarantine.Provisional {
 		t.Errorf("after a failed Confirm: %s", got)
 	}
@@ -248,9 +249,9 @@ func holdsDrop(t *testing.T, s quarantine.Store) {
 	}
 	put(t, s, Hold(2, "b"), "b")
 	old := Hold(3, "c")
-	old.At = start.Add(-time.Hour)
+	old.At = Start.Add(-time.Hour)
 	put(t, s, old, "c")
-	if n, err := s.DropBefore(t.Context(), start); err != nil || n != 1 {
+	if n, err := s.DropBefore(t.Context(), Start); err != nil || n != 1 {
 		t.Errorf("DropBefore: %d, %v", n, err)
 	}
 	if st, err := s.Stats(t.Context()); err != nil || st.Bodies != 2 {
@@ -261,7 +262,7 @@ func holdsDrop(t *testing.T, s quarantine.Store) {
 func holdsChange(t *testing.T, s quarantine.Store) {
 	h := confirmed(t, s, Hold(1, "a"), "a")
 	mine, theirs := h, h
-	mine.State, mine.Release = quarantine.Releasing, &quarantine.Release{By: "me", At: start, Attempts: 1, Next: start}
+	mine.State, mine.Release = quarantine.Releasing, &quarantine.Release{By: "me", At: Start, Attempts: 1, Next: Start}
 	mine.Subject = "must not change"
 	now := change(t, s, mine)
 	if now.Version <= h.Version || now.Subject != h.Subject || now.Release.By != "me" {
@@ -272,30 +273,30 @@ func holdsChange(t *testing.T, s quarantine.Store) {
 	}
 	theirs.State = quarantine.Deleted
 	_, err := s.Change(t.Context(), theirs)
-	wantErr(t, "Change of an old version", err, quarantine.ErrConflict)
+	WantErr(t, "Change of an old version", err, quarantine.ErrConflict)
 	now.State = quarantine.Provisional
 	if _, err := s.Change(t.Context(), now); err == nil {
 		t.Error("a hold became provisional again")
 	}
 	now.ID = "none-00"
 	_, err = s.Change(t.Context(), now)
-	wantErr(t, "Change of nothing", err, quarantine.ErrNotFound)
+	WantErr(t, "Change of nothing", err, quarantine.ErrNotFound)
 }
 
 func holdsEnd(t *testing.T, s quarantine.Store) {
 	a := confirmed(t, s, Hold(1, "same"), "same")
 	b := confirmed(t, s, Hold(2, "same"), "same")
-	a.State, a.Ended = quarantine.Deleted, &quarantine.Ended{At: start, By: "me"}
+	a.State, a.Ended = quarantine.Deleted, &quarantine.Ended{At: Start, By: "me"}
 	a = change(t, s, a)
 	_, err := readBody(t, s, a.ID)
-	wantErr(t, "Body of an ended hold", err, quarantine.ErrNotFound)
+	WantErr(t, "Body of an ended hold", err, quarantine.ErrNotFound)
 	if got, err := readBody(t, s, b.ID); err != nil || got != "same" {
 		t.Errorf("the other's body: %q, %v", got, err)
 	}
 	a.State = quarantine.Held
 	_, err = s.Change(t.Context(), a)
-	wantErr(t, "Change of an ended hold", err, quarantine.ErrEnded)
-	b.State, b.Ended = quarantine.Expired, &quarantine.Ended{At: start}
+	WantErr(t, "Change of an ended hold", err, quarantine.ErrEnded)
+	b.State, b.Ended = quarantine.Expired, &quarantine.Ended{At: Start}
 	change(t, s, b)
 	st, err := s.Stats(t.Context())
 	if err != nil || st.Bodies != 0 || st.Bytes != 0 || st.States[quarantine.Deleted] != 1 || st.States[quarantine.Expired] != 1 || st.States[quarantine.Held] != 0 {
@@ -316,19 +317,19 @@ func holdsFindKey(t *testing.T, s quarantine.Store) {
 		}
 		return ok
 	}
-	if find(start) {
+	if find(Start) {
 		t.Error("a provisional hold answers for a retry")
 	}
 	h = confirmed(t, s, Hold(1, "a"), "a")
-	if !find(start.Add(time.Hour)) {
+	if !find(Start.Add(time.Hour)) {
 		t.Error("an open hold does not answer")
 	}
-	h.State, h.Ended = quarantine.Released, &quarantine.Ended{At: start}
+	h.State, h.Ended = quarantine.Released, &quarantine.Ended{At: Start}
 	change(t, s, h)
-	if !find(start) || find(start.Add(time.Millisecond)) {
+	if !find(Start) || find(Start.Add(time.Millisecond)) {
 		t.Error("an ended hold answers for the wrong time")
 	}
-	if _, ok, err := s.FindKey(t.Context(), "", start); ok || err != nil {
+	if _, ok, err := s.FindKey(t.Context(), "", Start); ok || err != nil {
 		t.Errorf("FindKey of no key: %v, %v", ok, err)
 	}
 }
@@ -336,7 +337,7 @@ func holdsFindKey(t *testing.T, s quarantine.Store) {
 func holdsDue(t *testing.T, s quarantine.Store) {
 	for n := range 4 {
 		h := Hold(n, "x")
-		h.Expires = start.Add(time.Duration(4-n) * time.Hour)
+		h.Expires = Start.Add(time.Duration(4-n) * time.Hour)
 		if n == 3 {
 			put(t, s, h, "x")
 		} else {
@@ -353,7 +354,7 @@ func holdsDue(t *testing.T, s quarantine.Store) {
 		}
 		return out
 	}
-	at := start.Add(3 * time.Hour)
+	at := Start.Add(3 * time.Hour)
 	if d := cmp.Diff([]string{Hold(2, "").ID, Hold(1, "").ID}, due(at, 10)); d != "" {
 		t.Errorf("Due: %s", d)
 	}
@@ -361,35 +362,35 @@ func holdsDue(t *testing.T, s quarantine.Store) {
 		t.Errorf("Due limited: %v", got)
 	}
 	h := get(t, s, Hold(2, "").ID)
-	h.State, h.Release = quarantine.Releasing, &quarantine.Release{Next: start}
+	h.State, h.Release = quarantine.Releasing, &quarantine.Release{Next: Start}
 	change(t, s, h)
 	if got := due(at, 10); len(got) != 1 {
 		t.Errorf("a hold on its way out expires: %v", got)
 	}
-	retry, err := s.Retry(t.Context(), start, 10)
+	retry, err := s.Retry(t.Context(), Start, 10)
 	if err != nil || len(retry) != 1 || retry[0].ID != h.ID {
 		t.Errorf("Retry: %d, %v", len(retry), err)
 	}
-	if retry, err := s.Retry(t.Context(), start.Add(-time.Second), 10); err != nil || len(retry) != 0 {
+	if retry, err := s.Retry(t.Context(), Start.Add(-time.Second), 10); err != nil || len(retry) != 0 {
 		t.Errorf("Retry too early: %d, %v", len(retry), err)
 	}
-	if future, err := s.Future(t.Context(), start.Add(time.Second), 10); err != nil || len(future) != 1 || future[0].ID != h.ID {
+	if future, err := s.Future(t.Context(), Start.Add(time.Second), 10); err != nil || len(future) != 1 || future[0].ID != h.ID {
 		t.Errorf("Future: %d, %v", len(future), err)
 	}
 }
 
 func holdsForget(t *testing.T, s quarantine.Store) {
 	a, b := confirmed(t, s, Hold(1, "a"), "a"), confirmed(t, s, Hold(2, "b"), "b")
-	a.State, a.Ended = quarantine.Released, &quarantine.Ended{At: start}
+	a.State, a.Ended = quarantine.Released, &quarantine.Ended{At: Start}
 	change(t, s, a)
-	if n, err := s.Forget(t.Context(), start); err != nil || n != 0 {
+	if n, err := s.Forget(t.Context(), Start); err != nil || n != 0 {
 		t.Errorf("Forget at its end: %d, %v", n, err)
 	}
-	if n, err := s.Forget(t.Context(), start.Add(time.Hour)); err != nil || n != 1 {
+	if n, err := s.Forget(t.Context(), Start.Add(time.Hour)); err != nil || n != 1 {
 		t.Errorf("Forget: %d, %v", n, err)
 	}
 	_, err := s.Get(t.Context(), a.ID)
-	wantErr(t, "Get of a forgotten one", err, quarantine.ErrNotFound)
+	WantErr(t, "Get of a forgotten one", err, quarantine.ErrNotFound)
 	get(t, s, b.ID)
 }
 
@@ -397,7 +398,7 @@ func holdsClock(t *testing.T, s quarantine.Store) {
 	if at, err := s.Clock(t.Context()); err != nil || !at.IsZero() {
 		t.Errorf("Clock of a new store: %v, %v", at, err)
 	}
-	for _, want := range []time.Time{start, start.Add(-time.Hour)} {
+	for _, want := range []time.Time{Start, Start.Add(-time.Hour)} {
 		if err := s.SetClock(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}

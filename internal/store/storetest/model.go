@@ -109,7 +109,7 @@ func (m *model) drop(rt *rapid.T) {
 
 // old drops provisional holds by time.
 func (m *model) old(rt *rapid.T) {
-	t := start.Add(time.Duration(rapid.IntRange(0, m.next+1).Draw(rt, "second")) * time.Second)
+	t := Start.Add(time.Duration(rapid.IntRange(0, m.next+1).Draw(rt, "second")) * time.Second)
 	n, err := m.s.DropBefore(m.t.Context(), t)
 	if err != nil {
 		rt.Fatalf("drop before: %v", err)
@@ -136,10 +136,10 @@ func (m *model) change(rt *rapid.T) {
 	}).Draw(rt, "state")
 	want.Release, want.Ended = nil, nil
 	if want.State == quarantine.Releasing {
-		want.Release = &quarantine.Release{By: "me", At: start, Next: start}
+		want.Release = &quarantine.Release{By: "me", At: Start, Next: Start}
 	}
 	if want.State.Ended() {
-		want.Ended = &quarantine.Ended{At: start.Add(time.Hour), By: "me"}
+		want.Ended = &quarantine.Ended{At: Start.Add(time.Hour), By: "me"}
 	}
 	got, err := m.s.Change(m.t.Context(), want)
 	if h.hold.State.Ended() {

@@ -29,7 +29,7 @@ func holdsSearch(t *testing.T, s quarantine.Store) {
 		f(&h)
 		h = confirmed(t, s, h, "x")
 		if n == 5 {
-			h.State, h.Ended = quarantine.Deleted, &quarantine.Ended{At: start}
+			h.State, h.Ended = quarantine.Deleted, &quarantine.Ended{At: Start}
 			change(t, s, h)
 		}
 	}
@@ -65,7 +65,7 @@ func holdsSearch(t *testing.T, s quarantine.Store) {
 		{"CJK in another order", quarantine.Query{Words: []string{"書請"}}, nil},
 		{"quotes and operators", quarantine.Query{Words: []string{`"hello" OR NEAR(`}}, nil},
 		{"only punctuation", quarantine.Query{Words: []string{`"*-`}}, nil},
-		{"time", quarantine.Query{Since: start.Add(time.Second), Until: start.Add(3 * time.Second)}, []int{2, 1}},
+		{"time", quarantine.Query{Since: Start.Add(time.Second), Until: Start.Add(3 * time.Second)}, []int{2, 1}},
 		{"several at once", quarantine.Query{From: "@example.org", To: "@example.com", Words: []string{"hello"}, Symbol: "SPF_FAIL"}, []int{3}},
 	} {
 		page, err := s.List(t.Context(), c.q)

@@ -1,4 +1,6 @@
-package quarantine
+// Package search reads what people search held mail for, and cuts text into the words under
+// which it is found.
+package search
 
 import (
 	"slices"
@@ -42,8 +44,8 @@ func Terms(subject string) []string {
 	return slices.Compact(out)
 }
 
-// SearchTerms are the terms that must all be found for the words of a query.
-func SearchTerms(words []string) []Term {
+// Wanted are the terms that must all be found for the words of a query.
+func Wanted(words []string) []Term {
 	var out []Term
 	for _, w := range words {
 		runs := split(fold(w))

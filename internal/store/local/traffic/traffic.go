@@ -1,4 +1,6 @@
-package local
+// Package traffic keeps traffic rows in a file of their own beside the local home, written in
+// batches off the way of mail.
+package traffic
 
 import (
 	"context"
@@ -14,13 +16,13 @@ import (
 	"time"
 
 	"postern/internal/record"
+	"postern/internal/store/local/search"
 	"postern/internal/store/local/sqlite"
-	"postern/quarantine"
 )
 
-// Traffic implements record.Traffic over a file of its own. Rows are written in batches by
+// Store implements record.Traffic over a file of its own. Rows are written in batches by
 // one goroutine; no answer to a client waits for it.
-type Traffic struct {
+type Store struct {
 	db      *sqlite.DB
 	log     *slog.Logger
 	rows    chan record.Row
@@ -35,29 +37,34 @@ type Traffic struct {
 // batch bounds the rows of one transaction.
 const batch = 256
 
-// openTraffic opens the file. A damaged one is set aside: what passed yesterday must not keep
-// mail from passing today.
-func openTraffic(ctx context.Context, path string, o Options) (*Traffic, error) {
-	steps, err := migrations("traffic")
-	if err != nil {
-		return nil, err
-	}
-	opts := sqlite.Options{Sync: "NORMAL", Migrations: steps}
-	db, err := sqlite.Open(ctx, path, opts)
+// Options say how the file is opened.
+type Options struct {
+	Path       string
+	Migrations []string
+	Waiting    int // rows that may wait for the disk
+	Log        *slog.Logger
+	Now        func() time.Time // names a damaged file that is set aside
+}
+
+// Open opens the file. A damaged one is set aside: what passed yesterday must not keep mail
+// from passing today.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	opts := sqlite.Options{Sync: "NORMAL", Migrations: o.Migrations}
+	db, err := sqlite.Open(ctx, o.Path, opts)
 	var damaged *sqlite.DamageError
 	if errors.As(err, &damaged) {
-		aside := path + ".damaged-" + o.Now().UTC().Format("20060102T150405.000")
+		aside := o.Path + ".damaged-" + o.Now().UTC().Format("20060102T150405.000")
 		o.Log.Error("the traffic records are damaged: set aside, beginning anew", "file", aside, "error", err)
-		if err := setAside(path, aside); err != nil {
+		if err := setAside(o.Path, aside); err != nil {
 			return nil, err
 		}
-		db, err = sqlite.Open(ctx, path, opts)
+		db, err = sqlite.Open(ctx, o.Path, opts)
 	}
 	if err != nil {
 		return nil, err
 	}
-	t := &Traffic{
-		db: db, log: o.Log, rows: make(chan record.Row, o.Traffic),
+	t := &Store{
+		db: db, log: o.Log, rows: make(chan record.Row, o.Waiting),
 		flush: make(chan chan struct{}), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	go t.run()
@@ -74,7 +81,7 @@ func setAside(path, aside string) error {
 }
 
 // Add implements record.Traffic.
-func (t *Traffic) Add(r record.Row) bool {
+func (t *Store) Add(r record.Row) bool {
 	select {
 	case t.rows <- r:
 		return true
@@ -85,9 +92,9 @@ func (t *Traffic) Add(r record.Row) bool {
 }
 
 // Dropped counts the rows that were not written since Open.
-func (t *Traffic) Dropped() uint64 { return t.dropped.Load() }
+func (t *Store) Dropped() uint64 { return t.dropped.Load() }
 
-func (t *Traffic) run() {
+func (t *Store) run() {
 	defer close(t.done)
 	for {
 		select {
@@ -103,14 +110,14 @@ func (t *Traffic) run() {
 	}
 }
 
-func (t *Traffic) drain() {
+func (t *Store) drain() {
 	for len(t.rows) > 0 {
 		t.write(nil)
 	}
 }
 
 // write adds what waits to rows, up to a batch, and writes it.
-func (t *Traffic) write(rows []record.Row) {
+func (t *Store) write(rows []record.Row) {
 	for len(rows) < batch && len(t.rows) > 0 {
 		rows = append(rows, <-t.rows)
 	}
@@ -133,7 +140,7 @@ func (t *Traffic) write(rows []record.Row) {
 }
 
 // wait returns when the rows added before are written.
-func (t *Traffic) wait(ctx context.Context) error {
+func (t *Store) wait(ctx context.Context) error {
 	done := make(chan struct{})
 	select {
 	case t.flush <- done:
@@ -150,7 +157,8 @@ func (t *Traffic) wait(ctx context.Context) error {
 	}
 }
 
-func (t *Traffic) close() error {
+// Close writes what waits and closes the file.
+func (t *Store) Close() error {
 	t.once.Do(func() { close(t.stop) })
 	<-t.done
 	return t.db.Close()
@@ -172,7 +180,7 @@ func insertRow(ctx context.Context, tx *sql.Tx, r record.Row) error {
 		ip = b[:]
 	}
 	res, err := tx.ExecContext(ctx, "INSERT INTO traffic (id, at, sender, domain, header, ip, record) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		r.ID, r.Time.UnixMilli(), sender, domainOf(sender), r.MessageID, ip, string(text))
+		r.ID, r.Time.UnixMilli(), sender, search.Domain(sender), r.MessageID, ip, string(text))
 	if err != nil {
 		return err
 	}
@@ -184,18 +192,18 @@ func insertRow(ctx context.Context, tx *sql.Tx, r record.Row) error {
 	for i, f := range r.To {
 		to[i] = f.Address
 	}
-	for _, addr := range addressKeys(to) {
+	for _, addr := range search.AddressKeys(to) {
 		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO traffic_to VALUES (?, ?)", addr, r.ID); err != nil {
 			return err
 		}
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO traffic_words (rowid, words) VALUES (?, ?)", n, strings.Join(quarantine.Terms(r.Subject), " "))
+	_, err = tx.ExecContext(ctx, "INSERT INTO traffic_words (rowid, words) VALUES (?, ?)", n, search.Index(r.Subject))
 	return err
 }
 
 // Find implements record.Traffic. It waits for the rows added before, so that an answer and
 // its trace never disagree.
-func (t *Traffic) Find(ctx context.Context, q record.Trace) (record.Page, error) {
+func (t *Store) Find(ctx context.Context, q record.Trace) (record.Page, error) {
 	if err := t.wait(ctx); err != nil {
 		return record.Page{}, err
 	}
@@ -204,7 +212,7 @@ func (t *Traffic) Find(ctx context.Context, q record.Trace) (record.Page, error)
 		return record.Page{}, nil
 	}
 	size := q.PageSize()
-	found, err := records[record.Row](ctx, t.db.R, "SELECT h.record FROM traffic h"+from+" "+c.String()+" ORDER BY h.id DESC LIMIT ?", append(c.args, size+1)...)
+	found, err := sqlite.Records[record.Row](ctx, t.db.R, "SELECT h.record FROM traffic h"+from+" "+c.String()+" ORDER BY h.id DESC LIMIT ?", append(c.Args, size+1)...)
 	if err != nil {
 		return record.Page{}, err
 	}
@@ -215,34 +223,34 @@ func (t *Traffic) Find(ctx context.Context, q record.Trace) (record.Page, error)
 	return page, nil
 }
 
-func traceClause(q record.Trace) (c *clause, from string, ok bool) {
-	c = &clause{}
+func traceClause(q record.Trace) (c *search.Clause, from string, ok bool) {
+	c = &search.Clause{}
 	if q.ID != "" {
 		id, _, _ := strings.Cut(q.ID, "-") // a hold's ID begins with that of its message
-		c.and("h.id = ?", id)
+		c.And("h.id = ?", id)
 	}
 	if q.After != "" {
-		c.and("h.id < ?", q.After)
+		c.And("h.id < ?", q.After)
 	}
 	if !q.Since.IsZero() {
-		c.and("h.at >= ?", q.Since.UnixMilli())
+		c.And("h.at >= ?", q.Since.UnixMilli())
 	}
 	if !q.Until.IsZero() {
-		c.and("h.at < ?", q.Until.UnixMilli())
+		c.And("h.at < ?", q.Until.UnixMilli())
 	}
 	if q.MessageID != "" {
-		c.and("h.header = ?", strings.Trim(q.MessageID, "<> "))
+		c.And("h.header = ?", strings.Trim(q.MessageID, "<> "))
 	}
 	if q.IP.IsValid() {
 		lo, hi := ends(q.IP)
-		c.and("h.ip BETWEEN ? AND ?", lo, hi)
+		c.And("h.ip BETWEEN ? AND ?", lo, hi)
 	}
-	senderClause(c, "h", q.From)
+	c.Sender("h", q.From)
 	if q.To != "" {
 		from = " JOIN traffic_to t ON t.id = h.id"
-		c.and("t.addr = ?", strings.ToLower(q.To))
+		c.And("t.addr = ?", strings.ToLower(q.To))
 	}
-	ok = wordsClause(c, "h.n IN (SELECT rowid FROM traffic_words WHERE traffic_words MATCH ?)", strings.Fields(q.Subject))
+	ok = c.Words("h.n IN (SELECT rowid FROM traffic_words WHERE traffic_words MATCH ?)", strings.Fields(q.Subject))
 	return c, from, ok
 }
 
@@ -262,7 +270,7 @@ func ends(p netip.Prefix) (lo, hi []byte) {
 }
 
 // Prune implements record.Traffic, in steps short enough that new rows need not wait long.
-func (t *Traffic) Prune(ctx context.Context, before time.Time) (n int, err error) {
+func (t *Store) Prune(ctx context.Context, before time.Time) (n int, err error) {
 	for {
 		res, err := t.db.W.ExecContext(ctx, "DELETE FROM traffic WHERE n IN (SELECT n FROM traffic WHERE at < ? LIMIT 1000)", before.UnixMilli())
 		if err != nil {

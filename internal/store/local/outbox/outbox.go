@@ -1,4 +1,5 @@
-package local
+// Package outbox keeps what the gateway still owes in the local home.
+package outbox
 
 import (
 	"context"
@@ -11,28 +12,30 @@ import (
 	"time"
 
 	"postern/filter"
-	"postern/internal/relay/outbox"
+	relayoutbox "postern/internal/relay/outbox"
 	"postern/internal/spool"
+	"postern/internal/store/local/ground"
+	"postern/internal/store/local/shelf"
 	"postern/internal/store/local/sqlite"
 )
 
-// Outbox implements outbox.Store. Its bodies are files counted with those of the holds.
-type Outbox struct {
-	db     *sqlite.DB
-	shelf  *shelf
-	health *health
+// Store implements outbox.Store. Its bodies are files counted with those of the holds.
+type Store struct {
+	ground *ground.Ground
+	shelf  *shelf.Shelf
 	spool  *spool.Spool
 	now    func() time.Time
 }
 
-// start voids the claims of the process that had the home open before.
-func (o *Outbox) start(ctx context.Context) error {
-	_, err := o.db.W.ExecContext(ctx, "UPDATE outbox SET lease = 0, crashed = 1, version = version + 1 WHERE lease <> 0")
-	return err
+// Open voids the claims of the process that had the home open before. Bodies are unpacked
+// into sp; now dates new IDs.
+func Open(ctx context.Context, g *ground.Ground, files *shelf.Shelf, sp *spool.Spool, now func() time.Time) (*Store, error) {
+	_, err := g.W.ExecContext(ctx, "UPDATE outbox SET lease = 0, crashed = 1, version = version + 1 WHERE lease <> 0")
+	return &Store{ground: g, shelf: files, spool: sp, now: now}, err
 }
 
 // Add implements outbox.Store.
-func (o *Outbox) Add(ctx context.Context, e outbox.Entry, body io.Reader) (string, error) {
+func (o *Store) Add(ctx context.Context, e relayoutbox.Entry, body io.Reader) (string, error) {
 	if e.ID == "" {
 		id, err := filter.NewID(o.now(), rand.Reader)
 		if err != nil {
@@ -45,7 +48,7 @@ func (o *Outbox) Add(ctx context.Context, e outbox.Entry, body io.Reader) (strin
 	if err != nil {
 		return "", err
 	}
-	return e.ID, o.shelf.put(ctx, e.SHA256, body, nil, func(tx *sql.Tx) error {
+	return e.ID, o.shelf.Put(ctx, e.SHA256, body, nil, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO outbox (id, next, sha, version, record) VALUES (?, ?, ?, 1, ?)", e.ID, e.Next.UnixMilli(), e.SHA256, string(text))
 		return err
 	})
@@ -53,9 +56,9 @@ func (o *Outbox) Add(ctx context.Context, e outbox.Entry, body io.Reader) (strin
 
 const outboxColumns = "SELECT version, record, lease <> 0 OR crashed FROM outbox "
 
-func selectEntries(ctx context.Context, q querier, rest string, args ...any) (out []outbox.Entry, crashed bool, err error) {
-	err = each(ctx, q, outboxColumns+rest, args, func(scan scanner) error {
-		var e outbox.Entry
+func selectEntries(ctx context.Context, q sqlite.Querier, rest string, args ...any) (out []relayoutbox.Entry, crashed bool, err error) {
+	err = sqlite.Each(ctx, q, outboxColumns+rest, args, func(scan sqlite.Scanner) error {
+		var e relayoutbox.Entry
 		var version int64
 		var text string
 		if err := scan(&version, &text, &crashed); err != nil {
@@ -72,8 +75,8 @@ func selectEntries(ctx context.Context, q querier, rest string, args ...any) (ou
 }
 
 // Claim implements outbox.Store.
-func (o *Outbox) Claim(ctx context.Context, now time.Time, lease time.Duration) (e outbox.Entry, crashed, ok bool, err error) {
-	err = write(ctx, o.db, o.health, func(tx *sql.Tx) error {
+func (o *Store) Claim(ctx context.Context, now time.Time, lease time.Duration) (e relayoutbox.Entry, crashed, ok bool, err error) {
+	err = o.ground.Write(ctx, func(tx *sql.Tx) error {
 		found, was, err := selectEntries(ctx, tx, "WHERE next <= ?1 AND lease <= ?1 ORDER BY next, id LIMIT 1", now.UnixMilli())
 		if ok = err == nil && len(found) == 1; !ok {
 			return err
@@ -82,14 +85,14 @@ func (o *Outbox) Claim(ctx context.Context, now time.Time, lease time.Duration) 
 		return take(ctx, tx, &e, now.Add(lease))
 	})
 	if err != nil {
-		return outbox.Entry{}, false, false, err
+		return relayoutbox.Entry{}, false, false, err
 	}
 	return e, crashed, ok, nil
 }
 
 // ClaimID implements outbox.Store.
-func (o *Outbox) ClaimID(ctx context.Context, id string, now time.Time, lease time.Duration) (e outbox.Entry, crashed bool, err error) {
-	err = write(ctx, o.db, o.health, func(tx *sql.Tx) error {
+func (o *Store) ClaimID(ctx context.Context, id string, now time.Time, lease time.Duration) (e relayoutbox.Entry, crashed bool, err error) {
+	err = o.ground.Write(ctx, func(tx *sql.Tx) error {
 		found, was, err := selectEntries(ctx, tx, "WHERE id = ? AND lease <= ?", id, now.UnixMilli())
 		if err != nil {
 			return err
@@ -98,27 +101,27 @@ func (o *Outbox) ClaimID(ctx context.Context, id string, now time.Time, lease ti
 			if _, err := getEntry(ctx, tx, id); err != nil {
 				return err
 			}
-			return fmt.Errorf("%w: %s", outbox.ErrLost, id)
+			return fmt.Errorf("%w: %s", relayoutbox.ErrLost, id)
 		}
 		e, crashed = found[0], was
 		return take(ctx, tx, &e, now.Add(lease))
 	})
 	if err != nil {
-		return outbox.Entry{}, false, err
+		return relayoutbox.Entry{}, false, err
 	}
 	return e, crashed, nil
 }
 
 // take writes a claim down.
-func take(ctx context.Context, tx *sql.Tx, e *outbox.Entry, until time.Time) error {
+func take(ctx context.Context, tx *sql.Tx, e *relayoutbox.Entry, until time.Time) error {
 	e.Version++
 	_, err := tx.ExecContext(ctx, "UPDATE outbox SET lease = ?, crashed = 0, version = ? WHERE id = ?", until.UnixMilli(), e.Version, e.ID)
 	return err
 }
 
 // Retry implements outbox.Store.
-func (o *Outbox) Retry(ctx context.Context, e outbox.Entry) error {
-	return write(ctx, o.db, o.health, func(tx *sql.Tx) error {
+func (o *Store) Retry(ctx context.Context, e relayoutbox.Entry) error {
+	return o.ground.Write(ctx, func(tx *sql.Tx) error {
 		now, err := claimed(ctx, tx, e)
 		if err != nil {
 			return err
@@ -135,21 +138,21 @@ func (o *Outbox) Retry(ctx context.Context, e outbox.Entry) error {
 }
 
 // claimed returns the stored entry if e is the claim on it.
-func claimed(ctx context.Context, tx *sql.Tx, e outbox.Entry) (outbox.Entry, error) {
+func claimed(ctx context.Context, tx *sql.Tx, e relayoutbox.Entry) (relayoutbox.Entry, error) {
 	found, _, err := selectEntries(ctx, tx, "WHERE id = ? AND version = ? AND lease <> 0", e.ID, e.Version)
 	if err == nil && len(found) == 0 {
-		err = fmt.Errorf("%w: %s", outbox.ErrLost, e.ID)
+		err = fmt.Errorf("%w: %s", relayoutbox.ErrLost, e.ID)
 	}
 	if err != nil {
-		return outbox.Entry{}, err
+		return relayoutbox.Entry{}, err
 	}
 	return found[0], nil
 }
 
 // End implements outbox.Store.
-func (o *Outbox) End(ctx context.Context, e outbox.Entry) error {
+func (o *Store) End(ctx context.Context, e relayoutbox.Entry) error {
 	var gone []string
-	err := write(ctx, o.db, o.health, func(tx *sql.Tx) error {
+	err := o.ground.Write(ctx, func(tx *sql.Tx) error {
 		gone = nil
 		now, err := claimed(ctx, tx, e)
 		if err != nil {
@@ -158,25 +161,25 @@ func (o *Outbox) End(ctx context.Context, e outbox.Entry) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM outbox WHERE id = ?", e.ID); err != nil {
 			return err
 		}
-		last, err := dropRef(ctx, tx, now.SHA256)
+		last, err := shelf.DropRef(ctx, tx, now.SHA256)
 		if last {
 			gone = []string{now.SHA256}
 		}
 		return err
 	})
 	if err == nil {
-		o.shelf.sweep(ctx, gone)
+		o.shelf.Sweep(ctx, gone)
 	}
 	return err
 }
 
 // Body implements outbox.Store. The whole body is unpacked and verified first.
-func (o *Outbox) Body(ctx context.Context, id string) (outbox.Body, error) {
+func (o *Store) Body(ctx context.Context, id string) (relayoutbox.Body, error) {
 	e, err := o.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	r, err := o.shelf.open(e.SHA256)
+	r, err := o.shelf.Open(e.SHA256)
 	if err != nil {
 		return nil, err
 	}
@@ -190,30 +193,30 @@ func (o *Outbox) Body(ctx context.Context, id string) (outbox.Body, error) {
 }
 
 // Get implements outbox.Store.
-func (o *Outbox) Get(ctx context.Context, id string) (outbox.Entry, error) {
-	return getEntry(ctx, o.db.R, id)
+func (o *Store) Get(ctx context.Context, id string) (relayoutbox.Entry, error) {
+	return getEntry(ctx, o.ground.R, id)
 }
 
-func getEntry(ctx context.Context, q querier, id string) (outbox.Entry, error) {
+func getEntry(ctx context.Context, q sqlite.Querier, id string) (relayoutbox.Entry, error) {
 	found, _, err := selectEntries(ctx, q, "WHERE id = ?", id)
 	if err == nil && len(found) == 0 {
-		err = fmt.Errorf("%w: %s", outbox.ErrNotFound, id)
+		err = fmt.Errorf("%w: %s", relayoutbox.ErrNotFound, id)
 	}
 	if err != nil {
-		return outbox.Entry{}, err
+		return relayoutbox.Entry{}, err
 	}
 	return found[0], nil
 }
 
 // List implements outbox.Store.
-func (o *Outbox) List(ctx context.Context, after string, limit int) ([]outbox.Entry, error) {
-	found, _, err := selectEntries(ctx, o.db.R, "WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+func (o *Store) List(ctx context.Context, after string, limit int) ([]relayoutbox.Entry, error) {
+	found, _, err := selectEntries(ctx, o.ground.R, "WHERE id > ? ORDER BY id LIMIT ?", after, limit)
 	return found, err
 }
 
 // Hurry implements outbox.Store.
-func (o *Outbox) Hurry(ctx context.Context, id string, now time.Time) error {
-	return write(ctx, o.db, o.health, func(tx *sql.Tx) error {
+func (o *Store) Hurry(ctx context.Context, id string, now time.Time) error {
+	return o.ground.Write(ctx, func(tx *sql.Tx) error {
 		found, _, err := selectEntries(ctx, tx, "WHERE id = ? AND lease <= ?", id, now.UnixMilli())
 		if err != nil {
 			return err
@@ -237,9 +240,9 @@ func (o *Outbox) Hurry(ctx context.Context, id string, now time.Time) error {
 
 // Due implements outbox.Store. An entry whose claim is never given back counts from the end
 // of its lease.
-func (o *Outbox) Due(ctx context.Context) (next time.Time, ok bool, err error) {
+func (o *Store) Due(ctx context.Context) (next time.Time, ok bool, err error) {
 	var ms int64
-	err = o.db.R.QueryRowContext(ctx, "SELECT max(next, lease) FROM outbox ORDER BY max(next, lease) LIMIT 1").Scan(&ms)
+	err = o.ground.R.QueryRowContext(ctx, "SELECT max(next, lease) FROM outbox ORDER BY max(next, lease) LIMIT 1").Scan(&ms)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, false, nil
 	}
@@ -247,7 +250,7 @@ func (o *Outbox) Due(ctx context.Context) (next time.Time, ok bool, err error) {
 }
 
 // Count is the number of entries, for the metrics.
-func (o *Outbox) Count(ctx context.Context) (n int, err error) {
-	err = o.db.R.QueryRowContext(ctx, "SELECT count(*) FROM outbox").Scan(&n)
+func (o *Store) Count(ctx context.Context) (n int, err error) {
+	err = o.ground.R.QueryRowContext(ctx, "SELECT count(*) FROM outbox").Scan(&n)
 	return n, err
 }

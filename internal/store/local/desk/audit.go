@@ -1,4 +1,4 @@
-package local
+package desk
 
 import (
 	"context"
@@ -7,18 +7,21 @@ import (
 	"errors"
 
 	"postern/internal/record"
+	"postern/internal/store/local/ground"
 	"postern/internal/store/local/sqlite"
 )
 
 // Audit implements record.AuditStore. The table refuses updates and deletes.
 type Audit struct {
-	db     *sqlite.DB
-	health *health
+	ground *ground.Ground
 }
+
+// NewAudit is the audit in the database of g.
+func NewAudit(g *ground.Ground) *Audit { return &Audit{ground: g} }
 
 // Append implements record.AuditStore.
 func (a *Audit) Append(ctx context.Context, e record.Entry) (record.Entry, error) {
-	err := write(ctx, a.db, a.health, func(tx *sql.Tx) error {
+	err := a.ground.Write(ctx, func(tx *sql.Tx) error {
 		var last record.Entry
 		err := tx.QueryRowContext(ctx, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").Scan(&last.Seq, &last.Hash)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -39,5 +42,5 @@ func (a *Audit) Append(ctx context.Context, e record.Entry) (record.Entry, error
 
 // Entries implements record.AuditStore.
 func (a *Audit) Entries(ctx context.Context, after int64, limit int) ([]record.Entry, error) {
-	return records[record.Entry](ctx, a.db.R, "SELECT entry FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
+	return sqlite.Records[record.Entry](ctx, a.ground.R, "SELECT entry FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", after, limit)
 }

@@ -1,4 +1,4 @@
-package quarantine
+package search
 
 import (
 	"fmt"
@@ -6,17 +6,19 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"postern/quarantine"
 )
 
-// ParseQuery reads a search as people write it: words of the subject, and fields as
+// Parse reads a search as people write it: words of the subject, and fields as
 // name:value with the names from, to, subject, symbol, state, class, policy, since, until.
 // A time is 2026-11-22, 2026-11-22T15:04 or an age as 90m, 36h, 7d; zone and now say what
 // they mean. Values with spaces stand in double quotes. The error names the word.
-func ParseQuery(text string, now time.Time) (Query, error) {
-	var q Query
+func Parse(text string, now time.Time) (quarantine.Query, error) {
+	var q quarantine.Query
 	words, err := cutWords(text)
 	if err != nil {
-		return Query{}, err
+		return quarantine.Query{}, err
 	}
 	for _, w := range words {
 		name, value, isField := strings.Cut(w, ":")
@@ -24,8 +26,8 @@ func ParseQuery(text string, now time.Time) (Query, error) {
 			q.Words = append(q.Words, w)
 			continue
 		}
-		if err := q.field(strings.ToLower(name), value, now); err != nil {
-			return Query{}, fmt.Errorf("%q: %w", w, err)
+		if err := field(&q, strings.ToLower(name), value, now); err != nil {
+			return quarantine.Query{}, fmt.Errorf("%q: %w", w, err)
 		}
 	}
 	return q, nil
@@ -67,7 +69,7 @@ func cutWords(text string) ([]string, error) {
 	return out, nil
 }
 
-func (q *Query) field(name, value string, now time.Time) error {
+func field(q *quarantine.Query, name, value string, now time.Time) error {
 	if value == "" {
 		return fmt.Errorf("nothing stands after the colon")
 	}
@@ -84,15 +86,15 @@ func (q *Query) field(name, value string, now time.Time) error {
 	case "policy":
 		q.Policy = value
 	case "class":
-		if q.Class = Class(strings.ToLower(value)); !q.Class.Valid() {
+		if q.Class = quarantine.Class(strings.ToLower(value)); !q.Class.Valid() {
 			err = fmt.Errorf("no such class")
 		}
 	case "state":
 		for s := range strings.SplitSeq(strings.ToLower(value), ",") {
-			if !State(s).Valid() || State(s) == Provisional {
+			if !quarantine.State(s).Valid() || quarantine.State(s) == quarantine.Provisional {
 				return fmt.Errorf("no state %q", s)
 			}
-			q.States = append(q.States, State(s))
+			q.States = append(q.States, quarantine.State(s))
 		}
 	case "since":
 		q.Since, err = moment(value, now)
@@ -122,7 +124,7 @@ func address(s string) (string, error) {
 func moment(s string, now time.Time) (time.Time, error) {
 	if n, ok := strings.CutSuffix(s, "d"); ok {
 		if days, err := strconv.ParseUint(n, 10, 16); err == nil {
-			return now.Add(-time.Duration(days) * day), nil
+			return now.Add(-time.Duration(days) * 24 * time.Hour), nil
 		}
 	}
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {

@@ -1,4 +1,4 @@
-package local
+package holds
 
 import (
 	"context"
@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"time"
 
+	"postern/internal/store/local/shelf"
+	"postern/internal/store/local/sqlite"
 	"postern/quarantine"
 )
 
 // Confirm implements quarantine.Store.
-func (s *Holds) Confirm(ctx context.Context, ids []string) error {
-	return s.write(ctx, func(tx *sql.Tx) error {
+func (s *Store) Confirm(ctx context.Context, ids []string) error {
+	return s.ground.Write(ctx, func(tx *sql.Tx) error {
 		for _, id := range ids {
 			res, err := tx.ExecContext(ctx, "UPDATE holds SET state = 'held', version = version + 1 WHERE id = ? AND state = 'provisional'", id)
 			if err != nil {
@@ -32,9 +34,9 @@ func (s *Holds) Confirm(ctx context.Context, ids []string) error {
 }
 
 // Drop implements quarantine.Store.
-func (s *Holds) Drop(ctx context.Context, ids []string) error {
+func (s *Store) Drop(ctx context.Context, ids []string) error {
 	var gone []string
-	err := s.write(ctx, func(tx *sql.Tx) error {
+	err := s.ground.Write(ctx, func(tx *sql.Tx) error {
 		gone = nil
 		for _, id := range ids {
 			if _, err := tx.ExecContext(ctx, "UPDATE holds SET owners = owners - 1 WHERE id = ? AND state = 'provisional'", id); err != nil {
@@ -49,15 +51,15 @@ func (s *Holds) Drop(ctx context.Context, ids []string) error {
 		return nil
 	})
 	if err == nil {
-		s.shelf.sweep(ctx, gone)
+		s.shelf.Sweep(ctx, gone)
 	}
 	return err
 }
 
 // DropBefore implements quarantine.Store.
-func (s *Holds) DropBefore(ctx context.Context, t time.Time) (n int, err error) {
+func (s *Store) DropBefore(ctx context.Context, t time.Time) (n int, err error) {
 	var gone []string
-	err = s.write(ctx, func(tx *sql.Tx) error {
+	err = s.ground.Write(ctx, func(tx *sql.Tx) error {
 		const old = "state = 'provisional' AND at < ?"
 		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM holds WHERE "+old, t.UnixMilli()).Scan(&n); err != nil {
 			return err
@@ -68,14 +70,14 @@ func (s *Holds) DropBefore(ctx context.Context, t time.Time) (n int, err error) 
 	if err != nil {
 		return 0, err
 	}
-	s.shelf.sweep(ctx, gone)
+	s.shelf.Sweep(ctx, gone)
 	return n, nil
 }
 
 // deleteHolds deletes rows that still own a body, and returns the bodies no row names now.
 func deleteHolds(ctx context.Context, tx *sql.Tx, where string, args ...any) (gone []string, err error) {
 	var shas []string
-	err = each(ctx, tx, "DELETE FROM holds WHERE "+where+" RETURNING sha", args, func(scan scanner) error {
+	err = sqlite.Each(ctx, tx, "DELETE FROM holds WHERE "+where+" RETURNING sha", args, func(scan sqlite.Scanner) error {
 		var sha string
 		err := scan(&sha)
 		shas = append(shas, sha)
@@ -85,7 +87,7 @@ func deleteHolds(ctx context.Context, tx *sql.Tx, where string, args ...any) (go
 		return nil, err
 	}
 	for _, sha := range shas {
-		last, err := dropRef(ctx, tx, sha)
+		last, err := shelf.DropRef(ctx, tx, sha)
 		if err != nil {
 			return nil, err
 		}
@@ -97,10 +99,10 @@ func deleteHolds(ctx context.Context, tx *sql.Tx, where string, args ...any) (go
 }
 
 // Change implements quarantine.Store.
-func (s *Holds) Change(ctx context.Context, h quarantine.Hold) (quarantine.Hold, error) {
+func (s *Store) Change(ctx context.Context, h quarantine.Hold) (quarantine.Hold, error) {
 	var gone []string
 	var now quarantine.Hold
-	err := s.write(ctx, func(tx *sql.Tx) error {
+	err := s.ground.Write(ctx, func(tx *sql.Tx) error {
 		gone = nil
 		var err error
 		if now, err = getHold(ctx, tx, h.ID); err != nil {
@@ -119,7 +121,7 @@ func (s *Holds) Change(ctx context.Context, h quarantine.Hold) (quarantine.Hold,
 		if err := updateHold(ctx, tx, now); err != nil || !now.State.Ended() {
 			return err
 		}
-		last, err := dropRef(ctx, tx, now.SHA256)
+		last, err := shelf.DropRef(ctx, tx, now.SHA256)
 		if last {
 			gone = []string{now.SHA256}
 		}
@@ -128,7 +130,7 @@ func (s *Holds) Change(ctx context.Context, h quarantine.Hold) (quarantine.Hold,
 	if err != nil {
 		return quarantine.Hold{}, err
 	}
-	s.shelf.sweep(ctx, gone)
+	s.shelf.Sweep(ctx, gone)
 	return now, nil
 }
 
@@ -150,8 +152,8 @@ func updateHold(ctx context.Context, tx *sql.Tx, h quarantine.Hold) error {
 }
 
 // Forget implements quarantine.Store.
-func (s *Holds) Forget(ctx context.Context, t time.Time) (n int, err error) {
-	err = s.write(ctx, func(tx *sql.Tx) error {
+func (s *Store) Forget(ctx context.Context, t time.Time) (n int, err error) {
+	err = s.ground.Write(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, "DELETE FROM holds WHERE ended > 0 AND ended < ?", t.UnixMilli())
 		if err != nil {
 			return err

@@ -1,4 +1,6 @@
-package local
+// Package desk keeps what people decide in the local home: own lists, account states, and
+// the audit of it all.
+package desk
 
 import (
 	"context"
@@ -10,6 +12,7 @@ import (
 
 	"postern/abuse"
 	"postern/blocklist"
+	"postern/internal/store/local/ground"
 	"postern/internal/store/local/sqlite"
 )
 
@@ -20,9 +23,9 @@ type revision struct {
 	n    atomic.Uint64
 }
 
-func (r *revision) load(ctx context.Context, db *sqlite.DB) error {
+func (r *revision) load(ctx context.Context, g *ground.Ground) error {
 	var n uint64
-	err := db.R.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", r.name).Scan(&n)
+	err := g.R.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", r.name).Scan(&n)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
@@ -31,9 +34,9 @@ func (r *revision) load(ctx context.Context, db *sqlite.DB) error {
 }
 
 // change runs f and raises the revision in the same transaction.
-func (r *revision) change(ctx context.Context, db *sqlite.DB, health *health, f func(*sql.Tx) error) error {
+func (r *revision) change(ctx context.Context, g *ground.Ground, f func(*sql.Tx) error) error {
 	var now uint64
-	err := write(ctx, db, health, func(tx *sql.Tx) error {
+	err := g.Write(ctx, func(tx *sql.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -48,34 +51,16 @@ func (r *revision) change(ctx context.Context, db *sqlite.DB, health *health, f 
 	return err
 }
 
-// records reads JSON records of one column.
-func records[T any](ctx context.Context, q querier, query string, args ...any) ([]T, error) {
-	var out []T
-	err := each(ctx, q, query, args, func(scan scanner) error {
-		var text string
-		var one T
-		if err := scan(&text); err != nil {
-			return err
-		}
-		if err := json.Unmarshal([]byte(text), &one); err != nil {
-			return err
-		}
-		out = append(out, one)
-		return nil
-	})
-	return out, err
-}
-
 // Lists implements blocklist.Store.
 type Lists struct {
-	db     *sqlite.DB
-	health *health
+	ground *ground.Ground
 	rev    revision
 }
 
-func openLists(ctx context.Context, db *sqlite.DB, health *health) (*Lists, error) {
-	l := &Lists{db: db, health: health, rev: revision{name: "list_revision"}}
-	return l, l.rev.load(ctx, db)
+// OpenLists reads the revision.
+func OpenLists(ctx context.Context, g *ground.Ground) (*Lists, error) {
+	l := &Lists{ground: g, rev: revision{name: "list_revision"}}
+	return l, l.rev.load(ctx, g)
 }
 
 // ListRevision implements blocklist.Store.
@@ -85,7 +70,7 @@ func (l *Lists) ListRevision(context.Context) (uint64, error) { return l.rev.n.L
 // than it says, never older.
 func (l *Lists) ListEntries(ctx context.Context) ([]blocklist.Entry, uint64, error) {
 	rev := l.rev.n.Load()
-	found, err := records[blocklist.Entry](ctx, l.db.R, "SELECT record FROM lists ORDER BY key")
+	found, err := sqlite.Records[blocklist.Entry](ctx, l.ground.R, "SELECT record FROM lists ORDER BY key")
 	return found, rev, err
 }
 
@@ -95,7 +80,7 @@ func (l *Lists) PutListEntry(ctx context.Context, e blocklist.Entry) error {
 	if err != nil {
 		return err
 	}
-	return l.rev.change(ctx, l.db, l.health, func(tx *sql.Tx) error {
+	return l.rev.change(ctx, l.ground, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO lists VALUES (?, ?) ON CONFLICT DO UPDATE SET record = excluded.record", e.Key(), string(text))
 		return err
 	})
@@ -103,7 +88,7 @@ func (l *Lists) PutListEntry(ctx context.Context, e blocklist.Entry) error {
 
 // RemoveListEntry implements blocklist.Store.
 func (l *Lists) RemoveListEntry(ctx context.Context, key string) error {
-	return l.rev.change(ctx, l.db, l.health, func(tx *sql.Tx) error {
+	return l.rev.change(ctx, l.ground, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, "DELETE FROM lists WHERE key = ?", key)
 		if err != nil {
 			return err
@@ -117,14 +102,14 @@ func (l *Lists) RemoveListEntry(ctx context.Context, key string) error {
 
 // Accounts implements abuse.Store.
 type Accounts struct {
-	db     *sqlite.DB
-	health *health
+	ground *ground.Ground
 	rev    revision
 }
 
-func openAccounts(ctx context.Context, db *sqlite.DB, health *health) (*Accounts, error) {
-	a := &Accounts{db: db, health: health, rev: revision{name: "account_revision"}}
-	return a, a.rev.load(ctx, db)
+// OpenAccounts reads the revision.
+func OpenAccounts(ctx context.Context, g *ground.Ground) (*Accounts, error) {
+	a := &Accounts{ground: g, rev: revision{name: "account_revision"}}
+	return a, a.rev.load(ctx, g)
 }
 
 // AccountRevision implements abuse.Store.
@@ -133,13 +118,13 @@ func (a *Accounts) AccountRevision(context.Context) (uint64, error) { return a.r
 // Accounts implements abuse.Store; the revision is read first, as in ListEntries.
 func (a *Accounts) Accounts(ctx context.Context) ([]abuse.Account, uint64, error) {
 	rev := a.rev.n.Load()
-	found, err := records[abuse.Account](ctx, a.db.R, "SELECT record FROM accounts ORDER BY name")
+	found, err := sqlite.Records[abuse.Account](ctx, a.ground.R, "SELECT record FROM accounts ORDER BY name")
 	return found, rev, err
 }
 
 // Account implements abuse.Store.
 func (a *Accounts) Account(ctx context.Context, name string) (abuse.Account, error) {
-	found, err := records[abuse.Account](ctx, a.db.R, "SELECT record FROM accounts WHERE name = ?", name)
+	found, err := sqlite.Records[abuse.Account](ctx, a.ground.R, "SELECT record FROM accounts WHERE name = ?", name)
 	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("%w: %s", abuse.ErrNotFound, name)
 	}
@@ -155,7 +140,7 @@ func (a *Accounts) PutAccount(ctx context.Context, acc abuse.Account) error {
 	if err != nil {
 		return err
 	}
-	return a.rev.change(ctx, a.db, a.health, func(tx *sql.Tx) error {
+	return a.rev.change(ctx, a.ground, func(tx *sql.Tx) error {
 		var have uint64
 		err := tx.QueryRowContext(ctx, "SELECT version FROM accounts WHERE name = ?", acc.Name).Scan(&have)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {

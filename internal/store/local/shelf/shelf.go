@@ -1,4 +1,5 @@
-package local
+// Package shelf keeps body files and the rows that name them together.
+package shelf
 
 import (
 	"context"
@@ -7,25 +8,27 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 
 	"postern/internal/store/local/bodies"
+	"postern/internal/store/local/ground"
 	"postern/internal/store/local/sqlite"
 	"postern/quarantine"
 )
 
-// shelf keeps body files and the rows that name them together: a file is there before its
+// Shelf keeps body files and the rows that name them together: a file is there before its
 // first row, and as long as its last.
-type shelf struct {
-	db     *sqlite.DB
+type Shelf struct {
+	ground *ground.Ground
 	bodies *bodies.Bodies
-	health *health
 }
 
-// start brings files and rows together after a crash.
-func (s *shelf) start(ctx context.Context, log *slog.Logger) error {
+// New puts a shelf on the ground.
+func New(g *ground.Ground, files *bodies.Bodies) *Shelf { return &Shelf{ground: g, bodies: files} }
+
+// Start brings files and rows together after a crash.
+func (s *Shelf) Start(ctx context.Context) error {
 	known := map[string]struct{}{}
-	err := each(ctx, s.db.R, "SELECT sha FROM bodies", nil, func(scan scanner) error {
+	err := sqlite.Each(ctx, s.ground.R, "SELECT sha FROM bodies", nil, func(scan sqlite.Scanner) error {
 		var sha string
 		err := scan(&sha)
 		known[sha] = struct{}{}
@@ -39,21 +42,21 @@ func (s *shelf) start(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	if swept.Temp+swept.Orphans > 0 {
-		log.Info("removed what a crash left half written", "temp", swept.Temp, "orphans", swept.Orphans)
+		s.ground.Log.Info("removed what a crash left half written", "temp", swept.Temp, "orphans", swept.Orphans)
 	}
 	if len(swept.Missing) > 0 {
-		log.Error("bodies of stored mail are missing", "count", len(swept.Missing), "first", s.bodies.Path(swept.Missing[0]))
+		s.ground.Log.Error("bodies of stored mail are missing", "count", len(swept.Missing), "first", s.bodies.Path(swept.Missing[0]))
 	}
 	return nil
 }
 
-// errDone ends a put early: there is nothing to write.
-var errDone = errors.New("done")
+// ErrDone ends a put early: there is nothing to write.
+var ErrDone = errors.New("done")
 
-// put makes a body durable and then commits row, which names it once. before is asked first,
-// with the body locked: errDone ends the put as done. nil is left out.
-func (s *shelf) put(ctx context.Context, sha string, body io.Reader, before func() error, row func(*sql.Tx) error) error {
-	if err := s.health.check(); err != nil {
+// Put makes a body durable and then commits row, which names it once. before is asked first,
+// with the body locked: ErrDone ends the put as done. nil is left out.
+func (s *Shelf) Put(ctx context.Context, sha string, body io.Reader, before func() error, row func(*sql.Tx) error) error {
+	if err := s.ground.Check(); err != nil {
 		return err
 	}
 	if !bodies.ValidName(sha) {
@@ -64,12 +67,12 @@ func (s *shelf) put(ctx context.Context, sha string, body io.Reader, before func
 	if errors.Is(err, bodies.ErrDigest) {
 		err = fmt.Errorf("%w: %w", quarantine.ErrCorrupt, err)
 	}
-	return s.health.saw(err)
+	return s.ground.Saw(err)
 }
 
-func (s *shelf) locked(ctx context.Context, sha string, body io.Reader, before func() error, row func(*sql.Tx) error) error {
+func (s *Shelf) locked(ctx context.Context, sha string, body io.Reader, before func() error, row func(*sql.Tx) error) error {
 	if before != nil {
-		if err := before(); errors.Is(err, errDone) {
+		if err := before(); errors.Is(err, ErrDone) {
 			return nil
 		} else if err != nil {
 			return err
@@ -86,7 +89,7 @@ func (s *shelf) locked(ctx context.Context, sha string, body io.Reader, before f
 			return err
 		}
 	}
-	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
+	err = s.ground.Tx(ctx, func(tx *sql.Tx) error {
 		if err := addRef(ctx, tx, sha, stored); err != nil {
 			return err
 		}
@@ -99,8 +102,8 @@ func (s *shelf) locked(ctx context.Context, sha string, body io.Reader, before f
 }
 
 // refs counts the rows that name a body.
-func (s *shelf) refs(ctx context.Context, sha string) (n int, err error) {
-	err = s.db.R.QueryRowContext(ctx, "SELECT refs FROM bodies WHERE sha = ?", sha).Scan(&n)
+func (s *Shelf) refs(ctx context.Context, sha string) (n int, err error) {
+	err = s.ground.R.QueryRowContext(ctx, "SELECT refs FROM bodies WHERE sha = ?", sha).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -113,9 +116,9 @@ func addRef(ctx context.Context, tx *sql.Tx, sha string, stored int64) error {
 	return err
 }
 
-// dropRef counts one less, and reports whether that was the last: then the file may go after
+// DropRef counts one less, and reports whether that was the last: then the file may go after
 // the commit.
-func dropRef(ctx context.Context, tx *sql.Tx, sha string) (last bool, err error) {
+func DropRef(ctx context.Context, tx *sql.Tx, sha string) (last bool, err error) {
 	res, err := tx.ExecContext(ctx, "DELETE FROM bodies WHERE sha = ? AND refs = 1", sha)
 	if err != nil {
 		return false, err
@@ -128,7 +131,7 @@ func dropRef(ctx context.Context, tx *sql.Tx, sha string) (last bool, err error)
 }
 
 // removeIfUnused removes a file that no row names. The caller holds the lock of the body.
-func (s *shelf) removeIfUnused(ctx context.Context, sha string) error {
+func (s *Shelf) removeIfUnused(ctx context.Context, sha string) error {
 	refs, err := s.refs(ctx, sha)
 	if err != nil || refs > 0 {
 		return err
@@ -136,24 +139,24 @@ func (s *shelf) removeIfUnused(ctx context.Context, sha string) error {
 	return s.bodies.Remove(sha)
 }
 
-// sweep removes the files of bodies whose last row is gone. A file that cannot be removed
+// Sweep removes the files of bodies whose last row is gone. A file that cannot be removed
 // now is an orphan, and the next start removes it.
-func (s *shelf) sweep(ctx context.Context, shas []string) {
+func (s *Shelf) Sweep(ctx context.Context, shas []string) {
 	ctx = context.WithoutCancel(ctx)
 	for _, sha := range shas {
 		unlock := s.bodies.Lock(sha)
 		if err := s.removeIfUnused(ctx, sha); err != nil {
-			s.health.log.Warn("a body could not be removed", "sha256", sha, "error", err)
+			s.ground.Log.Warn("a body could not be removed", "sha256", sha, "error", err)
 		}
 		unlock()
 	}
 	if len(shas) > 0 {
-		s.health.ballast.hold()
+		s.ground.Reserve()
 	}
 }
 
-// open opens a body. Reading it to the end verifies it.
-func (s *shelf) open(sha string) (io.ReadCloser, error) {
+// Open opens a body. Reading it to the end verifies it.
+func (s *Shelf) Open(sha string) (io.ReadCloser, error) {
 	r, err := s.bodies.Read(sha)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", quarantine.ErrCorrupt, err)

@@ -1,4 +1,5 @@
-package local
+// Package holds keeps held mail in the local home.
+package holds
 
 import (
 	"context"
@@ -10,35 +11,36 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/store/local/sqlite"
+	"postern/internal/store/local/ground"
+	"postern/internal/store/local/search"
+	"postern/internal/store/local/shelf"
 	"postern/quarantine"
 )
 
-// Holds implements quarantine.Store.
-type Holds struct {
-	db     *sqlite.DB
-	shelf  *shelf
-	health *health
+// Store implements quarantine.Store.
+type Store struct {
+	ground *ground.Ground
+	shelf  *shelf.Shelf
 }
 
-// start takes provisional holds away from the sessions that died with the last process.
-func (s *Holds) start(ctx context.Context) error {
-	_, err := s.db.W.ExecContext(ctx, "UPDATE holds SET owners = 0 WHERE state = 'provisional'")
-	return err
+// Open takes provisional holds away from the sessions that died with the last process.
+func Open(ctx context.Context, g *ground.Ground, files *shelf.Shelf) (*Store, error) {
+	_, err := g.W.ExecContext(ctx, "UPDATE holds SET owners = 0 WHERE state = 'provisional'")
+	return &Store{ground: g, shelf: files}, err
 }
 
 // Put implements quarantine.Store.
-func (s *Holds) Put(ctx context.Context, h quarantine.Hold, body io.Reader) (quarantine.Hold, error) {
+func (s *Store) Put(ctx context.Context, h quarantine.Hold, body io.Reader) (quarantine.Hold, error) {
 	h.State, h.Version, h.V = quarantine.Provisional, 1, quarantine.RecordVersion
 	out := h
 	before := func() error {
 		old, ok, err := s.again(ctx, h)
 		if err == nil && ok {
-			out, err = old, errDone
+			out, err = old, shelf.ErrDone
 		}
 		return err
 	}
-	err := s.shelf.put(ctx, h.SHA256, body, before, func(tx *sql.Tx) error { return insertHold(ctx, tx, h) })
+	err := s.shelf.Put(ctx, h.SHA256, body, before, func(tx *sql.Tx) error { return insertHold(ctx, tx, h) })
 	if err != nil {
 		return quarantine.Hold{}, err
 	}
@@ -47,8 +49,8 @@ func (s *Holds) Put(ctx context.Context, h quarantine.Hold, body io.Reader) (qua
 
 // again joins the caller to the hold that has this key already. The caller holds the lock of
 // the body, and one key means one body, so nobody can slip in between.
-func (s *Holds) again(ctx context.Context, h quarantine.Hold) (old quarantine.Hold, ok bool, err error) {
-	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
+func (s *Store) again(ctx context.Context, h quarantine.Hold) (old quarantine.Hold, ok bool, err error) {
+	err = s.ground.Tx(ctx, func(tx *sql.Tx) error {
 		old, ok, err = findKey(ctx, tx, h.Key, h.At.Add(-quarantine.KeyKept), true)
 		if err == nil && !ok {
 			err = free(ctx, tx, h.ID)
@@ -82,7 +84,7 @@ func insertHold(ctx context.Context, tx *sql.Tx, h quarantine.Hold) error {
 	sender := strings.ToLower(h.From)
 	res, err := tx.ExecContext(ctx, `INSERT INTO holds (id, key, state, class, policy, at, expires, sender, domain, sha, owners, version, record)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)`,
-		h.ID, h.Key, h.State, h.Class, h.Policy, h.At.UnixMilli(), h.Expires.UnixMilli(), sender, domainOf(sender), h.SHA256, h.Version, string(record))
+		h.ID, h.Key, h.State, h.Class, h.Policy, h.At.UnixMilli(), h.Expires.UnixMilli(), sender, search.Domain(sender), h.SHA256, h.Version, string(record))
 	if err != nil {
 		return err
 	}
@@ -90,7 +92,7 @@ func insertHold(ctx context.Context, tx *sql.Tx, h quarantine.Hold) error {
 	if err != nil {
 		return err
 	}
-	for _, addr := range addressKeys(h.To) {
+	for _, addr := range search.AddressKeys(h.To) {
 		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO hold_to VALUES (?, ?)", addr, h.ID); err != nil {
 			return err
 		}
@@ -100,38 +102,12 @@ func insertHold(ctx context.Context, tx *sql.Tx, h quarantine.Hold) error {
 			return err
 		}
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO hold_words (rowid, words) VALUES (?, ?)", n, strings.Join(quarantine.Terms(h.Subject), " "))
+	_, err = tx.ExecContext(ctx, "INSERT INTO hold_words (rowid, words) VALUES (?, ?)", n, search.Index(h.Subject))
 	return err
 }
 
-// addressKeys are the keys under which recipients are found: each address and its "@domain".
-func addressKeys(to []string) []string {
-	var out []string
-	for _, a := range to {
-		a = strings.ToLower(a)
-		out = append(out, a)
-		if d := domainOf(a); d != "" {
-			out = append(out, "@"+d)
-		}
-	}
-	return out
-}
-
-func domainOf(addr string) string {
-	_, domain, _ := cutLast(addr, "@")
-	return domain
-}
-
-func cutLast(s, sep string) (before, after string, ok bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
-}
-
 // Body implements quarantine.Store.
-func (s *Holds) Body(ctx context.Context, id string) (io.ReadCloser, error) {
+func (s *Store) Body(ctx context.Context, id string) (io.ReadCloser, error) {
 	h, err := s.Get(ctx, id)
 	if err != nil {
 		return nil, err
@@ -139,13 +115,13 @@ func (s *Holds) Body(ctx context.Context, id string) (io.ReadCloser, error) {
 	if h.State.Ended() {
 		return nil, fmt.Errorf("%w: %s has no body any more", quarantine.ErrNotFound, id)
 	}
-	return s.shelf.open(h.SHA256)
+	return s.shelf.Open(h.SHA256)
 }
 
 // Clock implements quarantine.Store.
-func (s *Holds) Clock(ctx context.Context) (time.Time, error) {
+func (s *Store) Clock(ctx context.Context) (time.Time, error) {
 	var ms int64
-	err := s.db.R.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'clock'").Scan(&ms)
+	err := s.ground.R.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = 'clock'").Scan(&ms)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil
 	}
@@ -153,14 +129,9 @@ func (s *Holds) Clock(ctx context.Context) (time.Time, error) {
 }
 
 // SetClock implements quarantine.Store.
-func (s *Holds) SetClock(ctx context.Context, t time.Time) error {
-	return s.write(ctx, func(tx *sql.Tx) error {
+func (s *Store) SetClock(ctx context.Context, t time.Time) error {
+	return s.ground.Write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO meta VALUES ('clock', ?) ON CONFLICT DO UPDATE SET value = excluded.value", t.UnixMilli())
 		return err
 	})
-}
-
-// write runs f in a transaction unless the home is read-only.
-func (s *Holds) write(ctx context.Context, f func(*sql.Tx) error) error {
-	return write(ctx, s.db, s.health, f)
 }

@@ -1,4 +1,4 @@
-package quarantine_test
+package search_test
 
 import (
 	"slices"
@@ -10,9 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postern/quarantine"
+	"postern/quarantine/search"
 )
 
-func TestParseQuery(t *testing.T) {
+const day = 24 * time.Hour
+
+var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func TestParse(t *testing.T) {
 	for text, want := range map[string]quarantine.Query{
 		"":                         {},
 		"  invoice  paid ":         {Words: []string{"invoice", "paid"}},
@@ -28,14 +33,14 @@ func TestParseQuery(t *testing.T) {
 			Since: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 11, 21, 8, 30, 0, 0, time.UTC)},
 		"since:7d until:90m": {Since: start.Add(-7 * day), Until: start.Add(-90 * time.Minute)},
 	} {
-		got, err := quarantine.ParseQuery(text, start)
+		got, err := search.Parse(text, start)
 		if d := cmp.Diff(want, got); d != "" || err != nil {
 			t.Errorf("%q: %v\n%s", text, err, d)
 		}
 	}
 }
 
-func TestParseQueryErrors(t *testing.T) {
+func TestParseErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"form:x":                  "no such field",
 		"from:":                   "nothing stands",
@@ -48,22 +53,22 @@ func TestParseQueryErrors(t *testing.T) {
 		`open "quote`:             "not closed",
 		strings.Repeat("x", 3000): "at most",
 	} {
-		if _, err := quarantine.ParseQuery(text, start); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := search.Parse(text, start); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: %v, want %q", text, err, want)
 		}
 	}
 }
 
-func FuzzParseQuery(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, s := range []string{"a b", `from:"x y"`, "since:1d", "state:held,", "to:<a@b>", "\xff:\x00", "subject:東京*"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		q, err := quarantine.ParseQuery(text, start)
+		q, err := search.Parse(text, start)
 		if err != nil {
 			return
 		}
-		for _, term := range quarantine.SearchTerms(q.Words) {
+		for _, term := range search.Wanted(q.Words) {
 			if term.Text == "" || strings.ContainsAny(term.Text, "\"*' \x00") || !utf8.ValidString(term.Text) {
 				t.Errorf("term %q", term.Text)
 			}
@@ -80,11 +85,11 @@ func TestTerms(t *testing.T) {
 		"東京x":                 {"x", "京", "東京"},
 		"\xff\x00a":           {"a"},
 	} {
-		if d := cmp.Diff(want, quarantine.Terms(subject)); d != "" && len(want)+len(quarantine.Terms(subject)) > 0 {
+		if d := cmp.Diff(want, search.Terms(subject)); d != "" && len(want)+len(search.Terms(subject)) > 0 {
 			t.Errorf("%q: %s", subject, d)
 		}
 	}
-	long := quarantine.Terms(strings.Repeat("word"+strings.Repeat("x", 500)+" ", 5) + strings.Repeat("東京都", 500))
+	long := search.Terms(strings.Repeat("word"+strings.Repeat("x", 500)+" ", 5) + strings.Repeat("東京都", 500))
 	if len(long) > 64 || slices.ContainsFunc(long, func(s string) bool { return utf8.RuneCountInString(s) > 64 }) {
 		t.Errorf("%d terms", len(long))
 	}
@@ -96,11 +101,11 @@ func FuzzTerms(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, subject string) {
-		terms := quarantine.Terms(subject)
+		terms := search.Terms(subject)
 		if len(terms) >= 60 {
 			return // cut off
 		}
-		for _, term := range quarantine.SearchTerms(strings.Fields(subject)) {
+		for _, term := range search.Wanted(strings.Fields(subject)) {
 			if !slices.ContainsFunc(terms, func(s string) bool { return s == term.Text || term.Prefix && strings.HasPrefix(s, term.Text) }) {
 				t.Errorf("%q is not found by %+v among %q", subject, term, terms)
 			}

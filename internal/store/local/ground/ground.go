@@ -1,0 +1,87 @@
+// Package ground is what every room of the local home stands on: one database, and the
+// knowledge whether writes to it can still be trusted.
+package ground
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync/atomic"
+	"syscall"
+
+	"postern/internal/store/local/bodies"
+	"postern/internal/store/local/sqlite"
+	"postern/quarantine"
+)
+
+// Ground is a database with the memory of the first write whose sync failed. After it the
+// kernel may have thrown away what it could not write and report nothing more, so no later
+// write can be trusted.
+type Ground struct {
+	*sqlite.DB
+	Log     *slog.Logger
+	ballast *ballast
+	broken  atomic.Pointer[error]
+}
+
+// New stands on db; dir is where the reserve file is kept.
+func New(db *sqlite.DB, dir string, log *slog.Logger) *Ground {
+	g := &Ground{DB: db, Log: log, ballast: newBallast(dir)}
+	g.Reserve()
+	return g
+}
+
+// Reserve makes the reserve file if it is not there and there is room.
+func (g *Ground) Reserve() { g.ballast.hold() }
+
+// Check returns why writes are refused, or nil.
+func (g *Ground) Check() error {
+	if cause := g.broken.Load(); cause != nil {
+		return fmt.Errorf("%w: %w", quarantine.ErrReadOnly, *cause)
+	}
+	return nil
+}
+
+// Saw sorts an error of a write: it turns the home read-only where that must be, and says
+// "full" where the disk is.
+func (g *Ground) Saw(err error) error {
+	if err == nil {
+		return nil
+	}
+	var syncErr *bodies.SyncError
+	switch {
+	case errors.As(err, &syncErr) && !noSpace(syncErr.Err), sqlite.FaultOf(err) == sqlite.Broken:
+		if g.broken.CompareAndSwap(nil, &err) {
+			g.Log.Error("a write could not be made durable: the store is read-only until Postern is started again", "error", err)
+		}
+		return fmt.Errorf("%w: %w", quarantine.ErrReadOnly, err)
+	case noSpace(err), sqlite.FaultOf(err) == sqlite.Full:
+		return fmt.Errorf("%w: no room on the disk: %w", quarantine.ErrFull, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %w", quarantine.ErrCorrupt, err)
+	}
+	return err
+}
+
+// noSpace reports a full disk. A sync that fails for want of room is one too: the file it
+// was for is removed and never trusted.
+func noSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// Write runs f in a transaction unless the home is read-only: all of it is durable when
+// Write returns nil, else none. On a full disk the reserve file makes room for it.
+func (g *Ground) Write(ctx context.Context, f func(*sql.Tx) error) error {
+	if err := g.Check(); err != nil {
+		return err
+	}
+	err := g.Saw(g.Tx(ctx, f))
+	if errors.Is(err, quarantine.ErrFull) && g.ballast.spend() {
+		g.Log.Warn("the disk is full: the reserve file was given up for a small write")
+		err = g.Saw(g.Tx(ctx, f))
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+// Package desktest holds the suites of what people decide: own lists and account states.
+package desktest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"postern/abuse"
+	"postern/blocklist"
+	"postern/internal/store/storetest"
+)
+
+// Lists runs the suite of blocklist.Store on an empty store.
+func Lists(t *testing.T, s blocklist.Store) {
+	ctx := t.Context()
+	rev := func() uint64 {
+		n, err := s.ListRevision(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := rev()
+	e := blocklist.Entry{Value: "192.0.2.0/24", Scope: "all", Reason: "spam", Author: "me", Created: storetest.Start}
+	if err := s.PutListEntry(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	if rev() <= before {
+		t.Error("a new entry did not raise the revision")
+	}
+	e.Reason = "more spam"
+	allow := blocklist.Entry{Allow: true, Value: "192.0.2.0/24", Scope: "all", Created: storetest.Start, Expires: storetest.Start.Add(time.Hour)}
+	for _, e := range []blocklist.Entry{e, allow} {
+		if err := s.PutListEntry(ctx, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, at, err := s.ListEntries(ctx)
+	less := cmpopts.SortSlices(func(a, b blocklist.Entry) bool { return a.Key() < b.Key() })
+	if d := cmp.Diff([]blocklist.Entry{allow, e}, got, less); d != "" || err != nil || at != rev() {
+		t.Errorf("entries at %d: %v\n%s", at, err, d)
+	}
+	before = rev()
+	storetest.WantErr(t, "removing nothing", s.RemoveListEntry(ctx, "block nobody all"), blocklist.ErrNotFound)
+	if err := s.RemoveListEntry(ctx, e.Key()); err != nil {
+		t.Fatal(err)
+	}
+	if rev() <= before {
+		t.Error("a removal did not raise the revision")
+	}
+	if got, _, err := s.ListEntries(ctx); err != nil || len(got) != 1 {
+		t.Errorf("after the removal: %v, %v", got, err)
+	}
+}
+
+// Accounts runs the suite of abuse.Store on an empty store.
+func Accounts(t *testing.T, s abuse.Store) {
+	ctx := t.Context()
+	_, err := s.Account(ctx, "a@example.com")
+	storetest.WantErr(t, "no account", err, abuse.ErrNotFound)
+	before, err := s.AccountRevision(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := abuse.Account{Name: "a@example.com", State: abuse.Suspended, Reason: "spam", By: "me", At: storetest.Start, Version: 1}
+	if err := s.PutAccount(ctx, a); err != nil {
+		t.Fatal(err)
+	}
+	storetest.WantErr(t, "the first record again", s.PutAccount(ctx, a), abuse.ErrConflict)
+	skip := a
+	skip.Version = 3
+	storetest.WantErr(t, "a version left out", s.PutAccount(ctx, skip), abuse.ErrConflict)
+	a.Version, a.State = 2, abuse.Active
+	if err := s.PutAccount(ctx, a); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Account(ctx, a.Name)
+	if d := cmp.Diff(a, got); d != "" || err != nil {
+		t.Errorf("Account: %v\n%s", err, d)
+	}
+	all, rev, err := s.Accounts(ctx)
+	if err != nil || len(all) != 1 || rev <= before {
+		t.Errorf("Accounts: %d at %d after %d, %v", len(all), rev, before, err)
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	won := 0
+	for i := range 8 {
+		wg.Go(func() {
+			b := a
+			b.Version, b.Reason = 3, fmt.Sprint(i)
+			err := s.PutAccount(ctx, b)
+			if err != nil && !errors.Is(err, abuse.ErrConflict) {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				won++
+			}
+		})
+	}
+	wg.Wait()
+	if won != 1 {
+		t.Errorf("%d of 8 writers of one version won", won)
+	}
+}
