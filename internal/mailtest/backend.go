@@ -178,7 +178,7 @@ func (b *Backend) Change(f func(*Script)) {
 func (b *Backend) Stop() {
 	b.mu.Lock()
 	if b.ln != nil {
-		b.ln.Close()
+		_ = b.ln.Close()
 		b.ln = nil
 	}
 	b.mu.Unlock()
@@ -207,7 +207,7 @@ func (b *Backend) Drop(idleOnly bool) {
 	defer b.mu.Unlock()
 	for c := range b.conns {
 		if !idleOnly || !c.busy.Load() {
-			c.raw.Close()
+			_ = c.raw.Close()
 		}
 	}
 }
@@ -297,7 +297,7 @@ func (b *Backend) serve(ln net.Listener) {
 		b.mu.Lock()
 		if b.closed || b.ln != ln {
 			b.mu.Unlock()
-			nc.Close()
+			_ = nc.Close()
 			return
 		}
 		b.opened++
@@ -314,7 +314,7 @@ func (b *Backend) serve(ln net.Listener) {
 }
 
 func (b *Backend) leave(c *backendConn) {
-	c.raw.Close()
+	_ = c.raw.Close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.conns, c)
