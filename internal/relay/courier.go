@@ -6,6 +6,7 @@ import (
 
 	"postern/filter"
 	"postern/internal/relay/outbox"
+	"postern/internal/relay/told"
 )
 
 // messageOf is the message an outbox entry was made of.
@@ -25,13 +26,13 @@ func (r *Relay) Send(ctx context.Context, e outbox.Entry, body outbox.Body) []ou
 	}
 	if eight, err := eightBit(m); err != nil {
 		r.log().Error("outbox body unreadable", "entry", e.ID, "error", err)
-		g.answer(trouble(m, "4.3.0", "internal fault, try again later"))
+		g.answer(told.Trouble(m, "4.3.0", "internal fault, try again later"))
 	} else {
 		r.attempt(ctx, g, m, eight)
 	}
 	out := make([]outbox.Result, len(g.parts))
 	for i, p := range g.parts {
-		out[i] = outbox.Result{Reply: line(p.reply), Done: p.reply.OK(), Refused: p.reply.Permanent(), Ambiguous: p.unsure}
+		out[i] = outbox.Result{Reply: told.Line(p.reply), Done: p.reply.OK(), Refused: p.reply.Permanent(), Ambiguous: p.unsure}
 	}
 	return out
 }
@@ -54,7 +55,7 @@ func (r *Relay) attempt(ctx context.Context, g *group, m *filter.Message, eight 
 		g.abort(ctx)
 		for _, p := range g.parts {
 			if p.reply.Code == 0 {
-				p.reply = replyOf(err)
+				p.reply = told.Error(err)
 			}
 		}
 		return
@@ -88,7 +89,7 @@ func (r *Relay) Refuse(ctx context.Context, e outbox.Entry, to filter.Recipient,
 	if err := r.Holds.Confirm(ctx, []string{id}); err != nil {
 		return "", fmt.Errorf("hold for %q: %w", to.Address, err)
 	}
-	r.alert(ctx, "backend-refused", fmt.Sprintf("hold %s: %s could not be delivered to backend %s: %s", id, to.Address, e.Backend, plain(reply)))
+	r.alert(ctx, "backend-refused", fmt.Sprintf("hold %s: %s could not be delivered to backend %s: %s", id, to.Address, e.Backend, told.Plain(reply)))
 	return id, nil
 }
 

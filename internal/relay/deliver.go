@@ -2,13 +2,13 @@ package relay
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
 	"postern/filter"
 	"postern/internal/relay/client"
+	"postern/internal/relay/told"
 )
 
 // Defaults of Limits.
@@ -43,7 +43,7 @@ func (r *Relay) Deliver(ctx context.Context, j Job) filter.Outcome {
 		r.log().Error("verdicts do not fit the recipients", "message", j.Message.ID, "verdicts", len(j.Verdicts), "recipients", len(j.Message.To))
 		c.job.Verdicts = make([]filter.Verdict, len(j.Message.To))
 		c.newParts()
-		return c.outcome(c.deferAll(trouble(c.m, "4.3.0", "internal fault, try again later")))
+		return c.outcome(c.deferAll(told.Trouble(c.m, "4.3.0", "internal fault, try again later")))
 	}
 	key := AnswerKey(c.m)
 	if r.Answers != nil && c.m.SHA256 != "" {
@@ -101,7 +101,7 @@ func (c *course) newParts() {
 		v := &c.job.Verdicts[i]
 		if i < len(passes) && passes[i] >= loopPasses && v.Action != filter.Defer {
 			v.Action = filter.Reject
-			v.Public = line(client.Reply{Code: 554, Enhanced: "5.4.6", Text: "the message is in a loop" + ref(c.m)})
+			v.Public = told.Line(client.Reply{Code: 554, Enhanced: "5.4.6", Text: "the message is in a loop" + told.Ref(c.m)})
 		}
 		p := &part{to: to, verdict: *v}
 		switch {
@@ -123,11 +123,11 @@ func (c *course) run(ctx context.Context) string {
 	before, cancel := context.WithTimeout(ctx, pick(c.Limits.Before, DefaultBefore)-c.now().Sub(start))
 	defer cancel()
 	if c.gone() {
-		return c.deferAll(trouble(c.m, "4.4.2", "the client has gone"))
+		return c.deferAll(told.Trouble(c.m, "4.4.2", "the client has gone"))
 	}
 	for _, p := range c.parts {
 		if p.verdict.Action == filter.Defer || p.verdict.Action > filter.Reject {
-			return c.deferAllAs(public(p.verdict, c.m, '4'))
+			return c.deferAllAs(told.Sentence(p.verdict, c.m, '4'))
 		}
 	}
 	c.findSettled(before)
@@ -139,7 +139,7 @@ func (c *course) run(ctx context.Context) string {
 	}
 	if err := c.provisional(before); err != nil {
 		c.log().Error("hold not written", "message", c.m.ID, "error", err)
-		return c.giveUp(ctx, trouble(c.m, "4.3.0", "the message cannot be stored now, try again later"))
+		return c.giveUp(ctx, told.Trouble(c.m, "4.3.0", "the message cannot be stored now, try again later"))
 	}
 	if reply, ok := c.sendBodies(before); !ok {
 		return c.giveUp(ctx, reply)
@@ -206,9 +206,9 @@ func (c *course) refuse(ctx context.Context) string {
 	}
 	for _, p := range c.parts {
 		p.state = filter.Rejected
-		p.reply = parseReply(public(p.verdict, c.m, '5'))
+		p.reply = told.Parse(told.Sentence(p.verdict, c.m, '5'))
 	}
-	return public(c.parts[0].verdict, c.m, '5')
+	return told.Sentence(c.parts[0].verdict, c.m, '5')
 }
 
 // reach354 is (a): every group is taken to 354 before anything else happens. A 4xx, or a 5xx
@@ -221,7 +221,7 @@ func (c *course) reach354(ctx context.Context) (reply string, stop bool) {
 	eight, err := eightBit(c.m)
 	if err != nil {
 		c.log().Error("message unreadable", "message", c.m.ID, "error", err)
-		return c.deferAll(trouble(c.m, "4.3.0", "internal fault, try again later")), true
+		return c.deferAll(told.Trouble(c.m, "4.3.0", "internal fault, try again later")), true
 	}
 	errs := c.inTransaction(c.groups, func(g *group) error {
 		c.begin(ctx, g, c.m, c.job.Login, eight)
@@ -229,7 +229,7 @@ func (c *course) reach354(ctx context.Context) (reply string, stop bool) {
 	})
 	for i, err := range errs {
 		if err != nil {
-			c.groups[i].answer(replyOf(err))
+			c.groups[i].answer(told.Error(err))
 		}
 	}
 	deliver := c.some(func(p *part) bool { return p.way == wayDeliver })
@@ -304,16 +304,16 @@ func (c *course) sendBodies(ctx context.Context) (client.Reply, bool) {
 	close(done)
 	<-watched
 	if c.gone() {
-		return trouble(c.m, "4.4.2", "the client has gone"), false
+		return told.Trouble(c.m, "4.4.2", "the client has gone"), false
 	}
 	for i, err := range errs {
 		if err != nil {
 			c.log().Warn("backend failed in the body", "message", c.m.ID, "pool", groups[i].pool, "error", err)
-			return replyOf(err), false
+			return told.Error(err), false
 		}
 	}
 	if ctx.Err() != nil && len(groups) > 0 {
-		return trouble(c.m, "4.4.1", "the server behind is too slow, try again later"), false
+		return told.Trouble(c.m, "4.4.1", "the server behind is too slow, try again later"), false
 	}
 	return client.Reply{}, true
 }
@@ -332,9 +332,9 @@ func (c *course) giveUp(ctx context.Context, reply client.Reply) string {
 // deferAll asks the sender to come again, for every recipient.
 func (c *course) deferAll(reply client.Reply) string {
 	if !reply.Temporary() {
-		reply = trouble(c.m, "4.3.0", "internal fault, try again later")
+		reply = told.Trouble(c.m, "4.3.0", "internal fault, try again later")
 	}
-	return c.deferAllAs(line(reply))
+	return c.deferAllAs(told.Line(reply))
 }
 
 func (c *course) deferAllAs(reply string) string {
@@ -344,7 +344,7 @@ func (c *course) deferAllAs(reply string) string {
 		}
 		p.state = filter.Deferred
 		if p.reply.Code == 0 || p.reply.OK() {
-			p.reply = parseReply(reply)
+			p.reply = told.Parse(reply)
 		}
 	}
 	return reply
@@ -358,7 +358,7 @@ func (c *course) rejectAll(reply client.Reply) string {
 			p.reply = reply
 		}
 	}
-	return line(reply)
+	return told.Line(reply)
 }
 
 func (c *course) outcome(reply string) filter.Outcome {
@@ -369,19 +369,10 @@ func (c *course) outcome(reply string) filter.Outcome {
 			f.Backend = p.to.Backend
 		}
 		if p.reply.Code != 0 {
-			f.Reply = line(p.reply)
+			f.Reply = told.Line(p.reply)
 		}
 		o.Fates = append(o.Fates, f)
 	}
 	o.Times.Done = c.now()
 	return o
-}
-
-// parseReply takes a line of ours apart again.
-func parseReply(s string) client.Reply {
-	var r client.Reply
-	if _, err := fmt.Sscanf(s, "%3d %s", &r.Code, &r.Enhanced); err == nil {
-		r.Text = s[min(len(s), 4+len(r.Enhanced)+1):]
-	}
-	return r
 }

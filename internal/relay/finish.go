@@ -7,6 +7,7 @@ import (
 	"postern/filter"
 	"postern/internal/relay/client"
 	"postern/internal/relay/outbox"
+	"postern/internal/relay/told"
 )
 
 // provisional is (b): what will not be delivered is written and synced before any final dot,
@@ -36,7 +37,7 @@ func (c *course) provisional(ctx context.Context) error {
 func (c *course) hold(ctx context.Context, p *part, class string) error {
 	h := HoldRequest{Message: c.m, Recipient: p.to, Verdict: p.verdict, Class: class, Key: holdKey(c.m, p.to.Address)}
 	if class == ClassBackendRefused {
-		h.Reply = line(p.reply)
+		h.Reply = told.Line(p.reply)
 	}
 	id, err := c.Holds.Provisional(ctx, h)
 	if err != nil {
@@ -207,7 +208,7 @@ func (c *course) entry(g *group) outbox.Entry {
 	for _, p := range g.parts {
 		if p.reply.Temporary() {
 			e.To = append(e.To, p.to)
-			e.LastReply = line(p.reply)
+			e.LastReply = told.Line(p.reply)
 			e.Ambiguous = e.Ambiguous || p.unsure
 		}
 	}
@@ -218,13 +219,13 @@ func (c *course) entry(g *group) outbox.Entry {
 // kept: the sender comes again, a duplicate rather than a loss.
 func (c *course) tookButLost(ctx context.Context) string {
 	c.drop(ctx)
-	reply := trouble(c.m, "4.3.0", "the message cannot be stored now, try again later")
+	reply := told.Trouble(c.m, "4.3.0", "the message cannot be stored now, try again later")
 	for _, p := range c.parts {
 		if p.state != filter.Delivered && p.state != filter.InOutbox && p.way != waySettled {
 			p.state, p.reply = filter.Deferred, reply
 		}
 	}
-	return line(reply)
+	return told.Line(reply)
 }
 
 // success tells what happened: a server's own words where one took the message, else where it
@@ -237,7 +238,7 @@ func (c *course) success(ctx context.Context, first *part) string {
 		case p.state == "":
 			p.state = filter.Held
 			if p.way == wayDeliver {
-				c.alert(ctx, "backend-refused", fmt.Sprintf("hold %s: %s was refused by backend %s after another took it: %s", p.hold, p.to.Address, p.to.Backend, line(p.reply)))
+				c.alert(ctx, "backend-refused", fmt.Sprintf("hold %s: %s was refused by backend %s after another took it: %s", p.hold, p.to.Address, p.to.Backend, told.Line(p.reply)))
 			}
 		}
 		if id == "" && p.state == filter.Held {
@@ -248,9 +249,9 @@ func (c *course) success(ctx context.Context, first *part) string {
 		}
 	}
 	if first != nil {
-		return line(first.reply)
+		return told.Line(first.reply)
 	}
-	return line(heldReply(id))
+	return told.Line(heldReply(id))
 }
 
 func heldReply(id string) client.Reply {

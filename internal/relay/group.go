@@ -10,6 +10,7 @@ import (
 
 	"postern/filter"
 	"postern/internal/relay/client"
+	"postern/internal/relay/told"
 )
 
 // part is one recipient's copy on its way.
@@ -68,7 +69,7 @@ func (r *Relay) begin(ctx context.Context, g *group, m *filter.Message, login Lo
 	body, size, err := r.Stamper.Open(g.block, m)
 	if err != nil {
 		r.log().Error("message unreadable", "message", m.ID, "error", err)
-		g.answer(trouble(m, "4.3.0", "internal fault, try again later"))
+		g.answer(told.Trouble(m, "4.3.0", "internal fault, try again later"))
 		return
 	}
 	g.body = body
@@ -79,7 +80,7 @@ func (r *Relay) begin(ctx context.Context, g *group, m *filter.Message, login Lo
 	conn, begun, release, err := r.open(ctx, g.pool, login, e)
 	if err != nil {
 		r.log().Warn("backend failed", "message", m.ID, "pool", g.pool, "error", err)
-		g.answer(replyOf(err))
+		g.answer(told.Error(err))
 		return
 	}
 	if !g.read(begun) {
@@ -107,7 +108,7 @@ func (g *group) read(b client.Begun) bool {
 		if refusal.OK() { // an answer for every recipient is the least of a protocol
 			refusal = client.Reply{}
 		}
-		g.answer(verdictOf(refusal))
+		g.answer(told.Answer(refusal))
 		return false
 	}
 	any := false
@@ -115,7 +116,7 @@ func (g *group) read(b client.Begun) bool {
 		p.taken = b.Rcpt[i].OK()
 		any = any || p.taken
 		if !p.taken {
-			p.reply = verdictOf(b.Rcpt[i])
+			p.reply = told.Answer(b.Rcpt[i])
 		}
 	}
 	if any && b.OK() {
@@ -134,7 +135,7 @@ func refused(r client.Reply) client.Reply {
 	if r.OK() {
 		r = client.Reply{}
 	}
-	return verdictOf(r)
+	return told.Answer(r)
 }
 
 // answer gives all parts the same reply.
@@ -181,7 +182,7 @@ func (g *group) end(ctx context.Context) error {
 // settle takes the answer to the final dot.
 func (p *part) settle(got client.Reply) {
 	if c := got.Code / 100; c == 2 || c == 4 || c == 5 {
-		p.reply = verdictOf(got)
+		p.reply = told.Answer(got)
 		return
 	}
 	p.unsure = true
