@@ -274,36 +274,3 @@ func TestCallerEndsBeforeBudget(t *testing.T) {
 		t.Errorf("%+v cut=%v", e, b.Cut())
 	}
 }
-
-// FuzzHostileResponder answers a question with whatever the fuzzer makes up behind the
-// right ID.
-func FuzzHostileResponder(f *testing.F) {
-	question := "\x01h\x07example\x03com\x00\x00\x10\x00\x01"
-	f.Add([]byte("\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + question + "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x05\x00\x03\x02hi"))
-	f.Add([]byte("\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00" + question + "\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x05\x00\x02\xc0\x0c\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x05\x00\x02\xc0\x0c"))
-	f.Add([]byte("\x81\x80\x00\x01\xff\xff\xff\xff\xff\xff" + question + "\xc0\xff"))
-	f.Add([]byte("\x83\x80\x00\x01\x00\x00\x00\x00\x00\x00" + question))
-	f.Add([]byte("\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + question + "\xc0\x0c\x00\x41\x00\x01\x00\x00\x00\x05\x00\x07\x00\x01\x00\x00\x01\x00\xff"))
-	srv := mailtest.NewDNS(f, nil)
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		srv.Fault("h.example.com", mailtest.DNSFault{Raw: raw})
-		r, err := dns.New(dns.Config{Servers: []string{srv.Addr()}, Timeout: 30 * time.Millisecond})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		txt, err := r.TXT(t.Context(), "h.example.com")
-		if err != nil {
-			if e := dnsError(t, err); e.IsNotFound == e.IsTemporary {
-				t.Errorf("%+v", e)
-			}
-		}
-		n := 0
-		for _, s := range txt {
-			n += len(s)
-		}
-		if n > 65535 || err == nil && len(txt) == 0 {
-			t.Errorf("%d octets in %d strings", n, len(txt))
-		}
-	})
-}

@@ -48,8 +48,8 @@ type Resolver interface {
 }
 
 // Verify verifies the signatures of a message, at most ten, in the order they stand. No
-// signature gives an empty list. The error is that of r, or that the header is larger than
-// any honest one; a signature's own trouble is in its result.
+// signature gives an empty list. The error is that of r, or ErrTooLarge; a signature's own
+// trouble is in its result.
 func Verify(ctx context.Context, res Resolver, r io.ReaderAt, size int64, now time.Time) ([]Signature, error) {
 	m, err := split(r, size)
 	if err != nil {

@@ -29,7 +29,8 @@ type field struct {
 	raw  []byte
 }
 
-var errHeader = errors.New("the header is too large to verify")
+// ErrTooLarge: the header is larger than any honest one, so nothing is verified.
+var ErrTooLarge = errors.New("the header is too large to verify")
 
 // split reads the header. A message without an empty line is all header and has an empty
 // body. Only CRLF ends a line: what a bare LF would make of the message is not what the
@@ -50,7 +51,7 @@ func split(r io.ReaderAt, size int64) (*message, error) {
 			n = lineEnd(rest, n)
 		}
 		if len(m.fields) == maxFields {
-			return nil, errHeader
+			return nil, ErrTooLarge
 		}
 		m.add(rest[:n:n])
 		rest = rest[n:]
@@ -96,7 +97,7 @@ func readHeader(r io.ReaderAt, size int64) ([]byte, error) {
 		}
 	}
 	if int64(len(head)) < size || len(head) > maxHeader {
-		return nil, errHeader
+		return nil, ErrTooLarge
 	}
 	return head, nil
 }

@@ -1,0 +1,130 @@
+package auth
+
+import (
+	"slices"
+	"strings"
+
+	"postern/internal/mime"
+)
+
+// maxAuthors bounds the author domains that are judged; a message with more is malformed.
+const maxAuthors = 20
+
+// authors are the people a message claims to be from, as any reader might see them.
+type authors struct {
+	domains   []string // distinct, lower case, in order
+	several   bool     // more than one From field or address
+	malformed string   // what is wrong, or ""
+}
+
+// readAuthors takes every author domain out of a message, those too that only some readers
+// would see: whoever judges by one and shows another is fooled.
+func readAuthors(t *mime.Tree) authors {
+	var a authors
+	fields := t.Root.Header.All("From")
+	boxes := t.From()
+	if len(fields) == 0 {
+		a.fault("there is no From field")
+	}
+	a.several = len(fields) > 1
+	for _, f := range fields {
+		if strings.TrimSpace(f) == "" {
+			a.fault("a From field is empty")
+		}
+		if strings.ContainsFunc(f, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' || r == 0x7f }) {
+			a.fault("a From field holds control characters")
+		}
+	}
+	var addresses []string
+	for _, b := range boxes {
+		if b.Address == "" {
+			continue
+		}
+		if key := strings.ToLower(b.Address); !slices.Contains(addresses, key) {
+			addresses = append(addresses, key)
+		}
+		a.add(b.Address)
+	}
+	a.several = a.several || len(addresses) > 1
+	if len(a.domains) == 0 {
+		a.fault("From names no domain")
+	}
+	if len(a.domains) > maxAuthors {
+		a.domains = a.domains[:maxAuthors]
+		a.fault("From names more domains than anyone reads")
+	}
+	return a
+}
+
+// fault keeps the first thing that is wrong.
+func (a *authors) fault(words string) {
+	if a.malformed == "" {
+		a.malformed = words
+	}
+}
+
+// add takes the domains of one address. One that is no mailbox still has the domains that
+// some reader would take from it.
+func (a *authors) add(address string) {
+	rest := address
+	if strings.HasPrefix(rest, `"`) { // a quoted local part may hold an @
+		if end := closingQuote(rest); end > 0 {
+			rest = rest[end:]
+		}
+	}
+	pieces := strings.Split(rest, "@")
+	if len(pieces) < 2 {
+		a.fault("a From address has no domain")
+		return
+	}
+	if len(pieces) > 2 || address[0] == '@' {
+		a.fault("a From address has several @")
+	}
+	for _, p := range pieces[1:] {
+		if i := strings.IndexAny(p, ":,"); i >= 0 { // a source route of RFC 822
+			a.fault("a From address holds a route")
+			p = p[:i]
+		}
+		d := strings.ToLower(strings.TrimSuffix(strings.TrimSpace(p), "."))
+		if !isDomain(d) {
+			a.fault("a From address has a domain that is none")
+			continue
+		}
+		if !slices.Contains(a.domains, d) {
+			a.domains = append(a.domains, d)
+		}
+	}
+}
+
+// closingQuote is the offset behind the quoted string s begins with, or 0.
+func closingQuote(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// isDomain reports whether d could be asked for: at least two labels of letters, digits,
+// hyphens, underscores and what is not ASCII.
+func isDomain(d string) bool {
+	if len(d) > 253 || !strings.Contains(d, ".") {
+		return false
+	}
+	for label := range strings.SplitSeq(d, ".") {
+		if label == "" || len(label) > 63 {
+			return false
+		}
+		for i := range len(label) {
+			c := label[i]
+			if c < 0x80 && c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,70 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"postern/filter"
+	"postern/filter/auth/spf"
+	"postern/internal/dns"
+)
+
+// SPF checks at OnSender whether the client may send for the domain of MAIL FROM, or for
+// the name it gave at HELO when the sender is null (RFC 7208). It finds one of SPF_PASS,
+// SPF_FAIL, SPF_SOFTFAIL, SPF_NEUTRAL, SPF_NONE, SPF_TEMPERROR, SPF_PERMERROR; beside a
+// temperror it returns an error. Hostname is ours, for the texts of domain owners.
+func SPF(res Resolver, hostname string) filter.Check {
+	return filter.CheckFunc(func(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
+		req := spf.Request{IP: m.Client.IP, Sender: m.From, Helo: m.Client.Helo, Receiver: hostname}
+		if !m.Time.IsZero() {
+			req.Now = func() time.Time { return m.Time }
+		}
+		out := spf.Check(ctx, res, req)
+		result := &filter.AuthResult{Method: "spf", Result: string(out.Result), Reason: out.Problem}
+		if m.From == "" {
+			result.Props = props("smtp", "helo", m.Client.Helo)
+		} else {
+			result.Props = props("smtp", "mailfrom", m.From)
+		}
+		found := []filter.Finding{{Symbol: symbol("spf", string(out.Result)), Detail: spfDetail(m, out), Auth: result}}
+		if out.Result == spf.TempError {
+			return found, couldNot("the SPF record could not be looked up", out.Err)
+		}
+		return found, nil
+	})
+}
+
+func spfDetail(m *filter.Message, out spf.Outcome) string {
+	words := []string{m.Client.IP.String() + " for " + out.Domain}
+	if out.Term != "" {
+		words = append(words, "by "+out.Term)
+	}
+	if out.Problem != "" {
+		words = append(words, out.Problem)
+	}
+	if out.Explanation != "" {
+		words = append(words, "the domain says: "+out.Explanation)
+	}
+	return strings.Join(words, ", ")
+}
+
+func props(kind string, pairs ...string) []filter.AuthProp {
+	var out []filter.AuthProp
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			out = append(out, filter.AuthProp{Type: kind, Name: pairs[i], Value: pairs[i+1]})
+		}
+	}
+	return out
+}
+
+// couldNot says in plain words why a check could not tell. A spent budget has a word of its
+// own in the ledger.
+func couldNot(words string, cause error) error {
+	if errors.Is(cause, dns.ErrBudget) {
+		words += " (DNS_BUDGET)"
+	}
+	return &filter.CouldNot{Words: words, Cause: cause}
+}
