@@ -313,3 +313,75 @@ func TestMissingBody(t *testing.T) {
 	}
 	r.Close()
 }
+
+// TestReindex: the database is lost, the bodies and their notes are not.
+func TestReindex(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	h := reopen(t, dir)
+	held := keepOne(t, h)
+	for n, body := range []string{"shared", "shared", "damaged", "no note", "half a note"} {
+		if _, err := h.Holds().Put(t.Context(), storetest.Hold(10+n, body), strings.NewReader(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.Outbox().Add(t.Context(), storetest.Entry(1, "shared"), strings.NewReader("shared")); err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+	file := func(body, kind string) string {
+		sha := storetest.SHA(body)
+		return filepath.Join(dir, "bodies", sha[:2], sha+kind)
+	}
+	for _, err := range []error{
+		os.Truncate(file("damaged", ".zst"), 10), os.Remove(file("no note", ".jsonl")), os.Truncate(file("half a note", ".jsonl"), 100), os.Remove(filepath.Join(dir, "postern.db")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := local.Open(t.Context(), local.Options{Dir: dir})
+	var missing *local.MissingError
+	if !errors.As(err, &missing) || len(files(t, dir)) != 5 {
+		t.Fatalf("a home without its database: %v, %d bodies", err, len(files(t, dir)))
+	}
+	got, err := local.Reindex(t.Context(), local.Options{Dir: dir})
+	if err != nil || got.Holds != 3 || got.Outbox != 1 || len(got.Lost) != 3 {
+		t.Fatalf("Reindex: %+v, %v", got, err)
+	}
+	h = reopen(t, dir)
+	back, err := h.Holds().Get(t.Context(), held.ID)
+	if err != nil || back.State != quarantine.Held || back.Subject != held.Subject || back.Key != held.Key {
+		t.Errorf("the hold: %+v, %v", back, err)
+	}
+	for _, n := range []int{1, 10, 11} {
+		readWhole(t, h, storetest.Hold(n, "").ID)
+	}
+	if e, err := h.Outbox().Get(t.Context(), storetest.Entry(1, "").ID); err != nil || !e.Ambiguous {
+		t.Errorf("the outbox entry: %+v, %v", e, err)
+	}
+	if st, err := h.Holds().Stats(t.Context()); err != nil || st.Bodies != 2 || st.States[quarantine.Held] != 3 {
+		t.Errorf("Stats: %+v, %v", st, err)
+	}
+	if aside, _ := filepath.Glob(filepath.Join(dir, "lost", "*.zst")); len(aside) != 3 {
+		t.Errorf("set aside: %v", aside)
+	}
+}
+
+// TestReindexDamaged sets a damaged database aside and keeps it.
+func TestReindexDamaged(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	h := reopen(t, dir)
+	held := keepOne(t, h)
+	if _, err := local.Reindex(t.Context(), local.Options{Dir: dir}); err == nil {
+		t.Error("an open home was reindexed")
+	}
+	h.Close()
+	spoil(t, filepath.Join(dir, "postern.db"))
+	if got, err := local.Reindex(t.Context(), local.Options{Dir: dir}); err != nil || got.Holds != 1 {
+		t.Fatalf("Reindex: %+v, %v", got, err)
+	}
+	readWhole(t, reopen(t, dir), held.ID)
+	if aside, _ := filepath.Glob(filepath.Join(dir, "postern.db.old-*")); len(aside) != 1 {
+		t.Errorf("set aside: %v", aside)
+	}
+}

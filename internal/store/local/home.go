@@ -36,6 +36,7 @@ type Options struct {
 	Statfs  func(dir string) (guard.FS, error) // nil = ask the kernel
 	Spool   *spool.Spool                       // where outbox bodies are unpacked; nil = in memory up to 1 MiB
 	Traffic int                                // rows that may wait for the disk; 0 = 4096
+	reindex bool                               // bodies without a database are what is expected
 }
 
 // Home is an open home. Its parts are ready until Close.
@@ -121,7 +122,7 @@ func (h *Home) open(ctx context.Context, o Options) error {
 		return err
 	}
 	path := filepath.Join(h.dir, "postern.db")
-	if err := complete(path, filepath.Join(h.dir, "bodies")); err != nil {
+	if err := complete(path, filepath.Join(h.dir, "bodies")); err != nil && !o.reindex {
 		return err
 	}
 	db, err := sqlite.Open(ctx, path, sqlite.Options{Sync: "FULL", Migrations: steps, Check: true})

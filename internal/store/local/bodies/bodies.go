@@ -32,6 +32,7 @@ func (e *SyncError) Unwrap() error { return e.Err }
 
 const (
 	suffix = ".zst"
+	notes  = ".jsonl"
 	tmpDir = "tmp"
 	// maxWindow bounds what decoding one body may allocate.
 	maxWindow = 64 << 20
@@ -198,8 +199,10 @@ func (b *Bodies) Remove(sha string) error {
 	if !ValidName(sha) {
 		return nil
 	}
-	if err := b.disk.Remove(b.Path(sha)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, path := range []string{b.Path(sha), b.notePath(sha)} {
+		if err := b.disk.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

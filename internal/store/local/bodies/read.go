@@ -67,7 +67,7 @@ func (r *reader) Close() error {
 // Swept is what Sweep found.
 type Swept struct {
 	Temp    int      // files half written by a process that died
-	Orphans int      // bodies no row names
+	Orphans int      // files of bodies no row names
 	Missing []string // bodies that rows name and that are not there
 }
 
@@ -90,14 +90,16 @@ func (b *Bodies) Sweep(known map[string]struct{}) (Swept, error) {
 			continue
 		}
 		n, err := b.clear(d.Name(), func(name string) bool {
-			sha, ok := strings.CutSuffix(name, suffix)
-			if !ok || !ValidName(sha) {
+			sha, kind := split(name)
+			if kind == "" {
 				return false
 			}
 			if _, ok := known[sha]; !ok {
 				return true
 			}
-			found[sha] = struct{}{}
+			if kind == suffix {
+				found[sha] = struct{}{}
+			}
 			return false
 		})
 		out.Orphans += n
@@ -111,6 +113,16 @@ func (b *Bodies) Sweep(known map[string]struct{}) (Swept, error) {
 		}
 	}
 	return out, nil
+}
+
+// split cuts the name of a body or its notes; kind is "" for a foreign file.
+func split(name string) (sha, kind string) {
+	for _, kind := range []string{suffix, notes} {
+		if sha, ok := strings.CutSuffix(name, kind); ok && ValidName(sha) {
+			return sha, kind
+		}
+	}
+	return "", ""
 }
 
 // clear removes the files of one folder that gone names.

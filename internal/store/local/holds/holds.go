@@ -14,6 +14,7 @@ import (
 	"postern/internal/store/local/ground"
 	"postern/internal/store/local/search"
 	"postern/internal/store/local/shelf"
+	"postern/internal/store/local/sqlite"
 	"postern/quarantine"
 )
 
@@ -40,11 +41,39 @@ func (s *Store) Put(ctx context.Context, h quarantine.Hold, body io.Reader) (qua
 		}
 		return err
 	}
-	err := s.shelf.Put(ctx, h.SHA256, body, before, func(tx *sql.Tx) error { return insertHold(ctx, tx, h) })
+	it := item(ctx, h)
+	it.Body, it.Before = body, before
+	err := s.shelf.Put(ctx, it)
 	if err != nil {
 		return quarantine.Hold{}, err
 	}
 	return out, nil
+}
+
+// note is what stands beside a body for a hold.
+type note struct {
+	Hold *quarantine.Hold `json:"hold"`
+}
+
+func item(ctx context.Context, h quarantine.Hold) shelf.Item {
+	return shelf.Item{SHA: h.SHA256, Note: note{&h}, Row: func(tx *sql.Tx) error { return insertHold(ctx, tx, h) }}
+}
+
+// Restore makes a hold again from a note beside its body, as held: whether it was confirmed,
+// or has ended since, only the lost database knew. ok is false when the note is none of a
+// hold, or the hold is there already.
+func (s *Store) Restore(ctx context.Context, sha string, line []byte, stored int64) (ok bool, err error) {
+	var n note
+	if json.Unmarshal(line, &n) != nil || n.Hold == nil || n.Hold.SHA256 != sha || n.Hold.ID == "" {
+		return false, nil
+	}
+	if err := free(ctx, s.ground.R, n.Hold.ID); errors.Is(err, quarantine.ErrTaken) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	n.Hold.State = quarantine.Held
+	return true, s.shelf.Restore(ctx, item(ctx, *n.Hold), stored)
 }
 
 // again joins the caller to the hold that has this key already. The caller holds the lock of
@@ -65,8 +94,8 @@ func (s *Store) again(ctx context.Context, h quarantine.Hold) (old quarantine.Ho
 }
 
 // free reports ErrTaken for an ID that is in use.
-func free(ctx context.Context, tx *sql.Tx, id string) error {
-	_, err := getHold(ctx, tx, id)
+func free(ctx context.Context, q sqlite.Querier, id string) error {
+	_, err := getHold(ctx, q, id)
 	switch {
 	case errors.Is(err, quarantine.ErrNotFound):
 		return nil

@@ -35,23 +35,52 @@ func Open(ctx context.Context, g *ground.Ground, files *shelf.Shelf, sp *spool.S
 }
 
 // Add implements outbox.Store.
-func (o *Store) Add(ctx context.Context, e relayoutbox.Entry, body io.Reader) (string, error) {
+func (s *Store) Add(ctx context.Context, e relayoutbox.Entry, body io.Reader) (string, error) {
 	if e.ID == "" {
-		id, err := filter.NewID(o.now(), rand.Reader)
+		id, err := filter.NewID(s.now(), rand.Reader)
 		if err != nil {
 			return "", err
 		}
 		e.ID = id
 	}
 	e.Version = 1
-	text, err := json.Marshal(e)
+	it, err := item(ctx, e)
 	if err != nil {
 		return "", err
 	}
-	return e.ID, o.shelf.Put(ctx, e.SHA256, body, nil, func(tx *sql.Tx) error {
+	it.Body = body
+	return e.ID, s.shelf.Put(ctx, it)
+}
+
+// note is what stands beside a body for an entry.
+type note struct {
+	Outbox *relayoutbox.Entry `json:"outbox"`
+}
+
+func item(ctx context.Context, e relayoutbox.Entry) (shelf.Item, error) {
+	text, err := json.Marshal(e)
+	return shelf.Item{SHA: e.SHA256, Note: note{&e}, Row: func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO outbox (id, next, sha, version, record) VALUES (?, ?, ?, 1, ?)", e.ID, e.Next.UnixMilli(), e.SHA256, string(text))
 		return err
-	})
+	}}, err
+}
+
+// Restore makes an entry again from a note beside its body, as ambiguous: it may have been
+// delivered since. ok is false when the note is none of an entry, or the entry is there.
+func (s *Store) Restore(ctx context.Context, sha string, line []byte, stored int64) (ok bool, err error) {
+	var n note
+	if json.Unmarshal(line, &n) != nil || n.Outbox == nil || n.Outbox.SHA256 != sha || n.Outbox.ID == "" {
+		return false, nil
+	}
+	if _, err := s.Get(ctx, n.Outbox.ID); !errors.Is(err, relayoutbox.ErrNotFound) {
+		return false, err
+	}
+	n.Outbox.Ambiguous = true
+	it, err := item(ctx, *n.Outbox)
+	if err != nil {
+		return false, err
+	}
+	return true, s.shelf.Restore(ctx, it, stored)
 }
 
 const outboxColumns = "SELECT version, record, lease <> 0 OR crashed FROM outbox "
@@ -75,8 +104,8 @@ func selectEntries(ctx context.Context, q sqlite.Querier, rest string, args ...a
 }
 
 // Claim implements outbox.Store.
-func (o *Store) Claim(ctx context.Context, now time.Time, lease time.Duration) (e relayoutbox.Entry, crashed, ok bool, err error) {
-	err = o.ground.Write(ctx, func(tx *sql.Tx) error {
+func (s *Store) Claim(ctx context.Context, now time.Time, lease time.Duration) (e relayoutbox.Entry, crashed, ok bool, err error) {
+	err = s.ground.Write(ctx, func(tx *sql.Tx) error {
 		found, was, err := selectEntries(ctx, tx, "WHERE next <= ?1 AND lease <= ?1 ORDER BY next, id LIMIT 1", now.UnixMilli())
 		if ok = err == nil && len(found) == 1; !ok {
 			return err
@@ -91,8 +120,8 @@ func (o *Store) Claim(ctx context.Context, now time.Time, lease time.Duration) (
 }
 
 // ClaimID implements outbox.Store.
-func (o *Store) ClaimID(ctx context.Context, id string, now time.Time, lease time.Duration) (e relayoutbox.Entry, crashed bool, err error) {
-	err = o.ground.Write(ctx, func(tx *sql.Tx) error {
+func (s *Store) ClaimID(ctx context.Context, id string, now time.Time, lease time.Duration) (e relayoutbox.Entry, crashed bool, err error) {
+	err = s.ground.Write(ctx, func(tx *sql.Tx) error {
 		found, was, err := selectEntries(ctx, tx, "WHERE id = ? AND lease <= ?", id, now.UnixMilli())
 		if err != nil {
 			return err
@@ -120,8 +149,8 @@ func take(ctx context.Context, tx *sql.Tx, e *relayoutbox.Entry, until time.Time
 }
 
 // Retry implements outbox.Store.
-func (o *Store) Retry(ctx context.Context, e relayoutbox.Entry) error {
-	return o.ground.Write(ctx, func(tx *sql.Tx) error {
+func (s *Store) Retry(ctx context.Context, e relayoutbox.Entry) error {
+	return s.ground.Write(ctx, func(tx *sql.Tx) error {
 		now, err := claimed(ctx, tx, e)
 		if err != nil {
 			return err
@@ -150,9 +179,9 @@ func claimed(ctx context.Context, tx *sql.Tx, e relayoutbox.Entry) (relayoutbox.
 }
 
 // End implements outbox.Store.
-func (o *Store) End(ctx context.Context, e relayoutbox.Entry) error {
+func (s *Store) End(ctx context.Context, e relayoutbox.Entry) error {
 	var gone []string
-	err := o.ground.Write(ctx, func(tx *sql.Tx) error {
+	err := s.ground.Write(ctx, func(tx *sql.Tx) error {
 		gone = nil
 		now, err := claimed(ctx, tx, e)
 		if err != nil {
@@ -168,23 +197,23 @@ func (o *Store) End(ctx context.Context, e relayoutbox.Entry) error {
 		return err
 	})
 	if err == nil {
-		o.shelf.Sweep(ctx, gone)
+		s.shelf.Sweep(ctx, gone)
 	}
 	return err
 }
 
 // Body implements outbox.Store. The whole body is unpacked and verified first.
-func (o *Store) Body(ctx context.Context, id string) (relayoutbox.Body, error) {
-	e, err := o.Get(ctx, id)
+func (s *Store) Body(ctx context.Context, id string) (relayoutbox.Body, error) {
+	e, err := s.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	r, err := o.shelf.Open(e.SHA256)
+	r, err := s.shelf.Open(e.SHA256)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	w := o.spool.New()
+	w := s.spool.New()
 	if _, err := io.Copy(w, r); err != nil {
 		w.Discard()
 		return nil, err
@@ -193,8 +222,8 @@ func (o *Store) Body(ctx context.Context, id string) (relayoutbox.Body, error) {
 }
 
 // Get implements outbox.Store.
-func (o *Store) Get(ctx context.Context, id string) (relayoutbox.Entry, error) {
-	return getEntry(ctx, o.ground.R, id)
+func (s *Store) Get(ctx context.Context, id string) (relayoutbox.Entry, error) {
+	return getEntry(ctx, s.ground.R, id)
 }
 
 func getEntry(ctx context.Context, q sqlite.Querier, id string) (relayoutbox.Entry, error) {
@@ -209,14 +238,14 @@ func getEntry(ctx context.Context, q sqlite.Querier, id string) (relayoutbox.Ent
 }
 
 // List implements outbox.Store.
-func (o *Store) List(ctx context.Context, after string, limit int) ([]relayoutbox.Entry, error) {
-	found, _, err := selectEntries(ctx, o.ground.R, "WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+func (s *Store) List(ctx context.Context, after string, limit int) ([]relayoutbox.Entry, error) {
+	found, _, err := selectEntries(ctx, s.ground.R, "WHERE id > ? ORDER BY id LIMIT ?", after, limit)
 	return found, err
 }
 
 // Hurry implements outbox.Store.
-func (o *Store) Hurry(ctx context.Context, id string, now time.Time) error {
-	return o.ground.Write(ctx, func(tx *sql.Tx) error {
+func (s *Store) Hurry(ctx context.Context, id string, now time.Time) error {
+	return s.ground.Write(ctx, func(tx *sql.Tx) error {
 		found, _, err := selectEntries(ctx, tx, "WHERE id = ? AND lease <= ?", id, now.UnixMilli())
 		if err != nil {
 			return err
@@ -240,9 +269,9 @@ func (o *Store) Hurry(ctx context.Context, id string, now time.Time) error {
 
 // Due implements outbox.Store. An entry whose claim is never given back counts from the end
 // of its lease.
-func (o *Store) Due(ctx context.Context) (next time.Time, ok bool, err error) {
+func (s *Store) Due(ctx context.Context) (next time.Time, ok bool, err error) {
 	var ms int64
-	err = o.ground.R.QueryRowContext(ctx, "SELECT max(next, lease) FROM outbox ORDER BY max(next, lease) LIMIT 1").Scan(&ms)
+	err = s.ground.R.QueryRowContext(ctx, "SELECT max(next, lease) FROM outbox ORDER BY max(next, lease) LIMIT 1").Scan(&ms)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, false, nil
 	}
@@ -250,7 +279,7 @@ func (o *Store) Due(ctx context.Context) (next time.Time, ok bool, err error) {
 }
 
 // Count is the number of entries, for the metrics.
-func (o *Store) Count(ctx context.Context) (n int, err error) {
-	err = o.ground.R.QueryRowContext(ctx, "SELECT count(*) FROM outbox").Scan(&n)
+func (s *Store) Count(ctx context.Context) (n int, err error) {
+	err = s.ground.R.QueryRowContext(ctx, "SELECT count(*) FROM outbox").Scan(&n)
 	return n, err
 }

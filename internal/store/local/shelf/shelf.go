@@ -4,6 +4,7 @@ package shelf
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,52 +54,82 @@ func (s *Shelf) Start(ctx context.Context) error {
 // ErrDone ends a put early: there is nothing to write.
 var ErrDone = errors.New("done")
 
-// Put makes a body durable and then commits row, which names it once. before is asked first,
-// with the body locked: ErrDone ends the put as done. nil is left out.
-func (s *Shelf) Put(ctx context.Context, sha string, body io.Reader, before func() error, row func(*sql.Tx) error) error {
+// Item is a body and the row that names it.
+type Item struct {
+	SHA    string
+	Body   io.Reader
+	Note   any                 // what the row can be made from again, as JSON
+	Before func() error        // asked first, with the body locked; ErrDone ends the put as done; nil is left out
+	Row    func(*sql.Tx) error // writes the row
+}
+
+// Put makes a body durable and then commits the row that names it.
+func (s *Shelf) Put(ctx context.Context, it Item) error {
 	if err := s.ground.Check(); err != nil {
 		return err
 	}
-	if !bodies.ValidName(sha) {
+	if !bodies.ValidName(it.SHA) {
 		return fmt.Errorf("%w: no digest", quarantine.ErrCorrupt)
 	}
-	defer s.bodies.Lock(sha)()
-	err := s.locked(ctx, sha, body, before, row)
+	defer s.bodies.Lock(it.SHA)()
+	err := s.locked(ctx, it)
 	if errors.Is(err, bodies.ErrDigest) {
 		err = fmt.Errorf("%w: %w", quarantine.ErrCorrupt, err)
 	}
 	return s.ground.Saw(err)
 }
 
-func (s *Shelf) locked(ctx context.Context, sha string, body io.Reader, before func() error, row func(*sql.Tx) error) error {
-	if before != nil {
-		if err := before(); errors.Is(err, ErrDone) {
+func (s *Shelf) locked(ctx context.Context, it Item) error {
+	if it.Before != nil {
+		if err := it.Before(); errors.Is(err, ErrDone) {
 			return nil
 		} else if err != nil {
 			return err
 		}
 	}
-	refs, err := s.refs(ctx, sha)
+	refs, err := s.refs(ctx, it.SHA)
 	if err != nil {
 		return err
 	}
-	fresh := refs == 0 || !s.bodies.Has(sha)
+	fresh := refs == 0 || !s.bodies.Has(it.SHA)
 	var stored int64
 	if fresh {
-		if stored, err = s.bodies.Write(sha, body); err != nil {
+		if stored, err = s.bodies.Write(it.SHA, it.Body); err != nil {
 			return err
 		}
 	}
-	err = s.ground.Tx(ctx, func(tx *sql.Tx) error {
-		if err := addRef(ctx, tx, sha, stored); err != nil {
-			return err
-		}
-		return row(tx)
-	})
+	s.note(it)
+	err = s.row(ctx, it, stored)
 	if err != nil && fresh {
-		err = errors.Join(err, s.removeIfUnused(context.WithoutCancel(ctx), sha))
+		err = errors.Join(err, s.removeIfUnused(context.WithoutCancel(ctx), it.SHA))
 	}
 	return err
+}
+
+func (s *Shelf) row(ctx context.Context, it Item, stored int64) error {
+	return s.ground.Tx(ctx, func(tx *sql.Tx) error {
+		if err := addRef(ctx, tx, it.SHA, stored); err != nil {
+			return err
+		}
+		return it.Row(tx)
+	})
+}
+
+// note writes down what the row can be made from again. A note that cannot be written is no
+// reason to refuse mail.
+func (s *Shelf) note(it Item) {
+	line, err := json.Marshal(it.Note)
+	if err == nil {
+		err = s.bodies.Note(it.SHA, line)
+	}
+	if err != nil {
+		s.ground.Log.Warn("no note could be written beside a body", "sha256", it.SHA, "error", err)
+	}
+}
+
+// Restore commits a row for a body that is there already, whole.
+func (s *Shelf) Restore(ctx context.Context, it Item, stored int64) error {
+	return s.row(ctx, it, stored)
 }
 
 // refs counts the rows that name a body.
