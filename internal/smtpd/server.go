@@ -22,9 +22,9 @@ import (
 // ErrDraining is returned by Serve once Drain was called.
 var ErrDraining = errors.New("smtpd: shutting down")
 
-// abortWait is how long Serve waits, after the end of its context, for sessions whose
-// sockets it closed.
-const abortWait = 10 * time.Second
+// abortWait is how long Serve and Drain wait, after the end of their context, for sessions
+// whose sockets they closed.
+const abortWait = 2 * time.Second
 
 // Server runs listeners.
 type Server struct {
@@ -89,12 +89,17 @@ func (s *Server) Serve(ctx context.Context, l *Listener, ln net.Listener) error 
 		return err
 	}
 	if ctx.Err() != nil {
-		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortWait)
-		defer cancel()
-		_ = r.smtp.Shutdown(wait)
+		r.wait(ctx)
 		s.end(r)
 	}
 	return nil
+}
+
+// wait gives aborted sessions a moment to end.
+func (r *serving) wait(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortWait)
+	defer cancel()
+	_ = r.accept.Wait(ctx)
 }
 
 func (s *Server) begin(ctx context.Context, l *Listener, ln net.Listener) (*serving, error) {
@@ -150,9 +155,10 @@ func (s *Server) Drain(ctx context.Context) error {
 	var errs []error
 	for _, r := range all {
 		<-r.done
-		if err := r.smtp.Shutdown(ctx); err != nil && ctx.Err() != nil {
-			r.accept.Abort()
+		if err := r.accept.Wait(ctx); err != nil {
 			errs = append(errs, err)
+			r.accept.Abort()
+			r.wait(ctx)
 		}
 		s.end(r)
 	}

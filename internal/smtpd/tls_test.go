@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -187,7 +188,7 @@ func TestHC05KeyUpdateFlood(t *testing.T) {
 	_, _ = c.conn.Write(flood)
 	// An alert, then the end: not a timeout.
 	_, err := io.Copy(io.Discard, c.conn)
-	if ne, ok := err.(net.Error); ok && ne.Timeout() {
+	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
 		t.Fatal("the connection is still open")
 	}
 	w.legit()

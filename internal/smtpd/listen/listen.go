@@ -3,6 +3,7 @@
 package listen
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -30,6 +31,7 @@ type Listener struct {
 	Log  *slog.Logger
 
 	mu       sync.Mutex
+	empty    chan struct{} // closed when the last session ends; nil while nobody waits
 	open     map[*wire.Conn]struct{}
 	draining bool
 	closing  chan struct{}
@@ -96,10 +98,11 @@ func (l *Listener) take(raw net.Conn) *wire.Conn {
 	}
 	var c *wire.Conn
 	c = wire.NewConn(base, opt, func() {
-		l.mu.Lock()
-		delete(l.open, c)
-		l.mu.Unlock()
 		leave()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.open, c)
+		l.tell()
 	})
 	l.mu.Lock()
 	l.open[c] = struct{}{}
@@ -143,6 +146,31 @@ func (l *Listener) Drain() {
 	l.draining = true
 	for c := range l.open {
 		c.Drain()
+	}
+}
+
+// tell wakes Wait when nobody is connected any more. The lock is held.
+func (l *Listener) tell() {
+	if l.empty != nil && len(l.open) == 0 {
+		close(l.empty)
+		l.empty = nil
+	}
+}
+
+// Wait waits until all sessions have ended, at most until ctx does.
+func (l *Listener) Wait(ctx context.Context) error {
+	l.mu.Lock()
+	if l.empty == nil {
+		l.empty = make(chan struct{})
+	}
+	empty := l.empty
+	l.tell()
+	l.mu.Unlock()
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
