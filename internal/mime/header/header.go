@@ -4,6 +4,7 @@ package header
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -265,12 +266,8 @@ func (p *parser) name(s string) string {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] >= 0x7f {
 			p.odd |= EightBitName
-			return strings.Map(func(r rune) rune {
-				if r < ' ' {
-					return -1
-				}
-				return r
-			}, s)
+			b := []byte(s) // by byte: 8-bit names need not be UTF-8
+			return string(slices.DeleteFunc(b, func(c byte) bool { return c < ' ' }))
 		}
 	}
 	return s

@@ -216,7 +216,7 @@ loop:
 			p.i++
 		}
 	}
-	v := strings.TrimRight(sb.String(), " \t\r\n")
+	v := strings.Trim(sb.String(), " \t\r\n")
 	if strings.Contains(v, "=?") || strings.ContainsAny(v, " \t") {
 		p.odd |= Escaped
 	}

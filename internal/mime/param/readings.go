@@ -131,7 +131,7 @@ func (r *readings) one(v string) {
 // scan finds "key=" wherever it stands, blind to quotes and separators, and adds every way
 // the value may end. Pieces of RFC 2231 are returned.
 func (r *readings) scan(raw, key string) (segs []segment) {
-	low := strings.ToLower(raw)
+	low := lower(raw)
 	for at, hits := 0, 0; hits < maxReadings; hits++ {
 		i := strings.Index(low[at:], key)
 		if i < 0 {
@@ -164,6 +164,17 @@ func (r *readings) scan(raw, key string) (segs []segment) {
 		}
 	}
 	return segs
+}
+
+// lower is strings.ToLower for ASCII alone, so that every byte keeps its place.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 // valueEnds returns the values s may begin with: a quoted string with and without escapes,
