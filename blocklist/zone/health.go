@@ -24,8 +24,12 @@ func (z *Zone) Health() Health {
 	return Health{Name: z.name, Zone: z.zone, Of: z.of, On: z.on, Fault: z.fault, Since: z.since}
 }
 
+const testTime = 10 * time.Second
+
 // Test is the self-test of RFC 5782: the entry for testing is listed, the other is not.
 func (z *Zone) Test(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, testTime)
+	defer cancel()
 	listed, unlisted := z.probes()
 	var yes, no, stray Answer
 	var errs [3]error

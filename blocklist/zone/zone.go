@@ -100,11 +100,12 @@ var (
 
 // Zone is one DNS list with its health.
 type Zone struct {
-	name, zone, full string // full has the key in it and is never shown
-	of               Kind
-	codes            []code
-	res              Resolver
-	proofs           proofs
+	name, zone string
+	full, key  string // with the key in it, and the key: never shown
+	of         Kind
+	codes      []code
+	res        Resolver
+	proofs     proofs
 
 	mu     sync.Mutex
 	on     bool
@@ -139,7 +140,7 @@ func New(c Config, res Resolver) (*Zone, error) {
 	}
 	slices.SortFunc(z.codes, func(a, b code) int { return strings.Compare(a.written, b.written) })
 	var err error
-	z.full, err = withKey(z.zone, c.KeyFile)
+	z.full, z.key, err = withKey(z.zone, c.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", c.Name, err)
 	}
@@ -156,25 +157,25 @@ func (z *Zone) Apex() string { return z.zone }
 func (z *Zone) Of() Kind { return z.of }
 
 // withKey puts the key of a private zone into its name.
-func withKey(zone, file string) (string, error) {
+func withKey(zone, file string) (full, key string, err error) {
 	if file == "" {
 		if strings.Contains(zone, "{key}") {
-			return "", errors.New("the zone wants a key and there is no key_file")
+			return "", "", errors.New("the zone wants a key and there is no key_file")
 		}
-		return zone, nil
+		return zone, "", nil
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("key: %w", err)
+		return "", "", fmt.Errorf("key: %w", err)
 	}
-	key := strings.ToLower(strings.TrimSpace(string(b)))
-	if !address.ValidDomain(key + ".example") {
-		return "", errors.New("key: the file does not hold one label")
+	key = strings.ToLower(strings.TrimSpace(string(b)))
+	if !address.ValidDomain(key+".example") || strings.Contains(key, ".") {
+		return "", "", errors.New("key: the file does not hold one label")
 	}
 	if strings.Contains(zone, "{key}") {
-		return strings.ReplaceAll(zone, "{key}", key), nil
+		return strings.ReplaceAll(zone, "{key}", key), key, nil
 	}
-	return key + "." + zone, nil
+	return key + "." + zone, key, nil
 }
 
 // Reversed is the name under which an address stands in a list (RFC 5782 sections 2.1 and
@@ -230,7 +231,7 @@ func (z *Zone) Text(ctx context.Context, subject string) string {
 		return ""
 	}
 	text := strings.Join(txt, " ")
-	if z.full != z.zone && strings.Contains(strings.ToLower(text), strings.TrimSuffix(z.full, z.zone)) {
+	if z.key != "" && strings.Contains(strings.ToLower(text), z.key) {
 		return "" // a list may repeat the question, and with it the key
 	}
 	return text
@@ -289,7 +290,7 @@ func (z *Zone) read(addrs []netip.Addr) (Answer, error) {
 func (z *Zone) hide(err error) error {
 	words := "did not answer"
 	var dnsErr *net.DNSError
-	if errors.As(err, &dnsErr) && !dnsErr.IsTimeout && z.full == z.zone {
+	if errors.As(err, &dnsErr) && !dnsErr.IsTimeout && z.key == "" {
 		words = "did not answer: " + dnsErr.Err
 	}
 	return errors.New(words)
