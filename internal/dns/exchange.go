@@ -86,7 +86,7 @@ func (e rcodeError) Error() string {
 
 // ask puts one question to the servers in their order, twice if all are silent.
 func (r *Resolver) ask(ctx context.Context, q question) (*dns.Msg, error) {
-	err := error(ErrNoServer)
+	err := ErrNoServer
 	for range 2 {
 		refused := false
 		for _, s := range r.servers {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/miekg/dns"
 )
@@ -153,7 +152,7 @@ func (r *Resolver) resolve(ctx context.Context, q question) (a *answer) {
 			a = failure("internal fault", fmt.Errorf("panic: %v", v), false)
 		}
 	}()
-	hops, ttl := 0, time.Duration(maxTTL)
+	hops, ttl := 0, maxTTL
 	for {
 		resp, err := r.ask(ctx, q)
 		if err != nil {

@@ -74,7 +74,7 @@ func (d *DNS) listen() error {
 		if d.udp, err = net.ListenPacket("udp", d.addr); err == nil {
 			return nil
 		}
-		d.tcp.Close()
+		_ = d.tcp.Close()
 	}
 	return fmt.Errorf("fake DNS: no port is free for UDP and TCP: %w", err)
 }
@@ -94,8 +94,8 @@ func (d *DNS) Close() {
 		c.Close()
 	}
 	d.mu.Unlock()
-	d.udp.Close()
-	d.tcp.Close()
+	_ = d.udp.Close()
+	_ = d.tcp.Close()
 	d.wg.Wait()
 }
 

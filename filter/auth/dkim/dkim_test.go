@@ -134,7 +134,7 @@ func TestTags(t *testing.T) {
 		{"v=1;", "v=1; i=example.com;", "i= is no address"},
 		{"v=1;", "v=1; i=@notexample.com;", "i= is outside of d="},
 		{"s=s;", "s=other;", "there is no key"},
-		{"h=From", "h=X-From", "From is not signed"},
+		{"h=From", "h=X-From", "h= leaves From unsigned"},
 		{"v=1;", "v=1; l=x;", "l= is no length"},
 		{"bh=", "bh=AAAA", "bh= is no SHA-256"}, // H-H08
 	} {

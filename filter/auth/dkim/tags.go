@@ -208,7 +208,7 @@ func (s *signature) parseNames(t tags) error {
 			return nil
 		}
 	}
-	return errors.New("From is not signed")
+	return errors.New("h= leaves From unsigned")
 }
 
 func (s *signature) parseLength(t tags) error {

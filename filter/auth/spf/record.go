@@ -75,11 +75,14 @@ func (rec *record) add(word string) error {
 
 var qualifiers = map[byte]Result{'+': Pass, '-': Fail, '~': SoftFail, '?': Neutral}
 
+// isName checks ALPHA *( ALPHA / DIGIT / "-" / "_" / "." ).
 func isName(s string) bool {
 	for i := range len(s) {
 		c := s[i] | 0x20
-		letter := c >= 'a' && c <= 'z'
-		if !letter && (i == 0 || !(s[i] >= '0' && s[i] <= '9') && s[i] != '-' && s[i] != '_' && s[i] != '.') {
+		if c >= 'a' && c <= 'z' {
+			continue
+		}
+		if i == 0 || strings.IndexByte("0123456789-_.", s[i]) < 0 {
 			return false
 		}
 	}
