@@ -38,6 +38,7 @@ type line struct {
 	taken, deferred, refused int // answers to the final dot
 	silent                   int // tries whose final dot got no answer
 	early                    int // 4xx before the final dot
+	excused                  int // final dots of the gateway itself that got no answer
 	copies                   int // bodies that arrived
 	kept                     int // holds and outbox entries
 	changed                  int // bodies that arrived with other bytes
@@ -95,6 +96,14 @@ func (l *Ledger) Refuse(id string, to []string, reply string) {
 			n.early++
 		}
 	}
+}
+
+// Excuse notes that the gateway itself counted a connection lost after its own final dot, for
+// this recipient: the server behind may have a copy nobody was told of.
+func (l *Ledger) Excuse(id, to string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.line(id, to).excused++
 }
 
 // line finds a line; the lock is held.
@@ -191,9 +200,10 @@ func (r Report) String() string {
 // Report balances the book, with what is held or still owed by the gateway.
 //
 // A copy is lost when its message was answered 250 and it is neither behind nor kept. A
-// second copy is a duplicate where a try got no answer, and ambiguous where one got a 4xx: that
-// is right only as often as the gateway itself counted a lost connection after its own final
-// dot. More copies than that, or a copy of what was answered 5xx alone, nothing explains.
+// second copy is a duplicate where a try got no answer or was excused, and ambiguous where one
+// got a 4xx after its final dot: that is right only as often as the gateway itself counted a
+// lost connection. More copies than that, or a copy of what was answered 5xx alone, nothing
+// explains.
 func (l *Ledger) Report(kept ...Copy) Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -213,7 +223,7 @@ func (l *Ledger) Report(kept ...Copy) Report {
 	}
 	for id, p := range l.pages {
 		for to, n := range p.lines {
-			r.add(fmt.Sprintf("%s for %s: taken %d, deferred %d and %d before the dot, refused %d, unanswered %d, copies %d, kept %d", id, to, n.taken, n.deferred, n.early, n.refused, n.silent, n.copies, n.kept), n)
+			r.add(fmt.Sprintf("%s for %s: taken %d, deferred %d and %d before the dot, refused %d, unanswered %d, excused %d, copies %d, kept %d", id, to, n.taken, n.deferred, n.early, n.refused, n.silent, n.excused, n.copies, n.kept), n)
 		}
 	}
 	for _, list := range [][]string{r.Lost, r.Duplicates, r.Ambiguous, r.Unexplained, r.Changed, r.Unfinished} {
@@ -234,9 +244,9 @@ func (r *Report) add(text string, n *line) {
 	switch {
 	case n.taken > 0 && there == 0:
 		r.Lost = append(r.Lost, text)
-	case there > n.taken+n.silent+n.deferred:
+	case there > n.taken+n.silent+n.excused+n.deferred:
 		r.Unexplained = append(r.Unexplained, text)
-	case there > n.taken+n.silent:
+	case there > n.taken+n.silent+n.excused:
 		r.Ambiguous = append(r.Ambiguous, text)
 	case there > 1:
 		r.Duplicates = append(r.Duplicates, text)

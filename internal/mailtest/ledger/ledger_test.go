@@ -32,6 +32,7 @@ func TestBalance(t *testing.T) {
 		}
 	}
 	early := func(l *ledger.Ledger) { l.Refuse(m.ID, m.To, "451 4.0.0 later"); l.Refuse(m.ID, m.To, "") }
+	excuse := func(l *ledger.Ledger) { l.Excuse(m.ID, to) }
 	for _, c := range []struct {
 		name string
 		do   []func(l *ledger.Ledger)
@@ -49,6 +50,8 @@ func TestBalance(t *testing.T) {
 		{"answered by nothing, delivered", []func(*ledger.Ledger){told(""), came}, 0, func(r ledger.Report) []string { return r.Unfinished }, true},
 		{"twice by silence", []func(*ledger.Ledger){told("", "250 ok"), came, came}, 0, func(r ledger.Report) []string { return r.Duplicates }, true},
 		{"twice by a 4xx", []func(*ledger.Ledger){told("451 later", "250 ok"), came, came}, 0, func(r ledger.Report) []string { return r.Ambiguous }, true},
+		{"twice, excused", []func(*ledger.Ledger){told("250 ok"), came, came, excuse}, 0, func(r ledger.Report) []string { return r.Duplicates }, true},
+		{"three times, excused once", []func(*ledger.Ledger){told("250 ok"), came, came, came, excuse}, 0, func(r ledger.Report) []string { return r.Unexplained }, false},
 		{"twice by an early 4xx", []func(*ledger.Ledger){early, told("250 ok"), came, came}, 0, func(r ledger.Report) []string { return r.Unexplained }, false},
 		{"twice for nothing", []func(*ledger.Ledger){told("250 ok"), came, came}, 0, func(r ledger.Report) []string { return r.Unexplained }, false},
 		{"delivered and held", []func(*ledger.Ledger){told("250 ok"), came}, 1, func(r ledger.Report) []string { return r.Unexplained }, false},
