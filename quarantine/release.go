@@ -131,7 +131,7 @@ func (q *Quarantine) send(ctx context.Context, h Hold) (reply string, err error)
 		}
 		return "", err
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }() // a temp file; the next start removes what stays
 	found, err := q.cfg.Rescan(ctx, h, body)
 	if err != nil {
 		return "", &SendError{Reply: "the virus scan before the release could not be done: " + plain(err), Err: err}
@@ -150,17 +150,16 @@ func (q *Quarantine) unpack(ctx context.Context, h Hold) (*spool.Body, error) {
 	}
 	defer r.Close()
 	w := q.cfg.Spool.New()
-	_, cerr := io.Copy(w, r)
-	body, err := w.Finish()
-	if err == nil && cerr != nil {
-		body.Close()
+	if _, err := io.Copy(w, r); err != nil {
+		w.Discard()
+		return nil, err
 	}
-	if err := errors.Join(cerr, err); err != nil {
+	body, err := w.Finish()
+	if err != nil {
 		return nil, err
 	}
 	if body.SHA256() != h.SHA256 {
-		body.Close()
-		return nil, ErrCorrupt
+		return nil, errors.Join(ErrCorrupt, body.Close())
 	}
 	return body, nil
 }

@@ -12,11 +12,11 @@ import (
 	"postern/quarantine"
 )
 
-const holdColumns = "SELECT h.state, h.version, h.record FROM holds h"
+const holdColumns = "SELECT h.state, h.version, h.record FROM "
 
 func selectHolds(ctx context.Context, q sqlite.Querier, rest string, args ...any) ([]quarantine.Hold, error) {
 	var out []quarantine.Hold
-	err := sqlite.Each(ctx, q, holdColumns+" "+rest, args, func(scan sqlite.Scanner) error {
+	err := sqlite.Each(ctx, q, holdColumns+rest, args, func(scan sqlite.Scanner) error {
 		var h quarantine.Hold
 		var state, record string
 		var version int64
@@ -34,7 +34,7 @@ func selectHolds(ctx context.Context, q sqlite.Querier, rest string, args ...any
 }
 
 func getHold(ctx context.Context, q sqlite.Querier, id string) (quarantine.Hold, error) {
-	found, err := selectHolds(ctx, q, "WHERE h.id = ?", id)
+	found, err := selectHolds(ctx, q, "holds h WHERE h.id = ?", id)
 	if err != nil {
 		return quarantine.Hold{}, err
 	}
@@ -58,7 +58,7 @@ func findKey(ctx context.Context, q sqlite.Querier, key string, since time.Time,
 	if key == "" {
 		return quarantine.Hold{}, false, nil
 	}
-	rest := "WHERE h.key = ? AND (h.ended = 0 OR h.ended >= ?)"
+	rest := "holds h WHERE h.key = ? AND (h.ended = 0 OR h.ended >= ?)"
 	if !provisional {
 		rest += " AND h.state <> 'provisional'"
 	}
@@ -71,17 +71,17 @@ func findKey(ctx context.Context, q sqlite.Querier, key string, since time.Time,
 
 // Due implements quarantine.Store.
 func (s *Store) Due(ctx context.Context, t time.Time, limit int) ([]quarantine.Hold, error) {
-	return selectHolds(ctx, s.ground.R, "WHERE h.state IN ('held', 'refused') AND h.expires <= ? ORDER BY h.expires, h.id LIMIT ?", t.UnixMilli(), limit)
+	return selectHolds(ctx, s.ground.R, "holds h WHERE h.state IN ('held', 'refused') AND h.expires <= ? ORDER BY h.expires, h.id LIMIT ?", t.UnixMilli(), limit)
 }
 
 // Retry implements quarantine.Store.
 func (s *Store) Retry(ctx context.Context, t time.Time, limit int) ([]quarantine.Hold, error) {
-	return selectHolds(ctx, s.ground.R, "WHERE h.state = 'releasing' AND h.next <= ? ORDER BY h.next, h.id LIMIT ?", t.UnixMilli(), limit)
+	return selectHolds(ctx, s.ground.R, "holds h WHERE h.state = 'releasing' AND h.next <= ? ORDER BY h.next, h.id LIMIT ?", t.UnixMilli(), limit)
 }
 
 // Future implements quarantine.Store.
 func (s *Store) Future(ctx context.Context, t time.Time, limit int) ([]quarantine.Hold, error) {
-	return selectHolds(ctx, s.ground.R, "WHERE h.state IN ('held', 'releasing', 'refused') AND h.at > ? ORDER BY h.at DESC, h.id DESC LIMIT ?", t.UnixMilli(), limit)
+	return selectHolds(ctx, s.ground.R, "holds h WHERE h.state IN ('held', 'releasing', 'refused') AND h.at > ? ORDER BY h.at DESC, h.id DESC LIMIT ?", t.UnixMilli(), limit)
 }
 
 // Stats implements quarantine.Store.
@@ -102,13 +102,15 @@ func (s *Store) Stats(ctx context.Context) (quarantine.Stats, error) {
 
 // List implements quarantine.Store.
 func (s *Store) List(ctx context.Context, q quarantine.Query) (quarantine.Page, error) {
-	c, from, ok := holdClause(q)
+	c, from, ok := find(q)
 	if !ok {
 		return quarantine.Page{}, nil
 	}
 	size := q.PageSize()
 	c.Args = append(c.Args, size+1)
-	found, err := selectHolds(ctx, s.ground.R, from+" "+c.String()+" ORDER BY h.id DESC LIMIT ?", c.Args...)
+	// The records are read last: sorting them would move them all.
+	found, err := selectHolds(ctx, s.ground.R,
+		"holds h WHERE h.n IN (SELECT h.n FROM "+from.tables+" "+c.String()+" ORDER BY "+from.order+" DESC LIMIT ?) ORDER BY h.id DESC", c.Args...)
 	if err != nil {
 		return quarantine.Page{}, err
 	}
@@ -119,18 +121,43 @@ func (s *Store) List(ctx context.Context, q quarantine.Query) (quarantine.Page, 
 	return page, nil
 }
 
-// holdClause turns a query into conditions and joins; ok is false when nothing can match.
-func holdClause(q quarantine.Query) (c *search.Clause, from string, ok bool) {
+// driver is the table a search walks, newest first, and the column that gives the order. It
+// is chosen here: the planner would sort all holds in an open state instead.
+type driver struct{ tables, order string }
+
+func drive(q quarantine.Query, c *search.Clause) driver {
+	d := driver{tables: "holds h", order: "h.id"}
+	switch {
+	case q.To != "":
+		d = driver{"hold_to t CROSS JOIN holds h ON h.id = t.id", "t.id"}
+	case q.Symbol != "":
+		d = driver{"hold_symbols y CROSS JOIN holds h ON h.id = y.id", "y.id"}
+	}
+	if q.To != "" {
+		c.And("t.addr = ?", strings.ToLower(q.To))
+		if q.Symbol != "" {
+			d.tables += " JOIN hold_symbols y ON y.id = h.id"
+		}
+	}
+	if q.Symbol != "" {
+		c.And("y.symbol = ?", q.Symbol)
+	}
+	return d
+}
+
+// find turns a query into conditions; ok is false when nothing can match.
+func find(q quarantine.Query) (c *search.Clause, d driver, ok bool) {
 	c = &search.Clause{}
-	stateClause(c, q.States)
+	d = drive(q, c)
+	states(c, q, d.order == "h.id" && q.From == "" && len(q.Words) == 0)
 	if q.After != "" {
-		c.And("h.id < ?", q.After)
+		c.And(d.order+" < ?", q.After)
 	}
 	if !q.Since.IsZero() {
-		c.And("h.at >= ?", q.Since.UnixMilli())
+		c.And("+h.at >= ?", q.Since.UnixMilli())
 	}
 	if !q.Until.IsZero() {
-		c.And("h.at < ?", q.Until.UnixMilli())
+		c.And("+h.at < ?", q.Until.UnixMilli())
 	}
 	if q.Class != "" {
 		c.And("h.class = ?", q.Class)
@@ -139,27 +166,26 @@ func holdClause(q quarantine.Query) (c *search.Clause, from string, ok bool) {
 		c.And("h.policy = ?", q.Policy)
 	}
 	c.Sender("h", q.From)
-	if q.To != "" {
-		from += " JOIN hold_to t ON t.id = h.id"
-		c.And("t.addr = ?", strings.ToLower(q.To))
-	}
-	if q.Symbol != "" {
-		from += " JOIN hold_symbols y ON y.id = h.id"
-		c.And("y.symbol = ?", q.Symbol)
-	}
 	ok = c.Words("h.n IN (SELECT rowid FROM hold_words WHERE hold_words MATCH ?)", q.Words)
-	return c, from, ok
+	return c, d, ok
 }
 
-func stateClause(c *search.Clause, states []quarantine.State) {
-	if len(states) == 0 {
-		states = []quarantine.State{quarantine.Held, quarantine.Releasing, quarantine.Refused}
+// states asks for the states of the query. A plus keeps SQLite from walking the index on
+// states when something more selective leads.
+func states(c *search.Clause, q quarantine.Query, leads bool) {
+	plus := "+"
+	if leads {
+		plus = ""
 	}
-	args := make([]any, 0, len(states))
-	for _, s := range states {
+	if len(q.States) == 0 {
+		c.And(plus + "h.state IN ('held', 'releasing', 'refused')") // as in the index holds_open
+		return
+	}
+	marks, args := []string{"NULL"}, []any{}
+	for _, s := range q.States {
 		if s != quarantine.Provisional {
-			args = append(args, s)
+			marks, args = append(marks, "?"), append(args, s)
 		}
 	}
-	c.And("h.state IN (?"+strings.Repeat(", ?", max(len(args)-1, 0))+")", append(args, make([]any, max(1-len(args), 0))...)...)
+	c.And(plus+"h.state IN ("+strings.Join(marks, ", ")+")", args...)
 }

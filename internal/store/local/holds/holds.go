@@ -64,8 +64,9 @@ func item(ctx context.Context, h quarantine.Hold) shelf.Item {
 // hold, or the hold is there already.
 func (s *Store) Restore(ctx context.Context, sha string, line []byte, stored int64) (ok bool, err error) {
 	var n note
-	if json.Unmarshal(line, &n) != nil || n.Hold == nil || n.Hold.SHA256 != sha || n.Hold.ID == "" {
-		return false, nil
+	err = json.Unmarshal(line, &n)
+	if err != nil || n.Hold == nil || n.Hold.SHA256 != sha || n.Hold.ID == "" {
+		return false, nil //nolint:nilerr // a line cut off by a crash is no note
 	}
 	if err := free(ctx, s.ground.R, n.Hold.ID); errors.Is(err, quarantine.ErrTaken) {
 		return false, nil

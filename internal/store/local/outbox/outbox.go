@@ -69,8 +69,9 @@ func item(ctx context.Context, e relayoutbox.Entry) (shelf.Item, error) {
 // delivered since. ok is false when the note is none of an entry, or the entry is there.
 func (s *Store) Restore(ctx context.Context, sha string, line []byte, stored int64) (ok bool, err error) {
 	var n note
-	if json.Unmarshal(line, &n) != nil || n.Outbox == nil || n.Outbox.SHA256 != sha || n.Outbox.ID == "" {
-		return false, nil
+	err = json.Unmarshal(line, &n)
+	if err != nil || n.Outbox == nil || n.Outbox.SHA256 != sha || n.Outbox.ID == "" {
+		return false, nil //nolint:nilerr // a line cut off by a crash is no note
 	}
 	if _, err := s.Get(ctx, n.Outbox.ID); !errors.Is(err, relayoutbox.ErrNotFound) {
 		return false, err

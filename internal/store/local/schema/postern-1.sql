@@ -36,6 +36,7 @@ CREATE TABLE holds (
 );
 CREATE INDEX holds_key ON holds (key);
 CREATE INDEX holds_state ON holds (state, id);
+CREATE INDEX holds_open ON holds (id) WHERE state IN ('held', 'releasing', 'refused');
 CREATE INDEX holds_sender ON holds (sender, id);
 CREATE INDEX holds_domain ON holds (domain, id);
 CREATE INDEX holds_at ON holds (at);

@@ -20,7 +20,7 @@ func Each(ctx context.Context, q Querier, query string, args []any, f func(Scann
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says what went wrong
 	for rows.Next() {
 		if err := f(rows.Scan); err != nil {
 			return err

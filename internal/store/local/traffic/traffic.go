@@ -207,12 +207,13 @@ func (t *Store) Find(ctx context.Context, q record.Trace) (record.Page, error) {
 	if err := t.wait(ctx); err != nil {
 		return record.Page{}, err
 	}
-	c, from, ok := traceClause(q)
+	c, from, order, ok := traceClause(q)
 	if !ok {
 		return record.Page{}, nil
 	}
 	size := q.PageSize()
-	found, err := sqlite.Records[record.Row](ctx, t.db.R, "SELECT h.record FROM traffic h"+from+" "+c.String()+" ORDER BY h.id DESC LIMIT ?", append(c.Args, size+1)...)
+	found, err := sqlite.Records[record.Row](ctx, t.db.R, 
+		"SELECT h.record FROM traffic h WHERE h.n IN (SELECT h.n FROM "+from+" "+c.String()+" ORDER BY "+order+" DESC LIMIT ?) ORDER BY h.id DESC", append(c.Args, size+1)...)
 	if err != nil {
 		return record.Page{}, err
 	}
@@ -223,14 +224,20 @@ func (t *Store) Find(ctx context.Context, q record.Trace) (record.Page, error) {
 	return page, nil
 }
 
-func traceClause(q record.Trace) (c *search.Clause, from string, ok bool) {
-	c = &search.Clause{}
+// traceClause turns a query into conditions, the tables to walk and the column that gives
+// the order; ok is false when nothing can match.
+func traceClause(q record.Trace) (c *search.Clause, from, order string, ok bool) {
+	c, from, order = &search.Clause{}, "traffic h", "h.id"
+	if q.To != "" {
+		from, order = "traffic_to t CROSS JOIN traffic h ON h.id = t.id", "t.id"
+		c.And("t.addr = ?", strings.ToLower(q.To))
+	}
 	if q.ID != "" {
 		id, _, _ := strings.Cut(q.ID, "-") // a hold's ID begins with that of its message
 		c.And("h.id = ?", id)
 	}
 	if q.After != "" {
-		c.And("h.id < ?", q.After)
+		c.And(order+" < ?", q.After)
 	}
 	if !q.Since.IsZero() {
 		c.And("h.at >= ?", q.Since.UnixMilli())
@@ -246,12 +253,8 @@ func traceClause(q record.Trace) (c *search.Clause, from string, ok bool) {
 		c.And("h.ip BETWEEN ? AND ?", lo, hi)
 	}
 	c.Sender("h", q.From)
-	if q.To != "" {
-		from = " JOIN traffic_to t ON t.id = h.id"
-		c.And("t.addr = ?", strings.ToLower(q.To))
-	}
 	ok = c.Words("h.n IN (SELECT rowid FROM traffic_words WHERE traffic_words MATCH ?)", strings.Fields(q.Subject))
-	return c, from, ok
+	return c, from, order, ok
 }
 
 // ends are the first and the last address of a network, as stored.
