@@ -179,7 +179,7 @@ func hop(first, note string) (Hop, bool) {
 		name, rest, _ := strings.Cut(before, "[")
 		literal, rest, _ := strings.Cut(rest, "]")
 		ip, ok := parseIP(literal)
-		if !ok || strings.ContainsAny(name+rest, "[]") || strings.Contains(strings.TrimSpace(name), " ") {
+		if !ok || rest != "" && rest[0] != ' ' && rest[0] != ':' || strings.ContainsAny(name+rest, "[]") || strings.Contains(strings.TrimSpace(name), " ") {
 			return Hop{}, false
 		}
 		if exim {
@@ -215,5 +215,5 @@ func parseIP(s string) (netip.Addr, bool) {
 		s = six
 	}
 	ip, err := netip.ParseAddr(strings.TrimSpace(s))
-	return ip.Unmap().WithZone(""), err == nil
+	return ip.Unmap(), err == nil && ip.Zone() == ""
 }
