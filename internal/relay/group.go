@@ -200,7 +200,7 @@ func (g *group) lost() {
 
 // eightBit reports whether the message holds bytes above 127.
 func eightBit(m *filter.Message) (bool, error) {
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, 8<<10)
 	for r := m.Open(); ; {
 		n, err := r.Read(buf)
 		for _, c := range buf[:n] {

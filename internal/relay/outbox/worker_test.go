@@ -72,6 +72,13 @@ func (c *courier) Kept(_ context.Context, e outbox.Entry, to filter.Recipient) (
 	return "hold-" + to.Address, ok, nil
 }
 
+// last is when the last try was.
+func (c *courier) last() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.when[len(c.when)-1]
+}
+
 var (
 	done  = outbox.Result{Reply: "250 2.0.0 ok", Done: true}
 	later = outbox.Result{Reply: "451 4.0.0 later"}
@@ -225,7 +232,7 @@ func TestHoldAndRetryByHand(t *testing.T) {
 					t.Error(err)
 				}
 				time.Sleep(10 * time.Second)
-				if last := c.when[len(c.when)-1]; last != 100*time.Minute {
+				if last := c.last(); last != 100*time.Minute {
 					t.Errorf("the last try was at %v", last)
 				}
 				if err := w.Hold(t.Context(), id); err != nil {
