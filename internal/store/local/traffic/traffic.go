@@ -212,7 +212,7 @@ func (t *Store) Find(ctx context.Context, q record.Trace) (record.Page, error) {
 		return record.Page{}, nil
 	}
 	size := q.PageSize()
-	found, err := sqlite.Records[record.Row](ctx, t.db.R, 
+	found, err := sqlite.Records[record.Row](ctx, t.db.R,
 		"SELECT h.record FROM traffic h WHERE h.n IN (SELECT h.n FROM "+from+" "+c.String()+" ORDER BY "+order+" DESC LIMIT ?) ORDER BY h.id DESC", append(c.Args, size+1)...)
 	if err != nil {
 		return record.Page{}, err
