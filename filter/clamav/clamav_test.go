@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"postern/filter"
 	"postern/filter/clamav"
 	"postern/internal/mailtest"
+	"postern/internal/mime"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -371,6 +373,68 @@ func TestOwnSizeCheck(t *testing.T) {
 		t.Error(got)
 	}
 	if got := w.check(t, mail(strings.Repeat("x", 99<<10))); got != "clean" {
+		t.Error(got)
+	}
+}
+
+// parsed is a message with its parts.
+func parsed(raw string) *filter.Message {
+	m := &filter.Message{Body: strings.NewReader(raw), Size: int64(len(raw)), SHA256: raw}
+	m.Parts = func() (*mime.Tree, error) { return mime.Walk(m.Body, m.Size, mime.DefaultLimits()) }
+	return m
+}
+
+// Where a part can be read in two ways clamd is given the second one too.
+func TestOtherReadingsAreScanned(t *testing.T) {
+	fake := mailtest.StartClamd(t, "unix")
+	w := ready(t, clamav.Config{Endpoints: []string{fake.Endpoint}})
+	ambiguous := func(text []byte) string {
+		return "From: a@example.com\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: 7bit\r\n" +
+			"Content-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString(text) + "\r\n"
+	}
+	if got := w.check(t, parsed(ambiguous(mailtest.EICAR()))); got != "VIRUS" {
+		t.Error(got)
+	}
+	before := len(fake.Streams())
+	if got := w.check(t, parsed(ambiguous([]byte("harmless words")))); got != "clean" {
+		t.Error(got)
+	}
+	if n := len(fake.Streams()) - before; n != 2 {
+		t.Errorf("%d streams", n)
+	}
+	if got := w.check(t, parsed("From: a@example.com\r\n\r\nplain\r\n")); got != "clean" {
+		t.Error(got)
+	}
+	if n := len(fake.Streams()) - before; n != 3 {
+		t.Errorf("%d streams: a plain message is scanned once", n)
+	}
+	fake.Mail(mailtest.ClamdAnswer{Reply: "stream: x ERROR\x00"})
+	if got := w.check(t, parsed(ambiguous([]byte("harmless words")))); got != "could not: clamd reported an error" {
+		t.Error(got)
+	}
+}
+
+// What clamd unpacks is bounded by MaxScanSize, beyond which it says OK.
+func TestMoreThanClamdUnpacks(t *testing.T) {
+	fake := mailtest.StartClamd(t, "unix")
+	w := ready(t, clamav.Config{Endpoints: []string{fake.Endpoint}, StreamMax: 1 << 20, MaxScan: 150 << 10})
+	raw := func(n int) string {
+		return "From: a@example.com\r\n\r\n" + strings.Repeat(strings.Repeat("x", 76)+"\r\n", n/78)
+	}
+	if got := w.check(t, parsed(raw(60<<10))); got != "clean" {
+		t.Error(got)
+	}
+	if got := w.check(t, parsed(raw(90<<10))); got != "UNSCANNABLE" {
+		t.Error(got)
+	}
+}
+
+func TestPartsThatCannotBeRead(t *testing.T) {
+	fake := mailtest.StartClamd(t, "unix")
+	w := ready(t, clamav.Config{Endpoints: []string{fake.Endpoint}})
+	m := parsed("x")
+	m.Parts = func() (*mime.Tree, error) { return nil, errors.New("disk") }
+	if got := w.check(t, m); got != "could not: the message could not be read" {
 		t.Error(got)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +21,7 @@ const (
 	RateDomain    = "RATE_DOMAIN"
 	RateAccount   = "RATE_ACCOUNT"
 	RateRecipient = "RATE_RECIPIENT"
+	RateBadRcpt   = "RATE_BAD_RCPT" // an address that asked for too many recipients that do not exist
 )
 
 // Rate bounds messages in three windows; 0 = no bound.
@@ -29,6 +32,8 @@ func (r Rate) none() bool { return r == Rate{} }
 // Config is what is bounded. MaxKeys bounds memory: 0 = 200,000 keys of about 200 bytes.
 type Config struct {
 	IP, Net, Domain, Account, Recipient Rate
+
+	BadRecipient Rate // refused recipients by address
 
 	MaxKeys int
 }
@@ -46,6 +51,7 @@ type Limiter struct {
 	cfg  Config
 	keys map[string]*counter
 	held map[string]reservation // by message ID
+	last time.Time              // when forgotten reservations were last looked for
 }
 
 type reservation struct {
@@ -70,7 +76,16 @@ type subject struct {
 	symbol, kind, name string
 	rate               Rate
 	recipient          string // Finding.For
+	count              count
 }
+
+// count is how a subject counts.
+type count uint8
+
+const (
+	messages count = iota // reserved at the check, settled by Done
+	refusals              // only looked at; Done counts them
+)
 
 // Sender checks who sends, at OnSender.
 func (l *Limiter) Sender() filter.Check {
@@ -79,29 +94,35 @@ func (l *Limiter) Sender() filter.Check {
 		c := l.cfg
 		l.mu.Unlock()
 		if m.Direction == filter.Outbound {
-			return l.check(m.ID, subject{RateAccount, "account", m.Account, c.Account, ""}), nil
+			return l.check(m.ID, subject{symbol: RateAccount, kind: "account", name: m.Account, rate: c.Account}), nil
 		}
 		return l.check(m.ID,
-			subject{RateIP, "address", ipKey(m.Client.IP), c.IP, ""},
-			subject{RateNet, "network", netKey(m.Client.IP), c.Net, ""},
-			subject{RateDomain, "sender domain", m.FromDomain(), c.Domain, ""},
+			subject{symbol: RateIP, kind: "address", name: ipKey(m.Client.IP), rate: c.IP},
+			subject{symbol: RateNet, kind: "network", name: netKey(m.Client.IP), rate: c.Net},
+			subject{symbol: RateDomain, kind: "sender domain", name: m.FromDomain(), rate: c.Domain},
+			subject{symbol: RateBadRcpt, kind: "address", name: ipKey(m.Client.IP), rate: c.BadRecipient, count: refusals},
 		), nil
 	})
 }
 
-// Recipient checks the recipient asked for last, at OnRecipient.
+// Recipient checks every recipient that was not checked before, at OnRecipient.
 func (l *Limiter) Recipient() filter.Check {
 	return filter.CheckFunc(func(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
-		if len(m.To) == 0 {
-			return nil, nil
-		}
-		to := m.To[len(m.To)-1].Address
 		l.mu.Lock()
-		rate := l.cfg.Recipient
+		rate, before := l.cfg.Recipient, l.held[m.ID].keys
 		l.mu.Unlock()
-		return l.check(m.ID, subject{RateRecipient, "recipient", to, rate, to}), nil
+		var fresh []subject
+		for _, to := range m.To {
+			s := subject{symbol: RateRecipient, kind: "recipient", name: to.Address, rate: rate, recipient: to.Address}
+			if !slices.Contains(before, s.key()) {
+				fresh = append(fresh, s)
+			}
+		}
+		return l.check(m.ID, fresh...), nil
 	})
 }
+
+func (s subject) key() string { return s.symbol + "\x00" + s.name }
 
 func ipKey(ip netip.Addr) string {
 	if !ip.IsValid() {
@@ -128,18 +149,29 @@ func (l *Limiter) check(id string, subjects ...subject) []filter.Finding {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
+	if age := now.Sub(l.last); age > time.Minute || age < 0 {
+		l.forget(now)
+	}
 	var found []filter.Finding
 	res := l.held[id]
 	for _, s := range subjects {
 		if s.name == "" || s.rate.none() {
 			continue
 		}
-		key := s.symbol + "\x00" + s.name
+		key, what := s.key(), "messages"
+		if s.count == refusals {
+			what = "refused recipients"
+			if l.keys[key] == nil {
+				continue
+			}
+		}
 		c := l.counter(key, now)
-		c.reserved++
-		res.keys = append(res.keys, key)
+		if s.count == messages {
+			c.reserved++
+			res.keys = append(res.keys, key)
+		}
 		if n, window, over := c.over(s.rate, now); over {
-			found = append(found, filter.Finding{Symbol: s.symbol, For: s.recipient, Detail: fmt.Sprintf("%s %s: %d messages in a %s", s.kind, s.name, n, window)})
+			found = append(found, filter.Finding{Symbol: s.symbol, For: s.recipient, Detail: fmt.Sprintf("%s %s: %d %s in a %s", s.kind, s.name, n, what, window)})
 		}
 	}
 	if len(res.keys) > 0 {
@@ -158,7 +190,16 @@ func (l *Limiter) Done(_ context.Context, m *filter.Message, o filter.Outcome) e
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.settle(m.ID, taken, l.now())
+	now := l.now()
+	l.settle(m.ID, taken, now)
+	if m.Direction == filter.Inbound && !l.cfg.BadRecipient.none() && m.Client.IP.IsValid() {
+		key := subject{symbol: RateBadRcpt, name: ipKey(m.Client.IP)}.key()
+		for _, f := range o.Fates {
+			if f.State == filter.Rejected && strings.Contains(f.Reply, " 5.1.1 ") {
+				l.counter(key, now).add(now)
+			}
+		}
+	}
 	return nil
 }
 
@@ -195,11 +236,7 @@ func (l *Limiter) counter(key string, now time.Time) *counter {
 // tidy forgets what no longer counts, and if that is not enough a tenth of the rest, whatever
 // comes first: a flood of names must not make the memory grow.
 func (l *Limiter) tidy(now time.Time, limit int) {
-	for id, r := range l.held {
-		if now.Sub(r.at) > forgotten {
-			l.settle(id, false, now)
-		}
-	}
+	l.forget(now)
 	for key, c := range l.keys {
 		if c.idle(now) {
 			delete(l.keys, key)
@@ -210,6 +247,16 @@ func (l *Limiter) tidy(now time.Time, limit int) {
 			return
 		}
 		delete(l.keys, key)
+	}
+}
+
+// forget gives back the reservations of transactions that were broken off.
+func (l *Limiter) forget(now time.Time) {
+	l.last = now
+	for id, r := range l.held {
+		if age := now.Sub(r.at); age > forgotten || age < -forgotten {
+			l.settle(id, false, now)
+		}
 	}
 }
 

@@ -78,7 +78,7 @@ func TestEachSubjectHasItsRate(t *testing.T) {
 func TestRecipientRateNamesTheRecipient(t *testing.T) {
 	l := limit.New(limit.Config{Recipient: limit.Rate{Minute: 1}}, start().now)
 	for i, to := range []string{"a@x.example", "b@x.example", "a@x.example"} {
-		m := message(func(m *filter.Message) { m.To = []filter.Recipient{{Address: "first@x.example"}, {Address: to}} })
+		m := message(func(m *filter.Message) { m.To = []filter.Recipient{{Address: fmt.Sprintf("first%d@x.example", i)}, {Address: to}} })
 		f, err := l.Recipient().Check(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)
@@ -113,6 +113,75 @@ func TestOpenTransactionsCount(t *testing.T) {
 		if err != nil || (len(f) > 0) != (i == 2) {
 			t.Errorf("transaction %d: %v %v", i+1, f, err)
 		}
+	}
+}
+
+// A client that begins transactions and never ends them does not stay counted.
+func TestBrokenOffTransactionsAreForgotten(t *testing.T) {
+	c := start()
+	l := limit.New(limit.Config{IP: limit.Rate{Minute: 2}}, c.now)
+	for range 1000 {
+		if _, err := l.Sender().Check(t.Context(), message(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := send(t, l, message(nil), filter.Deferred); got != limit.RateIP {
+		t.Errorf("open transactions do not count: %q", got)
+	}
+	c.t = c.t.Add(16 * time.Minute)
+	if got := send(t, l, message(nil), filter.Delivered); got != "" {
+		t.Errorf("counted for ever: %q", got)
+	}
+}
+
+func TestBadRecipients(t *testing.T) {
+	l := limit.New(limit.Config{BadRecipient: limit.Rate{Hour: 3}}, start().now)
+	probe := func(reply string) string {
+		m := message(nil)
+		f, err := l.Sender().Check(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Done(t.Context(), m, filter.Outcome{Fates: []filter.Fate{{State: filter.Rejected, Reply: reply}}}); err != nil {
+			t.Fatal(err)
+		}
+		if len(f) == 0 {
+			return ""
+		}
+		return f[0].Symbol + ": " + f[0].Detail
+	}
+	for i, c := range []struct{ reply, want string }{
+		{"550 5.7.1 blocked (ref x)", ""}, {"550 5.1.1 no such user", ""}, {"550 5.1.1 no such user", ""},
+		{"550 5.1.1 no such user", ""}, {"550 5.1.1 no such user", ""},
+		{"550 5.1.1 no such user", "RATE_BAD_RCPT: address 192.0.2.7: 4 refused recipients in a hour"},
+	} {
+		if got := probe(c.reply); got != c.want {
+			t.Errorf("%d: %q, want %q", i, got, c.want)
+		}
+	}
+	other := message(func(m *filter.Message) { m.Client.IP = netip.MustParseAddr("192.0.2.8") })
+	if got := send(t, l, other, filter.Delivered); got != "" {
+		t.Errorf("another address pays: %s", got)
+	}
+}
+
+// Behind a trusted relay all recipients are checked at once.
+func TestRecipientsThatComeTogether(t *testing.T) {
+	l := limit.New(limit.Config{Recipient: limit.Rate{Minute: 1}}, start().now)
+	m := message(func(m *filter.Message) {
+		m.To = []filter.Recipient{{Address: "a@us.example"}, {Address: "b@us.example"}}
+	})
+	for range 2 { // a second look reserves nothing more
+		if f, err := l.Recipient().Check(t.Context(), m); err != nil || len(f) != 0 {
+			t.Fatal(f, err)
+		}
+	}
+	next := message(func(m *filter.Message) {
+		m.To = []filter.Recipient{{Address: "b@us.example"}, {Address: "c@us.example"}}
+	})
+	f, err := l.Recipient().Check(t.Context(), next)
+	if err != nil || len(f) != 1 || f[0].For != "b@us.example" {
+		t.Error(f, err)
 	}
 }
 

@@ -73,7 +73,7 @@ func (c *Clamd) Stop() {
 	default:
 		close(c.stop)
 	}
-	c.ln.Close()
+	_ = c.ln.Close()
 	for conn := range c.conns {
 		conn.Close()
 	}
@@ -126,16 +126,16 @@ func (c *Clamd) serve(conn net.Conn) {
 	}
 	switch cmd {
 	case "PING":
-		io.WriteString(conn, "PONG"+end)
+		_, _ = io.WriteString(conn, "PONG"+end)
 	case "VERSION":
 		c.mu.Lock()
 		v := c.version
 		c.mu.Unlock()
-		io.WriteString(conn, v+end)
+		_, _ = io.WriteString(conn, v+end)
 	case "INSTREAM":
 		c.instream(conn, end)
 	default:
-		io.WriteString(conn, "UNKNOWN COMMAND"+end)
+		_, _ = io.WriteString(conn, "UNKNOWN COMMAND"+end)
 	}
 }
 
@@ -184,7 +184,7 @@ func (c *Clamd) instream(conn net.Conn, end string) {
 			<-c.stop
 			return
 		case a.SizeLimit > 0 && int64(len(body)) > a.SizeLimit:
-			io.WriteString(conn, "INSTREAM size limit exceeded. ERROR"+end)
+			_, _ = io.WriteString(conn, "INSTREAM size limit exceeded. ERROR"+end)
 			return
 		}
 		if n == 0 {
@@ -221,11 +221,11 @@ func (c *Clamd) answer(conn net.Conn, a ClamdAnswer, body []byte, end string) {
 	switch {
 	case a.Silent:
 	case a.Reply != "":
-		io.WriteString(conn, a.Reply)
+		_, _ = io.WriteString(conn, a.Reply)
 	case infected:
-		io.WriteString(conn, "stream: Eicar-Test-Signature FOUND"+end)
+		_, _ = io.WriteString(conn, "stream: Eicar-Test-Signature FOUND"+end)
 	default:
-		io.WriteString(conn, "stream: OK"+end)
+		_, _ = io.WriteString(conn, "stream: OK"+end)
 	}
 	if a.KeepOpen {
 		select {
@@ -241,7 +241,7 @@ func closed(conn net.Conn) <-chan struct{} {
 	go func() {
 		defer close(done)
 		conn.SetReadDeadline(time.Time{})
-		io.Copy(io.Discard, conn)
+		_, _ = io.Copy(io.Discard, conn)
 	}()
 	return done
 }

@@ -52,7 +52,7 @@ func StartRealClamd(t testing.TB, o ClamdOptions) *RealClamd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	c, err := NewRealClamd(dir, o)
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
@@ -160,7 +160,7 @@ func freePort() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer ln.Close()
+	defer func() { _ = ln.Close() }()
 	_, port, err := net.SplitHostPort(ln.Addr().String())
 	return port, err
 }
@@ -172,7 +172,7 @@ func (c *RealClamd) Start(ctx context.Context) error {
 		return err
 	}
 	if path, ok := strings.CutPrefix(c.Endpoint, "unix:"); ok {
-		os.Remove(path)
+		_ = os.Remove(path)
 	}
 	c.cmd = exec.Command(bin, "--config-file="+c.conf)
 	c.done = make(chan struct{})
