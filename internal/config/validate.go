@@ -56,7 +56,7 @@ func (c *Config) validateListeners(d *strict.Document) {
 		}
 		names[l.Name] = true
 		hostPort(d, at+".addr", l.Addr, true)
-		if addrs[l.Addr] {
+		if addrs[l.Addr] && !strings.HasSuffix(l.Addr, ":0") {
 			d.Fail(at+".addr", "two listeners on %s", l.Addr)
 		}
 		addrs[l.Addr] = true

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"postern/cmd/postern/gateway"
+	"postern/internal/config"
+	"postern/internal/dns"
+)
+
+type configCmd struct {
+	Check  configCheckCmd  `cmd:"" help:"Check the configuration and the rules."`
+	Print  configPrintCmd  `cmd:"" help:"Print the configuration in effect."`
+	Schema configSchemaCmd `cmd:"" help:"Print the JSON Schema."`
+	Limits configLimitsCmd `cmd:"" help:"Print every limit."`
+}
+
+// configOrDefault loads the file, or the defaults when there is none.
+func configOrDefault(path string) (*config.Config, error) {
+	c, err := config.Load(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return config.Default(), nil
+	}
+	return c, err
+}
+
+type configCheckCmd struct {
+	File   string `arg:"" optional:"" help:"The file; by default that of --config."`
+	Bypass bool   `help:"Also look for ways around us: MX names that are not ours, backends on public addresses."`
+}
+
+// Run prints everything wrong; warnings alone are exit 0.
+func (c *configCheckCmd) Run(a *app) error {
+	path := a.config
+	if c.File != "" {
+		path = c.File
+	}
+	cfg, err := config.Load(path)
+	if err != nil {
+		return &exit{exitFinding, err}
+	}
+	set, err := loadRules(cfg.Rules.Dir)
+	if err != nil {
+		return &exit{exitFinding, err}
+	}
+	for _, w := range append(cfg.Warnings(), unknownSymbols(cfg, set)...) {
+		fmt.Fprintln(a.stdout, "warning:", w)
+	}
+	wrong := 0
+	for _, p := range set.Check() {
+		wrong++
+		fmt.Fprintln(a.stderr, clean(p.String()))
+	}
+	if c.Bypass {
+		ways, err := bypass(a.ctx, cfg)
+		if err != nil {
+			return err
+		}
+		for _, w := range ways {
+			wrong++
+			fmt.Fprintln(a.stdout, "way around us:", clean(w))
+		}
+	}
+	if wrong > 0 {
+		return finding("%s: %d things are wrong", path, wrong)
+	}
+	fmt.Fprintf(a.stdout, "%s is fine: %d listeners, %d backends, %d routes\n", path, len(cfg.Listeners), len(cfg.Backends), len(cfg.Routes))
+	return nil
+}
+
+// bypass names the ways by which mail can reach the servers behind without passing here.
+func bypass(ctx context.Context, cfg *config.Config) ([]string, error) {
+	r, err := dns.New(gateway.DNSConfig(cfg))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var ways []string
+	for domain := range cfg.Routes {
+		if strings.HasPrefix(domain, "*.") {
+			continue
+		}
+		mxs, err := r.MX(ctx, domain)
+		if err != nil {
+			ways = append(ways, fmt.Sprintf("the MX of %s could not be asked: %v", domain, err))
+			continue
+		}
+		for _, mx := range mxs {
+			if host := strings.TrimSuffix(strings.ToLower(mx.Host), "."); host != strings.ToLower(cfg.Hostname) {
+				ways = append(ways, fmt.Sprintf("%s has the MX %s, which is not %s: mail can arrive there unchecked unless that is another of our gateways", domain, host, cfg.Hostname))
+			}
+		}
+	}
+	for name, pool := range cfg.Backends {
+		if name == cfg.Egress {
+			continue
+		}
+		for _, b := range pool {
+			ways = append(ways, publicAddresses(ctx, r, name, b.Addr)...)
+		}
+	}
+	slices.Sort(ways)
+	return ways, nil
+}
+
+func publicAddresses(ctx context.Context, r *dns.Resolver, name, addr string) []string {
+	host := addr[:max(strings.LastIndexByte(addr, ':'), 0)]
+	host = strings.Trim(host, "[]")
+	var ips []netip.Addr
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ips = []netip.Addr{ip}
+	} else if ips, err = r.IPs(ctx, host); err != nil {
+		return []string{fmt.Sprintf("backend %s: the address of %s could not be asked: %v", name, host, err)}
+	}
+	var ways []string
+	for _, ip := range ips {
+		if !ip.IsPrivate() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
+			ways = append(ways, fmt.Sprintf("backend %s (%s) has the public address %s: firewall its port 25 so that only we reach it", name, addr, ip))
+		}
+	}
+	return ways
+}
+
+type configPrintCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Run prints the effective configuration.
+func (c *configPrintCmd) Run(a *app) error {
+	cfg, err := config.Load(a.config)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(a.stdout, cfg)
+	}
+	return cfg.Print(a.stdout)
+}
+
+type configSchemaCmd struct{}
+
+// Run prints the schema.
+func (c *configSchemaCmd) Run(a *app) error {
+	b, err := config.Schema()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s\n", b)
+	return err
+}

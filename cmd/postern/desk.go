@@ -1,0 +1,300 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"postern/abuse"
+	"postern/cmd/postern/gateway"
+	"postern/internal/control"
+	"postern/internal/record"
+	"postern/internal/relay/outbox"
+	"postern/quarantine"
+)
+
+// callError gives a refusal of the server its exit code.
+func callError(err error) error {
+	var e *control.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	code := exitFault
+	switch e.Kind {
+	case control.Invalid:
+		code = exitUsage
+	case control.NotFound, control.Conflict:
+		code = exitFinding
+	}
+	return &exit{code, errors.New(clean(e.Message))}
+}
+
+type quarantineCmd struct {
+	List    quarantineListCmd    `cmd:"" help:"List and search held mail."`
+	Show    quarantineShowCmd    `cmd:"" help:"Show one hold, or its message."`
+	Release quarantineReleaseCmd `cmd:"" help:"Hand holds to their original recipients."`
+	Delete  quarantineDeleteCmd  `cmd:"" help:"Delete holds."`
+}
+
+type quarantineListCmd struct {
+	Query []string `arg:"" optional:"" help:"Words of the subject, and from: to: symbol: state: class: policy: since: until:."`
+	Limit int      `default:"50" help:"Holds of one page."`
+	After string   `help:"The next page's mark."`
+	JSON  bool     `name:"json" help:"Print JSON."`
+}
+
+// Run lists holds, newest first.
+func (c *quarantineListCmd) Run(a *app) error {
+	q := gateway.Search{Text: strings.Join(c.Query, " "), Limit: c.Limit, After: c.After}
+	return call(a, "quarantine.list", q, c.JSON, func(p quarantine.Page) {
+		w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tWHEN\tSTATE\tSCORE\tFROM\tTO\tSUBJECT")
+		for _, h := range p.Holds {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, h.At.Local().Format("2006-01-02 15:04"), h.State, h.Score,
+				cut(h.From, 30), cut(strings.Join(h.To, ","), 30), cut(h.Subject, 50))
+		}
+		w.Flush()
+		if p.Next != "" {
+			fmt.Fprintf(a.stdout, "more: --after %s\n", p.Next)
+		}
+	})
+}
+
+// cut makes text of strangers fit for a column.
+func cut(s string, n int) string {
+	r := []rune(clean(s))
+	if len(r) > n {
+		return string(r[:n-3]) + "..."
+	}
+	return string(r)
+}
+
+type quarantineShowCmd struct {
+	ID   string `arg:"" help:"ID of the hold."`
+	Raw  bool   `help:"Write the message as it came in."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Run shows a hold.
+func (c *quarantineShowCmd) Run(a *app) error {
+	if c.Raw {
+		return call(a, "quarantine.raw", gateway.ID{ID: c.ID}, false, func(r gateway.Raw) { _, _ = a.stdout.Write(r.Body) })
+	}
+	return call(a, "quarantine.show", gateway.ID{ID: c.ID}, c.JSON, func(h quarantine.Hold) { printHold(a.stdout, h) })
+}
+
+func printHold(w io.Writer, h quarantine.Hold) {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-10s %s\n", name, clean(fmt.Sprintf(format, args...)))
+	}
+	line("id", "%s", h.ID)
+	line("state", "%s (%s), until %s", h.State, h.Class, h.Expires.Local().Format(time.DateTime))
+	line("held", "%s, %d bytes", h.At.Local().Format(time.DateTime), h.Size)
+	line("from", "<%s> through %s %s (%s)", h.From, h.Client.IP, h.Client.Helo, h.Listener)
+	line("to", "%s", strings.Join(h.To, ", "))
+	line("subject", "%s", h.Subject)
+	line("verdict", "%s %s under policy %s, rules %s", h.Action, h.Score, h.Policy, h.RulesRev)
+	for _, r := range h.Reasons {
+		line("", "%s %+.2f %s %s", r.Symbol, r.Score.Points(), r.Describe, r.Detail)
+	}
+	for _, u := range h.Unchecked {
+		line("unchecked", "%s (%s)", u.Step, u.Reason)
+	}
+	if h.Reply != "" {
+		line("backend", "%s", h.Reply)
+	}
+	if h.Release != nil {
+		line("release", "by %s at %s, %d attempts %s", h.Release.By, h.Release.At.Local().Format(time.DateTime), h.Release.Attempts, h.Release.Failure)
+	}
+	if h.Ended != nil {
+		line("ended", "%s by %s %s", h.Ended.At.Local().Format(time.DateTime), h.Ended.By, h.Ended.Reply)
+	}
+	line("sha256", "%s", h.SHA256)
+}
+
+type quarantineReleaseCmd struct {
+	IDs  []string `arg:"" name:"id" help:"IDs of holds."`
+	JSON bool     `name:"json" help:"Print JSON."`
+}
+
+// Run releases each hold and ends with a finding when one could not be delivered now.
+func (c *quarantineReleaseCmd) Run(a *app) error {
+	var late []string
+	for _, id := range c.IDs {
+		err := call(a, "quarantine.release", gateway.ID{ID: id}, c.JSON, func(h quarantine.Hold) {
+			fmt.Fprintf(a.stdout, "%s: %s\n", h.ID, h.State)
+			if h.State != quarantine.Released && h.Release != nil {
+				late = append(late, h.ID+": "+h.Release.Failure)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if len(late) > 0 {
+		return finding("not delivered yet: %s", clean(strings.Join(late, "; ")))
+	}
+	return nil
+}
+
+type quarantineDeleteCmd struct {
+	IDs  []string `arg:"" name:"id" help:"IDs of holds."`
+	Note string   `help:"Why."`
+	JSON bool     `name:"json" help:"Print JSON."`
+}
+
+// Run deletes holds.
+func (c *quarantineDeleteCmd) Run(a *app) error {
+	for _, id := range c.IDs {
+		err := call(a, "quarantine.delete", gateway.ID{ID: id, Note: c.Note}, c.JSON, func(h quarantine.Hold) {
+			fmt.Fprintf(a.stdout, "%s: %s\n", h.ID, h.State)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commandPath is the command as it was called: "outbox retry <id>".
+type commandPath string
+
+// verb is its second word.
+func (p commandPath) verb() string {
+	words := strings.Fields(string(p))
+	return words[min(1, len(words)-1)]
+}
+
+type outboxCmd struct {
+	List  outboxListCmd `cmd:"" help:"What still waits for a server behind."`
+	Show  outboxOneCmd  `cmd:"" help:"Show one entry."`
+	Retry outboxOneCmd  `cmd:"" help:"Try an entry now."`
+	Hold  outboxOneCmd  `cmd:"" help:"Move an entry to the quarantine."`
+}
+
+type outboxListCmd struct {
+	Limit int    `default:"100" help:"Entries of one page."`
+	After string `help:"ID after which to go on."`
+	JSON  bool   `name:"json" help:"Print JSON."`
+}
+
+// Run lists the outbox, oldest first.
+func (c *outboxListCmd) Run(a *app) error {
+	return call(a, "outbox.list", gateway.Paging{After: c.After, Limit: c.Limit}, c.JSON, func(all []outbox.Entry) {
+		w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tADDED\tTRIES\tNEXT\tBACKEND\tFROM\tTO\tLAST REPLY")
+		for _, e := range all {
+			var to []string
+			for _, r := range e.To {
+				to = append(to, r.Address)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", e.ID, e.Added.Local().Format("2006-01-02 15:04"), e.Attempts,
+				e.Next.Local().Format("15:04:05"), e.Backend, cut(e.From, 30), cut(strings.Join(to, ","), 30), cut(e.LastReply, 60))
+		}
+		w.Flush()
+	})
+}
+
+type outboxOneCmd struct {
+	ID   string `arg:"" help:"ID of the entry."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Run shows, retries or holds an entry, as the command was called.
+func (c *outboxOneCmd) Run(a *app, path commandPath) error {
+	verb := path.verb()
+	if verb == "show" {
+		return call(a, "outbox.show", gateway.ID{ID: c.ID}, c.JSON, func(e outbox.Entry) { _ = printJSON(a.stdout, e) })
+	}
+	return call(a, "outbox."+verb, gateway.ID{ID: c.ID}, c.JSON, func(s string) { fmt.Fprintln(a.stdout, s) })
+}
+
+type accountCmd struct {
+	List    accountListCmd   `cmd:"" help:"Accounts that were ever suspended."`
+	Show    accountOneCmd    `cmd:"" help:"Show one account."`
+	Suspend accountChangeCmd `cmd:"" help:"Stop an account from sending, at once."`
+	Restore accountChangeCmd `cmd:"" help:"Let an account send again."`
+}
+
+type accountListCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Run lists accounts.
+func (c *accountListCmd) Run(a *app) error {
+	return call(a, "account.list", struct{}{}, c.JSON, func(all []abuse.Account) {
+		for _, acc := range all {
+			printAccount(a.stdout, acc)
+		}
+	})
+}
+
+func printAccount(w io.Writer, acc abuse.Account) {
+	fmt.Fprintf(w, "%s: %s since %s by %s: %s\n", clean(acc.Name), acc.State, acc.At.Local().Format(time.DateTime), clean(acc.By), clean(acc.Reason))
+}
+
+type accountOneCmd struct {
+	Name string `arg:"" help:"The account."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Run shows an account.
+func (c *accountOneCmd) Run(a *app) error {
+	return call(a, "account.show", gateway.AccountChange{Name: c.Name}, c.JSON, func(acc abuse.Account) { printAccount(a.stdout, acc) })
+}
+
+type accountChangeCmd struct {
+	Name   string `arg:"" help:"The account."`
+	Reason string `required:"" help:"Why; it is written into the audit trail."`
+	JSON   bool   `name:"json" help:"Print JSON."`
+}
+
+// Run changes an account.
+func (c *accountChangeCmd) Run(a *app, path commandPath) error {
+	return call(a, "account."+path.verb(), gateway.AccountChange{Name: c.Name, Reason: c.Reason}, c.JSON, func(acc abuse.Account) { printAccount(a.stdout, acc) })
+}
+
+type traceCmd struct {
+	ID        string        `help:"Our ID of the message, or of a hold."`
+	From      string        `help:"Sender: address, @domain or <>."`
+	To        string        `help:"Recipient: address or @domain."`
+	MessageID string        `name:"message-id" help:"Message-ID field."`
+	Subject   string        `help:"Words of the subject."`
+	IP        string        `name:"ip" help:"Address or network of the client."`
+	Since     time.Duration `help:"Age of the oldest (36h)." default:"168h"`
+	Limit     int           `default:"50" help:"Messages of one page."`
+	After     string        `help:"The next page's mark."`
+	JSON      bool          `name:"json" help:"Print JSON."`
+}
+
+// Run tells what became of messages.
+func (c *traceCmd) Run(a *app) error {
+	q := record.Trace{
+		ID: c.ID, From: c.From, To: c.To, MessageID: c.MessageID, Subject: c.Subject,
+		Since: a.now().Add(-c.Since), Limit: c.Limit, After: c.After,
+	}
+	if c.IP != "" {
+		p, err := parseNetwork(c.IP)
+		if err != nil {
+			return usage("trace: --ip: %v", err)
+		}
+		q.IP = p
+	}
+	return call(a, "trace", q, c.JSON, func(p record.Page) {
+		_ = record.WriteText(a.stdout, p.Rows)
+		if p.Next != "" {
+			fmt.Fprintf(a.stdout, "more: --after %s\n", p.Next)
+		}
+	})
+}
+
+func parseNetwork(s string) (netip.Prefix, error) {
+	if ip, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	return netip.ParsePrefix(s)
+}

@@ -1,0 +1,360 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"net/mail"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"postern/filter"
+	"postern/filter/auth"
+)
+
+type evalCmd struct {
+	Ham       string `help:"Folder of wanted mail." type:"existingdir"`
+	Spam      string `help:"Folder of unwanted mail." type:"existingdir"`
+	Envelopes string `help:"TSV of recorded envelopes and authentication results; its paths are relative to its own folder." type:"existingfile"`
+	Scores    string `help:"Write label, path, score and action of every message to this file." type:"path"`
+	JSON      bool   `name:"json" help:"Print JSON."`
+	Use       string `name:"with-config" help:"Judge with this configuration's DNS, lists and scanner instead of the embedded defaults alone." type:"existingfile"`
+}
+
+type tally struct {
+	N          int `json:"n"`
+	Accept     int `json:"accept"`
+	Tag        int `json:"tag"`
+	Defer      int `json:"defer"`
+	Quarantine int `json:"quarantine"`
+	Reject     int `json:"reject"`
+}
+
+func (t *tally) add(a filter.Action) {
+	t.N++
+	switch a {
+	case filter.Accept:
+		t.Accept++
+	case filter.Tag:
+		t.Tag++
+	case filter.Defer:
+		t.Defer++
+	case filter.Quarantine:
+		t.Quarantine++
+	default:
+		t.Reject++
+	}
+}
+
+type corpusTally struct {
+	Label string `json:"label"`
+	tally
+	Wrong int `json:"wrong"`
+}
+
+type evalReport struct {
+	Messages int                     `json:"messages"`
+	Ham      tally                   `json:"ham"`
+	Spam     tally                   `json:"spam"`
+	FP       int                     `json:"fp"`
+	FN       int                     `json:"fn"`
+	FPCI     [2]float64              `json:"fp_ci"` // 95 % Wilson interval, as a share
+	FNCI     [2]float64              `json:"fn_ci"`
+	Corpora  map[string]*corpusTally `json:"corpora"`
+	Seconds  float64                 `json:"seconds"`
+	Rules    string                  `json:"rules"`
+}
+
+type evalFile struct {
+	label, path, rel, corpus string
+	verdict                  filter.Verdict
+	err                      error
+}
+
+// Run judges every file and prints what was right and wrong.
+func (c *evalCmd) Run(a *app) error {
+	if c.Ham == "" && c.Spam == "" {
+		return usage("eval: --ham or --spam is needed")
+	}
+	envelopes, err := readEnvelopes(c.Envelopes)
+	if err != nil {
+		return err
+	}
+	var files []*evalFile
+	for label, dir := range map[string]string{"ham": c.Ham, "spam": c.Spam} {
+		more, err := listMail(label, dir)
+		if err != nil {
+			return err
+		}
+		files = append(files, more...)
+	}
+	slices.SortFunc(files, func(x, y *evalFile) int {
+		return cmp.Or(strings.Compare(x.label, y.label), strings.Compare(x.rel, y.rel))
+	})
+	o, closeAll, err := buildOffline(a, offlineOptions{config: c.Use, dns: c.Use != ""})
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	start := a.now()
+	c.judgeAll(a, o, files, envelopes)
+	rep := summarise(files)
+	rep.Seconds, rep.Rules = a.now().Sub(start).Seconds(), o.set.Revision()
+	for _, f := range files {
+		if f.err != nil {
+			return fmt.Errorf("%s: %w", f.path, f.err)
+		}
+	}
+	if c.Scores != "" {
+		if err := writeScores(c.Scores, files); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return printJSON(a.stdout, rep)
+	}
+	rep.print(a.stdout)
+	return nil
+}
+
+func (c *evalCmd) judgeAll(a *app, o *offline, files []*evalFile, envelopes map[string]circumstances) {
+	var done atomic.Int64
+	next := make(chan *evalFile)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for f := range next {
+				f.err = judgeFile(a, o, f, envelopes)
+				done.Add(1)
+			}
+		})
+	}
+	show := isTerminal(a.stderr)
+	for i, f := range files {
+		if a.ctx.Err() != nil {
+			f.err = a.ctx.Err()
+			break
+		}
+		next <- f
+		if show && i%50 == 0 {
+			progress(a.stderr, int(done.Load()), len(files))
+		}
+	}
+	close(next)
+	wg.Wait()
+	if show {
+		progress(a.stderr, len(files), len(files))
+		fmt.Fprintln(a.stderr)
+	}
+}
+
+func judgeFile(a *app, o *offline, f *evalFile, envelopes map[string]circumstances) error {
+	raw, err := readMessage(f.path, nil)
+	if err != nil {
+		return err
+	}
+	abs, err := filepath.Abs(f.path)
+	if err != nil {
+		return err
+	}
+	env, ok := envelopes[abs]
+	if !ok {
+		env = circumstances{recorded: auth.Recorded("", "", "")}
+	}
+	if env.now.IsZero() {
+		env.now = a.now()
+	}
+	j, err := o.judge(a.ctx, raw, env)
+	f.verdict = j.verdict
+	return err
+}
+
+func progress(w io.Writer, done, all int) {
+	const width = 40
+	n := width * done / max(all, 1)
+	fmt.Fprintf(w, "\r[%s%s] %d/%d", strings.Repeat("#", n), strings.Repeat(" ", width-n), done, all)
+}
+
+// listMail finds the files below a folder; the first folder below it is the corpus.
+func listMail(label, dir string) ([]*evalFile, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	var files []*evalFile
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		corpus, _, below := strings.Cut(filepath.ToSlash(rel), "/")
+		if !below {
+			corpus = label
+		}
+		files = append(files, &evalFile{label: label, path: path, rel: rel, corpus: corpus})
+		return nil
+	})
+	return files, err
+}
+
+// readEnvelopes reads the TSV, keyed by absolute path. Columns are known by their names;
+// others are ignored.
+func readEnvelopes(path string) (map[string]circumstances, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := csv.NewReader(bufio.NewReader(f))
+	r.Comma, r.LazyQuotes, r.FieldsPerRecord, r.ReuseRecord = '\t', true, -1, true
+	head, err := r.Read()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	column := map[string]int{}
+	for i, name := range head {
+		column[strings.TrimPrefix(name, "#")] = i
+	}
+	if _, ok := column["path"]; !ok {
+		return nil, fmt.Errorf("%s:1: there is no column named path", path)
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]circumstances{}
+	for {
+		rec, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		get := func(name string) string {
+			if i, ok := column[name]; ok && i < len(rec) {
+				return strings.Clone(strings.TrimSpace(rec[i]))
+			}
+			return ""
+		}
+		c := circumstances{
+			helo: get("helo"), from: get("mail_from"), fromSet: true,
+			recorded: auth.Recorded(get("recorded_spf"), get("recorded_dkim"), get("recorded_dmarc")),
+		}
+		if ip, err := netip.ParseAddr(get("client_ip")); err == nil {
+			c.ip = ip.Unmap()
+		}
+		if at, err := mail.ParseDate(get("date")); err == nil {
+			c.now = at
+		}
+		out[filepath.Join(dir, filepath.FromSlash(get("path")))] = c
+	}
+}
+
+func summarise(files []*evalFile) *evalReport {
+	r := &evalReport{Messages: len(files), Corpora: map[string]*corpusTally{}}
+	for _, f := range files {
+		name := f.corpus
+		if t := r.Corpora[name]; t != nil && t.Label != f.label {
+			name = f.label + "/" + name
+		}
+		t := r.Corpora[name]
+		if t == nil {
+			t = &corpusTally{Label: f.label}
+			r.Corpora[name] = t
+		}
+		a := f.verdict.Action
+		t.add(a)
+		if f.label == "ham" {
+			r.Ham.add(a)
+			if a == filter.Quarantine || a == filter.Reject {
+				r.FP++
+				t.Wrong++
+			}
+			continue
+		}
+		r.Spam.add(a)
+		if a == filter.Accept || a == filter.Tag {
+			r.FN++
+			t.Wrong++
+		}
+	}
+	r.FPCI, r.FNCI = wilson(r.FP, r.Ham.N), wilson(r.FN, r.Spam.N)
+	return r
+}
+
+// wilson is the 95 % Wilson score interval of k in n.
+func wilson(k, n int) [2]float64 {
+	if n == 0 {
+		return [2]float64{0, 1}
+	}
+	const z = 1.959964
+	p, m := float64(k)/float64(n), float64(n)
+	mid := (p + z*z/(2*m)) / (1 + z*z/m)
+	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	return [2]float64{math.Max(0, mid-half), math.Min(1, mid+half)}
+}
+
+func (r *evalReport) print(w io.Writer) {
+	fmt.Fprintf(w, "%-28s %7s %7s %7s %7s %10s %7s %7s\n", "corpus", "n", "accept", "tag", "defer", "quarantine", "reject", "wrong")
+	var names []string
+	for n := range r.Corpora {
+		names = append(names, n)
+	}
+	slices.SortFunc(names, func(x, y string) int {
+		return cmp.Or(strings.Compare(r.Corpora[x].Label, r.Corpora[y].Label), strings.Compare(x, y))
+	})
+	for _, n := range names {
+		t := r.Corpora[n]
+		fmt.Fprintf(w, "%-28s %7d %7d %7d %7d %10d %7d %7d\n", t.Label+"/"+strings.TrimPrefix(n, t.Label+"/"), t.N, t.Accept, t.Tag, t.Defer, t.Quarantine, t.Reject, t.Wrong)
+	}
+	share := func(k, n int, ci [2]float64) string {
+		if n == 0 {
+			return "none"
+		}
+		return fmt.Sprintf("%d of %d = %.2f %% (95 %%: %.2f to %.2f)", k, n, 100*float64(k)/float64(n), 100*ci[0], 100*ci[1])
+	}
+	fmt.Fprintf(w, "\nwanted mail held or refused: %s\n", share(r.FP, r.Ham.N, r.FPCI))
+	fmt.Fprintf(w, "unwanted mail let through:   %s\n", share(r.FN, r.Spam.N, r.FNCI))
+	fmt.Fprintf(w, "%d messages in %.1f s, rules %s\n", r.Messages, r.Seconds, r.Rules)
+}
+
+func writeScores(path string, files []*evalFile) error {
+	var b strings.Builder
+	for _, f := range files {
+		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", f.label, f.rel, f.verdict.Score, f.verdict.Action)
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"postern/internal/alert"
+	"postern/internal/record"
+	"postern/internal/relay/backend"
+)
+
+// Status is the state of the node in one look.
+type Status struct {
+	Hostname string                      `json:"hostname"`
+	Ready    bool                        `json:"ready"`
+	NotReady []string                    `json:"not_ready,omitempty"` // why
+	Rules    string                      `json:"rules"`
+	AV       string                      `json:"av"`
+	Sessions int                         `json:"sessions"`
+	InFlight int64                       `json:"in_flight"` // bytes of bodies
+	Backends map[string][]backend.Health `json:"backends"`
+	Alerts   []alert.Alert               `json:"alerts,omitempty"`
+}
+
+// Status looks at all parts.
+func (g *Gateway) Status(context.Context) Status {
+	n := g.smtp.Sessions()
+	s := Status{
+		Hostname: g.cfg.Load().Hostname, NotReady: g.notReady(), Rules: g.Revision(), AV: g.avVersion(),
+		Sessions: n.Sessions, InFlight: n.InFlight, Alerts: g.alerts.Active(), Backends: map[string][]backend.Health{},
+	}
+	s.Ready = len(s.NotReady) == 0
+	for name := range g.cfg.Load().Backends {
+		s.Backends[name] = g.pools.Health(name)
+	}
+	return s
+}
+
+// notReady names what keeps the node from doing its whole work.
+func (g *Gateway) notReady() []string {
+	var why []string
+	if g.scanner != nil && !g.scanner.Ready() {
+		why = append(why, "clamav has not found the test virus")
+	}
+	if err := g.home.Degraded(); err != nil {
+		why = append(why, "the store is read-only")
+	}
+	for name := range g.cfg.Load().Backends {
+		if !g.pools.Up(name) {
+			why = append(why, "no server of backend "+name+" is up")
+		}
+	}
+	slices.Sort(why)
+	return why
+}
+
+func (g *Gateway) buildMetrics(context.Context) (err error) {
+	g.registry = prometheus.NewRegistry()
+	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	g.metrics, err = record.NewMetrics(g.registry, StepNames(), record.Gauges{
+		Holds: func() map[string]int {
+			st, err := g.home.Holds().Stats(context.Background())
+			if err != nil {
+				return nil
+			}
+			out := map[string]int{}
+			for s, n := range st.States {
+				out[string(s)] = n
+			}
+			return out
+		},
+		Bytes: func() int64 {
+			st, err := g.home.Holds().Stats(context.Background())
+			if err != nil {
+				return 0
+			}
+			return st.Bytes
+		},
+		Cap: func() int64 { return int64(g.cfg.Load().Quarantine.Cap) },
+		Outbox: func() int {
+			n, err := g.home.Outbox().Count(context.Background())
+			if err != nil {
+				return -1
+			}
+			return n
+		},
+		Sessions: func() map[string]int { return map[string]int{"all": g.smtp.Sessions().Sessions} },
+	})
+	return err
+}
+
+// adminHandler serves metrics, health (the process answers) and readiness (it can do all of
+// its work).
+func (g *Gateway) adminHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		why := g.notReady()
+		w.Header().Set("Content-Type", "application/json")
+		if len(why) > 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"ready": len(why) == 0, "why": why})
+	})
+	return mux
+}

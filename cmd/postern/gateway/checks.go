@@ -1,0 +1,107 @@
+package gateway
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"postern/abuse"
+	"postern/blocklist"
+	"postern/cmd/postern/glue"
+	"postern/filter/attach"
+	"postern/filter/auth"
+	"postern/filter/limit"
+	"postern/filter/sender"
+	"postern/internal/archive"
+	"postern/internal/config"
+)
+
+func (g *Gateway) buildLists(ctx context.Context) (err error) {
+	event := func(e blocklist.Event) { g.event("list:"+e.Key, e.Text, e.Over) }
+	g.lists, err = blocklist.NewLists(ListConfigs(g.cfg.Load()), blocklist.ListParts{Resolver: g.resolver, Now: g.now, Log: g.log, Alert: event})
+	if err != nil {
+		return err
+	}
+	g.own = blocklist.NewOwn(blocklist.OwnParts{Store: g.home.Lists(), Now: g.now, Log: g.log})
+	return g.own.Load(ctx)
+}
+
+// ListConfigs turns the configured DNS lists into those of the check.
+func ListConfigs(c *config.Config) []blocklist.ListConfig {
+	var out []blocklist.ListConfig
+	for _, l := range c.Lists {
+		out = append(out, blocklist.ListConfig{Name: l.Name, Zone: l.Zone, Of: blocklist.Kind(l.Of), Codes: l.Codes, KeyFile: l.KeyFile})
+	}
+	return out
+}
+
+// why tells what the own lists and every DNS list say.
+func (g *Gateway) why(ctx context.Context, of string) ([]blocklist.Answer, error) {
+	answers := g.own.Why(of)
+	return append(answers, g.lists.Why(ctx, of)...), nil
+}
+
+func (g *Gateway) buildAccounts(ctx context.Context) (err error) {
+	g.accounts, err = abuse.NewAccounts(ctx, g.home.Accounts(), g.now, g.log, func(ctx context.Context, c abuse.Change) error {
+		return g.audit.Write(ctx, c.Actor, c.Action, c.After.Name, c.Before, c.After, c.After.Reason)
+	})
+	g.limits = limit.New(rates(g.cfg.Load()), g.now)
+	return err
+}
+
+func rates(c *config.Config) limit.Config {
+	of := func(name string) limit.Rate {
+		r := c.Rates[name]
+		return limit.Rate{Minute: r.Minute, Hour: r.Hour, Day: r.Day}
+	}
+	return limit.Config{IP: of("ip"), Net: of("net"), Domain: of("domain"), Account: of("account"), Recipient: of("recipient")}
+}
+
+func (g *Gateway) buildSteps(context.Context) error {
+	c := g.cfg.Load()
+	// Two steps need it: an allow entry counts only where the sender is proved.
+	proof := auth.Once(auth.Message(g.resolver, g.now))
+	g.checks = Checks{
+		Reverse: sender.ReverseName(g.resolver),
+		Helo:    sender.Helo(g.resolver, g.ourName),
+		Sender:  sender.Domain(g.resolver),
+		SPF:     auth.SPF(g.resolver, c.Hostname),
+		Auth:    proof,
+
+		Lists:       g.lists.Client(),
+		DomainLists: g.lists.Sender(),
+
+		OwnRecipient: g.own.Recipient(),
+		OwnContent:   g.own.Content(proof.Check),
+
+		Account:        g.accounts,
+		LimitSender:    g.limits.Sender(),
+		LimitRecipient: g.limits.Recipient(),
+
+		Attach: &attach.Check{Limits: archive.DefaultLimits()},
+	}
+	if g.scanner != nil {
+		g.checks.ClamAV = g.scanner
+	}
+	g.pipeline.Store(Pipeline(g.checks, g.rules.Load(), c, g.log))
+	return nil
+}
+
+// ourName reports names that no stranger may give at HELO.
+func (g *Gateway) ourName(name string) bool {
+	c := g.cfg.Load()
+	if strings.EqualFold(name, c.Hostname) {
+		return true
+	}
+	_, ok := c.Routes[name]
+	return ok
+}
+
+// ConfirmedName is the confirmed reverse name of an address, "" where there is none or DNS
+// does not say in time.
+func (g *Gateway) reverseName(ctx context.Context, ip netip.Addr) string {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(g.cfg.Load().DNS.Timeout))
+	defer cancel()
+	return glue.ConfirmedName(ctx, g.resolver, ip)
+}

@@ -1,0 +1,233 @@
+// Package gateway builds the running gateway out of its rooms: the parts in the order in
+// which they depend on each other, the list of steps, reload, drain, and the calls of the
+// control socket.
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"postern/abuse"
+	"postern/blocklist"
+	"postern/cmd/postern/glue"
+	"postern/filter"
+	"postern/filter/clamav"
+	"postern/filter/limit"
+	"postern/internal/alert"
+	"postern/internal/config"
+	"postern/internal/dns"
+	"postern/internal/record"
+	"postern/internal/relay"
+	"postern/internal/relay/answered"
+	"postern/internal/relay/backend"
+	"postern/internal/relay/outbox"
+	"postern/internal/relay/recipient"
+	"postern/internal/smtpd"
+	"postern/internal/spool"
+	"postern/internal/stamp"
+	"postern/internal/store/local"
+	"postern/quarantine"
+	"postern/rules"
+)
+
+// Socket is the name of the control socket below the state folder.
+const Socket = "postern.sock"
+
+// Options are what a gateway is built from.
+type Options struct {
+	Config *config.Config
+	Rules  *rules.Set
+	Log    *slog.Logger
+	Now    func() time.Time
+	Random io.Reader // nil = crypto/rand
+	// ReadConfig and ReadRules read the files anew at a reload; nil: nothing to reload.
+	ReadConfig func() (*config.Config, error)
+	ConfigFile string // watched for changes; "" = none
+	ReadRules  func(*config.Config) (*rules.Set, error)
+	// Passive builds the parts for a command line without a server: nothing runs by itself.
+	Passive bool
+}
+
+// Gateway is all parts of one node.
+type Gateway struct {
+	opt      Options
+	now      func() time.Time
+	log      *slog.Logger
+	cfg      atomic.Pointer[config.Config]
+	rules    atomic.Pointer[rules.Set]
+	pipeline atomic.Pointer[filter.Pipeline]
+
+	home       *local.Home
+	spool      *spool.Spool
+	resolver   *dns.Resolver
+	alerts     *alert.Alerter
+	audit      *record.Auditor
+	registry   *prometheus.Registry
+	metrics    *record.Metrics
+	pools      *backend.Pools
+	verifier   *recipient.Verifier
+	scanner    *clamav.Scanner // nil without clamav.addrs
+	lists      *blocklist.Lists
+	own        *blocklist.Own
+	accounts   *abuse.Accounts
+	limits     *limit.Limiter
+	stamper    *stamp.Stamper
+	quarantine *quarantine.Quarantine
+	answers    *answered.Journal
+	relay      *relay.Relay
+	outbox     *outbox.Worker
+	smtp       *smtpd.Server
+	certs      map[string]*glue.Certs
+	checks     Checks
+}
+
+// Build makes all parts, in the order in which they need each other. Nothing runs yet but
+// what Close ends.
+func Build(ctx context.Context, o Options) (*Gateway, error) {
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	g := &Gateway{opt: o, now: o.Now, log: o.Log, certs: map[string]*glue.Certs{}}
+	g.cfg.Store(o.Config)
+	g.rules.Store(o.Rules)
+	for _, part := range []struct {
+		name  string
+		build func(context.Context) error
+	}{
+		{"store", g.buildStore},
+		{"alerts", g.buildAlerts},
+		{"resolver", g.buildResolver},
+		{"lists", g.buildLists},
+		{"accounts", g.buildAccounts},
+		{"clamav", g.buildScanner},
+		{"backends", g.buildBackends},
+		{"quarantine", g.buildQuarantine},
+		{"relay", g.buildRelay},
+		{"metrics", g.buildMetrics},
+		{"steps", g.buildSteps},
+		{"smtp", g.buildSMTP},
+	} {
+		if err := part.build(ctx); err != nil {
+			g.Close(context.WithoutCancel(ctx))
+			return nil, fmt.Errorf("%s: %w", part.name, err)
+		}
+	}
+	return g, nil
+}
+
+func (g *Gateway) buildStore(ctx context.Context) error {
+	c := g.cfg.Load()
+	g.spool = &spool.Spool{Dir: filepath.Join(c.State, "spool"), Memory: int64(c.Limits.Memory)}
+	home, err := local.Open(ctx, local.Options{Dir: c.State, Log: g.log, Now: g.now, Spool: g.spool})
+	if err != nil {
+		return err
+	}
+	g.home = home
+	g.audit = &record.Auditor{Store: home.Audit(), Now: g.now}
+	if g.opt.Passive {
+		return nil
+	}
+	return g.spool.Clean()
+}
+
+func (g *Gateway) buildResolver(context.Context) (err error) {
+	g.resolver, err = dns.New(DNSConfig(g.cfg.Load()))
+	return err
+}
+
+// DNSConfig turns the configured DNS servers into those of the resolver.
+func DNSConfig(c *config.Config) dns.Config {
+	return dns.Config{Servers: c.DNS.Servers, Timeout: time.Duration(c.DNS.Timeout)}
+}
+
+func (g *Gateway) buildScanner(context.Context) error {
+	c := g.cfg.Load().ClamAV
+	if len(c.Addrs) == 0 {
+		return nil
+	}
+	s, err := clamav.New(ScannerConfig(c), clamav.Parts{Now: g.now, Log: g.log, Alert: g.clamavEvent})
+	g.scanner = s
+	return err
+}
+
+// ScannerConfig turns the configured scanner into that of the check.
+func ScannerConfig(c config.ClamAV) clamav.Config {
+	return clamav.Config{
+		Endpoints: c.Addrs, Timeout: time.Duration(c.Timeout), StreamMax: int64(c.StreamMax), MaxFile: int64(c.MaxFile),
+		MaxScan: int64(c.MaxScan), Connections: c.Connections, Canary: time.Duration(c.Canary),
+		WarnAge: time.Duration(c.WarnAge), MaxAge: time.Duration(c.MaxAge),
+	}
+}
+
+func (g *Gateway) clamavEvent(e clamav.Event) {
+	g.event("clamav:"+e.Key, e.Text, e.Over)
+}
+
+// event raises or clears an alert.
+func (g *Gateway) event(key, text string, over bool) {
+	if over {
+		g.alerts.Clear(key)
+		return
+	}
+	g.alerts.Raise(key, alert.Critical, text, "")
+}
+
+func (g *Gateway) buildBackends(context.Context) error {
+	cfg, err := glue.Pools(g.cfg.Load())
+	if err != nil {
+		return err
+	}
+	g.pools = backend.New(cfg, g.now, g.log)
+	c := g.cfg.Load().RecipientCache
+	g.verifier = recipient.New(recipient.Config{
+		Known: time.Duration(c.Known), Unknown: time.Duration(c.Unknown), TakesAny: g.takesAny,
+	}, g.pools, g.now, g.log)
+	return nil
+}
+
+// takesAny says that a server behind accepts every recipient: unknown ones then cannot be
+// refused at RCPT, and it may bounce them later.
+func (g *Gateway) takesAny(name, domain string, yes bool) {
+	key := "takes-any:" + name + ":" + domain
+	if !yes {
+		g.alerts.Clear(key)
+		return
+	}
+	g.alerts.Raise(key, alert.Warning, fmt.Sprintf("backend %s takes every address of %s", name, domain),
+		"A random address was accepted at RCPT, so unknown recipients cannot be refused here. Let the server refuse them, or set recipients: file or any.")
+}
+
+// Revision is the rule set in effect.
+func (g *Gateway) Revision() string { return g.rules.Load().Revision() }
+
+// Close ends what Build and Run started. Run has returned before.
+func (g *Gateway) Close(ctx context.Context) {
+	if g.verifier != nil {
+		g.verifier.Close()
+	}
+	if g.pools != nil {
+		g.pools.Close()
+	}
+	if g.answers != nil {
+		g.answers.Close()
+	}
+	if g.alerts != nil {
+		g.alerts.Close(ctx)
+	}
+	if g.resolver != nil {
+		g.resolver.Close()
+	}
+	if g.home != nil {
+		if err := g.home.Close(); err != nil {
+			g.log.Error("closing the store", "err", err)
+		}
+	}
+}

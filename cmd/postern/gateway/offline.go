@@ -1,0 +1,74 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"postern/blocklist"
+	"postern/filter"
+	"postern/filter/attach"
+	"postern/filter/auth"
+	"postern/filter/clamav"
+	"postern/filter/sender"
+	"postern/internal/archive"
+	"postern/internal/config"
+	"postern/internal/dns"
+	"postern/rules"
+)
+
+// Offline is the pipeline for message files: the checks that need no state of ours. Greylist,
+// limits, own lists and accounts are left out. Without DNS nothing is asked at all. Close the
+// result.
+func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Logger, now func() time.Time, withDNS bool) (*filter.Pipeline, func(), error) {
+	checks := Checks{Attach: &attach.Check{Limits: archive.DefaultLimits()}}
+	closeAll := func() {}
+	if withDNS {
+		r, err := dns.New(DNSConfig(c))
+		if err != nil {
+			return nil, nil, err
+		}
+		closeAll = r.Close
+		if err := offlineDNS(&checks, r, c, log, now); err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+	}
+	if len(c.ClamAV.Addrs) > 0 {
+		s, err := clamav.New(ScannerConfig(c.ClamAV), clamav.Parts{Now: now, Log: log})
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		if err := s.Probe(ctx); err != nil {
+			log.Warn("clamd is not ready", "err", err)
+		}
+		checks.ClamAV = s
+	}
+	return Pipeline(checks, set, c, log), closeAll, nil
+}
+
+func offlineDNS(checks *Checks, r *dns.Resolver, c *config.Config, log *slog.Logger, now func() time.Time) error {
+	lists, err := blocklist.NewLists(ListConfigs(c), blocklist.ListParts{Resolver: r, Now: now, Log: log})
+	if err != nil {
+		return err
+	}
+	checks.Reverse = needsIP(sender.ReverseName(r))
+	checks.Helo = sender.Helo(r, func(string) bool { return false })
+	checks.Sender = sender.Domain(r)
+	checks.SPF = needsIP(auth.SPF(r, c.Hostname))
+	checks.Auth = auth.Message(r, now)
+	checks.Lists = needsIP(lists.Client())
+	checks.DomainLists = lists.Sender()
+	return nil
+}
+
+// needsIP says that a check was not done where no client address was given.
+func needsIP(c filter.Check) filter.Check {
+	return filter.CheckFunc(func(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
+		if !m.Client.IP.IsValid() {
+			return nil, &filter.CouldNot{Words: "no client address was given"}
+		}
+		return c.Check(ctx, m)
+	})
+}

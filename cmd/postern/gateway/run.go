@@ -1,0 +1,156 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"postern/internal/control"
+)
+
+// DrainTime is how long transactions past their final dot may take after the end was asked
+// for.
+const DrainTime = 25 * time.Second
+
+// Addrs are where a running gateway listens: by listener name, and "admin".
+type Addrs map[string]net.Addr
+
+// Run listens, says where through ready, and serves until ctx ends; then it drains. The
+// error is what kept it from listening, or a listener that broke.
+func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	listeners, addrs, err := g.listen(ctx)
+	if err != nil {
+		return err
+	}
+	admin, err := g.listenAdmin(ctx)
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
+	if admin != nil {
+		addrs["admin"] = admin.Addr()
+	}
+	socket, err := control.Listen(ctx, filepath.Join(g.cfg.Load().State, Socket))
+	if err != nil {
+		closeAll(listeners)
+		return fmt.Errorf("control socket: %w", err)
+	}
+
+	var wg sync.WaitGroup
+	broke := make(chan error, len(listeners)+8)
+	background := func(name string, f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(work); err != nil && !errors.Is(err, context.Canceled) {
+				broke <- fmt.Errorf("%s: %w", name, err)
+			}
+		})
+	}
+	calls := g.Calls()
+	background("control", func(ctx context.Context) error { return calls.Serve(ctx, socket) })
+	if admin != nil {
+		background("admin", func(ctx context.Context) error { return g.serveAdmin(ctx, admin) })
+	}
+	g.startLoops(ctx, background)
+	var serving sync.WaitGroup
+	for _, l := range listeners {
+		serving.Go(func() {
+			if err := g.smtp.Serve(work, l.listener, l.Listener); err != nil {
+				broke <- fmt.Errorf("listener %s: %w", l.listener.Name, err)
+			}
+		})
+	}
+	ready(addrs)
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-broke:
+	}
+	g.log.Info("draining")
+	drain, cancel := context.WithTimeout(work, DrainTime)
+	defer cancel()
+	if derr := g.smtp.Drain(drain); derr != nil {
+		g.log.Warn("sessions were cut off at the end of the drain", "err", derr)
+	}
+	serving.Wait()
+	stop()
+	wg.Wait()
+	return err
+}
+
+// startLoops starts what runs on its own clock.
+func (g *Gateway) startLoops(ctx context.Context, background func(string, func(context.Context) error)) {
+	if g.scanner != nil {
+		background("clamav", g.scanner.Run)
+	}
+	background("dns lists", g.lists.Run)
+	background("own lists", g.own.Run)
+	background("accounts", g.accounts.Run)
+	g.pools.Warm(ctx)
+	background("backends", func(ctx context.Context) error { g.pools.Run(ctx); return nil })
+	background("outbox", func(ctx context.Context) error { g.outbox.Run(ctx); return nil })
+	background("quarantine", g.tendQuarantine)
+	if g.opt.ReadConfig != nil {
+		background("reload", g.watch)
+	}
+}
+
+// tendQuarantine retries releases, expires holds and drops old traffic rows.
+func (g *Gateway) tendQuarantine(ctx context.Context) error {
+	tick := time.NewTicker(30 * time.Second)
+	defer tick.Stop()
+	for {
+		if _, err := g.quarantine.RetryDue(ctx); err != nil && ctx.Err() == nil {
+			g.log.Error("retrying releases", "err", err)
+		}
+		if _, err := g.quarantine.ExpireDue(ctx); err != nil && ctx.Err() == nil {
+			g.log.Error("expiring holds", "err", err)
+		}
+		if _, err := g.quarantine.Usage(ctx); err != nil && ctx.Err() == nil {
+			g.log.Error("reading the quarantine's size", "err", err)
+		}
+		if _, err := g.home.Traffic().Prune(ctx, g.now().Add(-trafficKept)); err != nil && ctx.Err() == nil {
+			g.log.Error("dropping old traffic rows", "err", err)
+		}
+		if err := g.home.Degraded(); err != nil {
+			g.event("store", "the store is read-only: "+err.Error(), false)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// trafficKept is how long trace finds a message.
+const trafficKept = 90 * 24 * time.Hour
+
+func (g *Gateway) listenAdmin(ctx context.Context) (net.Listener, error) {
+	addr := g.cfg.Load().Admin.Addr
+	if addr == "" {
+		return nil, nil
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("admin listener: %w", err)
+	}
+	return l, nil
+}
+
+func (g *Gateway) serveAdmin(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{Handler: g.adminHandler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
+	stop := context.AfterFunc(ctx, func() { srv.Close() })
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"postern/filter"
+	"postern/internal/config"
+	"postern/internal/dns"
+	"postern/rules"
+)
+
+// The names of the steps, as ledger, header and metrics show them.
+const (
+	StepReverse  = "reverse"
+	StepHelo     = "helo"
+	StepSPF      = "spf"
+	StepSender   = "sender"
+	StepAuth     = "dkim+dmarc"
+	StepLists    = "lists"
+	StepDomains  = "domain-lists"
+	StepOwn      = "own-lists"
+	StepAccount  = "account"
+	StepLimits   = "limits"
+	StepAttach   = "attachments"
+	StepClamAV   = "clamav"
+	StepPatterns = "patterns"
+)
+
+// StepNames are all of them, for metrics.
+func StepNames() []string {
+	return []string{
+		StepReverse, StepHelo, StepSPF, StepSender, StepAuth, StepLists, StepDomains, StepOwn,
+		StepAccount, StepLimits, StepAttach, StepClamAV, StepPatterns,
+	}
+}
+
+// Checks are the checks behind the steps; a nil one is left out of the list.
+type Checks struct {
+	Reverse, Helo, SPF, Sender, Auth     filter.Check
+	Lists, DomainLists                   filter.Check
+	OwnRecipient, OwnContent             filter.Check
+	Account, LimitSender, LimitRecipient filter.Check
+	Attach, ClamAV                       filter.Check
+}
+
+// Pipeline is the visible list: what runs at which stage, and what happens when it cannot
+// tell. Inbound checks look at the client; an authenticated or local sender has none.
+func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *filter.Pipeline {
+	const in, any = true, false
+	var steps []filter.Step
+	add := func(name string, stage filter.Stage, check filter.Check, inboundOnly bool, onError filter.Action, timeout time.Duration) {
+		if check == nil {
+			return
+		}
+		if inboundOnly {
+			check = inbound{check}
+		}
+		steps = append(steps, filter.Step{Name: name, Stage: stage, Check: check, Timeout: timeout, OnError: onError})
+	}
+	dnsTime := time.Duration(cfg.DNS.Budget)
+	scan, _ := filter.ParseAction(cfg.ClamAV.OnError)
+
+	add(StepReverse, filter.OnConnect, c.Reverse, in, filter.Accept, dnsTime)
+	add(StepLists, filter.OnConnect, c.Lists, in, filter.Accept, dnsTime)
+	add(StepHelo, filter.OnSender, c.Helo, in, filter.Accept, dnsTime)
+	add(StepSPF, filter.OnSender, c.SPF, in, filter.Accept, dnsTime)
+	add(StepSender, filter.OnSender, c.Sender, in, filter.Accept, dnsTime)
+	add(StepDomains, filter.OnSender, c.DomainLists, in, filter.Accept, dnsTime)
+	add(StepAccount, filter.OnSender, c.Account, any, filter.Defer, time.Second)
+	add(StepLimits, filter.OnSender, c.LimitSender, any, filter.Accept, time.Second)
+	add(StepOwn, filter.OnRecipient, c.OwnRecipient, in, filter.Defer, time.Second)
+	add(StepLimits, filter.OnRecipient, c.LimitRecipient, any, filter.Accept, time.Second)
+	add(StepAuth, filter.OnData, c.Auth, in, filter.Accept, dnsTime)
+	add(StepOwn, filter.OnData, c.OwnContent, in, filter.Accept, dnsTime)
+	add(StepAttach, filter.OnData, c.Attach, any, filter.Quarantine, 20*time.Second)
+	add(StepClamAV, filter.OnData, c.ClamAV, any, scan, time.Duration(cfg.ClamAV.Timeout))
+	add(StepPatterns, filter.OnData, set.Patterns(), any, filter.Accept, 10*time.Second)
+
+	return &filter.Pipeline{
+		Steps: steps, Judge: set, Budget: 45 * time.Second, Log: log,
+		Lookups: func() *dns.Budget { return dns.NewBudget(cfg.DNS.Queries, dnsTime) },
+	}
+}
+
+// inbound runs a check only for mail from outside.
+type inbound struct{ check filter.Check }
+
+func (c inbound) Check(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
+	if m.Direction != filter.Inbound {
+		return nil, nil
+	}
+	return c.check.Check(ctx, m)
+}

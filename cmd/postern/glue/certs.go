@@ -1,0 +1,96 @@
+package glue
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"postern/internal/config"
+)
+
+// Certs holds the certificate of one listener and loads it anew when its files change. A
+// pair that cannot be read leaves the old one in place.
+type Certs struct {
+	files config.TLS
+	log   *slog.Logger
+	// Broken is told that a changed pair cannot be used, and with nil that it can again.
+	broken func(err error)
+
+	mu   sync.Mutex
+	seen [3]time.Time
+	cfg  *tls.Config
+}
+
+// NewCerts loads the pair; the error names the file.
+func NewCerts(files config.TLS, log *slog.Logger, broken func(err error)) (*Certs, error) {
+	c := &Certs{files: files, log: log, broken: broken}
+	cfg, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	c.cfg, c.seen = cfg, c.times()
+	return c, nil
+}
+
+// Config is the configuration for the next handshake. It looks at the files' times only.
+func (c *Certs) Config() *tls.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.times()
+	if now == c.seen {
+		return c.cfg
+	}
+	c.seen = now
+	cfg, err := c.load()
+	if err != nil {
+		c.log.Error("the certificate changed and cannot be used; the old one stays", "err", err)
+		c.broken(err)
+		return c.cfg
+	}
+	c.broken(nil)
+	c.cfg = cfg
+	return cfg
+}
+
+func (c *Certs) times() (t [3]time.Time) {
+	for i, f := range []string{c.files.Cert, c.files.Key, c.files.ClientCA} {
+		if info, err := os.Stat(f); f != "" && err == nil {
+			t[i] = info.ModTime()
+		}
+	}
+	return t
+}
+
+func (c *Certs) load() (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(c.files.Cert, c.files.Key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s with key %s: %w", c.files.Cert, c.files.Key, err)
+	}
+	cfg := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if c.files.ClientCA != "" {
+		pool, err := ReadCA(c.files.ClientCA)
+		if err != nil {
+			return nil, err
+		}
+		cfg.ClientCAs, cfg.ClientAuth = pool, tls.VerifyClientCertIfGiven
+	}
+	return cfg, nil
+}
+
+// ReadCA reads a file of PEM certificates.
+func ReadCA(path string) (*x509.CertPool, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(b) {
+		return nil, errors.New(path + ": no certificate in it")
+	}
+	return pool, nil
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"postern/blocklist"
+	"postern/cmd/postern/gateway"
+	"postern/internal/record"
+)
+
+type blocklistCmd struct {
+	List   blocklistListCmd   `cmd:"" help:"Show the own lists."`
+	Add    blocklistAddCmd    `cmd:"" help:"Add an entry: an IP, a network, a domain or an address."`
+	Remove blocklistRemoveCmd `cmd:"" help:"Remove an entry by the key that list shows."`
+	Why    blocklistWhyCmd    `cmd:"" help:"Tell what every list says of an IP, a domain or an address."`
+	Test   blocklistTestCmd   `cmd:"" help:"Test every DNS list by RFC 5782."`
+}
+
+type blocklistListCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Run lists the own entries.
+func (c *blocklistListCmd) Run(a *app) error {
+	return call(a, "blocklist.list", struct{}{}, c.JSON, func(all []blocklist.Entry) {
+		for _, e := range all {
+			printEntry(a.stdout, e)
+		}
+	})
+}
+
+func printEntry(w io.Writer, e blocklist.Entry) {
+	until := "for ever"
+	if !e.Expires.IsZero() {
+		until = "until " + e.Expires.Local().Format(time.DateTime)
+	}
+	fmt.Fprintf(w, "%-50s %s, by %s: %s\n", clean(e.Key()), until, clean(e.Author), clean(e.Reason))
+}
+
+type blocklistAddCmd struct {
+	Value  string        `arg:"" help:"192.0.2.1, 192.0.2.0/24, example.com or a@example.com."`
+	Allow  bool          `help:"Allow instead of block. A domain or address is allowed only with aligned SPF or DKIM."`
+	Scope  string        `default:"all" help:"all, domain:example.com or recipient:a@example.com."`
+	Reason string        `required:"" help:"Why; it is shown and audited."`
+	For    time.Duration `help:"How long (720h); for ever by default."`
+	JSON   bool          `name:"json" help:"Print JSON."`
+}
+
+// Run adds an entry.
+func (c *blocklistAddCmd) Run(a *app) error {
+	e := blocklist.Entry{Allow: c.Allow, Value: c.Value, Scope: c.Scope, Reason: c.Reason}
+	if c.For > 0 {
+		e.Expires = a.now().Add(c.For).UTC()
+	}
+	return call(a, "blocklist.add", e, c.JSON, func(e blocklist.Entry) { printEntry(a.stdout, e) })
+}
+
+type blocklistRemoveCmd struct {
+	Key  []string `arg:"" help:"The key, as list shows it: block example.com all."`
+	Note string   `help:"Why."`
+	JSON bool     `name:"json" help:"Print JSON."`
+}
+
+// Run removes an entry.
+func (c *blocklistRemoveCmd) Run(a *app) error {
+	return call(a, "blocklist.remove", gateway.ID{ID: strings.Join(c.Key, " "), Note: c.Note}, c.JSON, func(key string) {
+		fmt.Fprintf(a.stdout, "removed: %s\n", clean(key))
+	})
+}
+
+type blocklistWhyCmd struct {
+	Of   string `arg:"" help:"IP, domain or address."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Run asks all lists.
+func (c *blocklistWhyCmd) Run(a *app) error {
+	return call(a, "blocklist.why", gateway.Listing{Of: c.Of}, c.JSON, func(all []blocklist.Answer) {
+		for _, x := range all {
+			word := "not listed"
+			switch {
+			case x.Error != "":
+				word = "could not tell: " + x.Error
+			case x.Listed:
+				word = "LISTED " + strings.Join(append(x.Codes, x.Symbols...), " ") + " " + x.Text
+			}
+			fmt.Fprintf(a.stdout, "%-16s %-30s %s\n", clean(x.List), clean(x.Subject), clean(word))
+		}
+	})
+}
+
+type blocklistTestCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Run tests every list; one that does not work is a finding.
+func (c *blocklistTestCmd) Run(a *app) error {
+	off := 0
+	err := call(a, "blocklist.test", struct{}{}, false, func(all []blocklist.ListHealth) {
+		for _, h := range all {
+			if !h.On {
+				off++
+			}
+		}
+		if c.JSON {
+			_ = printJSON(a.stdout, all)
+			return
+		}
+		for _, h := range all {
+			word := "works"
+			if !h.On {
+				word = "OFF: " + h.Fault
+			}
+			fmt.Fprintf(a.stdout, "%-16s %-30s %s\n", clean(h.Name), clean(h.Zone), clean(word))
+		}
+	})
+	if err == nil && off > 0 {
+		return finding("%d lists do not work", off)
+	}
+	return err
+}
+
+type auditCmd struct {
+	List   auditListCmd   `cmd:"" help:"Show the audit trail."`
+	Verify auditVerifyCmd `cmd:"" help:"Check that the audit trail is unbroken."`
+}
+
+type auditListCmd struct {
+	After int64 `help:"Number of the entry after which to go on."`
+	Limit int   `default:"100" help:"Entries of one page."`
+	JSON  bool  `name:"json" help:"Print JSON."`
+}
+
+// Run shows audit entries.
+func (c *auditListCmd) Run(a *app) error {
+	return call(a, "audit.list", gateway.AuditPage{After: c.After, Limit: c.Limit}, c.JSON, func(all []record.Entry) {
+		for _, e := range all {
+			fmt.Fprintf(a.stdout, "%6d %s %-24s %-12s %s %s\n", e.Seq, e.Time.Local().Format(time.DateTime), clean(e.Actor), clean(e.Action), clean(e.Object), clean(e.Note))
+		}
+	})
+}
+
+type auditVerifyCmd struct {
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Run verifies the chain of hashes.
+func (c *auditVerifyCmd) Run(a *app) error {
+	return call(a, "audit.verify", struct{}{}, c.JSON, func(s string) { fmt.Fprintln(a.stdout, s) })
+}

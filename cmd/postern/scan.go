@@ -1,0 +1,135 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"postern/filter"
+	"postern/internal/record"
+)
+
+type scanCmd struct {
+	Files   []string `arg:"" name:"file" help:"Message files; - is standard input."`
+	IP      string   `name:"ip" help:"Address the message came from; without it SPF is not checked."`
+	Helo    string   `help:"Name given at HELO."`
+	From    *string  `help:"MAIL FROM; without it the file's Return-Path counts."`
+	To      []string `help:"RCPT TO; decides the policy."`
+	JSON    bool     `name:"json" help:"Print JSON."`
+	Offline bool     `help:"Ask no DNS server."`
+	Use     string   `name:"with-config" help:"Use this configuration's DNS, lists and scanner." type:"existingfile"`
+}
+
+type scanReason struct {
+	Symbol   string  `json:"symbol"`
+	Score    float64 `json:"score"`
+	Describe string  `json:"describe"`
+	Detail   string  `json:"detail"`
+}
+
+type scanUnchecked struct {
+	Step   string `json:"step"`
+	Reason string `json:"reason"`
+}
+
+type scanResult struct {
+	Path      string          `json:"path"`
+	ID        string          `json:"id"`
+	Action    string          `json:"action"`
+	Score     float64         `json:"score"`
+	Policy    string          `json:"policy"`
+	Reasons   []scanReason    `json:"reasons"`
+	Unchecked []scanUnchecked `json:"unchecked"`
+	Public    string          `json:"public"`
+	Size      int64           `json:"size"`
+	SHA256    string          `json:"sha256"`
+}
+
+// Run scans the files. It ends with a finding when any would be held or refused.
+func (c *scanCmd) Run(a *app) error {
+	env := circumstances{helo: c.Helo, to: c.To, now: a.now()}
+	if c.From != nil {
+		env.from, env.fromSet = strings.Trim(*c.From, "<>"), true
+	}
+	if c.IP != "" {
+		ip, err := netip.ParseAddr(c.IP)
+		if err != nil {
+			return usage("scan: --ip %q is no address", c.IP)
+		}
+		env.ip = ip.Unmap()
+	}
+	o, closeAll, err := buildOffline(a, offlineOptions{config: c.Use, dns: !c.Offline})
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	var results []scanResult
+	worst := filter.Accept
+	for _, path := range c.Files {
+		raw, err := readMessage(path, a.stdin)
+		if err != nil {
+			return err
+		}
+		j, err := o.judge(a.ctx, raw, env)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		worst = max(worst, scanWeight(j.verdict.Action))
+		results = append(results, resultOf(path, j))
+	}
+	if c.JSON {
+		if err := printJSON(a.stdout, results); err != nil {
+			return err
+		}
+	} else {
+		for _, r := range results {
+			r.print(a.stdout)
+		}
+	}
+	if worst >= filter.Quarantine {
+		return &exit{code: exitFinding}
+	}
+	return nil
+}
+
+// scanWeight leaves a deferral out: it is no finding about the mail.
+func scanWeight(a filter.Action) filter.Action {
+	if a == filter.Defer {
+		return filter.Accept
+	}
+	return a
+}
+
+func resultOf(path string, j judged) scanResult {
+	v := j.verdict
+	r := scanResult{
+		Path: path, ID: j.message.ID, Action: v.Action.String(), Score: v.Score.Points(), Policy: v.Policy,
+		Public: v.Public, Size: j.message.Size, SHA256: j.message.SHA256,
+		Reasons: []scanReason{}, Unchecked: []scanUnchecked{},
+	}
+	for _, x := range v.Reasons {
+		r.Reasons = append(r.Reasons, scanReason{x.Symbol, x.Score.Points(), x.Describe, x.Detail})
+	}
+	for _, f := range v.Failures {
+		r.Unchecked = append(r.Unchecked, scanUnchecked{f.Step, f.Reason})
+	}
+	return r
+}
+
+func (r scanResult) print(w io.Writer) {
+	fmt.Fprintf(w, "%s: %s, score %.2f under policy %s (%d bytes)\n", clean(r.Path), r.Action, r.Score, r.Policy, r.Size)
+	for _, x := range r.Reasons {
+		fmt.Fprintf(w, "  %+7.2f  %-22s %s", x.Score, x.Symbol, clean(x.Describe))
+		if x.Detail != "" {
+			fmt.Fprintf(w, " (%s)", clean(x.Detail))
+		}
+		fmt.Fprintln(w)
+	}
+	for _, u := range r.Unchecked {
+		fmt.Fprintf(w, "  not checked: %s (%s)\n", u.Step, clean(u.Reason))
+	}
+}
+
+// clean makes text of strangers fit for a terminal.
+func clean(s string) string { return record.Clean(s, 500) }
