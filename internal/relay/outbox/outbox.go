@@ -73,9 +73,11 @@ type Store interface {
 	Get(ctx context.Context, id string) (Entry, error)
 	// List returns up to limit entries after the given ID, oldest first.
 	List(ctx context.Context, after string, limit int) ([]Entry, error)
-	// Hurry moves Next of an entry that nobody has claimed to now.
+	// Hurry moves Next of an entry to now; one that is claimed is being tried already and stays
+	// as it is.
 	Hurry(ctx context.Context, id string, now time.Time) error
-	// Due is the earliest Next of an entry that nobody has claimed; ok is false without one.
+	// Due is when Claim finds the next entry: the earliest Next, for a claimed one not before the
+	// end of its lease. ok is false when there is none.
 	Due(ctx context.Context) (next time.Time, ok bool, err error)
 }
 

@@ -218,13 +218,12 @@ func (s *Memory) Hurry(_ context.Context, id string, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.entries[id]
-	switch {
-	case h == nil:
+	if h == nil {
 		return outbox.ErrNotFound
-	case h.until.After(now):
-		return outbox.ErrLost
 	}
-	h.e.Next = now
+	if !h.until.After(now) {
+		h.e.Next = now
+	}
 	return nil
 }
 
@@ -233,8 +232,12 @@ func (s *Memory) Due(context.Context) (next time.Time, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.entries {
-		if h.until.IsZero() && (!ok || h.e.Next.Before(next)) {
-			next, ok = h.e.Next, true
+		at := h.e.Next
+		if h.until.After(at) {
+			at = h.until
+		}
+		if !ok || at.Before(next) {
+			next, ok = at, true
 		}
 	}
 	return next, ok, nil
