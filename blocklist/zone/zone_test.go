@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -301,50 +302,65 @@ func TestTurnAndMissed(t *testing.T) {
 
 // Hits that come together share a proof, and every hit waits for one begun after it.
 func TestProofsAreShared(t *testing.T) {
-	z, s := list(t)
-	s.gate = make(chan struct{})
-	const hits = 50
-	var wg sync.WaitGroup
-	errs := make([]error, hits)
-	for i := range hits {
-		wg.Go(func() { errs[i] = z.Prove(context.Background()) })
-	}
-	for s.questions() == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	close(s.gate)
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		t.Error(err)
-	}
-	if n := s.questions(); n > 3 {
-		t.Errorf("%d questions for %d hits at once", n, hits)
-	}
-	s.set("*", "127.0.0.2")
-	if err := z.Prove(t.Context()); err == nil {
-		t.Error("a list that lists everything is believed")
-	}
-	s.set("*", "")
-	if err := z.Prove(t.Context()); err != nil {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		z, s := list(t)
+		s.gate = make(chan struct{})
+		errs := make([]error, 50)
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() { errs[i] = z.Prove(t.Context()) })
+		}
+		synctest.Wait()
+		if n := s.questions(); n != 1 {
+			t.Errorf("%d questions at once", n)
+		}
+		close(s.gate)
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
+		if n := s.questions(); n != 2 {
+			t.Errorf("%d questions for %d hits: the first has its own, all others share one", n, len(errs))
+		}
+		s.set("*", "127.0.0.2")
+		if err := z.Prove(t.Context()); err == nil {
+			t.Error("a list that lists everything is believed")
+		}
+		s.set("*", "")
+		if err := z.Prove(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestProofOutlivesTheMessageThatBeganIt(t *testing.T) {
-	z, s := list(t)
-	s.gate = make(chan struct{})
-	ctx, cancel := context.WithCancel(t.Context())
-	first := make(chan error, 1)
-	go func() { first <- z.Prove(ctx) }()
-	for s.questions() == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	cancel()
-	if err := <-first; !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
-	close(s.gate)
-	if err := z.Prove(t.Context()); err != nil {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		z, s := list(t)
+		s.gate = make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var first, second error
+		var wg sync.WaitGroup
+		wg.Go(func() { first = z.Prove(ctx) })
+		synctest.Wait()
+		wg.Go(func() { second = z.Prove(t.Context()) })
+		cancel()
+		synctest.Wait()
+		close(s.gate)
+		wg.Wait()
+		if !errors.Is(first, context.Canceled) || second != nil {
+			t.Errorf("%v, %v", first, second)
+		}
+	})
+}
+
+// A list that is silent while a hit is proved costs the hit, not the message's whole time.
+func TestSilentProofEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		z, s := list(t)
+		s.gate = make(chan struct{})
+		begin := time.Now()
+		if err := z.Prove(t.Context()); err == nil || time.Since(begin) > 5*time.Second {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+	})
 }

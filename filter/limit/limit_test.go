@@ -78,7 +78,9 @@ func TestEachSubjectHasItsRate(t *testing.T) {
 func TestRecipientRateNamesTheRecipient(t *testing.T) {
 	l := limit.New(limit.Config{Recipient: limit.Rate{Minute: 1}}, start().now)
 	for i, to := range []string{"a@x.example", "b@x.example", "a@x.example"} {
-		m := message(func(m *filter.Message) { m.To = []filter.Recipient{{Address: fmt.Sprintf("first%d@x.example", i)}, {Address: to}} })
+		m := message(func(m *filter.Message) {
+			m.To = []filter.Recipient{{Address: fmt.Sprintf("first%d@x.example", i)}, {Address: to}}
+		})
 		f, err := l.Recipient().Check(t.Context(), m)
 		if err != nil {
 			t.Fatal(err)
