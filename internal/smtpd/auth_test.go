@@ -214,6 +214,13 @@ func TestSmarthostXClientLogin(t *testing.T) {
 	c.cmd("MAIL FROM:<from@example.com>", "550 5.7.1")
 }
 
+// Behind a proxy that speaks for many, a login is one client's.
+func TestXClientAfterLogin(t *testing.T) {
+	w := start(t, submission, func(w *world) { w.l.XclientFrom = loopback })
+	c := w.login()
+	c.cmd("XCLIENT ADDR=192.0.2.9", "503")
+}
+
 func TestSmarthostHeaderSuspended(t *testing.T) {
 	w := start(t, smarthost, func(w *world) { w.l.AccountHeader = "X-Sasl-User" })
 	w.suspend("alice")

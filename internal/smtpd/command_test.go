@@ -160,10 +160,9 @@ func TestHB05EarlyBody(t *testing.T) {
 	c.want("354")
 	c.want("250")
 	g := w.only()
-	if string(g.body) != "Subject: early\r\n\r\nx\r\n" || symbols(g.report) != "" {
+	if string(g.body) != "Subject: early\r\n\r\nx\r\n" || symbols(g.report) != "EARLY_TALKER" {
 		t.Fatalf("%s, %s", quote(g.body), symbols(g.report))
 	}
-	// The finding concerns what follows: at MAIL it was not known yet.
 	c.mail()
 	c.cmd("DATA", "354")
 	c.send("\r\n.\r\n")
@@ -317,6 +316,28 @@ func TestHB09Recipients(t *testing.T) {
 	}
 	w.nothingMore(1)
 	w.legit()
+}
+
+// Dead members of a list do not keep the mail from the others; somebody who only guesses is
+// dropped.
+func TestRefusedRecipients(t *testing.T) {
+	w := start(t)
+	c := w.dial()
+	c.cmd("MAIL FROM:<a@sender.test>", "250")
+	for range 4 * w.cfg.Limits.Errors {
+		c.cmd("RCPT TO:<nobody@example.com>", "550 5.1.1")
+		c.cmd("RCPT TO:<broken@example.com>", "451")
+	}
+	c.cmd("RCPT TO:<to@example.com>", "250")
+	c.cmd("DATA", "354")
+	c.send("\r\n.\r\n")
+	c.want("250")
+	c.cmd("MAIL FROM:<a@sender.test>", "250")
+	for range w.cfg.Limits.Errors - 1 {
+		c.cmd("RCPT TO:<nobody@example.com>", "550 5.1.1")
+	}
+	c.cmd("RCPT TO:<nobody@example.com>", "550 5.1.1")
+	c.want("421 4.7.0")
 }
 
 // H-B10, H-B14

@@ -26,6 +26,7 @@ import (
 	"go.uber.org/goleak"
 
 	"postern/filter"
+	"postern/internal/mime"
 	"postern/internal/smtpd"
 	"postern/internal/spool"
 )
@@ -68,6 +69,9 @@ type world struct {
 	steps   []filter.Step
 	names   func(ip netip.Addr) string
 	random  io.Reader
+	now     func() time.Time
+	parse   func(io.ReaderAt, int64) (*mime.Tree, error)
+	observe func() error
 
 	mu        sync.Mutex
 	taken     []got
@@ -102,7 +106,7 @@ func start(t testing.TB, setup ...func(*world)) *world {
 		cfg:    smtpd.Config{Hostname: "mx.test", Limits: smtpd.DefaultLimits()},
 		l:      &smtpd.Listener{Name: "mx", Extensions: func() smtpd.Extensions { return smtpd.Extensions{SMTPUTF8: true, EightBit: true} }},
 		spool:  &spool.Spool{Dir: t.TempDir(), Memory: 64 << 10},
-		random: rand.Reader,
+		random: rand.Reader, now: time.Now, observe: func() error { return nil },
 	}
 	w.cfg.Limits.Idle = patience
 	w.route = routeTest
@@ -144,7 +148,7 @@ func (w *world) serve(ln net.Listener) {
 		Pipeline:  func() *filter.Pipeline { return &filter.Pipeline{Steps: w.steps, Judge: w} },
 		Directory: w, Deliverer: w, Authenticator: w.authenticator(), Accounts: w,
 		Observers: []filter.Observer{w}, Spool: w.spool,
-		Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: time.Now, Random: w.random,
+		Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: w.now, Random: w.random, ParseMail: w.parse,
 		Policy: func(filter.Direction, string, string) string { return "default" },
 		ReverseName: func(_ context.Context, ip netip.Addr) string {
 			if w.names == nil {
@@ -225,7 +229,7 @@ func (w *world) Done(_ context.Context, m *filter.Message, o filter.Outcome) err
 	case w.doneCh <- done{*m, o}:
 	default:
 	}
-	return nil
+	return w.observe()
 }
 
 // messages are those the Deliverer got.

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"postern/filter"
+	"postern/internal/mime"
 	"postern/internal/smtpd"
 )
 
@@ -212,6 +216,79 @@ func (badReader) Read([]byte) (int, error) { return 0, errors.New("no entropy") 
 func TestNoRandomness(t *testing.T) {
 	w := start(t, func(w *world) { w.random = badReader{} })
 	w.dial().cmd("MAIL FROM:<a@sender.test>", "451 4.3.0")
+}
+
+// A session that breaks before it read the body does not take the body for commands.
+func TestPanicBeforeBody(t *testing.T) {
+	var breaks atomic.Bool
+	w := start(t, func(w *world) {
+		w.now = func() time.Time {
+			if breaks.CompareAndSwap(true, false) {
+				panic("clock")
+			}
+			return time.Now()
+		}
+	})
+	c := w.dial()
+	c.mail()
+	breaks.Store(true)
+	c.cmd("DATA", "354")
+	c.send("MAIL FROM:<evil@sender.test>\r\nRCPT TO:<to@example.com>\r\n.\r\n")
+	c.want("451 4.3.0")
+	c.cmd("RCPT TO:<to@example.com>", "503")
+	if d := w.observed(); d.out.Fates[0].State != filter.Deferred || !strings.HasPrefix(d.out.Reply, "451") {
+		t.Fatalf("%+v", d.out)
+	}
+	c.mail()
+	breaks.Store(true)
+	c.cmd("DATA", "354")
+	c.send("cut off")
+	_ = c.conn.Close()
+	w.nothing()
+	w.legit()
+}
+
+// Observers that fail or panic hurt nobody.
+func TestObserverFaults(t *testing.T) {
+	var calls atomic.Int32
+	w := start(t, func(w *world) {
+		w.observe = func() error {
+			if calls.Add(1) == 1 {
+				panic("observer")
+			}
+			return errors.New("disk on fire")
+		}
+	})
+	w.legit()
+	w.legit()
+	if log := w.log.String(); !strings.Contains(log, "panic=observer") || !strings.Contains(log, "disk on fire") {
+		t.Fatal(log)
+	}
+}
+
+// The message is read once, and a reader that panics is an error.
+func TestPartsOnce(t *testing.T) {
+	var reads atomic.Int32
+	w := start(t, func(w *world) {
+		w.parse = func(io.ReaderAt, int64) (*mime.Tree, error) {
+			if reads.Add(1) == 2 {
+				panic("walk")
+			}
+			return &mime.Tree{}, nil
+		}
+		two := func(m *filter.Message) []filter.Finding {
+			if _, err := m.Parts(); err != nil {
+				return find(strings.ReplaceAll(err.Error(), " ", "_"))
+			}
+			return nil
+		}
+		w.steps = []filter.Step{check(filter.OnData, two), check(filter.OnData, two)}
+	})
+	w.legit()
+	w.legit()
+	if all := w.messages(); reads.Load() != 2 || symbols(all[0].report) != "" || strings.Count(symbols(all[1].report), "panicked:_walk") != 2 {
+		t.Fatalf("%d reads, %s", reads.Load(), symbols(all[1].report))
+	}
 }
 
 func TestParts(t *testing.T) {

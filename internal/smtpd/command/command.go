@@ -45,6 +45,17 @@ func ASCII(line string) bool {
 	return true
 }
 
+// Host reports whether s can be the name of HELO or EHLO: one word of printable ASCII
+// without what means something in a header.
+func Host(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || strings.IndexByte(`()<>@,;\"`, c) >= 0 {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 255
+}
+
 // Foreign reports whether a client speaks another protocol: HTTP, TLS without STARTTLS, SSH
 // or a PROXY header, in text or binary, from a peer that may not send one.
 func Foreign(line string) bool {

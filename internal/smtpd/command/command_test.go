@@ -88,6 +88,9 @@ func TestXClient(t *testing.T) {
 	if err != nil || *x.Addr != netip.MustParseAddr("192.0.2.1") {
 		t.Errorf("%+v %v", x, err)
 	}
+	if x, err := ParseXClient("HELO=a+20b NAME=a(b)"); err != nil || *x.Helo != "" || *x.Name != "" {
+		t.Errorf("%+v %v", x, err)
+	}
 	for _, in := range []string{"", "NAME", "ADDR=x", "PORT=-1", "PORT=65536", "X=1", "NAME=+", "NAME=+4", "NAME=+GG", "NAME=a+00b", "HELO=" + strings.Repeat("x", 256), strings.Repeat("NAME=x ", 17)} {
 		if x, err := ParseXClient(in); err == nil {
 			t.Errorf("%q: %+v", in, x)

@@ -42,10 +42,15 @@ func ParseXClient(arg string) (XClient, error) {
 
 func (x *XClient) set(key, value string) error {
 	switch key {
-	case "NAME":
-		x.Name = &value
-	case "HELO":
-		x.Helo = &value
+	case "NAME", "HELO":
+		if !Host(value) {
+			value = "" // what another server let pass is not for our headers
+		}
+		if key == "NAME" {
+			x.Name = &value
+		} else {
+			x.Helo = &value
+		}
 	case "LOGIN":
 		x.Login = &value
 	case "ADDR":

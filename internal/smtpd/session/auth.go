@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/netip"
 	"slices"
@@ -75,7 +76,9 @@ func (n *session) authenticate(name, user, secret string) error {
 			return answer.Error(command.NewReply(454, 7, 0, "too many failed logins, try again later"), "")
 		}
 	}
-	login, err := s.Parts.Authenticator.Auth(n.ctx, n.l, n.client(), strings.ToUpper(name), user, secret)
+	ctx, cancel := context.WithTimeout(n.ctx, routeWait)
+	defer cancel()
+	login, err := s.Parts.Authenticator.Auth(ctx, n.l, n.client(), strings.ToUpper(name), user, secret)
 	if err == nil && login == nil {
 		err = errors.New("authenticator gave no login")
 	}

@@ -27,25 +27,23 @@ const longLine = 998
 // Data takes the body, runs the checks and answers what the contract.Deliverer says. go-smtp's reader
 // is not used: the wire reads bodies.
 func (n *session) Data(io.Reader) error {
-	return n.guard(func() error {
-		r := n.data()
-		if r == nil {
-			return answer.Error(answer.TryLater(), n.id())
-		}
-		return answer.Error(r, n.id())
-	})
+	err := n.guard(func() error { return answer.Error(n.data(), n.id()) })
+	if n.tx.outcome == nil || n.tx.outcome.Reply == "" {
+		n.ended(answer.TryLater()) // a panic cut it short
+	}
+	return err
 }
 
 func (n *session) data() *contract.Reply {
 	tx := n.tx
 	tx.open = false // whatever comes of it, the transaction is over
 	tx.times.Data = n.shared.Parts.Now()
-	tx.outcome = &filter.Outcome{}
 	facts, err := n.take()
 	tx.times.Received = n.shared.Parts.Now()
 	if err != nil {
 		return n.ended(n.refuse("DATA", err))
 	}
+	tx.hasty(n.c.Early())
 	tx.note(facts)
 	head := make([]byte, min(tx.msg.Size, received.HeadBytes))
 	if _, err := tx.body.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
@@ -110,16 +108,26 @@ func (n *session) parts(r io.ReaderAt, size int64) func() (*mime.Tree, error) {
 	})
 }
 
+// find adds what the session itself observed.
+func (tx *transaction) find(symbol, detail string) {
+	tx.report.Findings = append(tx.report.Findings, filter.Finding{Symbol: symbol, Detail: detail, Step: "smtp"})
+}
+
+// hasty notes once that the client spoke before its turn; "" = it did not.
+func (tx *transaction) hasty(early string) {
+	if early != "" && !tx.early {
+		tx.early = true
+		tx.find("EARLY_TALKER", early)
+	}
+}
+
 // note adds what the framing showed.
 func (tx *transaction) note(b wire.Body) {
-	add := func(symbol, detail string) {
-		tx.report.Findings = append(tx.report.Findings, filter.Finding{Symbol: symbol, Detail: detail, Step: "smtp"})
-	}
 	if b.Longest > longLine {
-		add("LONG_LINE", strconv.Itoa(b.Longest)+" octets")
+		tx.find("LONG_LINE", strconv.Itoa(b.Longest)+" octets")
 	}
 	if b.Normalized {
-		add("BARE_NEWLINE", "bare CR, bare LF or NUL replaced")
+		tx.find("BARE_NEWLINE", "bare CR, bare LF or NUL replaced")
 	}
 }
 

@@ -32,8 +32,11 @@ type Shared struct {
 	Fails  limit.Failures
 }
 
-// nameWait bounds the reverse lookup of a client.
-const nameWait = 3 * time.Second
+// How long the reverse lookup of a client and the routing of a recipient may take.
+const (
+	nameWait  = 3 * time.Second
+	routeWait = 30 * time.Second
+)
 
 // session is what go-smtp drives: one per connection. go-smtp holds its lock while it calls
 // Reset and Logout, so they must not call back into it; they use the wire only.
@@ -175,6 +178,9 @@ func (n *session) sender(opts *smtp.MailOptions) (string, *contract.Reply) {
 func (n *session) client() filter.Client {
 	peer := n.c.Peer()
 	cl := filter.Client{IP: peer.Addr(), Port: peer.Port(), Helo: n.c.Helo()}
+	if x := n.c.XClient().Name; x != nil {
+		cl.Name = *x
+	}
 	if st := n.c.TLS(); st != nil {
 		cl.TLS = filter.TLSInfo{Version: tls.VersionName(st.Version), Cipher: tls.CipherSuiteName(st.CipherSuite), Verified: len(st.VerifiedChains) > 0}
 	}
@@ -187,10 +193,8 @@ func (n *session) known(ctx context.Context, cl filter.Client, m *filter.Message
 	if n.seen != nil && n.seen.key == key {
 		return n.seen
 	}
-	s := &seen{key: key}
-	if x := n.c.XClient(); x.Name != nil && key.IP == n.c.Peer().Addr() {
-		s.name = *x.Name
-	} else if f := n.shared.Parts.ReverseName; f != nil && cl.IP.IsValid() {
+	s := &seen{key: key, name: cl.Name}
+	if f := n.shared.Parts.ReverseName; f != nil && s.name == "" && cl.IP.IsValid() {
 		ctx, cancel := context.WithTimeout(ctx, nameWait)
 		s.name = f(ctx, cl.IP)
 		cancel()
@@ -239,7 +243,9 @@ func (n *session) recipient(a address.Address) (filter.Recipient, *fate.Refusal)
 		// Backends may read these as routes and would trust us with them.
 		return to, &fate.Refusal{Reply: command.NewReply(550, 7, 1, "relaying denied")}
 	}
-	got, err := n.shared.Parts.Directory.Route(n.ctx, n.l, n.login, a.String())
+	ctx, cancel := context.WithTimeout(n.ctx, routeWait)
+	defer cancel()
+	got, err := n.shared.Parts.Directory.Route(ctx, n.l, n.login, a.String())
 	if err != nil {
 		return to, &fate.Refusal{Reply: n.refuse("RCPT", err)}
 	}

@@ -23,6 +23,7 @@ type transaction struct {
 	msg      *filter.Message
 	open     bool // MAIL was accepted
 	behind   bool // a trusted relay sends: the client is known after the body
+	early    bool // EARLY_TALKER is in the report
 	named    accountSource
 	report   filter.Report
 	accepted int
@@ -45,9 +46,7 @@ func (n *session) begin(cfg *contract.Config, id, from string, utf8 bool) *trans
 		tx.msg.Direction = filter.Outbound
 	}
 	tx.behind = n.l.Kind == contract.KindInbound && contains(cfg.Trusted, n.c.Peer().Addr())
-	if early := n.c.Early(); early != "" {
-		tx.report.Findings = append(tx.report.Findings, filter.Finding{Symbol: "EARLY_TALKER", Detail: early, Step: "smtp"})
-	}
+	tx.hasty(n.c.Early())
 	return tx
 }
 

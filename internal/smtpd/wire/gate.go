@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"errors"
-	"strings"
 
 	"postern/internal/smtpd/command"
 )
@@ -113,7 +112,7 @@ func (c *Conn) dispatch(verb, arg string) {
 
 // hello checks the name of HELO and EHLO.
 func (c *Conn) hello(verb, arg string) {
-	if arg == "" || len(arg) > 255 || strings.ContainsAny(arg, " \t()<>@\\\"") {
+	if !command.Host(arg) {
 		c.reply(501, 5, 2, verb+" needs one domain or address")
 		return
 	}
@@ -193,47 +192,16 @@ func (c *Conn) envelope(verb, arg string) {
 		c.reply(501, 5, 2, "expected "+verb+" "+keyword+"<address>")
 		return
 	}
-	params, err := command.Params(rest)
-	if err != nil {
-		c.reply(501, 5, 4, verb+" parameters: "+err.Error())
-		return
-	}
-	pass, refuse := c.params(verb, params)
+	size, keep, refuse := command.Envelope(verb, rest, c.opt.Message)
 	if refuse != nil {
 		c.say(refuse)
 		return
 	}
-	c.path = path
-	c.pass(verb, verb+" "+keyword+"<client@path.invalid>"+pass)
-}
-
-// params keeps those parameters that go-smtp shall read.
-func (c *Conn) params(verb string, params []command.Param) (pass string, refuse *Reply) {
 	if verb == "MAIL" {
-		c.size, c.utf8 = 0, false
+		c.size = size
 	}
-	for _, p := range params {
-		switch {
-		case verb == "MAIL" && p.Key == "SIZE":
-			n, err := command.Size(p.Value)
-			if err != nil {
-				return "", command.NewReply(501, 5, 4, "SIZE is not a number")
-			}
-			if n > c.opt.Message {
-				return "", command.NewReply(552, 3, 4, "message is too large")
-			}
-			c.size = n
-		case verb == "MAIL" && (p.Key == "BODY" || p.Key == "SMTPUTF8" || p.Key == "AUTH"):
-			pass += " " + p.Key
-			if p.Value != "" {
-				pass += "=" + p.Value
-			}
-		default:
-			// REQUIRETLS and the DSN parameters end here: they were not offered.
-			return "", command.NewReply(555, 5, 4, "parameter not offered: "+command.Printable(p.Key, 40))
-		}
-	}
-	return pass, nil
+	c.path = path
+	c.pass(verb, verb+" "+keyword+"<client@path.invalid>"+keep)
 }
 
 // pass hands a line to go-smtp.

@@ -77,6 +77,7 @@ func (c *Conn) accepted(line string) {
 		c.rcpts++
 		c.put(command.NewReply(250, 1, 5, "OK"))
 	case "AUTH":
+		c.authed = true
 		c.put(command.NewReply(235, 7, 0, "authenticated"))
 	default: // DATA, RSET
 		c.forget()
@@ -118,15 +119,28 @@ func (c *Conn) reply(code, subject, detail int, text string) {
 // say answers and counts refusals; too many of them end the session.
 func (c *Conn) say(r *Reply) {
 	c.put(r)
-	switch {
-	case r.Code == 421:
+	if r.Code == 421 {
 		c.ended, c.abrupt = true, true
-	case r.Code < 400 || r.Code == 452: // a 452 asks for patience, it is no mistake of the client's
-	default:
-		if c.errs++; c.errs >= c.opt.Errors {
-			c.drop(421, 7, 0, "too many errors, closing")
-		}
 	}
+	if !c.fault(r) {
+		return
+	}
+	if c.errs++; c.errs >= c.opt.Errors {
+		c.drop(421, 7, 0, "too many errors, closing")
+	}
+}
+
+// fault reports whether a reply counts as a mistake of the client's. Recipients refused
+// weigh a fifth, so that a list with some dead members gets its mail to the others; one to
+// try again later weighs nothing, nor does a 452.
+func (c *Conn) fault(r *Reply) bool {
+	if c.verb == "RCPT" && c.mail {
+		if r.Code/100 == 5 {
+			c.strays++
+		}
+		return r.Code/100 == 5 && c.strays%5 == 0
+	}
+	return r.Code >= 400 && r.Code != 452
 }
 
 // drop answers and ends the session, whatever the client is still sending.

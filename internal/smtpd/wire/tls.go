@@ -135,8 +135,8 @@ func (c *Conn) doXClient(verb, arg string) {
 	case verb == "XFORWARD":
 		c.reply(502, 5, 1, "XFORWARD is not implemented")
 		return
-	case c.mail:
-		c.reply(503, 5, 1, "not inside a transaction")
+	case c.mail || c.authed: // another client must not inherit a login
+		c.reply(503, 5, 1, "not inside a transaction or a login")
 		return
 	}
 	x, err := command.ParseXClient(arg)

@@ -87,9 +87,11 @@ type Conn struct {
 	mute    bool   // its reply is not for the client
 	auth    bool   // the next line answers a 334
 	body    bool   // a body comes next
+	authed  bool
 
-	mail, utf8   bool
+	mail         bool
 	rcpts, tried int
+	strays       int // recipients refused
 	errs, cmds   int
 	path         string
 	size         int64
@@ -129,9 +131,6 @@ func (c *Conn) Helo() string {
 
 // XClient is what XCLIENT said.
 func (c *Conn) XClient() command.XClient { return c.xclient }
-
-// ESMTP reports whether the client said EHLO.
-func (c *Conn) ESMTP() bool { return c.esmtp }
 
 // TLS is the state of TLS, or nil in clear.
 func (c *Conn) TLS() *tls.ConnectionState { return c.state }
