@@ -220,7 +220,11 @@ func (c *judgement) public(m *filter.Message, v filter.Verdict, acting filter.Ac
 	default:
 		words = "The message was judged to be spam"
 	}
-	return printable(words) + " (ref " + m.ID + ")"
+	code := "550 5.7.1 "
+	if v.Action == filter.Defer {
+		code = "451 4.7.1 "
+	}
+	return code + printable(words) + " (ref " + m.ID + ")"
 }
 
 // printable keeps a reply inside what every SMTP client reads.

@@ -183,7 +183,7 @@ func TestBeforeData(t *testing.T) {
 	m := &filter.Message{ID: id}
 	r := found("T_NO_RCPT", "T_SIXTEEN", "T_NO", "VIRUS")
 	v := s.Judge(m, r, "default")
-	if v.Action != filter.Reject || v.Score != 0 || v.Public != "Refused at RCPT (ref "+id+")" {
+	if v.Action != filter.Reject || v.Score != 0 || v.Public != "550 5.7.1 Refused at RCPT (ref "+id+")" {
 		t.Errorf("%+v", v)
 	}
 	r = found("T_SIXTEEN", "T_NO", "VIRUS", "UNSCANNABLE", "DMARC_REJECT")
@@ -237,11 +237,11 @@ func TestPublicSentence(t *testing.T) {
 	}{
 		"accept":          {found("T_ONE"), ""},
 		"hold":            {found("T_HOLD"), ""},
-		"own reject":      {filter.Report{Findings: []filter.Finding{evil, {Symbol: "T_SIXTEEN"}}}, "Refused by itself (ref " + id + ")"},
-		"score":           {found("T_SIXTEEN"), "The message was judged to be spam (ref " + id + ")"},
-		"own defer":       {found("T_WAIT"), "Asked to come again (ref " + id + ")"},
-		"failure":         {filter.Report{Failures: []filter.Failure{fails("clamav", filter.Defer)}}, "The message could not be checked completely, please try again later (ref " + id + ")"},
-		"printable ASCII": {found("T_UMLAUT"), "?ber die Grenze (ref " + id + ")"},
+		"own reject":      {filter.Report{Findings: []filter.Finding{evil, {Symbol: "T_SIXTEEN"}}}, "550 5.7.1 Refused by itself (ref " + id + ")"},
+		"score":           {found("T_SIXTEEN"), "550 5.7.1 The message was judged to be spam (ref " + id + ")"},
+		"own defer":       {found("T_WAIT"), "451 4.7.1 Asked to come again (ref " + id + ")"},
+		"failure":         {filter.Report{Failures: []filter.Failure{fails("clamav", filter.Defer)}}, "451 4.7.1 The message could not be checked completely, please try again later (ref " + id + ")"},
+		"printable ASCII": {found("T_UMLAUT"), "550 5.7.1 ?ber die Grenze (ref " + id + ")"},
 	} {
 		if v := s.Judge(after(), c.r, "default"); v.Public != c.want {
 			t.Errorf("%s: %q, want %q", name, v.Public, c.want)

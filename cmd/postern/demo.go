@@ -200,7 +200,7 @@ func (s sight) tell(answer demo.Answer) (where, why string) {
 	case len(places) == 0 && answer.Code >= 500:
 		places = []string{"refused"}
 		if why == "" {
-			why = "said before the message was sent, or by its verdict: " + answer.Text
+			why = answer.Text
 		}
 	case len(places) == 0 && answer.Code >= 400:
 		places = []string{"with the sender, who tries again"}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -132,6 +133,9 @@ func (g *Gateway) buildStore(ctx context.Context) error {
 	}
 	g.home = home
 	g.audit = &record.Auditor{Store: home.Audit(), Now: g.now}
+	if err := os.MkdirAll(g.spool.Dir, 0o700); err != nil {
+		return err
+	}
 	if g.opt.Passive {
 		return nil
 	}
