@@ -112,9 +112,12 @@ func TestOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
+	if d := cmp.Diff([]string{"sync dir", "sync dir", "sync dir"}, disk.log); d != "" {
+		t.Errorf("what is synced at the start: %s", d)
+	}
 	disk.breakAt("", nil)
 	keepOne(t, h)
-	if d := cmp.Diff([]string{"create", "write", "sync", "close", "rename", "sync dir"}, disk.log); d != "" {
+	if d := cmp.Diff([]string{"sync dir", "create", "write", "sync", "close", "rename", "sync dir"}, disk.log); d != "" {
 		t.Errorf("the order of a write: %s", d)
 	}
 	for i, op := range disk.log {
@@ -165,6 +168,13 @@ func brokenWrite(t *testing.T, op string, fault, want error, readOnly bool) {
 	}
 	defer h.Close()
 	before := keepOne(t, h)
+	warm, err := h.Holds().Put(t.Context(), storetest.Hold(4, "two"), strings.NewReader("two")) // its folder is there
+	if err == nil {
+		err = h.Holds().Drop(t.Context(), []string{warm.ID})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	disk.breakAt(op, &fs.PathError{Op: op, Path: "x", Err: fault})
 	put := func() error {
 		_, err := h.Holds().Put(t.Context(), storetest.Hold(2, "two"), strings.NewReader("two"))

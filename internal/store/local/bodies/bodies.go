@@ -43,26 +43,56 @@ type Bodies struct {
 	dir   string
 	disk  Disk
 	locks [256]sync.Mutex
+	made  [256]bool // folders that are there, each under its lock
 	encs  sync.Pool
 	decs  sync.Pool
 }
 
-// Open makes the folders below dir, which must exist, and makes them durable.
+// Open makes the folder for what is being written; dir must exist. Names an earlier process
+// left unsynced are made durable.
 func Open(dir string, disk Disk) (*Bodies, error) {
 	b := &Bodies{dir: dir, disk: disk}
-	made := []string{tmpDir}
-	for i := range 256 {
-		made = append(made, fmt.Sprintf("%02x", i))
+	if err := disk.Mkdir(filepath.Join(dir, tmpDir)); err != nil {
+		return nil, err
 	}
-	for _, name := range made {
-		if err := disk.Mkdir(filepath.Join(dir, name)); err != nil {
-			return nil, err
+	found, err := disk.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range found {
+		if n, err := strconv.ParseUint(d.Name(), 16, 8); err == nil && len(d.Name()) == 2 {
+			b.made[n] = true
 		}
 	}
 	if err := disk.SyncDir(dir); err != nil {
 		return nil, &SyncError{Path: dir, Err: err}
 	}
 	return b, nil
+}
+
+// folder makes the folder of a body durably, once. The caller holds Lock(sha).
+func (b *Bodies) folder(sha string) error {
+	n := slot(sha)
+	if b.made[n] {
+		return nil
+	}
+	if err := b.disk.Mkdir(filepath.Join(b.dir, sha[:2])); err != nil {
+		return err
+	}
+	if err := b.disk.SyncDir(b.dir); err != nil {
+		return &SyncError{Path: b.dir, Err: err}
+	}
+	b.made[n] = true
+	return nil
+}
+
+// slot is the number of the folder and the lock of a body.
+func slot(sha string) uint64 {
+	n, err := strconv.ParseUint(sha[:min(2, len(sha))], 16, 8)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // ValidName reports whether sha is 64 lower-case hex digits: fit to be a file name.
@@ -81,11 +111,7 @@ func (b *Bodies) Path(sha string) string {
 // Lock keeps others from writing or removing the body until unlock. Bodies share 256 locks:
 // never take two.
 func (b *Bodies) Lock(sha string) (unlock func()) {
-	n, err := strconv.ParseUint(sha[:min(2, len(sha))], 16, 8)
-	if err != nil {
-		n = 0
-	}
-	m := &b.locks[n]
+	m := &b.locks[slot(sha)]
 	m.Lock()
 	return m.Unlock
 }
@@ -96,6 +122,9 @@ func (b *Bodies) Lock(sha string) (unlock func()) {
 func (b *Bodies) Write(sha string, r io.Reader) (stored int64, err error) {
 	if !ValidName(sha) {
 		return 0, fmt.Errorf("%w: %.70q is no SHA-256", ErrDigest, sha)
+	}
+	if err := b.folder(sha); err != nil {
+		return 0, err
 	}
 	f, err := b.disk.CreateTemp(filepath.Join(b.dir, tmpDir), "body-*")
 	if err != nil {

@@ -123,6 +123,9 @@ func TestSweep(t *testing.T) {
 	keep, orphan := write(t, b, []byte("keep")), write(t, b, []byte("orphan"))
 	missing := sum([]byte("missing"))
 	foreign := filepath.Join(dir, keep[:2], "README")
+	if err := os.Mkdir(filepath.Join(dir, "zz"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{filepath.Join(dir, "tmp", "body-1"), filepath.Join(dir, "tmp", "body-2"), foreign} {
 		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
 			t.Fatal(err)

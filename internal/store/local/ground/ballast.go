@@ -12,27 +12,32 @@ import (
 type ballast struct {
 	mu   sync.Mutex
 	path string
+	held bool
 }
 
 const ballastSize = 1 << 20
 
 func newBallast(dir string) *ballast { return &ballast{path: filepath.Join(dir, "reserve")} }
 
-// hold makes the file if it is not there; without room for it there is none.
-func (b *ballast) hold() {
+// hold makes the file if it is not there, and reports whether it is now.
+func (b *ballast) hold() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if info, err := os.Stat(b.path); err == nil && info.Size() == ballastSize {
-		return
+	if b.held {
+		return true
 	}
-	if err := os.WriteFile(b.path, make([]byte, ballastSize), 0o600); err != nil {
+	err := os.WriteFile(b.path, make([]byte, ballastSize), 0o600)
+	if b.held = err == nil; !b.held {
 		_ = os.Remove(b.path) // a part of it keeps no promise
 	}
+	return b.held
 }
 
 // spend removes the file, and reports whether that made room.
 func (b *ballast) spend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return os.Remove(b.path) == nil
+	was := b.held
+	b.held = false
+	return was && os.Remove(b.path) == nil
 }

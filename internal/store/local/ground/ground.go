@@ -30,12 +30,18 @@ type Ground struct {
 // New stands on db; dir is where the reserve file is kept.
 func New(db *sqlite.DB, dir string, log *slog.Logger) *Ground {
 	g := &Ground{DB: db, Log: log, ballast: newBallast(dir)}
-	g.Reserve()
+	g.ballast.hold()
 	return g
 }
 
-// Reserve makes the reserve file if it is not there and there is room.
-func (g *Ground) Reserve() { g.ballast.hold() }
+// Room returns ErrFull while there is no room for the reserve file: what it was given up for
+// must not be taken by new mail.
+func (g *Ground) Room() error {
+	if g.ballast.hold() {
+		return nil
+	}
+	return fmt.Errorf("%w: no room on the disk for the reserve file", quarantine.ErrFull)
+}
 
 // Check returns why writes are refused, or nil.
 func (g *Ground) Check() error {

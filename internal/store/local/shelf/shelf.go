@@ -65,7 +65,7 @@ type Item struct {
 
 // Put makes a body durable and then commits the row that names it.
 func (s *Shelf) Put(ctx context.Context, it Item) error {
-	if err := s.ground.Check(); err != nil {
+	if err := errors.Join(s.ground.Check(), s.ground.Room()); err != nil {
 		return err
 	}
 	if !bodies.ValidName(it.SHA) {
@@ -180,9 +180,6 @@ func (s *Shelf) Sweep(ctx context.Context, shas []string) {
 			s.ground.Log.Warn("a body could not be removed", "sha256", sha, "error", err)
 		}
 		unlock()
-	}
-	if len(shas) > 0 {
-		s.ground.Reserve()
 	}
 }
 
