@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,5 +280,65 @@ func BenchmarkSender(b *testing.B) {
 	for b.Loop() {
 		_, _ = check.Check(b.Context(), m)
 		_ = l.Done(b.Context(), m, filter.Outcome{})
+	}
+}
+
+// Many sessions at once never get more through than the rate, reservations included.
+func TestSessionsAtOnce(t *testing.T) {
+	const bound, sessions = 20, 100
+	l := limit.New(limit.Config{IP: limit.Rate{Minute: bound}, Net: limit.Rate{Hour: 1000}, Recipient: limit.Rate{Day: 1000}}, start().now)
+	var wg sync.WaitGroup
+	var passed atomic.Int64
+	for i := range sessions {
+		m := message(func(m *filter.Message) {
+			m.ID, m.To = fmt.Sprint("at-once", i), []filter.Recipient{{Address: "a@us.example"}}
+		})
+		wg.Go(func() {
+			f, err := l.Sender().Check(t.Context(), m)
+			if err != nil {
+				t.Error(err)
+			}
+			if _, err := l.Recipient().Check(t.Context(), m); err != nil {
+				t.Error(err)
+			}
+			state := filter.Deferred
+			if len(f) == 0 {
+				state = filter.Delivered
+				passed.Add(1)
+			}
+			if err := l.Done(t.Context(), m, filter.Outcome{Fates: []filter.Fate{{State: state}}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := passed.Load(); n > bound || n == 0 {
+		t.Errorf("%d of %d passed with a rate of %d", n, sessions, bound)
+	}
+	for i := range bound { // everything was settled: the rest of the rate is free again
+		want := int64(i) >= bound-passed.Load()
+		if got := send(t, l, message(nil), filter.Delivered); (got != "") != want {
+			t.Fatalf("message %d after %d: %q", i, passed.Load(), got)
+		}
+	}
+}
+
+func BenchmarkCheck(b *testing.B) {
+	rate := limit.Rate{Minute: 1 << 30, Hour: 1 << 30, Day: 1 << 30}
+	l := limit.New(limit.Config{IP: rate, Net: rate, Domain: rate, Recipient: rate}, start().now)
+	m := message(func(m *filter.Message) { m.To = []filter.Recipient{{Address: "a@us.example"}} })
+	sender, rcpt := l.Sender(), l.Recipient()
+	taken := filter.Outcome{Fates: []filter.Fate{{State: filter.Delivered}}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := sender.Check(b.Context(), m); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := rcpt.Check(b.Context(), m); err != nil {
+			b.Fatal(err)
+		}
+		if err := l.Done(b.Context(), m, taken); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -181,3 +181,52 @@ func TestSenderDomain(t *testing.T) {
 		}
 	}
 }
+
+// H-B14: who calls himself the local host is not local, however he spells it.
+func TestSpellingsOfTheLocalHost(t *testing.T) {
+	w := world{ips: map[string][]string{"localhost.localdomain": {"127.0.0.1"}}}
+	ours := func(n string) bool { return n == "localhost.localdomain" }
+	for helo, want := range map[string]string{
+		"[127.0.0.1]":             sender.HeloLiteral,
+		"[IPv6:::ffff:127.0.0.1]": sender.HeloLiteral,
+		"[IPv6:::1]":              sender.HeloLiteral,
+		"[ipv6:0:0:0:0:0:0:0:1]":  sender.HeloLiteral,
+		"[0.0.0.0]":               sender.HeloLiteral,
+		"[::1]":                   sender.HeloLiteral,
+		"localhost":               sender.HeloNoDot,
+		"localhost.":              sender.HeloNoDot,
+		"LOCALHOST":               sender.HeloNoDot,
+		"localhost.localdomain":   sender.HeloIsUs,
+		"127.0.0.1":               sender.HeloBareIP,
+		"::ffff:127.0.0.1":        sender.HeloBareIP,
+		"127.1":                   sender.HeloNoName,
+		"2130706433":              sender.HeloNoDot,
+		"[127.0.0.1%lo]":          sender.HeloInvalid,
+		"[127.0.0.1][192.0.2.1]":  sender.HeloInvalid,
+		"[]":                      sender.HeloInvalid,
+	} {
+		m := &filter.Message{Client: filter.Client{IP: netip.MustParseAddr("192.0.2.1"), Helo: helo}}
+		got, err := sender.Helo(w, ours).Check(t.Context(), m)
+		if err != nil || len(got) != 1 || got[0].Symbol != want {
+			t.Errorf("%q: %v %v, want %s", helo, got, err, want)
+		}
+	}
+}
+
+// Whatever a client calls itself, there is one answer and no crash.
+func FuzzHelo(f *testing.F) {
+	for _, s := range []string{"mail.example", "[192.0.2.1]", "[IPv6:::1]", "[", "]", "192.0.2.1", "\x00", strings.Repeat("a.", 200)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, helo string) {
+		m := &filter.Message{Client: filter.Client{IP: netip.MustParseAddr("192.0.2.1"), Helo: helo}}
+		got, err := sender.Helo(world{}, func(string) bool { return false }).Check(t.Context(), m)
+		if err != nil || len(got) > 1 {
+			t.Fatalf("%q: %v %v", helo, got, err)
+		}
+		literal := strings.EqualFold(helo, "[192.0.2.1]") || strings.HasPrefix(strings.ToLower(helo), "[ipv6:::ffff:")
+		if len(got) == 0 && helo != "" && helo != "." && !literal && !strings.HasPrefix(helo, "[") {
+			t.Fatalf("%q, a name that does not exist, passes", helo)
+		}
+	})
+}
