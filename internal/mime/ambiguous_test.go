@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"postern/internal/mime"
+	"postern/internal/mime/oddity"
 )
 
 // eicar is the harmless test virus, cut in two so that no scanner finds it in this file.
@@ -57,65 +58,65 @@ func TestAmbiguousMailHidesNothing(t *testing.T) {
 		clean bool      // must not be unscannable
 	}{
 		"plain":                      {multi(plainMulti), "", true},
-		"two boundaries, first real": {multi("Content-Type: multipart/mixed; boundary=B; boundary=C"), mime.ParamOdd, true},
-		"two boundaries, last real":  {multi("Content-Type: multipart/mixed; boundary=C; boundary=B"), mime.ParamOdd, true},
+		"two boundaries, first real": {multi("Content-Type: multipart/mixed; boundary=B; boundary=C"), oddity.ParamOdd, true},
+		"two boundaries, last real":  {multi("Content-Type: multipart/mixed; boundary=C; boundary=B"), oddity.ParamOdd, true},
 		"both boundaries real": {top + "Content-Type: multipart/mixed; boundary=C; boundary=B\n\n--C\n\nharmless\n--B\n" + attached + "--B--\n--C--\n",
-			mime.TwoBoundaries, false},
+			oddity.TwoBoundaries, false},
 		"boundary*0":             {multi("Content-Type: multipart/mixed; boundary*0=\"\"; boundary*1=B"), "", true},
-		"boundary* and boundary": {multi("Content-Type: multipart/mixed; boundary=C; boundary*=us-ascii'en'B"), mime.ParamOdd, true},
-		"boundary* wrong":        {multi("Content-Type: multipart/mixed; boundary=B; boundary*0=C"), mime.ParamOdd, true},
-		"open quote":             {multi(`Content-Type: multipart/mixed; boundary="B`), mime.ParamOdd, true},
-		"missing semicolon":      {multi("Content-Type: multipart/mixed boundary=B"), mime.ParamOdd, true},
-		"missing second one":     {multi(`Content-Type: multipart/mixed; charset="x" boundary=B`), mime.ParamOdd, true},
-		"comment":                {multi("Content-Type: multipart(x)/mixed; (y) boundary(z)=B(w)"), mime.ParamOdd, true},
+		"boundary* and boundary": {multi("Content-Type: multipart/mixed; boundary=C; boundary*=us-ascii'en'B"), oddity.ParamOdd, true},
+		"boundary* wrong":        {multi("Content-Type: multipart/mixed; boundary=B; boundary*0=C"), oddity.ParamOdd, true},
+		"open quote":             {multi(`Content-Type: multipart/mixed; boundary="B`), oddity.ParamOdd, true},
+		"missing semicolon":      {multi("Content-Type: multipart/mixed boundary=B"), oddity.ParamOdd, true},
+		"missing second one":     {multi(`Content-Type: multipart/mixed; charset="x" boundary=B`), oddity.ParamOdd, true},
+		"comment":                {multi("Content-Type: multipart(x)/mixed; (y) boundary(z)=B(w)"), oddity.ParamOdd, true},
 		"trailing blank":         {multi("Content-Type: multipart/mixed; boundary=\"B  \""), "", true},
 		"single quotes":          {multi("Content-Type: multipart/mixed; boundary='B'"), "", true},
 		"folded":                 {multi("Content-Type: multipart/mixed;\n\tboundary\n =\n B"), "", true},
 		"upper case":             {multi("CONTENT-TYPE: MULTIPART/MIXED; BOUNDARY=B"), "", true},
-		"no boundary":            {multi("Content-Type: multipart/mixed"), mime.BoundaryMissing, true},
-		"empty boundary":         {multi(`Content-Type: multipart/mixed; boundary=""`), mime.BoundaryMissing, true},
-		"wrong boundary":         {multi("Content-Type: multipart/mixed; boundary=nope"), mime.BoundaryMissing, true},
+		"no boundary":            {multi("Content-Type: multipart/mixed"), oddity.BoundaryMissing, true},
+		"empty boundary":         {multi(`Content-Type: multipart/mixed; boundary=""`), oddity.BoundaryMissing, true},
+		"wrong boundary":         {multi("Content-Type: multipart/mixed; boundary=nope"), oddity.BoundaryMissing, true},
 		"long boundary": {top + "Content-Type: multipart/mixed; boundary=" + strings.Repeat("x", 200) + "\n" + body(strings.Repeat("x", 200)),
-			mime.BoundaryLong, true},
+			oddity.BoundaryLong, true},
 		"inner equals outer":         {top + plainMulti + "\n\n--B\n" + plainMulti + "\n\n--B\n" + attached + "--B--\n--B--\n", "", false},
 		"inner begins with outer":    {top + plainMulti + "\n\n--B\nContent-Type: multipart/mixed; boundary=BB\n\n--BB\n" + attached + "--BB--\n--B--\n", "", true},
-		"prefix delimiter":           {top + plainMulti + "\n\n--B\n\nhello\n--Bxyz\n" + attached + "--B--\n", mime.NestedBoundaryGame, false},
-		"two types, multipart last":  {multi("Content-Type: text/plain\n" + plainMulti), mime.TypeConflict, false},
-		"two types, multipart first": {multi(plainMulti + "\nContent-Type: text/plain"), mime.TypeTwice, true},
-		"two types, two boundaries":  {multi("Content-Type: multipart/mixed; boundary=C\n" + plainMulti), mime.TypeTwice, true},
-		"type without subtype":       {multi("Content-Type: multipart; boundary=B"), mime.TypeBroken, false},
-		"name before colon":          {multi("Content-Type : multipart/mixed; boundary=B"), mime.HeaderBlankName, false},
-		"NUL in the name":            {multi("Content\x00-Type: multipart/mixed; boundary=B"), mime.HeaderNUL, false},
-		"bad line before":            {multi("this is no field\n" + plainMulti), mime.HeaderNoColon, false},
-		"blank fold":                 {multi("X: y\n \n" + plainMulti), mime.HeaderBlankFold, false},
+		"prefix delimiter":           {top + plainMulti + "\n\n--B\n\nhello\n--Bxyz\n" + attached + "--B--\n", oddity.NestedBoundaryGame, false},
+		"two types, multipart last":  {multi("Content-Type: text/plain\n" + plainMulti), oddity.TypeConflict, false},
+		"two types, multipart first": {multi(plainMulti + "\nContent-Type: text/plain"), oddity.TypeTwice, true},
+		"two types, two boundaries":  {multi("Content-Type: multipart/mixed; boundary=C\n" + plainMulti), oddity.TypeTwice, true},
+		"type without subtype":       {multi("Content-Type: multipart; boundary=B"), oddity.TypeBroken, false},
+		"name before colon":          {multi("Content-Type : multipart/mixed; boundary=B"), oddity.HeaderBlankName, false},
+		"NUL in the name":            {multi("Content\x00-Type: multipart/mixed; boundary=B"), oddity.HeaderNUL, false},
+		"bad line before":            {multi("this is no field\n" + plainMulti), oddity.HeaderNoColon, false},
+		"blank fold":                 {multi("X: y\n \n" + plainMulti), oddity.HeaderBlankFold, false},
 
-		"two encodings":          {leaf("Content-Transfer-Encoding: 7bit\nContent-Transfer-Encoding: base64\n", b64), mime.EncodingConflict, false},
-		"two encodings reversed": {leaf("Content-Transfer-Encoding: base64\nContent-Transfer-Encoding: 7bit\n", b64), mime.EncodingConflict, false},
-		"base64;x":               {leaf("Content-Transfer-Encoding: base64;x\n", b64), mime.EncodingUnknown, true},
-		"base64 comment":         {leaf("Content-Transfer-Encoding: (a)base64(b)\n", b64), mime.EncodingUnknown, true},
-		"quoted":                 {leaf("Content-Transfer-Encoding: \"base64\"\n", b64), mime.EncodingUnknown, true},
-		"unknown":                {leaf("Content-Transfer-Encoding: foo\n", b64), mime.EncodingUnknown, true},
-		"junk":                   {leaf("Content-Transfer-Encoding: base64\n", b64[:10]+"!*-"+b64[10:]), mime.Base64Broken, true},
-		"junk behind":            {leaf("Content-Transfer-Encoding: base64\n", b64+"\n-- \nlist footer"), mime.Base64Broken, true},
-		"NUL inside":             {leaf("Content-Transfer-Encoding: base64\n", b64[:10]+"\x00"+b64[10:]), mime.Base64Broken, true},
+		"two encodings":          {leaf("Content-Transfer-Encoding: 7bit\nContent-Transfer-Encoding: base64\n", b64), oddity.EncodingConflict, false},
+		"two encodings reversed": {leaf("Content-Transfer-Encoding: base64\nContent-Transfer-Encoding: 7bit\n", b64), oddity.EncodingConflict, false},
+		"base64;x":               {leaf("Content-Transfer-Encoding: base64;x\n", b64), oddity.EncodingUnknown, true},
+		"base64 comment":         {leaf("Content-Transfer-Encoding: (a)base64(b)\n", b64), oddity.EncodingUnknown, true},
+		"quoted":                 {leaf("Content-Transfer-Encoding: \"base64\"\n", b64), oddity.EncodingUnknown, true},
+		"unknown":                {leaf("Content-Transfer-Encoding: foo\n", b64), oddity.EncodingUnknown, true},
+		"junk":                   {leaf("Content-Transfer-Encoding: base64\n", b64[:10]+"!*-"+b64[10:]), oddity.Base64Broken, true},
+		"junk behind":            {leaf("Content-Transfer-Encoding: base64\n", b64+"\n-- \nlist footer"), oddity.Base64Broken, true},
+		"NUL inside":             {leaf("Content-Transfer-Encoding: base64\n", b64[:10]+"\x00"+b64[10:]), oddity.Base64Broken, true},
 		"leading blank":          {leaf("Content-Transfer-Encoding: base64\n", " \n "+b64), "", true},
 		"no padding":             {leaf("Content-Transfer-Encoding: base64\n", strings.TrimRight(b64, "=")), "", true},
-		"second stream":          {leaf("Content-Transfer-Encoding: base64\n", "aGVsbG8gdGhlcmU=\n"+b64), mime.Base64Broken, true},
-		"early padding":          {leaf("Content-Transfer-Encoding: base64\n", "=="+b64), mime.Base64Broken, true},
+		"second stream":          {leaf("Content-Transfer-Encoding: base64\n", "aGVsbG8gdGhlcmU=\n"+b64), oddity.Base64Broken, true},
+		"early padding":          {leaf("Content-Transfer-Encoding: base64\n", "=="+b64), oddity.Base64Broken, true},
 		"padding inside":         {leaf("Content-Transfer-Encoding: base64\n", b64[:8]+"=="+b64[8:]), "", true},
-		"quoted-printable split": {leaf("Content-Transfer-Encoding: quoted-printable\n", "=5\n8"+eicar[1:]), mime.QuotedBroken, true},
-		"quoted-printable bad":   {leaf("Content-Transfer-Encoding: quoted-printable\n", eicar+"=ZZ"), mime.QuotedBroken, true},
+		"quoted-printable split": {leaf("Content-Transfer-Encoding: quoted-printable\n", "=5\n8"+eicar[1:]), oddity.QuotedBroken, true},
+		"quoted-printable bad":   {leaf("Content-Transfer-Encoding: quoted-printable\n", eicar+"=ZZ"), oddity.QuotedBroken, true},
 		"soft break with blanks": {leaf("Content-Transfer-Encoding: quoted-printable\n", eicar[:9]+"= \t\n"+eicar[9:]), "", true},
 		"base64 on multipart": {top + plainMulti + "\nContent-Transfer-Encoding: base64\n\n" +
-			base64.StdEncoding.EncodeToString(crlf([]byte(body("B")))), mime.EncodedMultipart, false},
+			base64.StdEncoding.EncodeToString(crlf([]byte(body("B")))), oddity.EncodedMultipart, false},
 		"message in base64": {top + "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n" +
 			base64.StdEncoding.EncodeToString(crlf([]byte(top+attached))), "", true},
 
-		"preamble":         {top + plainMulti + "\n\n" + attached + "\n--B\n\nhello\n--B--\n", mime.PartOutside, false},
-		"epilogue":         {top + plainMulti + "\n\n--B\n\nhello\n--B--\n\n" + attached, mime.PartOutside, false},
-		"behind the last":  {top + plainMulti + "\n\n--B\n\nhello\n--B--\n--B\n" + attached + "--B--\n", mime.PartOutside, false},
-		"never closed":     {top + plainMulti + "\n\n--B\n\nhello\n--B\n" + attached, mime.BoundaryOpen, true},
-		"empty line first": {top + plainMulti + "\n\n--B\n\n" + attached + "--B--\n", mime.HeaderEndConflict, false},
+		"preamble":         {top + plainMulti + "\n\n" + attached + "\n--B\n\nhello\n--B--\n", oddity.PartOutside, false},
+		"epilogue":         {top + plainMulti + "\n\n--B\n\nhello\n--B--\n\n" + attached, oddity.PartOutside, false},
+		"behind the last":  {top + plainMulti + "\n\n--B\n\nhello\n--B--\n--B\n" + attached + "--B--\n", oddity.PartOutside, false},
+		"never closed":     {top + plainMulti + "\n\n--B\n\nhello\n--B\n" + attached, oddity.BoundaryOpen, true},
+		"empty line first": {top + plainMulti + "\n\n--B\n\n" + attached + "--B--\n", oddity.HeaderEndConflict, false},
 		"digest":           {top + "Content-Type: multipart/digest; boundary=B\n\n--B\n\n" + top + attached + "--B--\n", "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +152,7 @@ func TestEmbeddedFilesAreParts(t *testing.T) {
 	for name, text := range map[string]string{"uuencode": uuencode("eicar.com", []byte(eicar)), "yenc": enc.String()} {
 		raw := []byte(strings.ReplaceAll(top+"Content-Transfer-Encoding: 8bit\n\nSee below.\n\n", "\n", "\r\n") + strings.ReplaceAll(text, "\n", "\r\n"))
 		tree := mime.Bytes(raw, mime.Limits{})
-		if !hit(tree) || !slices.Contains(tree.FileNames(), "eicar.com") || !tree.Has(mime.EmbeddedFile) {
+		if !hit(tree) || !slices.Contains(tree.FileNames(), "eicar.com") || !tree.Has(oddity.EmbeddedFile) {
 			t.Errorf("%s: hit %v, names %q", name, hit(tree), tree.FileNames())
 		}
 		if n := len(slices.Collect(tree.Alternatives())); n != 1 {
@@ -186,7 +187,7 @@ func uuencode(name string, data []byte) string {
 func TestBareCRStructure(t *testing.T) {
 	raw := []byte("From: a@example.com\r\nSubject: s\rContent-Type: multipart/mixed; boundary=B\r\n\r\n" + strings.ReplaceAll(body("B"), "\n", "\r"))
 	tree := mime.Bytes(raw, mime.Limits{})
-	if !hit(tree) || len(tree.Unscannable) == 0 || !tree.Has(mime.LineEndConflict) {
+	if !hit(tree) || len(tree.Unscannable) == 0 || !tree.Has(oddity.LineEndConflict) {
 		t.Errorf("hit %v, %v", hit(tree), tree.Anomalies)
 	}
 	from := mime.Bytes([]byte("From: good@example.com\r\nX: y\rFrom: evil@example.net\r\n\r\nhello\r\n"), mime.Limits{}).From()
@@ -198,15 +199,15 @@ func TestBareCRStructure(t *testing.T) {
 func TestBareLFInCRLFMail(t *testing.T) {
 	raw := append(crlf([]byte(top+"Content-Type: multipart/mixed; boundary=B\n")), []byte(body("B"))...)
 	tree := mime.Bytes(raw, mime.Limits{})
-	if !hit(tree) || !tree.Has(mime.MixedLineEnds) || len(tree.Unscannable) > 0 {
+	if !hit(tree) || !tree.Has(oddity.MixedLineEnds) || len(tree.Unscannable) > 0 {
 		t.Errorf("hit %v, %v", hit(tree), tree.Anomalies)
 	}
 }
 
 func TestMessagesThatAreNotWhole(t *testing.T) {
 	for ct, kind := range map[string]mime.Kind{
-		"message/partial; id=x; number=1; total=2":                 mime.Partial,
-		"message/external-body; access-type=URL; URL=\"http://x\"": mime.ExternalBody,
+		"message/partial; id=x; number=1; total=2":                 oddity.Partial,
+		"message/external-body; access-type=URL; URL=\"http://x\"": oddity.ExternalBody,
 	} {
 		tree := parse(top + "Content-Type: " + ct + "\n\n" + attached)
 		if len(tree.Unscannable) != 1 || !tree.Has(kind) || !hit(tree) {
@@ -240,7 +241,7 @@ func TestFileNameReadings(t *testing.T) {
 		}
 	}
 	tree := parse(top + "Content-Type: image/png; name=a.png\nContent-Disposition: attachment; filename=b.exe\n\nx")
-	if !tree.Has(mime.NameConflict) {
+	if !tree.Has(oddity.NameConflict) {
 		t.Errorf("names that disagree are not noted: %v", tree.Anomalies)
 	}
 }

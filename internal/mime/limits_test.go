@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"postern/internal/mime"
+	"postern/internal/mime/oddity"
 )
 
 // TestHostileSizes: whatever is repeated, the work stays linear in the message, the parts
@@ -25,16 +26,16 @@ func TestHostileSizes(t *testing.T) {
 		mail string
 		kind mime.Kind
 	}{
-		"1,000 messages inside one another":    {nested(1000, func(int) string { return "Content-Type: message/rfc822\n\n" }), mime.TooDeep},
+		"1,000 messages inside one another":    {nested(1000, func(int) string { return "Content-Type: message/rfc822\n\n" }), oddity.TooDeep},
 		"10,000 multiparts inside one another": {nested(10000, func(i int) string { return fmt.Sprintf("Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n", i, i) }), ""},
-		"10,000 with the same boundary":        {nested(10000, func(int) string { return "Content-Type: multipart/mixed; boundary=B\n\n--B\n" }), mime.TooManyParts},
-		"300,000 empty parts":                  {multi + rep("--B\n\n", 300_000), mime.TooManyParts},
-		"parts behind the end":                 {multi + "--B\n\nx\n--B--\n" + rep("--B\nContent-Type: image/png\n\nx\n", 100_000), mime.TooManyParts},
+		"10,000 with the same boundary":        {nested(10000, func(int) string { return "Content-Type: multipart/mixed; boundary=B\n\n--B\n" }), oddity.TooManyParts},
+		"300,000 empty parts":                  {multi + rep("--B\n\n", 300_000), oddity.TooManyParts},
+		"parts behind the end":                 {multi + "--B\n\nx\n--B--\n" + rep("--B\nContent-Type: image/png\n\nx\n", 100_000), oddity.TooManyParts},
 		"loose delimiters":                     {multi + "--B\n\nx\n" + rep("--Bx\nContent-Type: image/png\n\nx\n", 100_000), ""},
-		"2,000,000 fields":                     {rep("a: b\n", 2_000_000) + "\nbody", mime.TooManyFields},
-		"one field of 30 MB":                   {"Subject: " + rep("x", 30<<20) + "\n\nbody", mime.HeaderTooLong},
-		"100,000 folds":                        {"Subject: a\n" + rep(" x\n", 100_000) + "\nbody", mime.HeaderTooLong},
-		"colon-less lines":                     {rep("a: b\nno colon here\n", 100_000) + "\nbody", mime.TooManyFields},
+		"2,000,000 fields":                     {rep("a: b\n", 2_000_000) + "\nbody", oddity.TooManyFields},
+		"one field of 30 MB":                   {"Subject: " + rep("x", 30<<20) + "\n\nbody", oddity.HeaderTooLong},
+		"100,000 folds":                        {"Subject: a\n" + rep(" x\n", 100_000) + "\nbody", oddity.HeaderTooLong},
+		"colon-less lines":                     {rep("a: b\nno colon here\n", 100_000) + "\nbody", oddity.TooManyFields},
 		"100,000 nested comments":              {"From: " + rep("(", 100_000) + rep(")", 100_000) + " a@b.c\nContent-Type: " + rep("(", 40_000) + "\n\nbody", ""},
 		"1 MB phrase":                          {"From: " + rep("word ", 40_000) + "<a@b.c>\n\nbody", ""},
 		"bad encoded words":                    {"Subject: " + rep("=?utf-8?q?=", 20_000) + "\nFrom: " + rep("=?x?", 10_000) + "\n\nbody", ""},
@@ -42,11 +43,15 @@ func TestHostileSizes(t *testing.T) {
 		"200,000 parameters":                   {"Content-Type: text/plain" + rep("; a=b", 40_000) + "\n\nbody", ""},
 		"200,000 boundaries":                   {"Content-Type: multipart/mixed" + rep("; boundary=a", 20_000) + "\n\n--a\n\nx\n", ""},
 		"long domain literal":                  {"From: a@[" + rep("1.", 100_000) + "]\n\nbody", ""},
-		"dashes":                               {top + "Content-Type: multipart/mixed\n\n" + rep("--\n", 500_000), mime.BoundaryMissing},
+		"dashes":                               {top + "Content-Type: multipart/mixed\n\n" + rep("--\n", 500_000), oddity.BoundaryMissing},
 		"begin lines":                          {top + "\n" + rep("begin 644 x\n", 200_000), ""},
-		"ybegin lines":                         {top + "\n" + rep("=ybegin name=x\n", 200_000), mime.EmbeddedFile},
-		"padding":                              {top + "Content-Transfer-Encoding: base64\n\n" + rep("YQ==", 500_000), mime.Base64Broken},
-		"all carriage returns":                 {top + "\n" + rep("\r", 1<<20) + "x", mime.MixedLineEnds},
+		"ybegin lines":                         {top + "\n" + rep("=ybegin name=x\n", 200_000), oddity.EmbeddedFile},
+		"padding":                              {top + "Content-Transfer-Encoding: base64\n\n" + rep("YQ==", 500_000), oddity.Base64Broken},
+		"a part behind 1,000 loose delimiters": {multi + "--B\n\nx\n" + rep("--Bx\n", 1000) + "--B\n" + attached + "--B--\n", oddity.TooManyParts},
+		"a boundary behind 40 others":          {top + "Content-Type: multipart/mixed; boundary=a0" + manyParams(40) + "; boundary=B\n\n--a0\n\nx\n--a0--\n--B\n" + attached, oddity.TooManyReadings},
+		"a name behind 40 others":              {top + "Content-Type: image/png; name=a0" + strings.ReplaceAll(manyParams(40), "boundary", "name") + "; name=x.exe\n\nx", oddity.TooManyReadings},
+		"200 files in a text":                  {top + "\n" + rep("begin 644 x\n#0V%T\n`\nend\n", 200), oddity.TooManyReadings},
+		"all carriage returns":                 {top + "\n" + rep("\r", 1<<20) + "x", oddity.MixedLineEnds},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree := mime.Bytes(crlf([]byte(tc.mail)), mime.Limits{})
@@ -67,6 +72,14 @@ func TestHostileSizes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func manyParams(n int) string {
+	var sb strings.Builder
+	for i := range n {
+		fmt.Fprintf(&sb, "; boundary=a%d", i)
+	}
+	return sb.String()
 }
 
 func TestTooDeepContentIsStillAReading(t *testing.T) {

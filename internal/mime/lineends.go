@@ -1,7 +1,8 @@
 package mime
 
 import (
-	"bytes"
+	"postern/internal/mime/lines"
+	"postern/internal/mime/oddity"
 )
 
 // lineEnds sees to messages whose line ends are not all alike. Where a bare CR would count
@@ -9,50 +10,32 @@ import (
 // structure.
 func (w *walk) lineEnds() {
 	raw := w.t.raw
-	bare := bareCRs(raw)
-	lf := bytes.Count(raw, []byte{'\n'})
-	crlf := bytes.Count(raw, []byte("\r\n"))
-	if bare > 0 || crlf > 0 && crlf < lf {
-		w.t.note(MixedLineEnds, "1", "")
+	bare, mixed := lines.Ends(raw)
+	if mixed {
+		w.t.note(oddity.MixedLineEnds, "1", "")
 	}
-	if bare == 0 || !w.spend(2*len(raw), "1") {
+	if !bare || !w.spend(2*len(raw), "1") {
 		return
 	}
-	plain := bytes.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r\n"), []byte{'\n'}), []byte{'\r'}, []byte{'\n'})
+	plain := lines.Unify(raw)
 	other := newWalk(plain, w.lim)
 	other.t.Root = other.part(spot{src: plain, end: len(plain), step: "r", fallback: "text/plain", alternate: true})
 	if sameShape(w.t, other.t) {
 		return
 	}
+	w.t.note(oddity.LineEndConflict, "1", "")
 	if len(w.t.Parts)+len(other.t.Parts) > w.lim.Parts {
-		w.t.note(TooManyParts, "1", "")
+		w.t.note(oddity.TooManyParts, "1", "")
+		return
 	}
 	for _, p := range other.t.Parts {
 		p.Alternate = true
 	}
 	w.t.Parts = append(w.t.Parts, other.t.Parts...)
-	w.t.note(LineEndConflict, "1", "")
 	for _, a := range other.t.Anomalies {
 		if _, yes := a.Kind.Unscannable(); yes {
 			w.t.note(a.Kind, a.Path, a.Detail)
 		}
-	}
-}
-
-// bareCRs counts CRs that no LF follows, apart from those right before another CR and LF.
-func bareCRs(b []byte) int {
-	n := 0
-	for {
-		i := bytes.IndexByte(b, '\r')
-		if i < 0 {
-			return n
-		}
-		b = b[i+1:]
-		b2 := bytes.TrimLeft(b, "\r")
-		if len(b2) == 0 || b2[0] != '\n' {
-			n++
-		}
-		b = b2
 	}
 }
 

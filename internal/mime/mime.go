@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"postern/internal/mime/header"
+	"postern/internal/mime/oddity"
 	"postern/internal/mime/view"
 )
 
@@ -23,6 +24,8 @@ type (
 	Field   = header.Field
 	Mailbox = header.Mailbox
 	URL     = view.URL
+	Kind    = oddity.Kind
+	Anomaly = oddity.Anomaly
 )
 
 // Tree is what a walk found. It is safe for concurrent use and not to be changed.
@@ -112,6 +115,9 @@ func (t *Tree) Leaves() iter.Seq[*Part] {
 	}
 }
 
+// OtherReading is the Why of an alternative that is a part of its own.
+const OtherReading Kind = "OTHER_READING"
+
 // Alternative is a reading that differs from the plain one.
 type Alternative struct {
 	Part *Part
@@ -130,7 +136,7 @@ func (t *Tree) Alternatives() iter.Seq[Alternative] {
 					if !p.Alternate || !p.IsLeaf() {
 						continue
 					}
-					why = AlternateReadings
+					why = OtherReading
 				}
 				if len(r.data) > 0 && !yield(Alternative{Part: p, Why: why, Data: r.data}) {
 					return
@@ -174,6 +180,9 @@ func Bytes(raw []byte, lim Limits) *Tree {
 	w.t.Work = w.work
 	return w.t
 }
+
+// Kinds are all kinds of anomalies there are.
+func Kinds() []Kind { return oddity.Kinds() }
 
 // note records an oddity and whether it makes the message unscannable.
 func (t *Tree) note(k Kind, path, detail string) {

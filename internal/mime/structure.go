@@ -8,7 +8,10 @@ import (
 
 	"postern/internal/mime/charset"
 	"postern/internal/mime/decode"
+	"postern/internal/mime/lines"
+	"postern/internal/mime/oddity"
 	"postern/internal/mime/param"
+	"postern/internal/mime/transfer"
 )
 
 // structure finds the parts of p in every reading of its fields, or decodes it as a leaf.
@@ -31,17 +34,17 @@ func (w *walk) structure(p *Part, d described) {
 	case isMessage(p.MediaType):
 		w.message(p)
 	case p.MediaType == "message/partial":
-		w.t.note(Partial, p.Path, "")
+		w.t.note(oddity.Partial, p.Path, "")
 		w.fragment(p)
 	case p.MediaType == "message/external-body":
-		w.t.note(ExternalBody, p.Path, p.Params["access-type"])
+		w.t.note(oddity.ExternalBody, p.Path, p.Params["access-type"])
 		w.fragment(p)
 	case strings.HasPrefix(p.MediaType, "text/"):
 		w.text(p)
 	}
 	for _, v := range d.types[min(1, len(d.types)):] {
 		if isMessage(v.Main) && !isMessage(p.MediaType) {
-			w.keepIf(w.alternate(spot{src: p.src, start: int(p.BodyStart), end: int(p.End), parent: p, fallback: "text/plain"}), TypeConflict)
+			w.keepIf(w.alternate(spot{src: p.src, start: int(p.BodyStart), end: int(p.End), parent: p, fallback: "text/plain"}), oddity.TypeConflict)
 		}
 	}
 }
@@ -60,7 +63,7 @@ func (w *walk) message(p *Part) {
 	if data := p.Decoded(); !bytes.Equal(data, p.Body()) {
 		s.src, s.start, s.end = data, 0, len(data)
 		// Scanners that read the message themselves may not undo this encoding.
-		p.readings = append(p.readings, reading{EncodedMultipart, data})
+		p.readings = append(p.readings, reading{oddity.EncodedMultipart, data})
 	} else {
 		p.readings = p.readings[:1]
 	}
@@ -72,31 +75,37 @@ func (w *walk) fragment(p *Part) {
 	w.alternate(spot{src: p.src, start: int(p.BodyStart), end: int(p.End), parent: p, fallback: "text/plain"})
 }
 
+// maxEmbedded bounds the files that one text carries.
+const maxEmbedded = 100
+
 // text looks for files that text carries, and at its charset.
 func (w *walk) text(p *Part) {
 	data := p.Decoded()
 	if p.Charset != "" && !charset.Known(p.Charset) {
-		w.t.note(CharsetUnknown, p.Path, p.Charset)
+		w.t.note(oddity.CharsetUnknown, p.Path, p.Charset)
 	}
 	if p.Encoding != "base64" && bytes.IndexByte(data, 0) >= 0 {
-		w.t.note(BodyNUL, p.Path, "")
+		w.t.note(oddity.BodyNUL, p.Path, "")
 	}
-	for _, f := range decode.Files(data, w.lim.Readings) {
+	files := decode.Files(data, maxEmbedded+1)
+	if len(files) > maxEmbedded {
+		files = files[:maxEmbedded]
+		w.t.note(oddity.TooManyReadings, p.Path, "files in text")
+	}
+	for _, f := range files {
 		if len(w.t.Parts) >= w.lim.Parts {
-			w.t.note(TooManyParts, p.Path, "")
+			w.t.note(oddity.TooManyParts, p.Path, "")
 			return
 		}
 		c := &Part{
 			Path: p.Path + ".a" + strconv.Itoa(len(p.Children)+1), Parent: p, Alternate: true,
 			MediaType: "application/octet-stream", Encoding: f.Kind, src: f.Data, End: int64(len(f.Data)),
-			readings: []reading{{EmbeddedFile, f.Data}},
+			readings: []reading{{oddity.EmbeddedFile, f.Data}},
 		}
-		if f.Name != "" {
-			w.addName(c, f.Name)
-		}
+		w.fileNames(c, nil, f.Name)
 		p.Children = append(p.Children, c)
 		w.t.Parts = append(w.t.Parts, c)
-		w.t.note(EmbeddedFile, c.Path, f.Kind)
+		w.t.note(oddity.EmbeddedFile, c.Path, f.Kind)
 	}
 }
 
@@ -107,29 +116,29 @@ func (w *walk) multipart(p *Part, d described, plain bool) {
 	if !plain {
 		defer func() {
 			if !p.IsLeaf() || len(p.Children) > 0 {
-				w.keepAny(p, TypeConflict)
+				w.keepAny(p, oddity.TypeConflict)
 			}
 		}()
 	}
-	names := boundaries(d.types)
+	names := w.boundariesOf(p, d.types)
 	found := 0
 	for _, b := range names {
 		if !w.spend(len(body), p.Path) {
 			return
 		}
-		cuts := w.cuts(body, b)
-		if len(cuts) == 0 {
+		cuts, real := w.cuts(p, body, b)
+		if !real {
 			continue
 		}
 		if len(b) > 70 {
-			w.t.note(BoundaryLong, p.Path, b)
+			w.t.note(oddity.BoundaryLong, p.Path, b)
 		}
 		if slices.Contains(w.boundaries, b) && found == 0 && !p.Alternate {
-			w.t.note(BoundaryReused, p.Path, b)
+			w.t.note(oddity.BoundaryReused, p.Path, b)
 		}
 		w.boundaries = append(w.boundaries, b)
 		if found++; found > 1 {
-			w.t.note(TwoBoundaries, p.Path, b)
+			w.t.note(oddity.TwoBoundaries, p.Path, b)
 		}
 		w.split(p, p.src, int(p.BodyStart), int(p.End), b, cuts, plain && found == 1)
 	}
@@ -149,11 +158,12 @@ func (w *walk) keepAny(p *Part, kind Kind) {
 	}
 }
 
-// boundaries returns every value the boundary may have, trailing blanks removed as RFC 2046
-// section 5.1.1 wants.
-func boundaries(types []param.Value) []string {
+// boundariesOf returns every value the boundary may have, trailing blanks removed as RFC
+// 2046 section 5.1.1 wants.
+func (w *walk) boundariesOf(p *Part, types []param.Value) []string {
 	var out []string
-	for _, b := range param.Readings(types, "boundary") {
+	raws, all := param.Readings(types, "boundary")
+	for _, b := range raws {
 		b = strings.TrimRight(b, " \t\r\n")
 		for _, v := range []string{b, strings.TrimLeft(b, " \t")} {
 			if v != "" && !slices.Contains(out, v) {
@@ -161,20 +171,23 @@ func boundaries(types []param.Value) []string {
 			}
 		}
 	}
-	return out[:min(len(out), 16)]
+	if !all {
+		w.t.note(oddity.TooManyReadings, p.Path, "boundary")
+	}
+	return out
 }
 
 // guess splits p at lines that merely begin with its delimiter, or at those like the first
 // line that looks like a delimiter.
 func (w *walk) guess(p *Part, body []byte, names []string) {
-	w.t.note(BoundaryMissing, p.Path, "")
+	w.t.note(oddity.BoundaryMissing, p.Path, "")
 	for _, b := range names {
 		if !w.spend(len(body), p.Path) {
 			return
 		}
-		cuts, _ := w.lines(body, b)
+		cuts, _ := w.cuts(p, body, b)
 		for i := range cuts {
-			cuts[i].loose = false
+			cuts[i].Loose = false
 		}
 		if len(cuts) > 0 {
 			w.split(p, p.src, int(p.BodyStart), int(p.End), b, cuts, true)
@@ -187,10 +200,10 @@ func (w *walk) guess(p *Part, body []byte, names []string) {
 			return
 		}
 		at += i
-		l, next := lineAt(body, at)
-		if lineBegins(body, at) && len(l) > 2 && hasContentField(body[next:min(len(body), next+512)], true) {
+		l, next := lines.At(body, at)
+		if lines.Begins(body, at) && len(l) > 2 && lines.HasContentField(body[next:min(len(body), next+512)], true) {
 			b := strings.TrimRight(string(l[2:]), " \t")
-			if cuts := w.cuts(body, b); len(cuts) > 0 {
+			if cuts, real := w.cuts(p, body, b); real {
 				w.boundaries = append(w.boundaries, b)
 				w.split(p, p.src, int(p.BodyStart), int(p.End), b, cuts, true)
 			}
@@ -205,18 +218,18 @@ func (w *walk) guess(p *Part, body []byte, names []string) {
 // hidden without it.
 func (w *walk) encodedParts(p *Part, d described, names []string, hidden bool) {
 	for _, e := range d.encodings {
-		if e.name == "" || e.name == "quoted-printable" && !hidden || !w.spend(2*len(p.Body()), p.Path) {
+		if e.name == transfer.Identity || e.name == transfer.Quoted && !hidden || !w.spend(2*len(p.Body()), p.Path) {
 			continue
 		}
-		got, _ := undoOne(e.name, p.Body())
+		got, _ := transfer.Undo(e.name, p.Body())
 		for _, data := range got {
 			if bytes.Equal(data, p.Body()) {
 				continue
 			}
 			for _, b := range names {
-				if cuts := w.cuts(data, b); len(cuts) > 0 {
+				if cuts, real := w.cuts(p, data, b); real {
 					w.split(p, data, 0, len(data), b, cuts, false)
-					w.t.note(EncodedMultipart, p.Path, e.name)
+					w.t.note(oddity.EncodedMultipart, p.Path, e.name)
 				}
 			}
 		}

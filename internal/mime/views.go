@@ -1,14 +1,9 @@
 package mime
 
 import (
-	"bytes"
-	"path"
 	"slices"
-	"strings"
 
-	"postern/internal/mime/charset"
 	"postern/internal/mime/header"
-	"postern/internal/mime/param"
 	"postern/internal/mime/view"
 )
 
@@ -25,7 +20,7 @@ func (t *Tree) view() *views {
 		for _, alternate := range []bool{false, true} {
 			for _, p := range t.Parts {
 				if p.Alternate == alternate && p.IsLeaf() {
-					p.show(c, t.lim.Text)
+					c.Add(view.Body{MediaType: p.MediaType, Charset: p.Charset, Names: p.FileNames, Readings: p.Readings()})
 				}
 			}
 		}
@@ -46,58 +41,6 @@ func (t *Tree) URLs() []URL { return t.view().urls }
 
 // ViewCut reports whether a limit kept something out of the views.
 func (t *Tree) ViewCut() bool { return t.view().cut }
-
-// show adds a leaf to the views.
-func (p *Part) show(c *view.Collector, limit int) {
-	html := p.isHTML()
-	if !html && !strings.HasPrefix(p.MediaType, "text/") {
-		return
-	}
-	for _, data := range p.Readings() {
-		name := p.Charset
-		data = data[:min(len(data), limit+64)] // a little more, so that the collector sees the cut
-		if html && name == "" {
-			name = metaCharset(data)
-		}
-		text, _ := charset.UTF8(name, data)
-		if html {
-			c.AddHTML(text)
-		} else {
-			c.Plain(text)
-		}
-	}
-}
-
-// isHTML reports whether a mail program would open the part as a page.
-func (p *Part) isHTML() bool {
-	switch p.MediaType {
-	case "text/html", "application/xhtml+xml", "text/x-html", "application/html", "image/svg+xml":
-		return true
-	}
-	for _, n := range p.FileNames {
-		switch strings.ToLower(path.Ext(n)) {
-		case ".htm", ".html", ".xhtml", ".shtml", ".xht", ".svg":
-			return true
-		}
-	}
-	return false
-}
-
-// metaCharset finds the charset an HTML source declares in its first kilobyte.
-func metaCharset(src []byte) string {
-	head := bytes.ToLower(src[:min(len(src), 1024)])
-	if i := bytes.Index(head, []byte("charset")); i >= 0 {
-		v := param.Parse("x; " + strings.TrimLeft(string(head[i:min(len(head), i+60)]), `"'`))
-		name := strings.TrimLeft(v.Params["charset"], `"' `)
-		if i := strings.IndexAny(name, `"'>/; `); i >= 0 {
-			name = name[:i]
-		}
-		if charset.Known(name) && !strings.HasPrefix(name, "utf-16") && name != "utf-7" {
-			return name
-		}
-	}
-	return ""
-}
 
 // FileNames returns every reading of every file name, without repetition.
 func (t *Tree) FileNames() []string {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"postern/internal/mime/header"
+	"postern/internal/mime/lines"
+	"postern/internal/mime/oddity"
 	"postern/internal/mime/param"
 )
 
@@ -42,7 +44,7 @@ func newWalk(raw []byte, lim Limits) *walk {
 func (w *walk) root() {
 	w.t.Root = w.part(spot{src: w.t.raw, end: len(w.t.raw), step: "1", fallback: "text/plain"})
 	if from := w.t.Root.Header.All("From"); len(from) > 1 {
-		w.t.note(FromTwice, "1", from[1])
+		w.t.note(oddity.FromTwice, "1", from[1])
 	}
 }
 
@@ -51,7 +53,7 @@ func (w *walk) spend(n int, path string) bool {
 	w.work += int64(n)
 	if w.work > w.maxWork && !w.stopped {
 		w.stopped = true
-		w.t.note(TooMuchWork, path, "")
+		w.t.note(oddity.TooMuchWork, path, "")
 	}
 	return !w.stopped
 }
@@ -67,11 +69,11 @@ func (w *walk) part(s spot) *Part {
 		p.Path = s.parent.Path + "." + s.step
 		switch {
 		case depth > w.lim.Depth:
-			w.t.note(TooDeep, s.parent.Path, "")
+			w.t.note(oddity.TooDeep, s.parent.Path, "")
 			return nil
 		case len(w.t.Parts) >= w.lim.Parts:
 			w.stopped = true
-			w.t.note(TooManyParts, s.parent.Path, "")
+			w.t.note(oddity.TooManyParts, s.parent.Path, "")
 			return nil
 		}
 	}
@@ -107,7 +109,11 @@ func (s spot) parentReading() bool {
 
 // alternate reads the entity at s as another reading beside p's siblings or children.
 func (w *walk) alternate(s spot) *Part {
-	if w.stopped || !s.parentReading() {
+	if w.stopped {
+		return nil
+	}
+	if !s.parentReading() {
+		w.t.note(oddity.TooManyReadings, s.parent.Path, "")
 		return nil
 	}
 	n := 1
@@ -119,27 +125,12 @@ func (w *walk) alternate(s spot) *Part {
 	return w.part(s)
 }
 
-var headerKinds = []struct {
-	odd  header.Odd
-	kind Kind
-}{
-	{header.NoColon, HeaderNoColon}, {header.BlankName, HeaderBlankName}, {header.LeadingBlank, HeaderLeading},
-	{header.NULByte, HeaderNUL}, {header.EightBitName, HeaderBadName}, {header.EmptyName, HeaderBadName},
-	{header.BareCR, HeaderBareCR}, {header.BlankFold, HeaderBlankFold},
-	{header.TooMany, TooManyFields}, {header.TooLong, HeaderTooLong},
-}
-
 func (w *walk) headerOdd(p *Part, odd header.Odd) {
-	if odd == 0 {
-		return
+	if p.BodyStart == p.End {
+		odd &^= header.NoEnd // a header alone is no damage
 	}
-	for _, k := range headerKinds {
-		if odd&k.odd != 0 {
-			w.t.note(k.kind, p.Path, "")
-		}
-	}
-	if odd&header.NoEnd != 0 && p.BodyStart < p.End {
-		w.t.note(HeaderNoEnd, p.Path, "")
+	for _, k := range oddity.OfHeader(odd) {
+		w.t.note(k, p.Path, "")
 	}
 }
 
@@ -167,14 +158,14 @@ func (w *walk) otherHeaders(p *Part, s spot, plain header.Block) {
 			continue
 		}
 		s.mode = m
-		w.keepIf(w.alternate(s), HeaderEndConflict)
+		w.keepIf(w.alternate(s), oddity.HeaderEndConflict)
 	}
 	if len(plain.Header.Fields) == 0 && plain.Body > 0 && !isMessage(p.MediaType) { // an empty line before the header
 		rest := s.src[s.start+plain.Body : s.end]
-		if skip := len(rest) - len(bytes.TrimLeft(rest, "\r\n")); hasContentField(rest[skip:min(len(rest), skip+2048)], true) {
+		if skip := len(rest) - len(bytes.TrimLeft(rest, "\r\n")); lines.HasContentField(rest[skip:min(len(rest), skip+2048)], true) {
 			s.start += plain.Body + skip
 			s.mode = header.Skip
-			w.keepIf(w.alternate(s), HeaderEndConflict)
+			w.keepIf(w.alternate(s), oddity.HeaderEndConflict)
 		}
 	}
 }
@@ -246,7 +237,7 @@ func (w *walk) describe(p *Part, fallback string) described {
 		p.Disposition = disp[0].Main
 	}
 	w.paramOdd(p, d.types, disp)
-	w.fileNames(p, append(disp, d.types...))
+	w.fileNames(p, append(disp, d.types...), "")
 	return d
 }
 
@@ -255,7 +246,7 @@ func (w *walk) mediaType(p *Part, d *described, fallback string) {
 	for i, v := range d.types {
 		main := strings.Join(strings.Fields(v.Main), "")
 		if top, sub, ok := strings.Cut(main, "/"); !ok || top == "" || sub == "" {
-			w.t.note(TypeBroken, p.Path, v.Main)
+			w.t.note(oddity.TypeBroken, p.Path, v.Main)
 			if strings.HasPrefix(main, "multipart") {
 				d.multiparts = true
 			}
@@ -264,7 +255,7 @@ func (w *walk) mediaType(p *Part, d *described, fallback string) {
 		if i == 0 {
 			p.MediaType = main
 		} else if main != p.MediaType || v.Params["boundary"] != d.types[0].Params["boundary"] {
-			w.t.note(TypeTwice, p.Path, main)
+			w.t.note(oddity.TypeTwice, p.Path, main)
 		}
 		d.multiparts = d.multiparts || strings.HasPrefix(main, "multipart/")
 	}
@@ -277,8 +268,11 @@ func (w *walk) mediaType(p *Part, d *described, fallback string) {
 func (w *walk) paramOdd(p *Part, lists ...[]param.Value) {
 	for _, list := range lists {
 		for _, v := range list {
+			if v.Odd&param.Many != 0 {
+				w.t.note(oddity.TooManyReadings, p.Path, "parameters")
+			}
 			if v.Odd&^(param.Extended|param.Escaped) != 0 {
-				w.t.note(ParamOdd, p.Path, v.Main)
+				w.t.note(oddity.ParamOdd, p.Path, v.Main)
 			}
 		}
 	}

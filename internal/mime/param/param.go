@@ -18,6 +18,7 @@ const (
 	Twice                     // a parameter given more than once, differently
 	Extended                  // RFC 2231 is in use, which not everyone reads
 	Escaped                   // backslashes, encoded words, single quotes, bytes a token cannot have
+	Many                      // more parameters than are read
 )
 
 // Value is one parsed value in the reading of the standards.
@@ -57,6 +58,9 @@ func Parse(raw string) Value {
 			continue
 		}
 		v.Params[name] = value
+	}
+	if p.i < len(p.s) {
+		p.odd |= Many
 	}
 	v.Odd = p.odd
 	if len(ext) > 0 {

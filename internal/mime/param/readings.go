@@ -79,8 +79,8 @@ const maxReadings = 32
 
 // Readings returns every value that a mail program may take for the parameter key from
 // values of the same meaning (several fields of one name, or Content-Type beside
-// Content-Disposition), likely ones first.
-func Readings(values []Value, key string) []string {
+// Content-Disposition), likely ones first. all is false if there are more than were kept.
+func Readings(values []Value, key string) (list []string, all bool) {
 	var r readings
 	odd := Odd(0)
 	for _, v := range values {
@@ -90,7 +90,7 @@ func Readings(values []Value, key string) []string {
 		}
 	}
 	if odd == 0 {
-		return r.list
+		return r.list, !r.more
 	}
 	var segs []segment
 	for _, v := range values {
@@ -100,10 +100,13 @@ func Readings(values []Value, key string) []string {
 		}
 	}
 	r.segments(segs)
-	return r.list
+	return r.list, !r.more
 }
 
-type readings struct{ list []string }
+type readings struct {
+	list []string
+	more bool
+}
 
 // add takes a value and its decoded form.
 func (r *readings) add(v string) {
@@ -123,7 +126,11 @@ func (r *readings) add(v string) {
 }
 
 func (r *readings) one(v string) {
-	if v != "" && len(r.list) < maxReadings && !slices.Contains(r.list, v) {
+	switch {
+	case v == "" || slices.Contains(r.list, v):
+	case len(r.list) >= maxReadings:
+		r.more = true
+	default:
 		r.list = append(r.list, v)
 	}
 }
@@ -132,9 +139,13 @@ func (r *readings) one(v string) {
 // the value may end. Pieces of RFC 2231 are returned.
 func (r *readings) scan(raw, key string) (segs []segment) {
 	low := lower(raw)
-	for at, hits := 0, 0; hits < maxReadings; hits++ {
+	for at, hits := 0, 0; ; hits++ {
 		i := strings.Index(low[at:], key)
 		if i < 0 {
+			break
+		}
+		if hits >= maxParams {
+			r.more = true
 			break
 		}
 		at += i + len(key)
@@ -208,7 +219,10 @@ func (r *readings) segments(segs []segment) {
 	if len(segs) == 0 {
 		return
 	}
-	segs = segs[:min(len(segs), maxParams)]
+	if len(segs) > maxParams {
+		r.more = true
+		segs = segs[:maxParams]
+	}
 	asStands := assemble(segs)
 	slices.SortStableFunc(segs, func(a, b segment) int { return a.n - b.n })
 	r.add(assemble(segs))

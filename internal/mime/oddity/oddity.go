@@ -1,4 +1,6 @@
-package mime
+// Package oddity names what can be odd about the structure of a message, and which of it makes
+// the message unscannable.
+package oddity
 
 // Anomaly is one oddity of a message.
 type Anomaly struct {
@@ -14,11 +16,12 @@ type Kind string
 // mail programs will disagree about what the message holds; both make it unscannable. Those
 // of the third are worth a symbol at most: every reading is kept and can be scanned.
 const (
-	TooDeep       Kind = "TOO_DEEP"        // more levels of parts than Limits.Depth
-	TooManyParts  Kind = "TOO_MANY_PARTS"  // more parts than Limits.Parts
-	TooManyFields Kind = "TOO_MANY_FIELDS" // more header fields than Limits.Fields
-	HeaderTooLong Kind = "HEADER_TOO_LONG" // a header block beyond Limits.Header
-	TooMuchWork   Kind = "TOO_MUCH_WORK"   // the readings together exceed Limits.Work
+	TooDeep         Kind = "TOO_DEEP"          // more levels of parts than mime.Limits.Depth
+	TooManyParts    Kind = "TOO_MANY_PARTS"    // more parts than mime.Limits.Parts
+	TooManyFields   Kind = "TOO_MANY_FIELDS"   // more header fields than mime.Limits.Fields
+	HeaderTooLong   Kind = "HEADER_TOO_LONG"   // a header block beyond mime.Limits.Header
+	TooManyReadings Kind = "TOO_MANY_READINGS" // more readings of one thing than are kept
+	TooMuchWork     Kind = "TOO_MUCH_WORK"     // the readings together exceed mime.Limits.Work
 
 	Partial            Kind = "PARTIAL"              // message/partial: the content is spread over messages
 	ExternalBody       Kind = "EXTERNAL_BODY"        // message/external-body: the content is elsewhere
@@ -31,35 +34,34 @@ const (
 	PartOutside        Kind = "PART_OUTSIDE"         // an attachment in a preamble or behind the last delimiter
 	NestedBoundaryGame Kind = "NESTED_BOUNDARY_GAME" // a boundary that begins with the outer one and is taken for it
 
-	BoundaryMissing   Kind = "BOUNDARY_MISSING"   // multipart without a boundary that occurs; guessed if possible
-	BoundaryLong      Kind = "BOUNDARY_LONG"      // more than 70 characters
-	BoundaryOpen      Kind = "BOUNDARY_OPEN"      // no closing delimiter
-	BoundaryReused    Kind = "BOUNDARY_REUSED"    // the boundary of an outer multipart again
-	ParamOdd          Kind = "PARAM_ODD"          // comments, open quotes, missing separators, doubled parameters
-	TypeTwice         Kind = "TYPE_TWICE"         // several Content-Type fields
-	TypeBroken        Kind = "TYPE_BROKEN"        // a Content-Type that names no type
-	EncodingTwice     Kind = "ENCODING_TWICE"     // several Content-Transfer-Encoding fields
-	EncodingUnknown   Kind = "ENCODING_UNKNOWN"   // an encoding nobody knows
-	Base64Broken      Kind = "BASE64_BROKEN"      // junk, or data behind the padding
-	QuotedBroken      Kind = "QUOTED_BROKEN"      // escapes that are none
-	EmbeddedFile      Kind = "EMBEDDED_FILE"      // uuencode, yEnc or BinHex inside text
-	HeaderNoColon     Kind = "HEADER_NO_COLON"    // a header line that is no field
-	HeaderBlankName   Kind = "HEADER_BLANK_NAME"  // blanks before the colon
-	HeaderLeading     Kind = "HEADER_LEADING"     // the header begins with a blank
-	HeaderNUL         Kind = "HEADER_NUL"         // NUL in a header
-	HeaderBadName     Kind = "HEADER_BAD_NAME"    // controls or 8-bit bytes in a name, or no name
-	HeaderBareCR      Kind = "HEADER_BARE_CR"     // CR without LF in a header
-	HeaderBlankFold   Kind = "HEADER_BLANK_FOLD"  // a continuation line of blanks only
-	HeaderNoEnd       Kind = "HEADER_NO_END"      // no empty line behind the header
-	FromTwice         Kind = "FROM_TWICE"         // several From fields
-	NameConflict      Kind = "NAME_CONFLICT"      // file names that disagree
-	NameControl       Kind = "NAME_CONTROL"       // NUL, control or direction marks in a file name
-	NamePath          Kind = "NAME_PATH"          // a file name with a path in it
-	NameLong          Kind = "NAME_LONG"          // a file name beyond Limits.Name, its end kept
-	CharsetUnknown    Kind = "CHARSET_UNKNOWN"    // a charset no table has
-	BodyNUL           Kind = "BODY_NUL"           // NUL in an unencoded body
-	MixedLineEnds     Kind = "MIXED_LINE_ENDS"    // bare LF or bare CR beside CRLF
-	AlternateReadings Kind = "ALTERNATE_READINGS" // more readings than were kept
+	BoundaryMissing Kind = "BOUNDARY_MISSING"  // multipart without a boundary that occurs; guessed if possible
+	BoundaryLong    Kind = "BOUNDARY_LONG"     // more than 70 characters
+	BoundaryOpen    Kind = "BOUNDARY_OPEN"     // no closing delimiter
+	BoundaryReused  Kind = "BOUNDARY_REUSED"   // the boundary of an outer multipart again
+	ParamOdd        Kind = "PARAM_ODD"         // comments, open quotes, missing separators, doubled parameters
+	TypeTwice       Kind = "TYPE_TWICE"        // several Content-Type fields
+	TypeBroken      Kind = "TYPE_BROKEN"       // a Content-Type that names no type
+	EncodingTwice   Kind = "ENCODING_TWICE"    // several Content-Transfer-Encoding fields
+	EncodingUnknown Kind = "ENCODING_UNKNOWN"  // an encoding nobody knows
+	Base64Broken    Kind = "BASE64_BROKEN"     // junk, or data behind the padding
+	QuotedBroken    Kind = "QUOTED_BROKEN"     // escapes that are none
+	EmbeddedFile    Kind = "EMBEDDED_FILE"     // uuencode, yEnc or BinHex inside text
+	HeaderNoColon   Kind = "HEADER_NO_COLON"   // a header line that is no field
+	HeaderBlankName Kind = "HEADER_BLANK_NAME" // blanks before the colon
+	HeaderLeading   Kind = "HEADER_LEADING"    // the header begins with a blank
+	HeaderNUL       Kind = "HEADER_NUL"        // NUL in a header
+	HeaderBadName   Kind = "HEADER_BAD_NAME"   // controls or 8-bit bytes in a name, or no name
+	HeaderBareCR    Kind = "HEADER_BARE_CR"    // CR without LF in a header
+	HeaderBlankFold Kind = "HEADER_BLANK_FOLD" // a continuation line of blanks only
+	HeaderNoEnd     Kind = "HEADER_NO_END"     // no empty line behind the header
+	FromTwice       Kind = "FROM_TWICE"        // several From fields
+	NameConflict    Kind = "NAME_CONFLICT"     // file names that disagree
+	NameControl     Kind = "NAME_CONTROL"      // NUL, control or direction marks in a file name
+	NamePath        Kind = "NAME_PATH"         // a file name with a path in it
+	NameLong        Kind = "NAME_LONG"         // a file name beyond mime.Limits.Name, its end kept
+	CharsetUnknown  Kind = "CHARSET_UNKNOWN"   // a charset no table has
+	BodyNUL         Kind = "BODY_NUL"          // NUL in an unencoded body
+	MixedLineEnds   Kind = "MIXED_LINE_ENDS"   // bare LF or bare CR beside CRLF
 )
 
 // unscannable are the plain sentences for the kinds that make a message unscannable.
@@ -68,6 +70,7 @@ var unscannable = map[Kind]string{
 	TooManyParts:       "it has more parts than are read",
 	TooManyFields:      "it has more header fields than are read",
 	HeaderTooLong:      "a header is longer than is read",
+	TooManyReadings:    "it can be read in more ways than are kept",
 	TooMuchWork:        "its structure takes more work to read than is allowed",
 	Partial:            "it is a piece of a message that was cut into several",
 	ExternalBody:       "its content is not in the message but elsewhere",
@@ -91,12 +94,12 @@ func (k Kind) Unscannable() (reason string, yes bool) {
 // Kinds are all kinds there are, in the order declared.
 func Kinds() []Kind {
 	return []Kind{
-		TooDeep, TooManyParts, TooManyFields, HeaderTooLong, TooMuchWork,
+		TooDeep, TooManyParts, TooManyFields, HeaderTooLong, TooManyReadings, TooMuchWork,
 		Partial, ExternalBody, TwoBoundaries, TypeConflict, EncodingConflict, EncodedMultipart, HeaderEndConflict,
 		LineEndConflict, PartOutside, NestedBoundaryGame,
 		BoundaryMissing, BoundaryLong, BoundaryOpen, BoundaryReused, ParamOdd, TypeTwice, TypeBroken, EncodingTwice,
 		EncodingUnknown, Base64Broken, QuotedBroken, EmbeddedFile, HeaderNoColon, HeaderBlankName, HeaderLeading,
 		HeaderNUL, HeaderBadName, HeaderBareCR, HeaderBlankFold, HeaderNoEnd, FromTwice, NameConflict, NameControl,
-		NamePath, NameLong, CharsetUnknown, BodyNUL, MixedLineEnds, AlternateReadings,
+		NamePath, NameLong, CharsetUnknown, BodyNUL, MixedLineEnds,
 	}
 }
