@@ -395,3 +395,31 @@ func TestReindexDamaged(t *testing.T) {
 		t.Errorf("set aside: %v", aside)
 	}
 }
+
+// TestRowFails: the body is written and its row cannot be. Nothing stays.
+func TestRowFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "s")
+	h := reopen(t, dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := h.Holds().Put(ctx, storetest.Hold(1, "body"), &lastWords{strings.NewReader("body"), cancel})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Put: %v", err)
+	}
+	if got := files(t, dir); len(got) != 0 {
+		t.Errorf("a body without a row: %v", got)
+	}
+}
+
+// lastWords calls end when all was read.
+type lastWords struct {
+	*strings.Reader
+	end func()
+}
+
+func (l *lastWords) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if err != nil {
+		l.end()
+	}
+	return n, err
+}
