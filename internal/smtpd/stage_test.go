@@ -144,15 +144,16 @@ func TestObservedWithoutBody(t *testing.T) {
 
 // Observers run after the answer: the client has it while they still work.
 func TestObserverAfterAnswer(t *testing.T) {
-	w := start(t)
-	block := make(chan struct{})
-	w.doneCh = make(chan done) // unbuffered, and nobody reads: Done drops its copy
+	answered := make(chan struct{})
+	w := start(t, func(w *world) {
+		w.observe = func() error { <-answered; return nil }
+	})
 	c := w.dial()
 	c.mail()
 	c.cmd("DATA", "354")
 	c.send("\r\n.\r\n")
 	c.want("250")
-	close(block)
+	close(answered)
 	c.cmd("NOOP", "250")
 	w.mu.Lock()
 	defer w.mu.Unlock()

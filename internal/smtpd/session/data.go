@@ -29,7 +29,7 @@ const longLine = 998
 func (n *session) Data(io.Reader) error {
 	err := n.guard(func() error { return answer.Error(n.data(), n.id()) })
 	if n.tx.outcome == nil || n.tx.outcome.Reply == "" {
-		n.ended(answer.TryLater()) // a panic cut it short
+		_ = n.ended(answer.TryLater()) // a panic cut it short
 	}
 	return err
 }
