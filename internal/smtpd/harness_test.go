@@ -1,20 +1,13 @@
 package smtpd_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/netip"
 	"slices"
@@ -34,9 +27,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for something that must happen.
+
 const patience = 20 * time.Second
 
 // got is one message as the Deliverer saw it.
+
 type got struct {
 	msg    filter.Message
 	report filter.Report
@@ -46,12 +41,14 @@ type got struct {
 }
 
 // done is one call of the Observer.
+
 type done struct {
 	msg filter.Message
 	out filter.Outcome
 }
 
 // world is a running server with everything behind it scripted.
+
 type world struct {
 	t       testing.TB
 	srv     *smtpd.Server
@@ -81,6 +78,7 @@ type world struct {
 }
 
 // syncBuffer is a log that tests may read while it is written.
+
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -99,6 +97,7 @@ func (s *syncBuffer) String() string {
 }
 
 // start runs a server on loopback. The setup may change everything before it listens.
+
 func start(t testing.TB, setup ...func(*world)) *world {
 	t.Helper()
 	w := &world{
@@ -233,6 +232,7 @@ func (w *world) Done(_ context.Context, m *filter.Message, o filter.Outcome) err
 }
 
 // messages are those the Deliverer got.
+
 func (w *world) messages() []got {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -240,6 +240,7 @@ func (w *world) messages() []got {
 }
 
 // only is the one message the Deliverer must have got.
+
 func (w *world) only() got {
 	w.t.Helper()
 	all := w.messages()
@@ -257,6 +258,7 @@ func (w *world) nothing() {
 }
 
 // observed waits for the next call of the Observer.
+
 func (w *world) observed() done {
 	w.t.Helper()
 	select {
@@ -269,6 +271,7 @@ func (w *world) observed() done {
 }
 
 // legit shows that the server still takes the next proper mail.
+
 func (w *world) legit() {
 	w.t.Helper()
 	before := len(w.messages())
@@ -285,177 +288,25 @@ func (w *world) legit() {
 }
 
 // client is a raw SMTP client.
-type client struct {
-	t    testing.TB
-	conn net.Conn
-	r    *bufio.Reader
-}
-
-func (w *world) raw() *client {
-	w.t.Helper()
-	conn, err := net.Dial("tcp", w.addr)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { _ = conn.Close() })
-	return newClient(w.t, conn)
-}
-
-func newClient(t testing.TB, conn net.Conn) *client {
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	return &client{t, conn, bufio.NewReader(conn)}
-}
 
 // dial connects, reads the greeting and says EHLO.
-func (w *world) dial() *client {
-	w.t.Helper()
-	c := w.raw()
-	c.want("220")
-	c.cmd("EHLO client.test", "250")
-	return c
-}
-
-func (c *client) send(s string) {
-	c.t.Helper()
-	if _, err := io.WriteString(c.conn, s); err != nil {
-		c.t.Fatalf("sending: %v", err)
-	}
-}
 
 // reply reads one whole reply; lines are joined by \n.
-func (c *client) reply() (string, error) {
-	var lines []string
-	for {
-		l, err := c.r.ReadString('\n')
-		if err != nil {
-			return strings.Join(lines, "\n"), err
-		}
-		l, ok := strings.CutSuffix(l, "\r\n")
-		if !ok || len(l) < 4 || len(l) > 512 {
-			c.t.Errorf("malformed reply line %q", l)
-		}
-		lines = append(lines, l)
-		if len(l) < 4 || l[3] != '-' {
-			return strings.Join(lines, "\n"), nil
-		}
-	}
-}
 
 // want reads one reply that must begin with prefix.
-func (c *client) want(prefix string) string {
-	c.t.Helper()
-	r, err := c.reply()
-	if err != nil {
-		c.t.Fatalf("want %q: %v (read %q)", prefix, err, r)
-	}
-	if !strings.HasPrefix(r, prefix) {
-		c.t.Fatalf("want %q, got %q", prefix, r)
-	}
-	return r
-}
-
-func (c *client) cmd(line, prefix string) string {
-	c.t.Helper()
-	c.send(line + "\r\n")
-	r, err := c.reply()
-	if err != nil || !strings.HasPrefix(r, prefix) {
-		c.t.Fatalf("%q: want %q, got %q, %v", line[:min(len(line), 60)], prefix, r, err)
-	}
-	return r
-}
 
 // mail opens a transaction with one recipient.
-func (c *client) mail() {
-	c.t.Helper()
-	c.cmd("MAIL FROM:<from@sender.test>", "250")
-	c.cmd("RCPT TO:<to@example.com>", "250")
-}
 
 // closed wants the server to have closed the connection.
-func (c *client) closed() {
-	c.t.Helper()
-	if rest, err := io.ReadAll(c.r); len(rest) > 0 {
-		c.t.Fatalf("after the end came %q, %v", rest, err)
-	} else if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
-		c.t.Fatal("the connection was not closed")
-	}
-}
-
-func (c *client) startTLS(cfg *tls.Config) *client {
-	c.t.Helper()
-	c.cmd("STARTTLS", "220")
-	return c.upgrade(cfg)
-}
-
-func (c *client) upgrade(cfg *tls.Config) *client {
-	c.t.Helper()
-	tc := tls.Client(c.conn, cfg)
-	if err := tc.Handshake(); err != nil {
-		c.t.Fatalf("handshake: %v", err)
-	}
-	return newClient(c.t, tc)
-}
 
 // authority makes certificates.
-type authority struct {
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	pool *x509.CertPool
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(cert)
-	return &authority{key, cert, pool}
-}
-
-func (a *authority) issue(t testing.TB, names ...string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotAfter: time.Now().Add(time.Hour), DNSNames: names,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
 
 // client is a configuration that trusts the authority and nobody else.
-func (a *authority) client(name string) *tls.Config {
-	return &tls.Config{RootCAs: a.pool, ServerName: name, MinVersion: tls.VersionTLS12}
-}
 
 // withTLS offers STARTTLS with a certificate for mx.test.
-func withTLS(w *world) {
-	w.ca = newAuthority(w.t)
-	cfg := &tls.Config{Certificates: []tls.Certificate{w.ca.issue(w.t, "mx.test")}, MinVersion: tls.VersionTLS12}
-	w.l.TLS = func() *tls.Config { return cfg }
-}
 
 // check is a step that finds what f says.
+
 func check(stage filter.Stage, f func(m *filter.Message) []filter.Finding) filter.Step {
 	return filter.Step{Name: "test", Stage: stage, Check: filter.CheckFunc(func(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
 		return f(m), nil
