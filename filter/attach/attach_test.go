@@ -134,7 +134,7 @@ func TestOrdinaryMailIsClean(t *testing.T) {
 
 func TestFindings(t *testing.T) {
 	z := zipped(t, map[string]string{"a.txt": strings.Repeat("text", 100)})
-	bomb := zipped(t, map[string]string{"zeros": string(make([]byte, 20<<20))})
+	bomb := zipped(t, map[string]string{"zeros": string(make([]byte, 8<<20))})
 	encOLE := append([]byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), make([]byte, 1024)...)
 	for _, c := range "EncryptedPackage" {
 		encOLE = append(encOLE, byte(c), 0)

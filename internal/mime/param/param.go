@@ -37,11 +37,12 @@ func Parse(raw string) Value {
 	p := parser{s: raw}
 	v := Value{Main: strings.ToLower(p.main()), raw: raw}
 	var ext []segment
-	for n := 0; p.i < len(p.s) && n < maxParams; n++ {
+	for n := 0; p.i < len(p.s) && n < maxParams; {
 		name, value, ok := p.param()
 		if !ok {
 			continue
 		}
+		n++
 		if base, seg, isExt := extended(name, value); isExt {
 			p.odd |= Extended
 			seg.name = base

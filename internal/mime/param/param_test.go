@@ -34,6 +34,8 @@ func TestParse(t *testing.T) {
 		{`a/b; boundary=----=_Part_1.2`, "a/b", "boundary", "----=_Part_1.2", 0},
 		{`a/b;;; k=v;`, "a/b", "k", "v", 0},
 		{`; k=v`, "", "k", "v", 0},
+		{"a/b" + strings.Repeat(";", 5000) + "k=v", "a/b", "k", "v", 0},
+		{"a/b" + strings.Repeat(";k=v", 300), "a/b", "k", "v", param.Many},
 		{``, "", "", "", 0},
 	} {
 		v := param.Parse(tc.in)
