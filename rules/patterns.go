@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -89,6 +90,9 @@ func (v *view) search(ctx context.Context, m *filter.Message, tree *mime.Tree) (
 	var found []filter.Finding
 	for _, text := range texts {
 		clean := pattern.Clean(text)
+		if v.isProse() {
+			clean = plainBlanks(clean)
+		}
 		hits, err := v.matcher.Match(ctx, clean)
 		if err != nil {
 			return found, err
@@ -101,6 +105,20 @@ func (v *view) search(ctx context.Context, m *filter.Message, tree *mime.Tree) (
 		}
 	}
 	return found, nil
+}
+
+// isProse tells that a view is text as a reader sees it.
+func (v *view) isProse() bool { return v.in == "subject" || v.in == "from" || v.in == "body" }
+
+// blanks are the characters that look like a blank and are none to an expression's \s.
+var blanks = strings.NewReplacer("\u00a0", " ", "\u2002", " ", "\u2003", " ", "\u2007", " ", "\u2009", " ", "\u200a", " ", "\u202f", " ", "\u3000", " ")
+
+// plainBlanks makes them blanks. Most text has none of the bytes they begin with.
+func plainBlanks(text []byte) []byte {
+	if bytes.IndexByte(text, 0xc2) < 0 && bytes.IndexByte(text, 0xe2) < 0 && bytes.IndexByte(text, 0xe3) < 0 {
+		return text
+	}
+	return []byte(blanks.Replace(string(text)))
 }
 
 func (v *view) texts(m *filter.Message, tree *mime.Tree) ([]string, error) {
@@ -158,7 +176,7 @@ func bounded(values []string) []string {
 // raw reads the beginning of the message as received, in stretches that overlap.
 func raw(m *filter.Message) ([]string, error) {
 	b := make([]byte, min(m.Size, rawBytes))
-	if n, err := m.Body.ReadAt(b, 0); err != nil && !(errors.Is(err, io.EOF) && n == len(b)) {
+	if n, err := m.Body.ReadAt(b, 0); err != nil && (n < len(b) || !errors.Is(err, io.EOF)) {
 		return nil, err
 	}
 	const step = pattern.MaxText - overlap

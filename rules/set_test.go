@@ -164,6 +164,18 @@ func TestRawIsReadInStretches(t *testing.T) {
 	}
 }
 
+func TestBlanksOfEveryKind(t *testing.T) {
+	s := layer(t, `patterns: [{id: T_BODY, describe: x, in: body, match: 'two\swords'}, {id: T_RAW, describe: x, in: raw, match: 'two\swords'}]`)
+	m := message([]byte("Content-Type: text/html; charset=utf-8\n\n<p>two&nbsp;words</p>\n"))
+	if got := patternHits(t, s, m); !slices.Equal(got, []string{"T_BODY"}) {
+		t.Errorf("%v", got)
+	}
+	m = message([]byte("Content-Type: text/plain; charset=utf-8\n\ntwo\u2003words\n"))
+	if got := patternHits(t, s, m); !slices.Equal(got, []string{"T_BODY"}) {
+		t.Errorf("only prose is changed: %v", got)
+	}
+}
+
 func TestPatternsBeforeData(t *testing.T) {
 	found, err := load(t).Patterns().Check(context.Background(), &filter.Message{})
 	if found != nil || err != nil {

@@ -1,6 +1,7 @@
 package book
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,7 +78,8 @@ func (m *merger) file(name string, src []byte) {
 
 // take moves a document's errors into the list.
 func (m *merger) take(d *strict.Document) {
-	if errs, ok := d.Err().(strict.Errors); ok {
+	var errs strict.Errors
+	if errors.As(d.Err(), &errs) {
 		m.errs = append(m.errs, errs...)
 	}
 }

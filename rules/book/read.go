@@ -102,9 +102,8 @@ func (m *merger) load(l Layer, name string) ([]byte, bool) {
 		m.fail(at, "%s", plainly(err))
 		return nil, false
 	}
-	defer f.Close()
 	src, err := io.ReadAll(io.LimitReader(f, strict.MaxBytes+1))
-	if err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		m.fail(at, "%s", plainly(err))
 		return nil, false
 	}

@@ -192,7 +192,7 @@ func TestErrors(t *testing.T) {
 		"circle":                {"composites:\n  - {id: AA, when: BB, describe: x}\n  - {id: BB, when: not CC, describe: x}\n  - {id: CC, when: AA, describe: x}", `composites depend on each other in a circle: AA -> BB -> CC -> AA`},
 		"own circle":            {"composites: [{id: AA, when: not AA, describe: x}]", `in a circle: AA -> AA`},
 		"policy name":           {"policies: {a b: {tag: 1}}", `"a b" cannot name a policy`},
-		"extends":               {"policies:\n  sales: {extends: defualt}", `f.yaml:2:20: no policy is called "defualt"`},
+		"extends":               {"policies:\n  sales: {extends: defolt}", `f.yaml:2:20: no policy is called "defolt"`},
 		"policy circle":         {"policies:\n  aa: {extends: bb}\n  bb: {extends: aa}", `policies extend each other in a circle: aa -> bb -> aa`},
 		"policy extends self":   {"policies: {aa: {extends: aa}}", `in a circle: aa -> aa`},
 		"threshold":             {"policies: {aa: {tag: 0}}", `a threshold is above 0`},

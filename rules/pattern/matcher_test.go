@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -278,6 +279,25 @@ func TestHostileTexts(t *testing.T) {
 	}
 	for name, text := range map[string]string{"words": b.String(), "one letter": strings.Repeat("a", 1<<20), "one word": strings.Repeat("account ", 1<<17), "quotes": strings.Repeat("=\"", 1<<19)} {
 		t.Run(name, func(t *testing.T) { hits(t, m, text) })
+	}
+}
+
+// TestManyExpressionsOnLargeText (H-J07): 500 expressions of an operator on a megabyte end,
+// and end early when their time is over.
+func TestManyExpressionsOnLargeText(t *testing.T) {
+	var sources []string
+	for i := range 500 {
+		sources = append(sources, fmt.Sprintf(`(?i)\b(?:[a-z]+\s+){1,4}word%d\b`, i), fmt.Sprintf(`[a-f]{%d}x`, i%30+1))
+	}
+	m := compile(t, sources...)
+	text := strings.Repeat("a few words and word7 abcdefabcdef ", 30_000)
+	if got := hits(t, m, text); len(got) == 0 {
+		t.Error("nothing hit")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
+	defer cancel()
+	if _, err := m.Match(ctx, pattern.Clean(text)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
 	}
 }
 
