@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"postern/cmd/postern/gateway"
+	"postern/cmd/postern/app"
+	"postern/cmd/postern/steps"
 	"postern/internal/config"
 	"postern/internal/dns"
 )
@@ -22,62 +21,53 @@ type configCmd struct {
 	Limits configLimitsCmd `cmd:"" help:"Print every limit."`
 }
 
-// configOrDefault loads the file, or the defaults when there is none.
-func configOrDefault(path string) (*config.Config, error) {
-	c, err := config.Load(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return config.Default(), nil
-	}
-	return c, err
-}
-
 type configCheckCmd struct {
 	File   string `arg:"" optional:"" help:"The file; by default that of --config."`
 	Bypass bool   `help:"Also look for ways around us: MX names that are not ours, backends on public addresses."`
 }
 
 // Run prints everything wrong; warnings alone are exit 0.
-func (c *configCheckCmd) Run(a *app) error {
-	path := a.config
+func (c *configCheckCmd) Run(a *app.App) error {
+	path := a.Config
 	if c.File != "" {
 		path = c.File
 	}
 	cfg, err := config.Load(path)
 	if err != nil {
-		return &exit{exitFinding, err}
+		return &app.Exit{Code: app.Finding, Err: err}
 	}
-	set, err := loadRules(cfg.Rules.Dir)
+	set, err := app.LoadRules(cfg.Rules.Dir)
 	if err != nil {
-		return &exit{exitFinding, err}
+		return &app.Exit{Code: app.Finding, Err: err}
 	}
 	for _, w := range append(cfg.Warnings(), unknownSymbols(cfg, set)...) {
-		fmt.Fprintln(a.stdout, "warning:", w)
+		fmt.Fprintln(a.Stdout, "warning:", w)
 	}
 	wrong := 0
 	for _, p := range set.Check() {
 		wrong++
-		fmt.Fprintln(a.stderr, clean(p.String()))
+		fmt.Fprintln(a.Stderr, app.Clean(p.String()))
 	}
 	if c.Bypass {
-		ways, err := bypass(a.ctx, cfg)
+		ways, err := bypass(a.Ctx, cfg)
 		if err != nil {
 			return err
 		}
 		for _, w := range ways {
 			wrong++
-			fmt.Fprintln(a.stdout, "way around us:", clean(w))
+			fmt.Fprintln(a.Stdout, "way around us:", app.Clean(w))
 		}
 	}
 	if wrong > 0 {
-		return finding("%s: %d things are wrong", path, wrong)
+		return app.Findf("%s: %d things are wrong", path, wrong)
 	}
-	fmt.Fprintf(a.stdout, "%s is fine: %d listeners, %d backends, %d routes\n", path, len(cfg.Listeners), len(cfg.Backends), len(cfg.Routes))
+	fmt.Fprintf(a.Stdout, "%s is fine: %d listeners, %d backends, %d routes\n", path, len(cfg.Listeners), len(cfg.Backends), len(cfg.Routes))
 	return nil
 }
 
 // bypass names the ways by which mail can reach the servers behind without passing here.
 func bypass(ctx context.Context, cfg *config.Config) ([]string, error) {
-	r, err := dns.New(gateway.DNSConfig(cfg))
+	r, err := dns.New(steps.DNSConfig(cfg))
 	if err != nil {
 		return nil, err
 	}
@@ -134,25 +124,25 @@ type configPrintCmd struct {
 }
 
 // Run prints the effective configuration.
-func (c *configPrintCmd) Run(a *app) error {
-	cfg, err := config.Load(a.config)
+func (c *configPrintCmd) Run(a *app.App) error {
+	cfg, err := config.Load(a.Config)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(a.stdout, cfg)
+		return a.JSON(cfg)
 	}
-	return cfg.Print(a.stdout)
+	return cfg.Print(a.Stdout)
 }
 
 type configSchemaCmd struct{}
 
 // Run prints the schema.
-func (c *configSchemaCmd) Run(a *app) error {
+func (c *configSchemaCmd) Run(a *app.App) error {
 	b, err := config.Schema()
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s\n", b)
+	_, err = fmt.Fprintf(a.Stdout, "%s\n", b)
 	return err
 }

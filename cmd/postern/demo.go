@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/cmd/postern/app"
+	"postern/cmd/postern/calls"
 	"postern/cmd/postern/gateway"
 	"postern/internal/config"
 	"postern/internal/control"
@@ -26,13 +28,13 @@ type demoCmd struct {
 }
 
 // Run starts the small world and a gateway in it, sends the samples and tells their fate.
-func (c *demoCmd) Run(a *app) error {
+func (c *demoCmd) Run(a *app.App) error {
 	dir, err := os.MkdirTemp("", "postern-demo")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	world, err := demo.NewWorld(a.ctx, dir)
+	world, err := demo.NewWorld(a.Ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -41,23 +43,23 @@ func (c *demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	set, err := loadChecked(cfg)
+	set, err := app.LoadChecked(cfg.Rules.Dir)
 	if err != nil {
 		return err
 	}
-	log := quietLog(a.stderr)
+	log := a.QuietLog()
 	if c.Logs {
-		log = serverLog(a.stderr, "info")
+		log = a.ServerLog("info")
 	}
-	g, err := gateway.Build(a.ctx, gateway.Options{
-		Config: cfg, Rules: set, Log: log, Now: a.now, ConfigFile: world.Config,
+	g, err := gateway.Build(a.Ctx, gateway.Options{
+		Config: cfg, Rules: set, Log: log, Now: a.Now, ConfigFile: world.Config,
 		ReadConfig: func() (*config.Config, error) { return config.Load(world.Config) },
-		ReadRules:  func(c *config.Config) (*rules.Set, error) { return loadRules(c.Rules.Dir) },
+		ReadRules:  func(c *config.Config) (*rules.Set, error) { return app.LoadRules(c.Rules.Dir) },
 	})
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(a.ctx)
+	ctx, stop := context.WithCancel(a.Ctx)
 	defer stop()
 	addrs := make(chan gateway.Addrs, 1)
 	ended := make(chan error, 1)
@@ -69,29 +71,29 @@ func (c *demoCmd) Run(a *app) error {
 		wrong, err = c.show(ctx, a, g, world, at)
 		if err == nil && !c.Once {
 			c.invite(a, world, at)
-			<-a.ctx.Done()
+			<-a.Ctx.Done()
 		}
 		stop()
 		err = errors.Join(err, <-ended)
 	}
 	g.Close(context.WithoutCancel(ctx))
 	if err == nil && wrong > 0 {
-		return finding("%d samples did not end as expected", wrong)
+		return app.Findf("%d samples did not end as expected", wrong)
 	}
 	return err
 }
 
 // show sends the samples and prints the table.
-func (c *demoCmd) show(ctx context.Context, a *app, g *gateway.Gateway, w *demo.World, at gateway.Addrs) (int, error) {
+func (c *demoCmd) show(ctx context.Context, a *app.App, g *gateway.Gateway, w *demo.World, at gateway.Addrs) (int, error) {
 	if err := awaitReady(ctx, g); err != nil {
 		return 0, err
 	}
-	calls := &named{g.Calls(), "demo"}
-	change := gateway.AccountChange{Name: "mallory@example.com", Reason: "shown in the demo"}
-	if err := calls.Call(ctx, "account.suspend", change, nil); err != nil {
+	caller := &app.Named{Caller: g.Calls(), Actor: "demo"}
+	change := calls.AccountChange{Name: "mallory@example.com", Reason: "shown in the demo"}
+	if err := caller.Call(ctx, "account.suspend", change, nil); err != nil {
 		return 0, err
 	}
-	samples, err := w.Samples(a.now())
+	samples, err := w.Samples(a.Now())
 	if err != nil {
 		return 0, err
 	}
@@ -101,7 +103,7 @@ func (c *demoCmd) show(ctx context.Context, a *app, g *gateway.Gateway, w *demo.
 		if s.Login != "" {
 			addr = at["submission"].String()
 		}
-		before, err := look(ctx, calls, w)
+		before, err := look(ctx, caller, w)
 		if err != nil {
 			return 0, err
 		}
@@ -109,7 +111,7 @@ func (c *demoCmd) show(ctx context.Context, a *app, g *gateway.Gateway, w *demo.
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", s.Name, err)
 		}
-		after, err := look(ctx, calls, w)
+		after, err := look(ctx, caller, w)
 		if err != nil {
 			return 0, err
 		}
@@ -117,7 +119,7 @@ func (c *demoCmd) show(ctx context.Context, a *app, g *gateway.Gateway, w *demo.
 		row.Where, row.Why = after.since(before).tell(answer)
 		rows = append(rows, row)
 	}
-	return demo.Print(a.stdout, rows), nil
+	return demo.Print(a.Stdout, rows), nil
 }
 
 // awaitReady waits until the scanner has found its test virus.
@@ -148,7 +150,7 @@ type sight struct {
 
 func look(ctx context.Context, c control.Caller, w *demo.World) (sight, error) {
 	var page quarantine.Page
-	if err := c.Call(ctx, "quarantine.list", gateway.Search{Limit: 1000}, &page); err != nil {
+	if err := c.Call(ctx, "quarantine.list", calls.Search{Limit: 1000}, &page); err != nil {
 		return sight{}, err
 	}
 	slices.Reverse(page.Holds)
@@ -220,8 +222,8 @@ func reasonsOf(raw []byte) string {
 	return strings.TrimSpace(word + " " + score + " " + reasons)
 }
 
-func (c *demoCmd) invite(a *app, w *demo.World, at gateway.Addrs) {
-	fmt.Fprintf(a.stdout, `
+func (c *demoCmd) invite(a *app.App, w *demo.World, at gateway.Addrs) {
+	fmt.Fprintf(a.Stdout, `
 The gateway goes on serving until Ctrl-C:
   mail in       %s   (try: swaks --server %s --to ada@example.com)
   submission    %s   (ada@example.com, password %s)

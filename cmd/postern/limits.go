@@ -7,6 +7,8 @@ import (
 	"os"
 	"text/tabwriter"
 
+	"postern/cmd/postern/app"
+	"postern/cmd/postern/judge"
 	"postern/filter/clamav"
 	"postern/internal/archive"
 	"postern/internal/config"
@@ -29,11 +31,11 @@ type limitRow struct {
 }
 
 // Run prints every limit in effect, and what happens past it.
-func (c *configLimitsCmd) Run(a *app) error {
+func (c *configLimitsCmd) Run(a *app.App) error {
 	cfg := config.Default()
 	if !c.Markdown {
 		var err error
-		if cfg, err = config.Load(a.config); errors.Is(err, os.ErrNotExist) {
+		if cfg, err = config.Load(a.Config); errors.Is(err, os.ErrNotExist) {
 			cfg = config.Default()
 		} else if err != nil {
 			return err
@@ -42,11 +44,11 @@ func (c *configLimitsCmd) Run(a *app) error {
 	rows := limitRows(cfg)
 	switch {
 	case c.JSON:
-		return printJSON(a.stdout, rows)
+		return a.JSON(rows)
 	case c.Markdown:
-		return limitsMarkdown(a.stdout, rows)
+		return limitsMarkdown(a.Stdout, rows)
 	}
-	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "ROOM\tWHAT\tLIMIT\tPAST IT\tKEY")
 	for _, r := range rows {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Room, r.What, r.Value, r.Past, r.Key)
@@ -95,7 +97,7 @@ func limitRows(c *config.Config) []limitRow {
 		{"quarantine", "bytes on disk", c.Quarantine.Cap.String(), "451 for mail that must be held", "quarantine.cap"},
 		{"files", "bytes of postern.yaml", config.Size(strict.MaxBytes).String(), "refused", ""},
 		{"files", "errors shown at once", fmt.Sprint(strict.MaxErrors), "counted", ""},
-		{"files", "bytes of a message file of scan and eval", fmt.Sprint(maxFile), "refused", ""},
+		{"files", "bytes of a message file of scan and eval", fmt.Sprint(judge.MaxFile), "refused", ""},
 		{"control socket", "bytes of a request or answer", fmt.Sprint(control.MaxBytes), "refused", ""},
 	}
 	return append(rows, parserLimits()...)

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"postern/cmd/postern/gateway"
+	"postern/cmd/postern/app"
+	"postern/cmd/postern/calls"
 	"postern/internal/control"
 	"postern/internal/mailtest"
 	"postern/internal/mailtest/ledger"
@@ -29,7 +30,7 @@ type loadCmd struct {
 }
 
 // Run sends the load and prints the ledger; anything lost or unexplained is a finding.
-func (c *loadCmd) Run(a *app) error {
+func (c *loadCmd) Run(a *app.App) error {
 	book := ledger.New()
 	sink, err := mailtest.StartBackend(c.Sink, mailtest.Script{Done: func(t mailtest.Transaction) {
 		if t.Complete {
@@ -43,33 +44,33 @@ func (c *loadCmd) Run(a *app) error {
 	res, err := ledger.Load{
 		Addr: c.Addr, From: c.From, Recipients: c.To, Messages: c.Messages, Parallel: c.Parallel, MaxSize: c.MaxSize,
 		Tries: c.Tries, Pause: time.Second, Seed: c.Seed, Ledger: book,
-	}.Run(a.ctx)
+	}.Run(a.Ctx)
 	if err != nil {
 		return err
 	}
 	var kept []ledger.Copy
 	if c.Quarantine {
-		if kept, err = c.held(a.ctx, a); err != nil {
+		if kept, err = c.held(a.Ctx, a); err != nil {
 			return err
 		}
 	}
 	rep := book.Report(kept...)
 	if c.JSON {
-		if err := printJSON(a.stdout, rep); err != nil {
+		if err := a.JSON(rep); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintf(a.stdout, "%s\n%s\n", res, rep)
+		fmt.Fprintf(a.Stdout, "%s\n%s\n", res, rep)
 	}
 	if !rep.OK() {
-		return &exit{code: exitFinding}
+		return &app.Exit{Code: app.Finding}
 	}
 	return nil
 }
 
 // held reads what the quarantine keeps.
-func (c *loadCmd) held(ctx context.Context, a *app) ([]ledger.Copy, error) {
-	caller, done, err := connect(a)
+func (c *loadCmd) held(ctx context.Context, a *app.App) ([]ledger.Copy, error) {
+	caller, done, err := a.Connect()
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func heldCopies(ctx context.Context, caller control.Caller) ([]ledger.Copy, erro
 	var all []ledger.Copy
 	for after := ""; ; {
 		var page quarantine.Page
-		if err := caller.Call(ctx, "quarantine.list", gateway.Search{Limit: 1000, After: after}, &page); err != nil {
+		if err := caller.Call(ctx, "quarantine.list", calls.Search{Limit: 1000, After: after}, &page); err != nil {
 			return nil, err
 		}
 		for _, h := range page.Holds {

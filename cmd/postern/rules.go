@@ -2,8 +2,9 @@ package main
 
 import (
 	"fmt"
-	"os"
 
+	"postern/cmd/postern/app"
+	"postern/cmd/postern/judge"
 	"postern/rules"
 )
 
@@ -16,44 +17,33 @@ type rulesCmd struct {
 }
 
 // load reads the embedded rules and the operator's.
-func (c *rulesCmd) load(a *app) (*rules.Set, error) {
+func (c *rulesCmd) load(a *app.App) (*rules.Set, error) {
 	if c.Dir != "" {
-		return loadRules(c.Dir)
+		return app.LoadRules(c.Dir)
 	}
-	cfg, err := configOrDefault(a.config)
+	cfg, err := app.ConfigOrDefault(a.Config)
 	if err != nil {
 		return nil, err
 	}
-	return loadRules(cfg.Rules.Dir)
-}
-
-// loadRules reads the defaults and, where the folder exists, the operator's rules.
-func loadRules(dir string) (*rules.Set, error) {
-	if dir == "" {
-		return rules.Load()
-	}
-	if _, err := os.Stat(dir); os.IsNotExist(err) {
-		return rules.Load()
-	}
-	return rules.Load(dir)
+	return app.LoadRules(cfg.Rules.Dir)
 }
 
 type rulesCheckCmd struct{}
 
 // Run prints every fault; none is exit 0.
-func (c *rulesCheckCmd) Run(a *app, parent *cli) error {
+func (c *rulesCheckCmd) Run(a *app.App, parent *cli) error {
 	set, err := parent.Rules.load(a)
 	if err != nil {
-		return &exit{exitFinding, err}
+		return &app.Exit{Code: app.Finding, Err: err}
 	}
 	problems := set.Check()
 	for _, p := range problems {
-		fmt.Fprintln(a.stderr, clean(p.String()))
+		fmt.Fprintln(a.Stderr, app.Clean(p.String()))
 	}
 	if len(problems) > 0 {
-		return finding("%d of the rules' own tests failed", len(problems))
+		return app.Findf("%d of the rules' own tests failed", len(problems))
 	}
-	fmt.Fprintf(a.stdout, "rules %s: %d symbols, %d policies, all tests passed\n", set.Revision(), len(set.Symbols()), len(set.Policies()))
+	fmt.Fprintf(a.Stdout, "rules %s: %d symbols, %d policies, all tests passed\n", set.Revision(), len(set.Symbols()), len(set.Policies()))
 	return nil
 }
 
@@ -63,31 +53,12 @@ type rulesTestCmd struct {
 }
 
 // Run judges files by content alone.
-func (c *rulesTestCmd) Run(a *app, parent *cli) error {
+func (c *rulesTestCmd) Run(a *app.App, parent *cli) error {
 	set, err := parent.Rules.load(a)
 	if err != nil {
 		return err
 	}
-	o := contentOnly(set)
-	var results []scanResult
-	for _, path := range c.Files {
-		raw, err := readMessage(path, a.stdin)
-		if err != nil {
-			return err
-		}
-		j, err := o.judge(a.ctx, raw, circumstances{now: a.now()})
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		results = append(results, resultOf(path, j))
-	}
-	if c.JSON {
-		return printJSON(a.stdout, results)
-	}
-	for _, r := range results {
-		r.print(a.stdout)
-	}
-	return nil
+	return judge.Files(a, judge.ContentOnly(set), c.Files, judge.Circumstances{Now: a.Now()}, c.JSON)
 }
 
 type rulesExplainCmd struct {
@@ -95,13 +66,13 @@ type rulesExplainCmd struct {
 }
 
 // Run prints what is known of a symbol.
-func (c *rulesExplainCmd) Run(a *app, parent *cli) error {
+func (c *rulesExplainCmd) Run(a *app.App, parent *cli) error {
 	set, err := parent.Rules.load(a)
 	if err != nil {
 		return err
 	}
-	if err := set.Explain(a.stdout, c.Symbol); err != nil {
-		return &exit{exitFinding, err}
+	if err := set.Explain(a.Stdout, c.Symbol); err != nil {
+		return &app.Exit{Code: app.Finding, Err: err}
 	}
 	return nil
 }
@@ -109,10 +80,10 @@ func (c *rulesExplainCmd) Run(a *app, parent *cli) error {
 type rulesDocumentCmd struct{}
 
 // Run prints the documentation of the embedded rules.
-func (c *rulesDocumentCmd) Run(a *app) error {
+func (c *rulesDocumentCmd) Run(a *app.App) error {
 	set, err := rules.Load()
 	if err != nil {
 		return err
 	}
-	return set.Document(a.stdout)
+	return set.Document(a.Stdout)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"postern/cmd/postern/app"
 	"runtime"
 	"runtime/debug"
 )
@@ -32,11 +33,11 @@ func thisVersion() versionInfo {
 }
 
 // Run prints the version.
-func (c *versionCmd) Run(a *app) error {
+func (c *versionCmd) Run(a *app.App) error {
 	v := thisVersion()
 	if c.JSON {
-		return printJSON(a.stdout, v)
+		return a.JSON(v)
 	}
-	_, err := fmt.Fprintf(a.stdout, "postern %s (%s)\n", v.Version, v.Go)
+	_, err := fmt.Fprintf(a.Stdout, "postern %s (%s)\n", v.Version, v.Go)
 	return err
 }

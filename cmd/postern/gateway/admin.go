@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"postern/cmd/postern/steps"
 	"postern/internal/alert"
 	"postern/internal/record"
 	"postern/internal/relay/backend"
@@ -64,7 +65,7 @@ func (g *Gateway) notReady() []string {
 func (g *Gateway) buildMetrics(context.Context) (err error) {
 	g.registry = prometheus.NewRegistry()
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	g.metrics, err = record.NewMetrics(g.registry, StepNames(), record.Gauges{
+	g.metrics, err = record.NewMetrics(g.registry, steps.Names(), record.Gauges{
 		Holds: func() map[string]int {
 			st, err := g.home.Holds().Stats(context.Background())
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 	"postern/abuse"
 	"postern/blocklist"
 	"postern/cmd/postern/glue"
+	"postern/cmd/postern/steps"
 	"postern/filter/attach"
 	"postern/filter/auth"
 	"postern/filter/limit"
@@ -19,27 +20,12 @@ import (
 
 func (g *Gateway) buildLists(ctx context.Context) (err error) {
 	event := func(e blocklist.Event) { g.event("list:"+e.Key, e.Text, e.Over) }
-	g.lists, err = blocklist.NewLists(ListConfigs(g.cfg.Load()), blocklist.ListParts{Resolver: g.resolver, Now: g.now, Log: g.log, Alert: event})
+	g.lists, err = blocklist.NewLists(steps.ListConfigs(g.cfg.Load()), blocklist.ListParts{Resolver: g.resolver, Now: g.now, Log: g.log, Alert: event})
 	if err != nil {
 		return err
 	}
 	g.own = blocklist.NewOwn(blocklist.OwnParts{Store: g.home.Lists(), Now: g.now, Log: g.log})
 	return g.own.Load(ctx)
-}
-
-// ListConfigs turns the configured DNS lists into those of the check.
-func ListConfigs(c *config.Config) []blocklist.ListConfig {
-	var out []blocklist.ListConfig
-	for _, l := range c.Lists {
-		out = append(out, blocklist.ListConfig{Name: l.Name, Zone: l.Zone, Of: blocklist.Kind(l.Of), Codes: l.Codes, KeyFile: l.KeyFile})
-	}
-	return out
-}
-
-// why tells what the own lists and every DNS list say.
-func (g *Gateway) why(ctx context.Context, of string) ([]blocklist.Answer, error) {
-	answers := g.own.Why(of)
-	return append(answers, g.lists.Why(ctx, of)...), nil
 }
 
 func (g *Gateway) buildAccounts(ctx context.Context) (err error) {
@@ -62,7 +48,7 @@ func (g *Gateway) buildSteps(context.Context) error {
 	c := g.cfg.Load()
 	// Two steps need it: an allow entry counts only where the sender is proved.
 	proof := auth.Once(auth.Message(g.resolver, g.now))
-	g.checks = Checks{
+	g.checks = steps.Checks{
 		Reverse: sender.ReverseName(g.resolver),
 		Helo:    sender.Helo(g.resolver, g.ourName),
 		Sender:  sender.Domain(g.resolver),
@@ -84,7 +70,7 @@ func (g *Gateway) buildSteps(context.Context) error {
 	if g.scanner != nil {
 		g.checks.ClamAV = g.scanner
 	}
-	g.pipeline.Store(Pipeline(g.checks, g.rules.Load(), c, g.log))
+	g.pipeline.Store(steps.Pipeline(g.checks, g.rules.Load(), c, g.log))
 	return nil
 }
 

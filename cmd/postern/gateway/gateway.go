@@ -19,6 +19,7 @@ import (
 	"postern/abuse"
 	"postern/blocklist"
 	"postern/cmd/postern/glue"
+	"postern/cmd/postern/steps"
 	"postern/filter"
 	"postern/filter/clamav"
 	"postern/filter/limit"
@@ -87,7 +88,7 @@ type Gateway struct {
 	outbox     *outbox.Worker
 	smtp       *smtpd.Server
 	certs      map[string]*glue.Certs
-	checks     Checks
+	checks     steps.Checks
 }
 
 // Build makes all parts, in the order in which they need each other. Nothing runs yet but
@@ -143,13 +144,8 @@ func (g *Gateway) buildStore(ctx context.Context) error {
 }
 
 func (g *Gateway) buildResolver(context.Context) (err error) {
-	g.resolver, err = dns.New(DNSConfig(g.cfg.Load()))
+	g.resolver, err = dns.New(steps.DNSConfig(g.cfg.Load()))
 	return err
-}
-
-// DNSConfig turns the configured DNS servers into those of the resolver.
-func DNSConfig(c *config.Config) dns.Config {
-	return dns.Config{Servers: c.DNS.Servers, Timeout: time.Duration(c.DNS.Timeout)}
 }
 
 func (g *Gateway) buildScanner(context.Context) error {
@@ -157,18 +153,9 @@ func (g *Gateway) buildScanner(context.Context) error {
 	if len(c.Addrs) == 0 {
 		return nil
 	}
-	s, err := clamav.New(ScannerConfig(c), clamav.Parts{Now: g.now, Log: g.log, Alert: g.clamavEvent})
+	s, err := clamav.New(steps.ScannerConfig(c), clamav.Parts{Now: g.now, Log: g.log, Alert: g.clamavEvent})
 	g.scanner = s
 	return err
-}
-
-// ScannerConfig turns the configured scanner into that of the check.
-func ScannerConfig(c config.ClamAV) clamav.Config {
-	return clamav.Config{
-		Endpoints: c.Addrs, Timeout: time.Duration(c.Timeout), StreamMax: int64(c.StreamMax), MaxFile: int64(c.MaxFile),
-		MaxScan: int64(c.MaxScan), Connections: c.Connections, Canary: time.Duration(c.Canary),
-		WarnAge: time.Duration(c.WarnAge), MaxAge: time.Duration(c.MaxAge),
-	}
 }
 
 func (g *Gateway) clamavEvent(e clamav.Event) {

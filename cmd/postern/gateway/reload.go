@@ -14,6 +14,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"postern/cmd/postern/glue"
+	"postern/cmd/postern/steps"
 	"postern/internal/alert"
 	"postern/internal/config"
 )
@@ -59,7 +60,7 @@ func (g *Gateway) reload(ctx context.Context) error {
 	g.pools.Reload(pools)
 	g.cfg.Store(c)
 	g.rules.Store(set)
-	g.pipeline.Store(Pipeline(g.checks, set, c, g.log))
+	g.pipeline.Store(steps.Pipeline(g.checks, set, c, g.log))
 	g.smtp.Reload(g.smtpConfig())
 	g.log.Info("reloaded", "rules", set.Revision())
 	if before == set.Revision() {

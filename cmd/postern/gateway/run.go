@@ -52,8 +52,8 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 			}
 		})
 	}
-	calls := g.Calls()
-	background("control", func(ctx context.Context) error { return calls.Serve(ctx, socket) })
+	server := g.Calls()
+	background("control", func(ctx context.Context) error { return server.Serve(ctx, socket) })
 	if admin != nil {
 		background("admin", func(ctx context.Context) error { return g.serveAdmin(ctx, admin) })
 	}

@@ -1,7 +1,6 @@
-package main
+package desk
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -10,30 +9,14 @@ import (
 	"time"
 
 	"postern/abuse"
-	"postern/cmd/postern/gateway"
-	"postern/internal/control"
+	"postern/cmd/postern/app"
+	"postern/cmd/postern/calls"
 	"postern/internal/record"
 	"postern/internal/relay/outbox"
 	"postern/quarantine"
 )
 
-// callError gives a refusal of the server its exit code.
-func callError(err error) error {
-	var e *control.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	code := exitFault
-	switch e.Kind {
-	case control.Invalid:
-		code = exitUsage
-	case control.NotFound, control.Conflict:
-		code = exitFinding
-	}
-	return &exit{code, errors.New(clean(e.Message))}
-}
-
-type quarantineCmd struct {
+type Quarantine struct {
 	List    quarantineListCmd    `cmd:"" help:"List and search held mail."`
 	Show    quarantineShowCmd    `cmd:"" help:"Show one hold, or its message."`
 	Release quarantineReleaseCmd `cmd:"" help:"Hand holds to their original recipients."`
@@ -48,10 +31,10 @@ type quarantineListCmd struct {
 }
 
 // Run lists holds, newest first.
-func (c *quarantineListCmd) Run(a *app) error {
-	q := gateway.Search{Text: strings.Join(c.Query, " "), Limit: c.Limit, After: c.After}
-	return call(a, "quarantine.list", q, c.JSON, func(p quarantine.Page) {
-		w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+func (c *quarantineListCmd) Run(a *app.App) error {
+	q := calls.Search{Text: strings.Join(c.Query, " "), Limit: c.Limit, After: c.After}
+	return app.Call(a, "quarantine.list", q, c.JSON, func(p quarantine.Page) {
+		w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "ID\tWHEN\tSTATE\tSCORE\tFROM\tTO\tSUBJECT")
 		for _, h := range p.Holds {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, h.At.Local().Format("2006-01-02 15:04"), h.State, h.Score,
@@ -59,14 +42,14 @@ func (c *quarantineListCmd) Run(a *app) error {
 		}
 		w.Flush()
 		if p.Next != "" {
-			fmt.Fprintf(a.stdout, "more: --after %s\n", p.Next)
+			fmt.Fprintf(a.Stdout, "more: --after %s\n", p.Next)
 		}
 	})
 }
 
 // cut makes text of strangers fit for a column.
 func cut(s string, n int) string {
-	r := []rune(clean(s))
+	r := []rune(app.Clean(s))
 	if len(r) > n {
 		return string(r[:n-3]) + "..."
 	}
@@ -80,16 +63,16 @@ type quarantineShowCmd struct {
 }
 
 // Run shows a hold.
-func (c *quarantineShowCmd) Run(a *app) error {
+func (c *quarantineShowCmd) Run(a *app.App) error {
 	if c.Raw {
-		return call(a, "quarantine.raw", gateway.ID{ID: c.ID}, false, func(r gateway.Raw) { _, _ = a.stdout.Write(r.Body) })
+		return app.Call(a, "quarantine.raw", calls.ID{ID: c.ID}, false, func(r calls.Raw) { _, _ = a.Stdout.Write(r.Body) })
 	}
-	return call(a, "quarantine.show", gateway.ID{ID: c.ID}, c.JSON, func(h quarantine.Hold) { printHold(a.stdout, h) })
+	return app.Call(a, "quarantine.show", calls.ID{ID: c.ID}, c.JSON, func(h quarantine.Hold) { printHold(a.Stdout, h) })
 }
 
 func printHold(w io.Writer, h quarantine.Hold) {
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-10s %s\n", name, clean(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(w, "%-10s %s\n", name, app.Clean(fmt.Sprintf(format, args...)))
 	}
 	line("id", "%s", h.ID)
 	line("state", "%s (%s), until %s", h.State, h.Class, h.Expires.Local().Format(time.DateTime))
@@ -122,11 +105,11 @@ type quarantineReleaseCmd struct {
 }
 
 // Run releases each hold and ends with a finding when one could not be delivered now.
-func (c *quarantineReleaseCmd) Run(a *app) error {
+func (c *quarantineReleaseCmd) Run(a *app.App) error {
 	var late []string
 	for _, id := range c.IDs {
-		err := call(a, "quarantine.release", gateway.ID{ID: id}, c.JSON, func(h quarantine.Hold) {
-			fmt.Fprintf(a.stdout, "%s: %s\n", h.ID, h.State)
+		err := app.Call(a, "quarantine.release", calls.ID{ID: id}, c.JSON, func(h quarantine.Hold) {
+			fmt.Fprintf(a.Stdout, "%s: %s\n", h.ID, h.State)
 			if h.State != quarantine.Released && h.Release != nil {
 				late = append(late, h.ID+": "+h.Release.Failure)
 			}
@@ -136,7 +119,7 @@ func (c *quarantineReleaseCmd) Run(a *app) error {
 		}
 	}
 	if len(late) > 0 {
-		return finding("not delivered yet: %s", clean(strings.Join(late, "; ")))
+		return app.Findf("not delivered yet: %s", app.Clean(strings.Join(late, "; ")))
 	}
 	return nil
 }
@@ -148,10 +131,10 @@ type quarantineDeleteCmd struct {
 }
 
 // Run deletes holds.
-func (c *quarantineDeleteCmd) Run(a *app) error {
+func (c *quarantineDeleteCmd) Run(a *app.App) error {
 	for _, id := range c.IDs {
-		err := call(a, "quarantine.delete", gateway.ID{ID: id, Note: c.Note}, c.JSON, func(h quarantine.Hold) {
-			fmt.Fprintf(a.stdout, "%s: %s\n", h.ID, h.State)
+		err := app.Call(a, "quarantine.delete", calls.ID{ID: id, Note: c.Note}, c.JSON, func(h quarantine.Hold) {
+			fmt.Fprintf(a.Stdout, "%s: %s\n", h.ID, h.State)
 		})
 		if err != nil {
 			return err
@@ -160,16 +143,7 @@ func (c *quarantineDeleteCmd) Run(a *app) error {
 	return nil
 }
 
-// commandPath is the command as it was called: "outbox retry <id>".
-type commandPath string
-
-// verb is its second word.
-func (p commandPath) verb() string {
-	words := strings.Fields(string(p))
-	return words[min(1, len(words)-1)]
-}
-
-type outboxCmd struct {
+type Outbox struct {
 	List  outboxListCmd `cmd:"" help:"What still waits for a server behind."`
 	Show  outboxOneCmd  `cmd:"" help:"Show one entry."`
 	Retry outboxOneCmd  `cmd:"" help:"Try an entry now."`
@@ -183,9 +157,9 @@ type outboxListCmd struct {
 }
 
 // Run lists the outbox, oldest first.
-func (c *outboxListCmd) Run(a *app) error {
-	return call(a, "outbox.list", gateway.Paging{After: c.After, Limit: c.Limit}, c.JSON, func(all []outbox.Entry) {
-		w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+func (c *outboxListCmd) Run(a *app.App) error {
+	return app.Call(a, "outbox.list", calls.Paging{After: c.After, Limit: c.Limit}, c.JSON, func(all []outbox.Entry) {
+		w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "ID\tADDED\tTRIES\tNEXT\tBACKEND\tFROM\tTO\tLAST REPLY")
 		for _, e := range all {
 			var to []string
@@ -205,15 +179,15 @@ type outboxOneCmd struct {
 }
 
 // Run shows, retries or holds an entry, as the command was called.
-func (c *outboxOneCmd) Run(a *app, path commandPath) error {
-	verb := path.verb()
+func (c *outboxOneCmd) Run(a *app.App) error {
+	verb := a.Verb()
 	if verb == "show" {
-		return call(a, "outbox.show", gateway.ID{ID: c.ID}, c.JSON, func(e outbox.Entry) { _ = printJSON(a.stdout, e) })
+		return app.Call(a, "outbox.show", calls.ID{ID: c.ID}, c.JSON, func(e outbox.Entry) { _ = a.JSON(e) })
 	}
-	return call(a, "outbox."+verb, gateway.ID{ID: c.ID}, c.JSON, func(s string) { fmt.Fprintln(a.stdout, s) })
+	return app.Call(a, "outbox."+verb, calls.ID{ID: c.ID}, c.JSON, func(s string) { fmt.Fprintln(a.Stdout, s) })
 }
 
-type accountCmd struct {
+type Account struct {
 	List    accountListCmd   `cmd:"" help:"Accounts that were ever suspended."`
 	Show    accountOneCmd    `cmd:"" help:"Show one account."`
 	Suspend accountChangeCmd `cmd:"" help:"Stop an account from sending, at once."`
@@ -225,16 +199,16 @@ type accountListCmd struct {
 }
 
 // Run lists accounts.
-func (c *accountListCmd) Run(a *app) error {
-	return call(a, "account.list", struct{}{}, c.JSON, func(all []abuse.Account) {
+func (c *accountListCmd) Run(a *app.App) error {
+	return app.Call(a, "account.list", struct{}{}, c.JSON, func(all []abuse.Account) {
 		for _, acc := range all {
-			printAccount(a.stdout, acc)
+			printAccount(a.Stdout, acc)
 		}
 	})
 }
 
 func printAccount(w io.Writer, acc abuse.Account) {
-	fmt.Fprintf(w, "%s: %s since %s by %s: %s\n", clean(acc.Name), acc.State, acc.At.Local().Format(time.DateTime), clean(acc.By), clean(acc.Reason))
+	fmt.Fprintf(w, "%s: %s since %s by %s: %s\n", app.Clean(acc.Name), acc.State, acc.At.Local().Format(time.DateTime), app.Clean(acc.By), app.Clean(acc.Reason))
 }
 
 type accountOneCmd struct {
@@ -243,8 +217,8 @@ type accountOneCmd struct {
 }
 
 // Run shows an account.
-func (c *accountOneCmd) Run(a *app) error {
-	return call(a, "account.show", gateway.AccountChange{Name: c.Name}, c.JSON, func(acc abuse.Account) { printAccount(a.stdout, acc) })
+func (c *accountOneCmd) Run(a *app.App) error {
+	return app.Call(a, "account.show", calls.AccountChange{Name: c.Name}, c.JSON, func(acc abuse.Account) { printAccount(a.Stdout, acc) })
 }
 
 type accountChangeCmd struct {
@@ -254,11 +228,11 @@ type accountChangeCmd struct {
 }
 
 // Run changes an account.
-func (c *accountChangeCmd) Run(a *app, path commandPath) error {
-	return call(a, "account."+path.verb(), gateway.AccountChange{Name: c.Name, Reason: c.Reason}, c.JSON, func(acc abuse.Account) { printAccount(a.stdout, acc) })
+func (c *accountChangeCmd) Run(a *app.App) error {
+	return app.Call(a, "account."+a.Verb(), calls.AccountChange{Name: c.Name, Reason: c.Reason}, c.JSON, func(acc abuse.Account) { printAccount(a.Stdout, acc) })
 }
 
-type traceCmd struct {
+type Trace struct {
 	ID        string        `help:"Our ID of the message, or of a hold."`
 	From      string        `help:"Sender: address, @domain or <>."`
 	To        string        `help:"Recipient: address or @domain."`
@@ -272,22 +246,22 @@ type traceCmd struct {
 }
 
 // Run tells what became of messages.
-func (c *traceCmd) Run(a *app) error {
+func (c *Trace) Run(a *app.App) error {
 	q := record.Trace{
 		ID: c.ID, From: c.From, To: c.To, MessageID: c.MessageID, Subject: c.Subject,
-		Since: a.now().Add(-c.Since), Limit: c.Limit, After: c.After,
+		Since: a.Now().Add(-c.Since), Limit: c.Limit, After: c.After,
 	}
 	if c.IP != "" {
 		p, err := parseNetwork(c.IP)
 		if err != nil {
-			return usage("trace: --ip: %v", err)
+			return app.Usagef("trace: --ip: %v", err)
 		}
 		q.IP = p
 	}
-	return call(a, "trace", q, c.JSON, func(p record.Page) {
-		_ = record.WriteText(a.stdout, p.Rows)
+	return app.Call(a, "trace", q, c.JSON, func(p record.Page) {
+		_ = record.WriteText(a.Stdout, p.Rows)
 		if p.Next != "" {
-			fmt.Fprintf(a.stdout, "more: --after %s\n", p.Next)
+			fmt.Fprintf(a.Stdout, "more: --after %s\n", p.Next)
 		}
 	})
 }

@@ -1,4 +1,5 @@
-package gateway
+// Package steps is the visible list of checks and what each is built from.
+package steps
 
 import (
 	"context"
@@ -28,8 +29,8 @@ const (
 	StepPatterns = "patterns"
 )
 
-// StepNames are all of them, for metrics.
-func StepNames() []string {
+// Names are all of them, for metrics.
+func Names() []string {
 	return []string{
 		StepReverse, StepHelo, StepSPF, StepSender, StepAuth, StepLists, StepDomains, StepOwn,
 		StepAccount, StepLimits, StepAttach, StepClamAV, StepPatterns,

@@ -1,4 +1,4 @@
-package main
+package judge
 
 import (
 	"bufio"
@@ -20,11 +20,12 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"postern/cmd/postern/app"
 	"postern/filter"
 	"postern/filter/auth"
 )
 
-type evalCmd struct {
+type Eval struct {
 	Ham       string `help:"Folder of wanted mail." type:"existingdir"`
 	Spam      string `help:"Folder of unwanted mail." type:"existingdir"`
 	Envelopes string `help:"TSV of recorded envelopes and authentication results; its paths are relative to its own folder." type:"existingfile"`
@@ -84,9 +85,9 @@ type evalFile struct {
 }
 
 // Run judges every file and prints what was right and wrong.
-func (c *evalCmd) Run(a *app) error {
+func (c *Eval) Run(a *app.App) error {
 	if c.Ham == "" && c.Spam == "" {
-		return usage("eval: --ham or --spam is needed")
+		return app.Usagef("eval: --ham or --spam is needed")
 	}
 	envelopes, err := readEnvelopes(c.Envelopes)
 	if err != nil {
@@ -103,15 +104,15 @@ func (c *evalCmd) Run(a *app) error {
 	slices.SortFunc(files, func(x, y *evalFile) int {
 		return cmp.Or(strings.Compare(x.label, y.label), strings.Compare(x.rel, y.rel))
 	})
-	o, closeAll, err := buildOffline(a, offlineOptions{config: c.Use, dns: c.Use != ""})
+	o, closeAll, err := build(a, options{config: c.Use, dns: c.Use != ""})
 	if err != nil {
 		return err
 	}
 	defer closeAll()
-	start := a.now()
+	start := a.Now()
 	c.judgeAll(a, o, files, envelopes)
 	rep := summarise(files)
-	rep.Seconds, rep.Rules = a.now().Sub(start).Seconds(), o.set.Revision()
+	rep.Seconds, rep.Rules = a.Now().Sub(start).Seconds(), o.set.Revision()
 	for _, f := range files {
 		if f.err != nil {
 			return fmt.Errorf("%s: %w", f.path, f.err)
@@ -123,13 +124,13 @@ func (c *evalCmd) Run(a *app) error {
 		}
 	}
 	if c.JSON {
-		return printJSON(a.stdout, rep)
+		return a.JSON(rep)
 	}
-	rep.print(a.stdout)
+	rep.print(a.Stdout)
 	return nil
 }
 
-func (c *evalCmd) judgeAll(a *app, o *offline, files []*evalFile, envelopes map[string]circumstances) {
+func (c *Eval) judgeAll(a *app.App, o *Offline, files []*evalFile, envelopes map[string]Circumstances) {
 	var done atomic.Int64
 	next := make(chan *evalFile)
 	var wg sync.WaitGroup
@@ -141,26 +142,26 @@ func (c *evalCmd) judgeAll(a *app, o *offline, files []*evalFile, envelopes map[
 			}
 		})
 	}
-	show := isTerminal(a.stderr)
+	show := isTerminal(a.Stderr)
 	for i, f := range files {
-		if a.ctx.Err() != nil {
-			f.err = a.ctx.Err()
+		if a.Ctx.Err() != nil {
+			f.err = a.Ctx.Err()
 			break
 		}
 		next <- f
 		if show && i%50 == 0 {
-			progress(a.stderr, int(done.Load()), len(files))
+			progress(a.Stderr, int(done.Load()), len(files))
 		}
 	}
 	close(next)
 	wg.Wait()
 	if show {
-		progress(a.stderr, len(files), len(files))
-		fmt.Fprintln(a.stderr)
+		progress(a.Stderr, len(files), len(files))
+		fmt.Fprintln(a.Stderr)
 	}
 }
 
-func judgeFile(a *app, o *offline, f *evalFile, envelopes map[string]circumstances) error {
+func judgeFile(a *app.App, o *Offline, f *evalFile, envelopes map[string]Circumstances) error {
 	raw, err := readMessage(f.path, nil)
 	if err != nil {
 		return err
@@ -171,12 +172,12 @@ func judgeFile(a *app, o *offline, f *evalFile, envelopes map[string]circumstanc
 	}
 	env, ok := envelopes[abs]
 	if !ok {
-		env = circumstances{recorded: auth.Recorded("", "", "")}
+		env = Circumstances{recorded: auth.Recorded("", "", "")}
 	}
-	if env.now.IsZero() {
-		env.now = a.now()
+	if env.Now.IsZero() {
+		env.Now = a.Now()
 	}
-	j, err := o.judge(a.ctx, raw, env)
+	j, err := o.judge(a.Ctx, raw, env)
 	f.verdict = j.verdict
 	return err
 }
@@ -213,7 +214,7 @@ func listMail(label, dir string) ([]*evalFile, error) {
 
 // readEnvelopes reads the TSV, keyed by absolute path. Columns are known by their names;
 // others are ignored.
-func readEnvelopes(path string) (map[string]circumstances, error) {
+func readEnvelopes(path string) (map[string]Circumstances, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -239,7 +240,7 @@ func readEnvelopes(path string) (map[string]circumstances, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]circumstances{}
+	out := map[string]Circumstances{}
 	for {
 		rec, err := r.Read()
 		if errors.Is(err, io.EOF) {
@@ -254,7 +255,7 @@ func readEnvelopes(path string) (map[string]circumstances, error) {
 			}
 			return ""
 		}
-		c := circumstances{
+		c := Circumstances{
 			helo: get("helo"), from: get("mail_from"), fromSet: true,
 			recorded: auth.Recorded(get("recorded_spf"), get("recorded_dkim"), get("recorded_dmarc")),
 		}
@@ -262,7 +263,7 @@ func readEnvelopes(path string) (map[string]circumstances, error) {
 			c.ip = ip.Unmap()
 		}
 		if at, err := mail.ParseDate(get("date")); err == nil {
-			c.now = at
+			c.Now = at
 		}
 		out[filepath.Join(dir, filepath.FromSlash(get("path")))] = c
 	}

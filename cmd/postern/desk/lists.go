@@ -1,4 +1,4 @@
-package main
+package desk
 
 import (
 	"fmt"
@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"postern/blocklist"
-	"postern/cmd/postern/gateway"
+	"postern/cmd/postern/app"
+	"postern/cmd/postern/calls"
 	"postern/internal/record"
 )
 
-type blocklistCmd struct {
+type Blocklist struct {
 	List   blocklistListCmd   `cmd:"" help:"Show the own lists."`
 	Add    blocklistAddCmd    `cmd:"" help:"Add an entry: an IP, a network, a domain or an address."`
 	Remove blocklistRemoveCmd `cmd:"" help:"Remove an entry by the key that list shows."`
@@ -24,10 +25,10 @@ type blocklistListCmd struct {
 }
 
 // Run lists the own entries.
-func (c *blocklistListCmd) Run(a *app) error {
-	return call(a, "blocklist.list", struct{}{}, c.JSON, func(all []blocklist.Entry) {
+func (c *blocklistListCmd) Run(a *app.App) error {
+	return app.Call(a, "blocklist.list", struct{}{}, c.JSON, func(all []blocklist.Entry) {
 		for _, e := range all {
-			printEntry(a.stdout, e)
+			printEntry(a.Stdout, e)
 		}
 	})
 }
@@ -37,7 +38,7 @@ func printEntry(w io.Writer, e blocklist.Entry) {
 	if !e.Expires.IsZero() {
 		until = "until " + e.Expires.Local().Format(time.DateTime)
 	}
-	fmt.Fprintf(w, "%-50s %s, by %s: %s\n", clean(e.Key()), until, clean(e.Author), clean(e.Reason))
+	fmt.Fprintf(w, "%-50s %s, by %s: %s\n", app.Clean(e.Key()), until, app.Clean(e.Author), app.Clean(e.Reason))
 }
 
 type blocklistAddCmd struct {
@@ -50,12 +51,12 @@ type blocklistAddCmd struct {
 }
 
 // Run adds an entry.
-func (c *blocklistAddCmd) Run(a *app) error {
+func (c *blocklistAddCmd) Run(a *app.App) error {
 	e := blocklist.Entry{Allow: c.Allow, Value: c.Value, Scope: c.Scope, Reason: c.Reason}
 	if c.For > 0 {
-		e.Expires = a.now().Add(c.For).UTC()
+		e.Expires = a.Now().Add(c.For).UTC()
 	}
-	return call(a, "blocklist.add", e, c.JSON, func(e blocklist.Entry) { printEntry(a.stdout, e) })
+	return app.Call(a, "blocklist.add", e, c.JSON, func(e blocklist.Entry) { printEntry(a.Stdout, e) })
 }
 
 type blocklistRemoveCmd struct {
@@ -65,9 +66,9 @@ type blocklistRemoveCmd struct {
 }
 
 // Run removes an entry.
-func (c *blocklistRemoveCmd) Run(a *app) error {
-	return call(a, "blocklist.remove", gateway.ID{ID: strings.Join(c.Key, " "), Note: c.Note}, c.JSON, func(key string) {
-		fmt.Fprintf(a.stdout, "removed: %s\n", clean(key))
+func (c *blocklistRemoveCmd) Run(a *app.App) error {
+	return app.Call(a, "blocklist.remove", calls.ID{ID: strings.Join(c.Key, " "), Note: c.Note}, c.JSON, func(key string) {
+		fmt.Fprintf(a.Stdout, "removed: %s\n", app.Clean(key))
 	})
 }
 
@@ -77,8 +78,8 @@ type blocklistWhyCmd struct {
 }
 
 // Run asks all lists.
-func (c *blocklistWhyCmd) Run(a *app) error {
-	return call(a, "blocklist.why", gateway.Listing{Of: c.Of}, c.JSON, func(all []blocklist.Answer) {
+func (c *blocklistWhyCmd) Run(a *app.App) error {
+	return app.Call(a, "blocklist.why", calls.Listing{Of: c.Of}, c.JSON, func(all []blocklist.Answer) {
 		for _, x := range all {
 			word := "not listed"
 			switch {
@@ -87,7 +88,7 @@ func (c *blocklistWhyCmd) Run(a *app) error {
 			case x.Listed:
 				word = "LISTED " + strings.Join(append(x.Codes, x.Symbols...), " ") + " " + x.Text
 			}
-			fmt.Fprintf(a.stdout, "%-16s %-30s %s\n", clean(x.List), clean(x.Subject), clean(word))
+			fmt.Fprintf(a.Stdout, "%-16s %-30s %s\n", app.Clean(x.List), app.Clean(x.Subject), app.Clean(word))
 		}
 	})
 }
@@ -97,16 +98,16 @@ type blocklistTestCmd struct {
 }
 
 // Run tests every list; one that does not work is a finding.
-func (c *blocklistTestCmd) Run(a *app) error {
+func (c *blocklistTestCmd) Run(a *app.App) error {
 	off := 0
-	err := call(a, "blocklist.test", struct{}{}, false, func(all []blocklist.ListHealth) {
+	err := app.Call(a, "blocklist.test", struct{}{}, false, func(all []blocklist.ListHealth) {
 		for _, h := range all {
 			if !h.On {
 				off++
 			}
 		}
 		if c.JSON {
-			_ = printJSON(a.stdout, all)
+			_ = a.JSON(all)
 			return
 		}
 		for _, h := range all {
@@ -114,16 +115,16 @@ func (c *blocklistTestCmd) Run(a *app) error {
 			if !h.On {
 				word = "OFF: " + h.Fault
 			}
-			fmt.Fprintf(a.stdout, "%-16s %-30s %s\n", clean(h.Name), clean(h.Zone), clean(word))
+			fmt.Fprintf(a.Stdout, "%-16s %-30s %s\n", app.Clean(h.Name), app.Clean(h.Zone), app.Clean(word))
 		}
 	})
 	if err == nil && off > 0 {
-		return finding("%d lists do not work", off)
+		return app.Findf("%d lists do not work", off)
 	}
 	return err
 }
 
-type auditCmd struct {
+type Audit struct {
 	List   auditListCmd   `cmd:"" help:"Show the audit trail."`
 	Verify auditVerifyCmd `cmd:"" help:"Check that the audit trail is unbroken."`
 }
@@ -135,10 +136,10 @@ type auditListCmd struct {
 }
 
 // Run shows audit entries.
-func (c *auditListCmd) Run(a *app) error {
-	return call(a, "audit.list", gateway.AuditPage{After: c.After, Limit: c.Limit}, c.JSON, func(all []record.Entry) {
+func (c *auditListCmd) Run(a *app.App) error {
+	return app.Call(a, "audit.list", calls.AuditPage{After: c.After, Limit: c.Limit}, c.JSON, func(all []record.Entry) {
 		for _, e := range all {
-			fmt.Fprintf(a.stdout, "%6d %s %-24s %-12s %s %s\n", e.Seq, e.Time.Local().Format(time.DateTime), clean(e.Actor), clean(e.Action), clean(e.Object), clean(e.Note))
+			fmt.Fprintf(a.Stdout, "%6d %s %-24s %-12s %s %s\n", e.Seq, e.Time.Local().Format(time.DateTime), app.Clean(e.Actor), app.Clean(e.Action), app.Clean(e.Object), app.Clean(e.Note))
 		}
 	})
 }
@@ -148,6 +149,6 @@ type auditVerifyCmd struct {
 }
 
 // Run verifies the chain of hashes.
-func (c *auditVerifyCmd) Run(a *app) error {
-	return call(a, "audit.verify", struct{}{}, c.JSON, func(s string) { fmt.Fprintln(a.stdout, s) })
+func (c *auditVerifyCmd) Run(a *app.App) error {
+	return app.Call(a, "audit.verify", struct{}{}, c.JSON, func(s string) { fmt.Fprintln(a.Stdout, s) })
 }

@@ -1,4 +1,4 @@
-package main
+package judge
 
 import (
 	"fmt"
@@ -6,11 +6,11 @@ import (
 	"net/netip"
 	"strings"
 
+	"postern/cmd/postern/app"
 	"postern/filter"
-	"postern/internal/record"
 )
 
-type scanCmd struct {
+type Scan struct {
 	Files   []string `arg:"" name:"file" help:"Message files; - is standard input."`
 	IP      string   `name:"ip" help:"Address the message came from; without it SPF is not checked."`
 	Helo    string   `help:"Name given at HELO."`
@@ -47,48 +47,54 @@ type scanResult struct {
 }
 
 // Run scans the files. It ends with a finding when any would be held or refused.
-func (c *scanCmd) Run(a *app) error {
-	env := circumstances{helo: c.Helo, to: c.To, now: a.now()}
+func (c *Scan) Run(a *app.App) error {
+	env := Circumstances{helo: c.Helo, to: c.To, Now: a.Now()}
 	if c.From != nil {
 		env.from, env.fromSet = strings.Trim(*c.From, "<>"), true
 	}
 	if c.IP != "" {
 		ip, err := netip.ParseAddr(c.IP)
 		if err != nil {
-			return usage("scan: --ip %q is no address", c.IP)
+			return app.Usagef("scan: --ip %q is no address", c.IP)
 		}
 		env.ip = ip.Unmap()
 	}
-	o, closeAll, err := buildOffline(a, offlineOptions{config: c.Use, dns: !c.Offline})
+	o, closeAll, err := build(a, options{config: c.Use, dns: !c.Offline})
 	if err != nil {
 		return err
 	}
 	defer closeAll()
+	return Files(a, o, c.Files, env, c.JSON)
+}
+
+// Files judges message files and prints the verdicts. It ends with a finding when any would
+// be held or refused.
+func Files(a *app.App, o *Offline, paths []string, env Circumstances, asJSON bool) error {
 	var results []scanResult
 	worst := filter.Accept
-	for _, path := range c.Files {
-		raw, err := readMessage(path, a.stdin)
+	for _, path := range paths {
+		raw, err := readMessage(path, a.Stdin)
 		if err != nil {
 			return err
 		}
-		j, err := o.judge(a.ctx, raw, env)
+		j, err := o.judge(a.Ctx, raw, env)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		worst = max(worst, scanWeight(j.verdict.Action))
 		results = append(results, resultOf(path, j))
 	}
-	if c.JSON {
-		if err := printJSON(a.stdout, results); err != nil {
+	if asJSON {
+		if err := a.JSON(results); err != nil {
 			return err
 		}
 	} else {
 		for _, r := range results {
-			r.print(a.stdout)
+			r.print(a.Stdout)
 		}
 	}
 	if worst >= filter.Quarantine {
-		return &exit{code: exitFinding}
+		return &app.Exit{Code: app.Finding}
 	}
 	return nil
 }
@@ -118,18 +124,15 @@ func resultOf(path string, j judged) scanResult {
 }
 
 func (r scanResult) print(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s, score %.2f under policy %s (%d bytes)\n", clean(r.Path), r.Action, r.Score, r.Policy, r.Size)
+	fmt.Fprintf(w, "%s: %s, score %.2f under policy %s (%d bytes)\n", app.Clean(r.Path), r.Action, r.Score, r.Policy, r.Size)
 	for _, x := range r.Reasons {
-		fmt.Fprintf(w, "  %+7.2f  %-22s %s", x.Score, x.Symbol, clean(x.Describe))
+		fmt.Fprintf(w, "  %+7.2f  %-22s %s", x.Score, x.Symbol, app.Clean(x.Describe))
 		if x.Detail != "" {
-			fmt.Fprintf(w, " (%s)", clean(x.Detail))
+			fmt.Fprintf(w, " (%s)", app.Clean(x.Detail))
 		}
 		fmt.Fprintln(w)
 	}
 	for _, u := range r.Unchecked {
-		fmt.Fprintf(w, "  not checked: %s (%s)\n", u.Step, clean(u.Reason))
+		fmt.Fprintf(w, "  not checked: %s (%s)\n", u.Step, app.Clean(u.Reason))
 	}
 }
-
-// clean makes text of strangers fit for a terminal.
-func clean(s string) string { return record.Clean(s, 500) }

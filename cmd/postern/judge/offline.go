@@ -1,4 +1,4 @@
-package main
+package judge
 
 import (
 	"bytes"
@@ -14,23 +14,25 @@ import (
 	"sync"
 	"time"
 
-	"postern/cmd/postern/gateway"
+	"postern/cmd/postern/app"
+	"postern/cmd/postern/steps"
 	"postern/filter"
+	"postern/internal/config"
 	"postern/internal/mime"
 	"postern/rules"
 )
 
-// maxFile bounds a message file that scan and eval read.
-const maxFile = 100 << 20
+// MaxFile bounds a message file that scan and eval read.
+const MaxFile = 100 << 20
 
-// circumstances are what a message file cannot say of itself.
-type circumstances struct {
+// Circumstances are what a message file cannot say of itself.
+type Circumstances struct {
 	ip       netip.Addr
 	helo     string
 	from     string
 	fromSet  bool
 	to       []string
-	now      time.Time
+	Now      time.Time
 	recorded filter.Check // stands in for SPF, DKIM and DMARC
 }
 
@@ -41,14 +43,14 @@ type judged struct {
 	verdict filter.Verdict // the worst over its recipients
 }
 
-// offline judges message files with the pipeline, outside any SMTP session.
-type offline struct {
+// Offline judges message files with the pipeline, outside any SMTP session.
+type Offline struct {
 	pipeline *filter.Pipeline
 	set      *rules.Set
 }
 
 // judge walks the stages as a session would and returns the worst verdict.
-func (o *offline) judge(ctx context.Context, raw []byte, c circumstances) (judged, error) {
+func (o *Offline) judge(ctx context.Context, raw []byte, c Circumstances) (judged, error) {
 	m, err := o.message(raw, c)
 	if err != nil {
 		return judged{}, err
@@ -79,25 +81,25 @@ func replaceAuth(p *filter.Pipeline, recorded filter.Check) *filter.Pipeline {
 	q := *p
 	q.Steps = nil
 	for _, s := range p.Steps {
-		if s.Name == gateway.StepSPF || s.Name == gateway.StepAuth {
+		if s.Name == steps.StepSPF || s.Name == steps.StepAuth {
 			continue
 		}
 		q.Steps = append(q.Steps, s)
 	}
-	q.Steps = append(q.Steps, filter.Step{Name: gateway.StepAuth, Stage: filter.OnData, Check: recorded})
+	q.Steps = append(q.Steps, filter.Step{Name: steps.StepAuth, Stage: filter.OnData, Check: recorded})
 	return &q
 }
 
-func (o *offline) message(raw []byte, c circumstances) (*filter.Message, error) {
+func (o *Offline) message(raw []byte, c Circumstances) (*filter.Message, error) {
 	body := toCRLF(raw)
-	id, err := filter.NewID(c.now, rand.Reader)
+	id, err := filter.NewID(c.Now, rand.Reader)
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(body)
 	r := bytes.NewReader(body)
 	m := &filter.Message{
-		ID: id, Time: c.now, Listener: "scan", From: c.from, Body: r, Size: int64(len(body)),
+		ID: id, Time: c.Now, Listener: "scan", From: c.from, Body: r, Size: int64(len(body)),
 		SHA256: hex.EncodeToString(sum[:]),
 		Client: filter.Client{IP: c.ip, Helo: c.helo},
 		Parts: sync.OnceValues(func() (*mime.Tree, error) {
@@ -140,7 +142,7 @@ func toCRLF(raw []byte) []byte {
 	return out
 }
 
-// readMessage reads a file, or standard input for "-", up to maxFile.
+// readMessage reads a file, or standard input for "-", up to MaxFile.
 func readMessage(path string, stdin io.Reader) ([]byte, error) {
 	r := stdin
 	if path != "-" {
@@ -151,12 +153,45 @@ func readMessage(path string, stdin io.Reader) ([]byte, error) {
 		defer f.Close()
 		r = f
 	}
-	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	b, err := io.ReadAll(io.LimitReader(r, MaxFile+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(b) > maxFile {
-		return nil, fmt.Errorf("%s: larger than %d bytes", path, maxFile)
+	if len(b) > MaxFile {
+		return nil, fmt.Errorf("%s: larger than %d bytes", path, MaxFile)
 	}
 	return b, nil
+}
+
+type options struct {
+	config string // configuration to judge with; "" = the embedded defaults
+	dns    bool
+}
+
+// build makes what scan and eval judge with.
+func build(a *app.App, o options) (*Offline, func(), error) {
+	cfg := config.Default()
+	cfg.Rules.Dir = ""
+	cfg.DNS.Budget, cfg.DNS.Timeout = config.Duration(3*time.Second), config.Duration(1500*time.Millisecond)
+	if o.config != "" {
+		var err error
+		if cfg, err = config.Load(o.config); err != nil {
+			return nil, nil, err
+		}
+	}
+	set, err := app.LoadRules(cfg.Rules.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, done, err := steps.Offline(a.Ctx, cfg, set, a.QuietLog(), a.Now, o.dns)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &Offline{pipeline: p, set: set}, done, nil
+}
+
+// ContentOnly judges by what the message itself says.
+func ContentOnly(set *rules.Set) *Offline {
+	p := &steps.Checks{}
+	return &Offline{pipeline: steps.Pipeline(*p, set, config.Default(), nil), set: set}
 }

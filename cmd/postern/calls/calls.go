@@ -1,0 +1,237 @@
+// Package calls are the named calls of the control socket over the parts of a gateway.
+package calls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"postern/abuse"
+	"postern/blocklist"
+	"postern/internal/control"
+	"postern/internal/record"
+	"postern/internal/relay/outbox"
+	"postern/quarantine"
+	"postern/quarantine/search"
+)
+
+// ID names one thing.
+type ID struct {
+	ID   string `json:"id"`
+	Note string `json:"note,omitempty"`
+}
+
+// Search is a page of a search over holds.
+type Search struct {
+	Text  string `json:"text"` // see search.Parse
+	Limit int    `json:"limit,omitempty"`
+	After string `json:"after,omitempty"`
+}
+
+// Raw is the bytes of a held message.
+type Raw struct {
+	Hold quarantine.Hold `json:"hold"`
+	Body []byte          `json:"body"`
+}
+
+// Paging asks for a page.
+type Paging struct {
+	After string `json:"after,omitempty"`
+	Limit int    `json:"limit,omitempty"`
+}
+
+// Parts are what the calls work with.
+type Parts struct {
+	Now        func() time.Time
+	Quarantine *quarantine.Quarantine
+	Outbox     outbox.Store
+	Worker     *outbox.Worker
+	Lists      *blocklist.Lists
+	OwnStore   blocklist.Store
+	Own        *blocklist.Own
+	Accounts   *abuse.Accounts
+	Records    abuse.Store
+	Audit      *record.Auditor
+	Traffic    record.Traffic
+	Status     func(ctx context.Context) any
+	Reload     func(ctx context.Context) (revision string, err error)
+}
+
+// Server are the calls.
+func (g Parts) Server() *control.Server {
+	s := control.NewServer()
+	g.quarantineCalls(s)
+	g.outboxCalls(s)
+	g.listCalls(s)
+	g.accountCalls(s)
+	g.recordCalls(s)
+	control.Handle(s, "status", func(ctx context.Context, _ struct{}) (any, error) { return g.Status(ctx), nil })
+	control.Handle(s, "reload", func(ctx context.Context, _ struct{}) (string, error) {
+		rev, err := g.Reload(ctx)
+		if err != nil {
+			return "", control.Refuse(control.Invalid, "%v", err)
+		}
+		return rev, nil
+	})
+	return s
+}
+
+// known turns the errors of the rooms into refusals that say what they mean.
+func known(err error) error {
+	var kind control.Kind
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, quarantine.ErrNotFound), errors.Is(err, outbox.ErrNotFound), errors.Is(err, blocklist.ErrNotFound), errors.Is(err, abuse.ErrNotFound):
+		kind = control.NotFound
+	case errors.Is(err, quarantine.ErrConflict), errors.Is(err, quarantine.ErrEnded), errors.Is(err, quarantine.ErrBusy),
+		errors.Is(err, quarantine.ErrNotReleasable), errors.Is(err, abuse.ErrConflict), errors.Is(err, outbox.ErrLost):
+		kind = control.Conflict
+	default:
+		return err
+	}
+	return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+}
+
+func (g Parts) quarantineCalls(s *control.Server) {
+	control.Handle(s, "quarantine.list", func(ctx context.Context, p Search) (quarantine.Page, error) {
+		q, err := search.Parse(p.Text, g.Now())
+		if err != nil {
+			return quarantine.Page{}, control.Refuse(control.Invalid, "%v", err)
+		}
+		q.Limit, q.After = p.Limit, p.After
+		page, err := g.Quarantine.List(ctx, q)
+		return page, known(err)
+	})
+	control.Handle(s, "quarantine.show", func(ctx context.Context, p ID) (quarantine.Hold, error) {
+		h, err := g.Quarantine.Show(ctx, p.ID)
+		return h, known(err)
+	})
+	control.Handle(s, "quarantine.raw", func(ctx context.Context, p ID) (Raw, error) { return g.rawHold(ctx, p.ID) })
+	control.Handle(s, "quarantine.release", func(ctx context.Context, p ID) (quarantine.Hold, error) {
+		h, err := g.Quarantine.Release(ctx, p.ID, control.Actor(ctx))
+		return h, known(err)
+	})
+	control.Handle(s, "quarantine.delete", func(ctx context.Context, p ID) (quarantine.Hold, error) {
+		h, err := g.Quarantine.Delete(ctx, p.ID, control.Actor(ctx), p.Note)
+		return h, known(err)
+	})
+}
+
+func (g Parts) rawHold(ctx context.Context, id string) (Raw, error) {
+	h, err := g.Quarantine.Show(ctx, id)
+	if err != nil {
+		return Raw{}, known(err)
+	}
+	r, err := g.Quarantine.Raw(ctx, id)
+	if err != nil {
+		return Raw{}, known(err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	return Raw{Hold: h, Body: b}, known(err)
+}
+
+func (g Parts) outboxCalls(s *control.Server) {
+	control.Handle(s, "outbox.list", func(ctx context.Context, p Paging) ([]outbox.Entry, error) {
+		return g.Outbox.List(ctx, p.After, p.Limit)
+	})
+	control.Handle(s, "outbox.show", func(ctx context.Context, p ID) (outbox.Entry, error) {
+		e, err := g.Outbox.Get(ctx, p.ID)
+		return e, known(err)
+	})
+	control.Handle(s, "outbox.retry", func(ctx context.Context, p ID) (string, error) {
+		return "tried now", known(g.Worker.Retry(ctx, p.ID))
+	})
+	control.Handle(s, "outbox.hold", func(ctx context.Context, p ID) (string, error) {
+		if err := g.Worker.Hold(ctx, p.ID); err != nil {
+			return "", known(err)
+		}
+		return "now in the quarantine", g.Audit.Write(ctx, control.Actor(ctx), "outbox-hold", p.ID, nil, nil, "")
+	})
+}
+
+// Listing asks what all lists say of an address, a domain or an IP.
+type Listing struct {
+	Of string `json:"of"`
+}
+
+func (g Parts) listCalls(s *control.Server) {
+	control.Handle(s, "blocklist.list", func(ctx context.Context, _ struct{}) ([]blocklist.Entry, error) {
+		all, _, err := g.OwnStore.ListEntries(ctx)
+		return all, err
+	})
+	control.Handle(s, "blocklist.add", func(ctx context.Context, e blocklist.Entry) (blocklist.Entry, error) {
+		e.Author, e.Created = control.Actor(ctx), g.Now().UTC()
+		out, err := g.Own.Add(ctx, e)
+		if err != nil {
+			return out, control.Refuse(control.Invalid, "%v", err)
+		}
+		return out, g.Audit.Write(ctx, e.Author, "list-add", out.Key(), nil, out, out.Reason)
+	})
+	control.Handle(s, "blocklist.remove", func(ctx context.Context, p ID) (string, error) {
+		if err := g.Own.Remove(ctx, p.ID); err != nil {
+			return "", known(err)
+		}
+		return p.ID, g.Audit.Write(ctx, control.Actor(ctx), "list-remove", p.ID, nil, nil, p.Note)
+	})
+	control.Handle(s, "blocklist.why", func(ctx context.Context, p Listing) ([]blocklist.Answer, error) {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		return append(g.Own.Why(p.Of), g.Lists.Why(ctx, p.Of)...), nil
+	})
+	control.Handle(s, "blocklist.test", func(ctx context.Context, _ struct{}) ([]blocklist.ListHealth, error) {
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		return g.Lists.Test(ctx), nil
+	})
+}
+
+// AccountChange names an account and why it is changed.
+type AccountChange struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func (g Parts) accountCalls(s *control.Server) {
+	control.Handle(s, "account.list", func(ctx context.Context, _ struct{}) ([]abuse.Account, error) {
+		all, _, err := g.Records.Accounts(ctx)
+		return all, err
+	})
+	control.Handle(s, "account.show", func(ctx context.Context, p AccountChange) (abuse.Account, error) {
+		a, err := g.Records.Account(ctx, p.Name)
+		return a, known(err)
+	})
+	control.Handle(s, "account.suspend", func(ctx context.Context, p AccountChange) (abuse.Account, error) {
+		a, err := g.Accounts.Suspend(ctx, p.Name, p.Reason, control.Actor(ctx))
+		return a, known(err)
+	})
+	control.Handle(s, "account.restore", func(ctx context.Context, p AccountChange) (abuse.Account, error) {
+		a, err := g.Accounts.Restore(ctx, p.Name, p.Reason, control.Actor(ctx))
+		return a, known(err)
+	})
+}
+
+// AuditPage asks for audit entries after a number.
+type AuditPage struct {
+	After int64 `json:"after"`
+	Limit int   `json:"limit"`
+}
+
+func (g Parts) recordCalls(s *control.Server) {
+	control.Handle(s, "trace", func(ctx context.Context, q record.Trace) (record.Page, error) {
+		return g.Traffic.Find(ctx, q)
+	})
+	control.Handle(s, "audit.list", func(ctx context.Context, p AuditPage) ([]record.Entry, error) {
+		return g.Audit.Store.Entries(ctx, p.After, p.Limit)
+	})
+	control.Handle(s, "audit.verify", func(ctx context.Context, _ struct{}) (string, error) {
+		last, err := record.Verify(ctx, g.Audit.Store)
+		if err != nil {
+			return "", control.Refuse(control.Conflict, "the audit trail is broken: %v", err)
+		}
+		return fmt.Sprintf("%d entries, unbroken, last hash %s", last.Seq, last.Hash), nil
+	})
+}

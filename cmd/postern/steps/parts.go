@@ -1,0 +1,32 @@
+package steps
+
+import (
+	"postern/blocklist"
+	"postern/filter/clamav"
+	"postern/internal/config"
+	"postern/internal/dns"
+	"time"
+)
+
+// DNSConfig turns the configured DNS servers into those of the resolver.
+func DNSConfig(c *config.Config) dns.Config {
+	return dns.Config{Servers: c.DNS.Servers, Timeout: time.Duration(c.DNS.Timeout)}
+}
+
+// ScannerConfig turns the configured scanner into that of the check.
+func ScannerConfig(c config.ClamAV) clamav.Config {
+	return clamav.Config{
+		Endpoints: c.Addrs, Timeout: time.Duration(c.Timeout), StreamMax: int64(c.StreamMax), MaxFile: int64(c.MaxFile),
+		MaxScan: int64(c.MaxScan), Connections: c.Connections, Canary: time.Duration(c.Canary),
+		WarnAge: time.Duration(c.WarnAge), MaxAge: time.Duration(c.MaxAge),
+	}
+}
+
+// ListConfigs turns the configured DNS lists into those of the check.
+func ListConfigs(c *config.Config) []blocklist.ListConfig {
+	var out []blocklist.ListConfig
+	for _, l := range c.Lists {
+		out = append(out, blocklist.ListConfig{Name: l.Name, Zone: l.Zone, Of: blocklist.Kind(l.Of), Codes: l.Codes, KeyFile: l.KeyFile})
+	}
+	return out
+}
