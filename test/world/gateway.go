@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,6 +48,7 @@ type Gateway struct {
 	Config string            // path of postern.yaml
 	Addrs  map[string]string // by listener name, and "admin"
 	PID    int
+	Wrap   []string // a program with arguments that runs it, such as a tracer that keeps its PID
 
 	t   testing.TB
 	bin string
@@ -97,7 +99,8 @@ func (g *Gateway) WriteFile(name, text string) {
 // Start runs "postern serve" and waits until it says that it serves.
 func (g *Gateway) Start() {
 	g.t.Helper()
-	g.cmd = exec.Command(g.bin, "-c", g.Config, "serve")
+	line := append(slices.Clone(g.Wrap), g.bin, "-c", g.Config, "serve")
+	g.cmd = exec.Command(line[0], line[1:]...)
 	pipe, err := g.cmd.StderrPipe()
 	if err != nil {
 		g.t.Fatal(err)

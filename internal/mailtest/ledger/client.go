@@ -34,21 +34,27 @@ type Load struct {
 	Helo       string        // "" = load.example
 	Ledger     *Ledger
 	Dial       func(ctx context.Context, addr string) (net.Conn, error) // nil = TCP
+	Make       func(n int) Message                                      // nil = Make of Seed, From, Recipients, MaxSize
+	Until      <-chan struct{}                                          // once closed no new message is begun
+	Told       func(m Message, reply string)                            // told each answer to a final dot
 }
 
-// Result is how a load went. Latency is of the final dot.
+// Result is how a load went. P50, P99 and Max are waits for the answer to a final dot,
+// Slowest is the longest wait for any answer before one.
 type Result struct {
-	Messages   int
-	Tries      int
-	Elapsed    time.Duration
-	P50, P99   time.Duration
-	Unanswered int // messages given up without a 2xx or 5xx
+	Messages      int
+	Tries         int
+	Elapsed       time.Duration
+	P50, P99, Max time.Duration
+	Slowest       time.Duration
+	Unanswered    int // messages given up without a 2xx or 5xx
 }
 
 // String is the result in one line.
 func (r Result) String() string {
-	return fmt.Sprintf("%d messages in %d tries, %.1f s, %.0f a second, final dot p50 %v p99 %v, %d given up",
-		r.Messages, r.Tries, r.Elapsed.Seconds(), float64(r.Messages)/r.Elapsed.Seconds(), r.P50.Round(time.Millisecond), r.P99.Round(time.Millisecond), r.Unanswered)
+	return fmt.Sprintf("%d messages in %d tries, %.1f s, %.0f a second, final dot p50 %v p99 %v max %v, before it max %v, %d given up",
+		r.Messages, r.Tries, r.Elapsed.Seconds(), float64(r.Messages)/r.Elapsed.Seconds(), r.P50.Round(time.Millisecond), r.P99.Round(time.Millisecond),
+		r.Max.Round(time.Millisecond), r.Slowest.Round(time.Millisecond), r.Unanswered)
 }
 
 // run is one Run.
@@ -57,6 +63,7 @@ type run struct {
 	next, tries, unanswered atomic.Int64
 	mu                      sync.Mutex
 	latencies               []time.Duration
+	slowest                 time.Duration
 }
 
 // Run sends the load until every message has an answer for good, its tries are used up, or
@@ -71,6 +78,9 @@ func (l Load) Run(ctx context.Context) (Result, error) {
 	defaults(&r.Timeout, 400*time.Second)
 	if r.Helo == "" {
 		r.Helo = "load.example"
+	}
+	if r.Make == nil {
+		r.Make = func(n int) Message { return Make(r.Seed, n, r.From, r.Recipients, r.MaxSize) }
 	}
 	if r.Dial == nil {
 		r.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
@@ -87,8 +97,9 @@ func (l Load) Run(ctx context.Context) (Result, error) {
 	res := Result{Messages: min(int(r.next.Load()), l.Messages), Tries: int(r.tries.Load()), Elapsed: time.Since(start), Unanswered: int(r.unanswered.Load())}
 	slices.Sort(r.latencies)
 	if n := len(r.latencies); n > 0 {
-		res.P50, res.P99 = r.latencies[n/2], r.latencies[n*99/100]
+		res.P50, res.P99, res.Max = r.latencies[n/2], r.latencies[n*99/100], r.latencies[n-1]
 	}
+	res.Slowest = r.slowest
 	return res, ctx.Err()
 }
 
@@ -107,34 +118,46 @@ func (r *run) worker(ctx context.Context) {
 		}
 	}()
 	for ctx.Err() == nil {
+		select {
+		case <-r.Until:
+			return
+		default:
+		}
 		n := int(r.next.Add(1)) - 1
 		if n >= r.Messages {
 			return
 		}
-		m := Make(r.Seed, n, r.From, r.Recipients, r.MaxSize)
+		m := r.Make(n)
 		r.Ledger.Send(m)
-		left := m.To
-		for try := 0; len(left) > 0; try++ {
-			if try == r.Tries || ctx.Err() != nil {
-				r.unanswered.Add(1)
-				break
-			}
-			if try > 0 {
-				wait(ctx, r.Pause/2+rand.N(r.Pause))
-			}
-			if c != nil && (c.broken || c.used >= r.PerConn) {
-				c.quit()
-				c = nil
-			}
-			if c == nil {
-				c, _ = r.connect(ctx) // a server that is away is tried again
-			}
-			r.tries.Add(1)
-			if c != nil {
-				left = c.send(m, left)
-			}
+		c = r.deliver(ctx, c, m)
+	}
+}
+
+// deliver tries a message until it has an answer for good, over c while that lasts, and
+// returns the connection to go on with.
+func (r *run) deliver(ctx context.Context, c *session, m Message) *session {
+	left := m.To
+	for try := 0; len(left) > 0; try++ {
+		if try == r.Tries || ctx.Err() != nil {
+			r.unanswered.Add(1)
+			break
+		}
+		if try > 0 {
+			wait(ctx, r.Pause/2+rand.N(r.Pause))
+		}
+		if c != nil && (c.broken || c.used >= r.PerConn) {
+			c.quit()
+			c = nil
+		}
+		if c == nil {
+			c, _ = r.connect(ctx) // a server that is away is tried again
+		}
+		r.tries.Add(1)
+		if c != nil {
+			left = c.send(m, left)
 		}
 	}
+	return c
 }
 
 func wait(ctx context.Context, d time.Duration) {
@@ -221,10 +244,15 @@ func (c *session) write(p []byte) error {
 }
 
 func (c *session) command(line string) (code, last string, err error) {
+	start := time.Now()
 	if err := c.write([]byte(line + "\r\n")); err != nil {
 		return "000", "", err
 	}
-	return c.reply()
+	code, last, err = c.reply()
+	c.r.mu.Lock()
+	c.r.slowest = max(c.r.slowest, time.Since(start))
+	c.r.mu.Unlock()
+	return code, last, err
 }
 
 // send tries once and returns the recipients that have no answer for good yet.
@@ -275,6 +303,9 @@ func (c *session) body(m Message, taken []string) (left []string) {
 		return taken
 	}
 	c.r.Ledger.Answer(m.ID, taken, last)
+	if c.r.Told != nil {
+		c.r.Told(m, last)
+	}
 	c.r.mu.Lock()
 	c.r.latencies = append(c.r.latencies, time.Since(start))
 	c.r.mu.Unlock()

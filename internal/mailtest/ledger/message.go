@@ -50,10 +50,7 @@ func Make(seed uint64, n int, from string, recipients []string, max int) Message
 	fmt.Fprintf(&b, "Subject: message %d of the load, %s\r\n%s: %s\r\nMessage-ID: <%s@load.example>\r\n", n, kind.name, Field, m.ID, m.ID)
 	b.WriteString("Date: Sun, 22 Nov 2026 12:00:00 +0000\r\nMIME-Version: 1.0\r\n")
 	kind.write(&b, r, int(500*math.Pow(float64(max)/500, r.Float64())))
-	m.Body = b.Bytes()
-	sum := sha256.Sum256(m.Body)
-	m.Size, m.SHA256 = int64(len(m.Body)), hex.EncodeToString(sum[:])
-	return m
+	return m.With(b.Bytes())
 }
 
 func text(b *bytes.Buffer, charset, encoding string) {
@@ -133,4 +130,11 @@ func attachment(b *bytes.Buffer, r *rand.Rand, size int) {
 		s = s[n:]
 	}
 	b.WriteString("--=_mix--\r\n")
+}
+
+// With is the message with another body, which must still carry its name.
+func (m Message) With(body []byte) Message {
+	sum := sha256.Sum256(body)
+	m.Body, m.Size, m.SHA256 = body, int64(len(body)), hex.EncodeToString(sum[:])
+	return m
 }
