@@ -58,13 +58,14 @@ campaign: NEEDS = go gcc clamav postfix dovecot swaks python3
 campaign: install build
 	POSTERN_CAMPAIGN=1 $(GO) test -timeout 120m -count 1 -v ./test/campaign/...
 
-bench: NEEDS = go clamav postfix rspamd redis unbound python3
+bench: NEEDS = go clamav postfix rspamd redis python3
 bench: install build
-	deploy/bench/run.sh
+	deploy/bench/run.sh $(BENCHFLAGS)
 
 generate: build
 	bin/postern rules document > docs/checks.md
 	bin/postern config schema > docs/postern.schema.json
+	bin/postern config limits --markdown > docs/limits.md
 
 clean:
 	rm -rf bin .cache
