@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/cmd/postern/calls"
 	"postern/cmd/postern/gateway"
 	"postern/internal/control"
 	"postern/internal/mailtest"
@@ -175,7 +176,7 @@ func (r *Rig) Holds() []quarantine.Hold {
 	var all []quarantine.Hold
 	for after := ""; ; {
 		var page quarantine.Page
-		r.Call("quarantine.list", gateway.Search{Limit: 1000, After: after}, &page)
+		r.Call("quarantine.list", calls.Search{Limit: 1000, After: after}, &page)
 		for _, h := range page.Holds {
 			if h.Class != quarantine.Evidence {
 				all = append(all, h)
@@ -197,7 +198,7 @@ func (r *Rig) Kept() []ledger.Copy {
 		}
 	}
 	var owed []outbox.Entry
-	r.Call("outbox.list", gateway.Paging{Limit: 1000}, &owed)
+	r.Call("outbox.list", calls.Paging{Limit: 1000}, &owed)
 	for _, e := range owed {
 		for _, to := range e.To {
 			all = append(all, ledger.Copy{SHA256: e.SHA256, Recipient: to.Address})

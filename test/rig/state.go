@@ -11,7 +11,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"postern/cmd/postern/gateway"
+	"postern/cmd/postern/calls"
 )
 
 // Files is what lies in a state folder.
@@ -88,8 +88,8 @@ func unpack(path string) string {
 func (r *Rig) Verify() (n int, bad []string) {
 	r.t.Helper()
 	for _, h := range r.Holds() {
-		var raw gateway.Raw
-		r.Call("quarantine.raw", gateway.ID{ID: h.ID}, &raw)
+		var raw calls.Raw
+		r.Call("quarantine.raw", calls.ID{ID: h.ID}, &raw)
 		n++
 		if sum := sha256.Sum256(raw.Body); hex.EncodeToString(sum[:]) != h.SHA256 || int64(len(raw.Body)) != h.Size {
 			bad = append(bad, h.ID)
