@@ -12,7 +12,7 @@ type Config struct {
 	Listeners      []Listener           `yaml:"listeners" json:"listeners,omitempty"`
 	TrustedRelays  []Prefix             `yaml:"trusted_relays" json:"trusted_relays,omitempty" jsonschema:"description=hosts whose Received lines are believed when looking for the client"`
 	Limits         Limits               `yaml:"limits" json:"limits,omitempty"`
-	Rates          map[string]Rate      `yaml:"rates" json:"rates,omitempty" jsonschema:"description=messages per minute\\, hour and day by ip\\, net\\, domain\\, account and recipient"`
+	Rates          map[string]Rate      `yaml:"rates" json:"rates,omitempty" jsonschema:"description=messages per minute\\, hour and day by ip\\, net\\, domain\\, account\\, recipient and bad_recipient"`
 	Backends       map[string][]Backend `yaml:"backends" json:"backends,omitempty"`
 	Routes         map[string]Route     `yaml:"routes" json:"routes,omitempty"`
 	Egress         string               `yaml:"egress" json:"egress,omitempty"`

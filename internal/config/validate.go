@@ -130,8 +130,8 @@ func (c *Config) validateLimits(d *strict.Document) {
 	}
 	for name, r := range c.Rates {
 		at := "rates[" + name + "]"
-		if !slices.Contains([]string{"ip", "net", "domain", "account", "recipient"}, name) {
-			d.Fail(at, "rates are by ip, net, domain, account or recipient, not %q", name)
+		if !slices.Contains([]string{"ip", "net", "domain", "account", "recipient", "bad_recipient"}, name) {
+			d.Fail(at, "rates are by ip, net, domain, account, recipient or bad_recipient, not %q", name)
 		}
 		if r.Minute < 0 || r.Hour < 0 || r.Day < 0 {
 			d.Fail(at, "a rate is 0 (none) or larger")

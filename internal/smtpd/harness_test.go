@@ -74,6 +74,7 @@ type world struct {
 	taken     []got
 	finished  []done
 	doneCh    chan done
+	read      chan bool // calls of Answered
 	suspended map[string]bool
 }
 
@@ -101,7 +102,7 @@ func (s *syncBuffer) String() string {
 func start(t testing.TB, setup ...func(*world)) *world {
 	t.Helper()
 	w := &world{
-		t: t, doneCh: make(chan done, 1000), suspended: map[string]bool{}, served: make(chan error, 1), log: &syncBuffer{},
+		t: t, doneCh: make(chan done, 1000), read: make(chan bool, 1000), suspended: map[string]bool{}, served: make(chan error, 1), log: &syncBuffer{},
 		cfg:    smtpd.Config{Hostname: "mx.test", Limits: smtpd.DefaultLimits()},
 		l:      &smtpd.Listener{Name: "mx", Extensions: func() smtpd.Extensions { return smtpd.Extensions{SMTPUTF8: true, EightBit: true} }},
 		spool:  &spool.Spool{Dir: t.TempDir(), Memory: 64 << 10},
@@ -146,7 +147,7 @@ func (w *world) serve(ln net.Listener) {
 	w.srv = smtpd.New(w.cfg, smtpd.Parts{
 		Pipeline:  func() *filter.Pipeline { return &filter.Pipeline{Steps: w.steps, Judge: w} },
 		Directory: w, Deliverer: w, Authenticator: w.authenticator(), Accounts: w,
-		Observers: []filter.Observer{w}, Spool: w.spool,
+		Observers: []filter.Observer{w}, Spool: w.spool, Answered: func(_ *filter.Message, read bool) { w.read <- read },
 		Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: w.now, Random: w.random, ParseMail: w.parse,
 		Policy: func(filter.Direction, string, string) string { return "default" },
 		ReverseName: func(_ context.Context, ip netip.Addr) string {

@@ -14,7 +14,6 @@ import (
 	"postern/filter/auth"
 	"postern/filter/limit"
 	"postern/filter/sender"
-	"postern/internal/archive"
 	"postern/internal/config"
 )
 
@@ -41,7 +40,7 @@ func rates(c *config.Config) limit.Config {
 		r := c.Rates[name]
 		return limit.Rate{Minute: r.Minute, Hour: r.Hour, Day: r.Day}
 	}
-	return limit.Config{IP: of("ip"), Net: of("net"), Domain: of("domain"), Account: of("account"), Recipient: of("recipient")}
+	return limit.Config{IP: of("ip"), Net: of("net"), Domain: of("domain"), Account: of("account"), Recipient: of("recipient"), BadRecipient: of("bad_recipient")}
 }
 
 func (g *Gateway) buildSteps(context.Context) error {
@@ -65,7 +64,7 @@ func (g *Gateway) buildSteps(context.Context) error {
 		LimitSender:    g.limits.Sender(),
 		LimitRecipient: g.limits.Recipient(),
 
-		Attach: &attach.Check{Limits: archive.DefaultLimits()},
+		Attach: &attach.Check{Limits: steps.ArchiveLimits(c.ClamAV)},
 	}
 	if g.scanner != nil {
 		g.checks.ClamAV = g.scanner

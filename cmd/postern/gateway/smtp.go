@@ -64,6 +64,7 @@ func (g *Gateway) buildRelay(ctx context.Context) (err error) {
 		Limits: relay.Limits{Before: time.Duration(c.Relay.BeforeDot), After: time.Duration(c.Relay.AfterDot), Keep: time.Duration(c.Relay.OutboxFor)},
 	}
 	g.outbox = &outbox.Worker{Store: g.home.Outbox(), Courier: g.relay, Now: g.now, Log: g.log, Alert: trouble}
+	g.relay.Wake = g.outbox.Wake
 	return nil
 }
 
@@ -92,6 +93,7 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		Authenticator: &glue.Authenticator{Config: &g.cfg, Pools: g.pools},
 		Accounts:      g.accounts,
 		Observers:     []filter.Observer{observer, g.limits},
+		Answered:      g.relay.Answered,
 		Spool:         g.spool,
 		Log:           g.log, Now: g.now, Random: g.opt.Random,
 		ParseMail: func(r io.ReaderAt, size int64) (*mime.Tree, error) { return mime.Walk(r, size, mime.DefaultLimits()) },

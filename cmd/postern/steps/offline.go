@@ -11,7 +11,6 @@ import (
 	"postern/filter/auth"
 	"postern/filter/clamav"
 	"postern/filter/sender"
-	"postern/internal/archive"
 	"postern/internal/config"
 	"postern/internal/dns"
 	"postern/rules"
@@ -21,7 +20,7 @@ import (
 // limits, own lists and accounts are left out. Without DNS nothing is asked at all. Close the
 // result.
 func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Logger, now func() time.Time, withDNS bool) (*filter.Pipeline, func(), error) {
-	checks := Checks{Attach: &attach.Check{Limits: archive.DefaultLimits()}}
+	checks := Checks{Attach: &attach.Check{Limits: ArchiveLimits(c.ClamAV)}}
 	closeAll := func() {}
 	if withDNS {
 		r, err := dns.New(DNSConfig(c))

@@ -3,6 +3,7 @@ package steps
 import (
 	"postern/blocklist"
 	"postern/filter/clamav"
+	"postern/internal/archive"
 	"postern/internal/config"
 	"postern/internal/dns"
 	"time"
@@ -29,4 +30,14 @@ func ListConfigs(c *config.Config) []blocklist.ListConfig {
 		out = append(out, blocklist.ListConfig{Name: l.Name, Zone: l.Zone, Of: blocklist.Kind(l.Of), Codes: l.Codes, KeyFile: l.KeyFile})
 	}
 	return out
+}
+
+// ArchiveLimits are those of our own walk, never above what the scanner opens: what it would
+// skip in silence must be unscannable here.
+func ArchiveLimits(c config.ClamAV) archive.Limits {
+	l := archive.DefaultLimits()
+	if len(c.Addrs) > 0 {
+		l.EntryBytes, l.Bytes = min(l.EntryBytes, int64(c.MaxFile)), min(l.Bytes, int64(c.MaxScan))
+	}
+	return l
 }

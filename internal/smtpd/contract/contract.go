@@ -127,6 +127,9 @@ type Parts struct {
 	Authenticator Authenticator // nil: no AUTH
 	Accounts      Accounts      // nil: nobody is suspended
 	Observers     []filter.Observer
+	// Answered is told whether the client is known to have read the answer to a message: it
+	// sent something after it. nil: nobody asks.
+	Answered func(m *filter.Message, read bool)
 	Spool         *spool.Spool
 	Log           *slog.Logger
 	Now           func() time.Time

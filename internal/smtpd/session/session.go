@@ -49,6 +49,9 @@ type session struct {
 	login  contract.Login
 	seen   *seen
 	tx     *transaction
+
+	answered *filter.Message // the last one answered, until it is known whether that was read
+	after    int             // commands the client had sent by then
 }
 
 // seen caches what OnConnect found about a client; XCLIENT and EHLO change the client.
@@ -265,16 +268,18 @@ func (n *session) recipient(a address.Address) (filter.Recipient, *fate.Refusal)
 	report.Join(found)
 	probe.To = []filter.Recipient{to}
 	v := filter.Verdicts(tx.pipe.Judge, &probe, report)[0]
-	if r := answer.Verdict(v); r != nil && !isPostmaster(a) {
+	if r := answer.Verdict(v); r != nil && !mustReach(a) {
 		return to, &fate.Refusal{Reply: r, Verdict: &v}
 	}
 	tx.report.Join(found)
 	return to, nil
 }
 
-// isPostmaster: this mailbox takes mail from everybody until the body is judged (RFC 5321
-// section 4.5.1), so that who is blocked can ask why.
-func isPostmaster(a address.Address) bool { return strings.EqualFold(a.Local, "postmaster") }
+// mustReach: whoever is refused must be able to ask why, so these mailboxes take mail from
+// everybody until the body is judged (RFC 5321 section 4.5.1, RFC 2142).
+func mustReach(a address.Address) bool {
+	return strings.EqualFold(a.Local, "postmaster") || strings.EqualFold(a.Local, "abuse")
+}
 
 // Reset ends the transaction: after the answer to DATA, at RSET and at EHLO.
 func (n *session) Reset() {
@@ -285,6 +290,7 @@ func (n *session) Reset() {
 func (n *session) Logout() error {
 	return n.guard(func() error {
 		n.finish()
+		n.settle(true)
 		n.cancel()
 		if n.login != nil {
 			login := n.login

@@ -90,12 +90,16 @@ func (n *session) lookBehind(ctx context.Context, fields []string) {
 // finish ends the transaction: the answer goes out first, then observers are told, then the
 // body is forgotten.
 func (n *session) finish() {
+	n.settle(false)
 	tx := n.tx
 	if tx == nil {
 		return
 	}
 	n.tx = nil
 	n.c.Flush()
+	if tx.msg.SHA256 != "" {
+		n.answered, n.after = tx.msg, n.c.Commands()
+	}
 	defer n.shared.Bytes.Give(tx.booked)
 	defer func() {
 		if tx.body != nil {
@@ -124,6 +128,19 @@ func (n *session) observe(ctx context.Context, obs filter.Observer, m *filter.Me
 	}()
 	if err := obs.Done(ctx, m, o); err != nil {
 		n.shared.Parts.Log.Error("observer", "message", m.ID, "error", err)
+	}
+}
+
+// settle says whether the last answer was read: a client that sends more has read it, one
+// whose connection ends without may not have.
+func (n *session) settle(ended bool) {
+	m, more := n.answered, n.c.Commands() != n.after
+	if m == nil || !more && !ended {
+		return
+	}
+	n.answered = nil
+	if n.shared.Parts.Answered != nil {
+		n.shared.Parts.Answered(m, more)
 	}
 }
 

@@ -141,6 +141,9 @@ func (c *Conn) Path() string { return c.path }
 // Size is the SIZE of the last MAIL, or 0.
 func (c *Conn) Size() int64 { return c.size }
 
+// Commands counts what the client has sent.
+func (c *Conn) Commands() int { return c.cmds }
+
 // Early says in plain words where the client spoke before its turn, or "".
 func (c *Conn) Early() string { return c.early }
 
