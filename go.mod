@@ -3,30 +3,25 @@ module postern
 go 1.26.8
 
 require (
-	blitiri.com.ar/go/spf v1.6.0
-	github.com/alecthomas/kong v1.17.0
-	github.com/baruwa-enterprise/clamd v1.0.1
-	github.com/emersion/go-msgauth v0.7.0
-	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6
-	github.com/emersion/go-smtp v0.25.1
-	github.com/fsnotify/fsnotify v1.10.1
-	github.com/goccy/go-yaml v1.19.2
-	github.com/google/go-cmp v0.7.0
-	github.com/invopop/jsonschema v0.14.0
-	github.com/klauspost/compress v1.20.1
-	github.com/maypok86/otter/v2 v2.4.0
-	github.com/miekg/dns v1.1.73
-	github.com/pires/go-proxyproto v0.15.0
-	github.com/prometheus/client_golang v1.25.0
-	github.com/rogpeppe/go-internal v1.16.0
-	github.com/wasilibs/go-re2 v1.13.0
-	go.uber.org/goleak v1.3.0
-	golang.org/x/net v0.61.0
-	golang.org/x/sync v0.24.0
-	golang.org/x/text v0.43.0
-	golang.org/x/time v0.16.0
-	modernc.org/sqlite v1.60.1
-	pgregory.net/rapid v1.3.0
+	github.com/alecthomas/kong v1.17.0 // the command line: typed flags, help, exit paths
+	github.com/baruwa-enterprise/clamd v1.0.1 // clamd client of others, the oracle of our own in tests (docs/decisions/001)
+	github.com/emersion/go-msgauth v0.7.0 // DKIM signing for the demo, and the oracle of our verifier
+	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6 // the SASL interface that go-smtp hands to sessions
+	github.com/emersion/go-smtp v0.25.1 // the SMTP server state machine behind our connection
+	github.com/fsnotify/fsnotify v1.10.1 // reload when configuration or rules change
+	github.com/goccy/go-yaml v1.19.2 // YAML with the place of every node, for errors people can act on
+	github.com/google/go-cmp v0.7.0 // readable differences in tests
+	github.com/invopop/jsonschema v0.14.0 // the JSON Schema of postern.yaml for editors
+	github.com/klauspost/compress v1.20.1 // zstd for held bodies
+	github.com/miekg/dns v1.1.73 // DNS wire format, for the resolver and the test servers
+	github.com/pires/go-proxyproto v0.15.0 // PROXY protocol v1 and v2 in front of listeners
+	github.com/prometheus/client_golang v1.25.0 // metrics in the format everybody scrapes
+	github.com/wasilibs/go-re2 v1.13.0 // pattern sets matched in linear time, without cgo
+	go.uber.org/goleak v1.3.0 // tests that leave a goroutine behind fail
+	golang.org/x/net v0.61.0 // HTML tokenizer, IDNA and the public suffix list
+	golang.org/x/text v0.43.0 // charsets, folding and normalisation of text
+	modernc.org/sqlite v1.60.1 // the embedded store: SQL without cgo; 1.61 breaks go mod tidy
+	pgregory.net/rapid v1.3.0 // property tests
 )
 
 require (
@@ -47,7 +42,6 @@ require (
 	go.yaml.in/yaml/v4 v4.0.0-rc.2 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
-	golang.org/x/tools v0.51.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	modernc.org/libc v1.77.1 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
