@@ -69,7 +69,7 @@ func (c Crash) load(r *Rig, out *Crashed) {
 	load := r.Load(c.Seed, 1<<30)
 	load.Until, load.MaxSize = enough, 100<<10
 	var taken atomic.Int64
-	load.Told = func(_ ledger.Message, reply string) {
+	load.Told = func(_ ledger.Message, reply string, _ time.Duration) {
 		if reply[0] == '2' {
 			taken.Add(1)
 		}

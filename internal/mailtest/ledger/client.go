@@ -36,7 +36,7 @@ type Load struct {
 	Dial       func(ctx context.Context, addr string) (net.Conn, error) // nil = TCP
 	Make       func(n int) Message                                      // nil = Make of Seed, From, Recipients, MaxSize
 	Until      <-chan struct{}                                          // once closed no new message is begun
-	Told       func(m Message, reply string)                            // told each answer to a final dot
+	Told       func(m Message, reply string, wait time.Duration)        // told each answer to a final dot
 }
 
 // Result is how a load went. P50, P99 and Max are waits for the answer to a final dot,
@@ -303,11 +303,12 @@ func (c *session) body(m Message, taken []string) (left []string) {
 		return taken
 	}
 	c.r.Ledger.Answer(m.ID, taken, last)
+	took := time.Since(start)
 	if c.r.Told != nil {
-		c.r.Told(m, last)
+		c.r.Told(m, last, took)
 	}
 	c.r.mu.Lock()
-	c.r.latencies = append(c.r.latencies, time.Since(start))
+	c.r.latencies = append(c.r.latencies, took)
 	c.r.mu.Unlock()
 	if code == "421" {
 		c.broken = true
