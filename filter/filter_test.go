@@ -210,7 +210,7 @@ func TestScore(t *testing.T) {
 }
 
 func TestActions(t *testing.T) {
-	if !(filter.Accept < filter.Tag && filter.Tag < filter.Quarantine && filter.Quarantine < filter.Defer && filter.Defer < filter.Reject) {
+	if filter.Accept >= filter.Tag || filter.Tag >= filter.Quarantine || filter.Quarantine >= filter.Defer || filter.Defer >= filter.Reject {
 		t.Error("the order of actions")
 	}
 	for a := filter.Accept; a <= filter.Reject; a++ {

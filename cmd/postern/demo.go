@@ -33,7 +33,7 @@ func (c *demoCmd) Run(a *app.App) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	world, err := demo.NewWorld(a.Ctx, dir)
 	if err != nil {
 		return err

@@ -86,8 +86,8 @@ func TestCallsMeanTheSameBothWays(t *testing.T) {
 				greet{}:         {control.Invalid, "a name is needed"},
 				greet{"broken"}: {control.Fault, "disk on fire"},
 				struct {
-					Nmae string `json:"nmae"`
-				}{"x"}: {control.Invalid, `unknown field "nmae"`},
+					Other string `json:"other"`
+				}{"x"}: {control.Invalid, `unknown field "other"`},
 			} {
 				err := caller.Call(t.Context(), "greet", params, &got)
 				var e *control.Error

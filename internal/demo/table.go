@@ -36,7 +36,7 @@ func Print(w io.Writer, rows []Row) (wrong int) {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d %s\t%s\t%s\n", mark, r.Sample.Name, from, strings.Join(r.Sample.To, ", "), r.Answer.Code, short(r.Answer.Text, 60), r.Where, short(r.Why, 90))
 	}
-	t.Flush()
+	_ = t.Flush()
 	for _, r := range rows {
 		if !r.AsExpected() {
 			fmt.Fprintf(w, "\nnot as expected: %s: wanted %d and %q\n", r.Sample.Name, r.Sample.Code, r.Sample.Where)

@@ -41,7 +41,7 @@ type Error struct {
 	Message string
 }
 
-func (e *Error) Error() string { return e.Place.String() + ": " + e.Message }
+func (e *Error) Error() string { return e.String() + ": " + e.Message }
 
 // Errors are all things wrong, in the order of their places.
 type Errors []*Error

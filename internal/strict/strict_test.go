@@ -79,7 +79,7 @@ ptr: {wait: 1m}
 
 func TestAllErrorsAtOnce(t *testing.T) {
 	var s sample
-	d := strict.Decode("bad.yaml", []byte(`nmae: x
+	d := strict.Decode("bad.yaml", []byte(`nane: x
 count: many
 on: yes
 name: a
@@ -92,7 +92,7 @@ by:
 	d.Fail("by[a].wait", "said later")
 	got := strings.Split(d.Err().Error(), "\n")
 	want := []string{
-		`bad.yaml:1:1: unknown key "nmae"; did you mean "name"?`,
+		`bad.yaml:1:1: unknown key "nane"; did you mean "name"?`,
 		`bad.yaml:2:8: expected a whole number, found "many"`,
 		`bad.yaml:3:5: expected true or false, found "yes"`,
 		`bad.yaml:5:1: "name" is written twice, first at line 4`,

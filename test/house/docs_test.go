@@ -230,3 +230,45 @@ func TestLinksResolve(t *testing.T) {
 		t.Errorf("only %d links were found", n)
 	}
 }
+
+var (
+	pathSpan = regexp.MustCompile("`((?:cmd|internal|filter|rules|blocklist|quarantine|abuse|test|docs|deploy)/[A-Za-z0-9_./{},-]*)`")
+	braces   = regexp.MustCompile(`\{([^}]*)\}`)
+)
+
+// spread writes a/{b,c} out as a/b and a/c.
+func spread(path string) []string {
+	at := braces.FindStringSubmatchIndex(path)
+	if at == nil {
+		return []string{path}
+	}
+	var all []string
+	for one := range strings.SplitSeq(path[at[2]:at[3]], ",") {
+		all = append(all, path[:at[0]]+one+path[at[1]:])
+	}
+	return all
+}
+
+func TestPathsInPapersExist(t *testing.T) {
+	n, root := 0, mailtest.ModuleRoot(t)
+	for _, path := range papers(t) {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range pathSpan.FindAllStringSubmatch(string(src), -1) {
+			for _, p := range spread(m[1]) {
+				n++
+				if strings.Contains(p, "/NAME") || strings.Contains(p, "/X") {
+					continue
+				}
+				if found, err := filepath.Glob(filepath.Join(root, p)); err != nil || len(found) == 0 {
+					t.Errorf("%s: there is no %s", filepath.Base(path), p)
+				}
+			}
+		}
+	}
+	if n < 40 {
+		t.Errorf("only %d paths were found", n)
+	}
+}

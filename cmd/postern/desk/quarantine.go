@@ -40,7 +40,7 @@ func (c *quarantineListCmd) Run(a *app.App) error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.ID, h.At.Local().Format("2006-01-02 15:04"), h.State, h.Score,
 				cut(h.From, 30), cut(strings.Join(h.To, ","), 30), cut(h.Subject, 50))
 		}
-		w.Flush()
+		_ = w.Flush()
 		if p.Next != "" {
 			fmt.Fprintf(a.Stdout, "more: --after %s\n", p.Next)
 		}
@@ -169,7 +169,7 @@ func (c *outboxListCmd) Run(a *app.App) error {
 			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", e.ID, e.Added.Local().Format("2006-01-02 15:04"), e.Attempts,
 				e.Next.Local().Format("15:04:05"), e.Backend, cut(e.From, 30), cut(strings.Join(to, ","), 30), cut(e.LastReply, 60))
 		}
-		w.Flush()
+		_ = w.Flush()
 	})
 }
 

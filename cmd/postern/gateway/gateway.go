@@ -6,6 +6,7 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -82,6 +83,7 @@ type Gateway struct {
 	accounts   *abuse.Accounts
 	limits     *limit.Limiter
 	stamper    *stamp.Stamper
+	releaser   *glue.Releaser
 	quarantine *quarantine.Quarantine
 	answers    *answered.Journal
 	relay      *relay.Relay
@@ -111,6 +113,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 		{"accounts", g.buildAccounts},
 		{"clamav", g.buildScanner},
 		{"backends", g.buildBackends},
+		{"stamp", g.buildStamper},
 		{"quarantine", g.buildQuarantine},
 		{"relay", g.buildRelay},
 		{"metrics", g.buildMetrics},
@@ -201,14 +204,15 @@ func (g *Gateway) Revision() string { return g.rules.Load().Revision() }
 
 // Close ends what Build and Run started. Run has returned before.
 func (g *Gateway) Close(ctx context.Context) {
+	var errs []error
 	if g.verifier != nil {
-		g.verifier.Close()
+		errs = append(errs, g.verifier.Close())
 	}
 	if g.pools != nil {
-		g.pools.Close()
+		errs = append(errs, g.pools.Close())
 	}
 	if g.answers != nil {
-		g.answers.Close()
+		errs = append(errs, g.answers.Close())
 	}
 	if g.alerts != nil {
 		g.alerts.Close(ctx)
@@ -217,8 +221,9 @@ func (g *Gateway) Close(ctx context.Context) {
 		g.resolver.Close()
 	}
 	if g.home != nil {
-		if err := g.home.Close(); err != nil {
-			g.log.Error("closing the store", "err", err)
-		}
+		errs = append(errs, g.home.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		g.log.Error("closing", "err", err)
 	}
 }

@@ -46,7 +46,7 @@ func (g *Gateway) reload(ctx context.Context) error {
 		return err
 	}
 	if wrong := set.Check(); len(wrong) > 0 {
-		return fmt.Errorf("%d of the rules' own tests failed, first: %s", len(wrong), wrong[0])
+		return fmt.Errorf("%d of the rules' own tests failed, first: %w", len(wrong), wrong[0])
 	}
 	pools, err := glue.Pools(c)
 	if err != nil {
@@ -109,7 +109,7 @@ func (g *Gateway) watch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watching files: %w", err)
 	}
-	defer w.Close()
+	defer func() { _ = w.Close() }()
 	for _, dir := range g.watched() {
 		if err := w.Add(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 			g.log.Warn("changes of this folder are not seen; send SIGHUP instead", "dir", dir, "err", err)

@@ -73,15 +73,19 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 	case err = <-broke:
 	}
 	g.log.Info("draining")
-	drain, cancel := context.WithTimeout(work, DrainTime)
-	defer cancel()
-	if derr := g.smtp.Drain(drain); derr != nil {
-		g.log.Warn("sessions were cut off at the end of the drain", "err", derr)
-	}
+	g.drain(work)
 	serving.Wait()
 	stop()
 	wg.Wait()
 	return err
+}
+
+func (g *Gateway) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, DrainTime)
+	defer cancel()
+	if err := g.smtp.Drain(ctx); err != nil {
+		g.log.Warn("sessions were cut off at the end of the drain", "err", err)
+	}
 }
 
 // startLoops starts what runs on its own clock.
@@ -147,7 +151,7 @@ func (g *Gateway) listenAdmin(ctx context.Context) (net.Listener, error) {
 
 func (g *Gateway) serveAdmin(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{Handler: g.adminHandler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
-	stop := context.AfterFunc(ctx, func() { srv.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -28,7 +28,7 @@ func (g *Gateway) buildAlerts(context.Context) error {
 	var senders []alert.Sender
 	if len(c.Alerts.Mail) > 0 {
 		senders = append(senders, &alert.Mail{
-			Hostname: c.Hostname, To: c.Alerts.Mail, Now: g.now, Submit: g.submit,
+			Hostname: c.Hostname, To: c.Alerts.Mail, Now: g.now, Submit: g.submitter().Submit,
 			NewID: func() (string, error) { return filter.NewID(g.now(), g.opt.Random) },
 		})
 	}
@@ -43,7 +43,16 @@ func (g *Gateway) buildAlerts(context.Context) error {
 	return nil
 }
 
-func (g *Gateway) buildRelay(ctx context.Context) (err error) {
+// submitter wakes the outbox worker, which is built later than the alerts that use it.
+func (g *Gateway) submitter() *glue.Submitter {
+	return &glue.Submitter{Config: &g.cfg, Store: g.home.Outbox(), Spool: g.spool, Now: g.now, Random: g.opt.Random, Wake: func() {
+		if g.outbox != nil {
+			g.outbox.Wake()
+		}
+	}}
+}
+
+func (g *Gateway) buildStamper(context.Context) error {
 	c := g.cfg.Load()
 	key, err := glue.NodeKey(filepath.Join(c.State, "trace.key"), g.opt.Random)
 	if err != nil {
@@ -54,6 +63,11 @@ func (g *Gateway) buildRelay(ctx context.Context) (err error) {
 		SpamFlag: c.Headers.SpamFlag, SpamScore: c.Headers.SpamScore, AuthservID: c.Auth.AuthservID, Hostname: c.Hostname,
 	}
 	g.stamper = &stamp.Stamper{Names: names, Key: key, AV: g.avVersion}
+	return nil
+}
+
+func (g *Gateway) buildRelay(context.Context) (err error) {
+	c := g.cfg.Load()
 	if g.answers, err = answered.Open(c.State, g.now); err != nil {
 		return err
 	}
@@ -193,6 +207,6 @@ func (g *Gateway) listen(ctx context.Context) ([]bound, Addrs, error) {
 
 func closeAll(all []bound) {
 	for _, b := range all {
-		b.Close()
+		_ = b.Close() // nothing was taken on it
 	}
 }

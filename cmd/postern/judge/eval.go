@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -343,12 +342,6 @@ func writeScores(path string, files []*evalFile) error {
 		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", f.label, f.rel, f.verdict.Score, f.verdict.Action)
 	}
 	return os.WriteFile(path, []byte(b.String()), 0o644)
-}
-
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
 
 func isTerminal(w io.Writer) bool {

@@ -129,12 +129,12 @@ type Parts struct {
 	Observers     []filter.Observer
 	// Answered is told whether the client is known to have read the answer to a message: it
 	// sent something after it. nil: nobody asks.
-	Answered func(m *filter.Message, read bool)
-	Spool         *spool.Spool
-	Log           *slog.Logger
-	Now           func() time.Time
-	Random        io.Reader // for message IDs
-	ParseMail     func(r io.ReaderAt, size int64) (*mime.Tree, error)
+	Answered  func(m *filter.Message, read bool)
+	Spool     *spool.Spool
+	Log       *slog.Logger
+	Now       func() time.Time
+	Random    io.Reader // for message IDs
+	ParseMail func(r io.ReaderAt, size int64) (*mime.Tree, error)
 	// Policy names the policy class of a recipient whose Route named none.
 	Policy func(d filter.Direction, account, address string) string
 	// ReverseName is the confirmed reverse name of an address, or ""; nil: never known.

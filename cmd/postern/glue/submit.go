@@ -1,0 +1,63 @@
+package glue
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"postern/filter"
+	"postern/internal/address"
+	"postern/internal/config"
+	"postern/internal/relay/outbox"
+	"postern/internal/spool"
+	"sync/atomic"
+	"time"
+)
+
+// Submitter puts what the gateway itself writes into the outbox.
+type Submitter struct {
+	Config *atomic.Pointer[config.Config]
+	Store  outbox.Store
+	Spool  *spool.Spool
+	Now    func() time.Time
+	Random io.Reader
+	Wake   func()
+}
+
+// Submit puts a message of our own into the outbox: it is kept until it is delivered.
+func (g *Submitter) Submit(ctx context.Context, to string, message []byte) error {
+	c := g.Config.Load()
+	pool := c.Alerts.Backend
+	if pool == "" {
+		pool = c.Egress
+		if r, ok := RouteFor(c, address.DomainOf(to)); ok {
+			pool = r.Backend
+		}
+	}
+	if pool == "" {
+		return fmt.Errorf("no route leads to %s", to)
+	}
+	id, err := filter.NewID(g.Now(), g.Random)
+	if err != nil {
+		return err
+	}
+	w := g.Spool.New()
+	if _, err := w.Write(message); err != nil {
+		return err
+	}
+	body, err := w.Finish()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	now := g.Now().UTC()
+	_, err = g.Store.Add(ctx, outbox.Entry{
+		MessageID: id, Direction: filter.Outbound, Listener: "postern", Backend: pool,
+		To: []filter.Recipient{{Address: to, Backend: pool}}, Size: body.Size(), SHA256: body.SHA256(),
+		Received: now, Added: now, Next: now, Expires: now.Add(time.Duration(c.Relay.OutboxFor)), Origin: "alert",
+	}, bytes.NewReader(message))
+	if err == nil {
+		g.Wake()
+	}
+	return err
+}
