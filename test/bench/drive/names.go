@@ -128,7 +128,7 @@ func (n *names) answer(name string, kind uint16) ([]dns.RR, bool) {
 			return []dns.RR{&dns.PTR{Hdr: head, Ptr: hostName(net.ParseIP(strings.Join([]string{b[3], b[2], b[1], b[0]}, "."))) + "."}}, true
 		}
 	case kind == dns.TypeTXT:
-		return text("v=spf1 a mx ip4:198.51.100.0/24 ~all"), true
+		return text("v=spf1 a mx ip4:198.51.100.0/24 ?all"), true
 	case kind == dns.TypeMX:
 		return []dns.RR{&dns.MX{Hdr: head, Preference: 10, Mx: "mx." + name}}, true
 	case kind == dns.TypeA:

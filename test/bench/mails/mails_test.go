@@ -52,7 +52,7 @@ func TestMadeMailIsTheSameAndSigned(t *testing.T) {
 
 func TestTheWholeSet(t *testing.T) {
 	out := t.TempDir()
-	if err := run(mailtest.Corpora(t), out, 100); err != nil {
+	if err := run(mailtest.Corpora(t, ""), out, 100); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(out, "index.jsonl"))

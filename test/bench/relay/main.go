@@ -41,7 +41,7 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if err := c.SendMail(s.from, s.to, &body); err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func main() {
 	srv.MaxMessageBytes, srv.MaxRecipients, srv.MaxLineLength = 64<<20, 100, 1<<20
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM, os.Interrupt)
-	go func() { <-end; srv.Close() }()
+	go func() { <-end; _ = srv.Close() }()
 	if err := srv.ListenAndServe(); err != nil && !errors.Is(err, smtp.ErrServerClosed) {
 		fmt.Fprintln(os.Stderr, "relay:", err)
 		os.Exit(1)
