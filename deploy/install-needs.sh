@@ -17,6 +17,7 @@ for need in "$@"; do
     dovecot) want dovecot dovecot-core; [ -x /usr/lib/dovecot/lmtp ] || packages="$packages dovecot-lmtpd" ;;
     swaks) want swaks swaks ;;
     python3) want python3 python3 ;;
+    strace) want strace strace ;;
     rspamd) want rspamd rspamd ;;
     redis) want redis-server redis-server ;;
     unbound) want unbound unbound ;;
