@@ -139,6 +139,7 @@ func (j *Journal) rewrite() error {
 	}
 	if err != nil {
 		f.Close()
+		_ = os.Remove(tmp) // half a file is of no use and takes room on a full disk
 		return err
 	}
 	if j.f != nil {
