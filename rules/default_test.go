@@ -2,14 +2,18 @@ package rules_test
 
 import (
 	"slices"
+	"sync"
 	"testing"
 
 	"postern/rules"
 )
 
-func load(t testing.TB, dirs ...string) *rules.Set {
+// defaults are the embedded rules, loaded once: a Set never changes.
+var defaults = sync.OnceValues(func() (*rules.Set, error) { return rules.Load() })
+
+func load(t testing.TB) *rules.Set {
 	t.Helper()
-	s, err := rules.Load(dirs...)
+	s, err := defaults()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -16,13 +17,20 @@ import (
 
 const id = "01jd8vzq4cxkp8w2m5r7t9ya3b"
 
+// layers keeps the sets that tests share, by the text of their file.
+var layers sync.Map
+
 // layer is the defaults and one more file over them.
 func layer(t testing.TB, src string) *rules.Set {
 	t.Helper()
+	if s, ok := layers.Load(src); ok {
+		return s.(*rules.Set)
+	}
 	s, err := rules.LoadFS(rules.Layer{Name: "mine", FS: fstest.MapFS{"r.yaml": {Data: []byte(src)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	layers.Store(src, s)
 	return s
 }
 

@@ -50,7 +50,10 @@ func TestLoadFolders(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "mine.yaml"), []byte("symbols: {SPF_FAIL: {score: 9}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := load(t, "", dir)
+	s, err := rules.Load("", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if sym, ok := s.Symbol("SPF_FAIL"); !ok || sym.Score != 900 || sym.Describe == "" {
 		t.Errorf("%+v", sym)
 	}
@@ -272,6 +275,8 @@ func BenchmarkPatterns(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		load(b)
+		if _, err := rules.Load(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

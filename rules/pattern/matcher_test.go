@@ -169,7 +169,7 @@ func sample(t testing.TB, nth int) []string {
 func TestSameOnCorpora(t *testing.T) {
 	sources := defaults(t)
 	m, oracle := compile(t, sources...), newLoop(sources)
-	texts := sample(t, 200)
+	texts := sample(t, 200*sparse)
 	total := 0
 	for _, text := range texts {
 		clean := pattern.Clean(text[:min(len(text), 20_000)])
