@@ -15,6 +15,7 @@ type serveCmd struct{}
 
 // Run builds the gateway and serves until SIGTERM or an interrupt; then it drains.
 func (c *serveCmd) Run(a *app.App) error {
+	read := a.Now()
 	cfg, err := config.Load(a.Config)
 	if err != nil {
 		return err
@@ -31,7 +32,7 @@ func (c *serveCmd) Run(a *app.App) error {
 		log.Warn(w)
 	}
 	g, err := gateway.Build(a.Ctx, gateway.Options{
-		Config: cfg, Rules: set, Log: log, Now: a.Now, ConfigFile: a.Config,
+		Config: cfg, Rules: set, Log: log, Now: a.Now, ConfigFile: a.Config, Read: read,
 		ReadConfig: func() (*config.Config, error) { return config.Load(a.Config) },
 		ReadRules:  func(c *config.Config) (*rules.Set, error) { return app.LoadRules(c.Rules.Dir) },
 	})

@@ -80,6 +80,9 @@ type blocklistWhyCmd struct {
 // Run asks all lists.
 func (c *blocklistWhyCmd) Run(a *app.App) error {
 	return app.Call(a, "blocklist.why", calls.Listing{Of: c.Of}, c.JSON, func(all []blocklist.Answer) {
+		if len(all) == 0 {
+			fmt.Fprintf(a.Stdout, "%s is not listed: no own entry is about it, and there is no DNS list to ask\n", app.Clean(c.Of))
+		}
 		for _, x := range all {
 			word := "not listed"
 			switch {

@@ -53,7 +53,8 @@ type Options struct {
 	Random io.Reader // nil = crypto/rand
 	// ReadConfig and ReadRules read the files anew at a reload; nil: nothing to reload.
 	ReadConfig func() (*config.Config, error)
-	ConfigFile string // watched for changes; "" = none
+	ConfigFile string    // watched for changes; "" = none
+	Read       time.Time // before the files were read; later changes are seen at the start
 	ReadRules  func(*config.Config) (*rules.Set, error)
 	// Passive builds the parts for a command line without a server: nothing runs by itself.
 	Passive bool

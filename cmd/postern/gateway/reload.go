@@ -99,40 +99,88 @@ func needsRestart(old, now *config.Config) string {
 // write several at once.
 const settle = 300 * time.Millisecond
 
-// watch reloads on SIGHUP and when the configuration or a rule file changes. Folders are
-// watched, not files: saving by rename makes a new file.
-func (g *Gateway) watch(ctx context.Context) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	w, err := fsnotify.NewWatcher()
+// watch sees SIGHUP and changed files. It is made before the gateway says that it serves, so
+// that no later change is missed and no SIGHUP ends the process.
+type watch struct {
+	g     *Gateway
+	hup   chan os.Signal
+	files *fsnotify.Watcher
+	late  bool // a file was changed between reading it and watching it
+}
+
+func (g *Gateway) newWatch() (*watch, error) {
+	files, err := fsnotify.NewWatcher()
 	if err != nil {
-		return fmt.Errorf("watching files: %w", err)
+		return nil, fmt.Errorf("watching files: %w", err)
 	}
-	defer func() { _ = w.Close() }()
-	for _, dir := range g.watched() {
-		if err := w.Add(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
-			g.log.Warn("changes of this folder are not seen; send SIGHUP instead", "dir", dir, "err", err)
+	w := &watch{g: g, hup: make(chan os.Signal, 1), files: files}
+	signal.Notify(w.hup, syscall.SIGHUP)
+	w.add()
+	w.late = !g.opt.Read.IsZero() && changedSince(g.opt.Read, g.watched())
+	return w, nil
+}
+
+// add watches folders, not files: saving by rename makes a new file.
+func (w *watch) add() {
+	for _, dir := range w.g.watched() {
+		if err := w.files.Add(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+			w.g.log.Warn("changes of this folder are not seen; send SIGHUP instead", "dir", dir, "err", err)
 		}
 	}
+}
+
+func (w *watch) close() {
+	signal.Stop(w.hup)
+	_ = w.files.Close()
+}
+
+// run reloads on SIGHUP and when the configuration or a rule file changes.
+func (w *watch) run(ctx context.Context) error {
 	var quiet <-chan time.Time
+	if w.late {
+		quiet = time.After(settle)
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hup:
-			_ = g.Reload(ctx) // said and kept as an alert
-		case e, ok := <-w.Events:
+		case <-w.hup:
+			w.reload(ctx)
+		case e, ok := <-w.files.Events:
 			if ok && concerns(e) {
 				quiet = time.After(settle)
 			}
-		case err := <-w.Errors:
-			g.log.Warn("watching files", "err", err)
+		case err := <-w.files.Errors:
+			w.g.log.Warn("watching files", "err", err)
 		case <-quiet:
 			quiet = nil
-			_ = g.Reload(ctx)
+			w.reload(ctx)
 		}
 	}
+}
+
+// reload also begins to watch a folder that is new or newly named.
+func (w *watch) reload(ctx context.Context) {
+	_ = w.g.Reload(ctx) // said and kept as an alert
+	w.add()
+}
+
+// clockGrain is how far the time of a file may lie behind the clock.
+const clockGrain = 10 * time.Millisecond
+
+func changedSince(read time.Time, dirs []string) bool {
+	for _, dir := range dirs {
+		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+		if err != nil {
+			continue // no folder of ours has such a name
+		}
+		for _, f := range files {
+			if info, err := os.Stat(f); err == nil && info.ModTime().After(read.Add(-clockGrain)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (g *Gateway) watched() []string {

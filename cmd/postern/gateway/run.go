@@ -25,17 +25,19 @@ type Addrs map[string]net.Addr
 func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	files, err := g.newWatch()
+	if err != nil {
+		return err
+	}
+	defer files.close()
 	listeners, addrs, err := g.listen(ctx)
 	if err != nil {
 		return err
 	}
-	admin, err := g.listenAdmin(ctx)
+	admin, err := g.listenAdmin(ctx, addrs)
 	if err != nil {
 		closeAll(listeners)
 		return err
-	}
-	if admin != nil {
-		addrs["admin"] = admin.Addr()
 	}
 	socket, err := control.Listen(ctx, filepath.Join(g.cfg.Load().State, Socket))
 	if err != nil {
@@ -54,9 +56,8 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 	}
 	server := g.Calls()
 	background("control", func(ctx context.Context) error { return server.Serve(ctx, socket) })
-	if admin != nil {
-		background("admin", func(ctx context.Context) error { return g.serveAdmin(ctx, admin) })
-	}
+	background("admin", func(ctx context.Context) error { return g.serveAdmin(ctx, admin) })
+	background("reload", files.run)
 	g.startLoops(ctx, background)
 	var serving sync.WaitGroup
 	for _, l := range listeners {
@@ -100,9 +101,6 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	background("backends", func(ctx context.Context) error { g.pools.Run(ctx); return nil })
 	background("outbox", func(ctx context.Context) error { g.outbox.Run(ctx); return nil })
 	background("quarantine", g.tendQuarantine)
-	if g.opt.ReadConfig != nil {
-		background("reload", g.watch)
-	}
 }
 
 // tendQuarantine retries releases, expires holds and drops old traffic rows.
@@ -136,7 +134,8 @@ func (g *Gateway) tendQuarantine(ctx context.Context) error {
 // trafficKept is how long trace finds a message.
 const trafficKept = 90 * 24 * time.Hour
 
-func (g *Gateway) listenAdmin(ctx context.Context) (net.Listener, error) {
+// listenAdmin returns nil where no admin address is configured.
+func (g *Gateway) listenAdmin(ctx context.Context, addrs Addrs) (net.Listener, error) {
 	addr := g.cfg.Load().Admin.Addr
 	if addr == "" {
 		return nil, nil
@@ -146,10 +145,14 @@ func (g *Gateway) listenAdmin(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin listener: %w", err)
 	}
+	addrs["admin"] = l.Addr()
 	return l, nil
 }
 
 func (g *Gateway) serveAdmin(ctx context.Context, l net.Listener) error {
+	if l == nil {
+		return nil
+	}
 	srv := &http.Server{Handler: g.adminHandler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
