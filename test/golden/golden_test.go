@@ -44,12 +44,13 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // elsewhere are the symbols that no mail by itself can fire here, and what tests them.
 var elsewhere = map[string]string{
-	"EARLY_TALKER": "internal/smtpd: needs a session",
-	"LONG_LINE":    "internal/smtpd: needs a session",
-	"BARE_NEWLINE": "internal/smtpd: needs a session",
-	"BACKSCATTER":  "needs the send log",
-	"ARC_TRUSTED":  "no check verifies ARC yet",
-	"DKIM_NEUTRAL": "only recorded results say so: filter/auth",
+	"EARLY_TALKER":  "internal/smtpd: needs a session",
+	"LONG_LINE":     "internal/smtpd: needs a session",
+	"BARE_NEWLINE":  "internal/smtpd: needs a session",
+	"RATE_BAD_RCPT": "filter/limit: needs refused recipients before",
+	"BACKSCATTER":   "needs the send log",
+	"ARC_TRUSTED":   "no check verifies ARC yet",
+	"DKIM_NEUTRAL":  "only recorded results say so: filter/auth",
 
 	"MIME_TOO_MUCH_WORK": "internal/mime: needs a message of megabytes",
 }
@@ -90,7 +91,7 @@ func TestChecksAndRulesAgree(t *testing.T) {
 		clamav.Virus, clamav.Unscannable, clamav.Encrypted, blocklist.OwnAllow, blocklist.OwnBlock,
 		sender.PTRNone, sender.PTRMismatch, sender.PTRGeneric, sender.HeloBareIP, sender.HeloLiteral, sender.HeloIsUs,
 		sender.HeloNoDot, sender.HeloInvalid, sender.HeloNoName, sender.SenderNoHost, sender.SenderNullMX,
-		limit.RateIP, limit.RateNet, limit.RateDomain, limit.RateAccount, limit.RateRecipient,
+		limit.RateIP, limit.RateNet, limit.RateDomain, limit.RateAccount, limit.RateRecipient, limit.RateBadRcpt,
 		"ACCOUNT_SUSPENDED", "EARLY_TALKER", "LONG_LINE", "BARE_NEWLINE", "DKIM_ADDED_FIELDS", "FROM_MULTIPLE", "FROM_MALFORMED")
 	for method, results := range map[string]string{
 		"SPF": "PASS FAIL SOFTFAIL NEUTRAL NONE TEMPERROR PERMERROR", "DKIM": "PASS FAIL POLICY NEUTRAL NONE TEMPERROR PERMERROR",
