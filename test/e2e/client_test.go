@@ -34,6 +34,21 @@ func dial(t *testing.T, addr string) *client {
 	return c
 }
 
+// dialProxied connects as a proxy that names another client.
+func dialProxied(t *testing.T, addr, ip string) *client {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
+	c := &client{t: t, conn: conn, text: textproto.NewConn(conn)}
+	c.send("PROXY TCP4 " + ip + " 127.0.0.1 5000 25\r\n")
+	c.read(220)
+	return c
+}
+
 // read reads an answer, which must begin with one of the codes; none given: any.
 func (c *client) read(codes ...int) (int, string) {
 	c.t.Helper()

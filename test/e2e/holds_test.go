@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"postern/internal/mailtest"
 	"postern/internal/record"
@@ -180,4 +181,13 @@ func TestSecondServerOnSameStateIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 	g.run(t, 0, "quarantine", "list")
+}
+
+// awaitHeld waits until mail can be held again.
+func awaitHeld(t *testing.T, g *gateway) {
+	t.Helper()
+	world.Await(t, "mail is held again", 40*time.Second, func() bool {
+		code, _ := g.deliver(t, "ada@example.com", letter("please hold after", "x"))
+		return code == 250
+	})
 }

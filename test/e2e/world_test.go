@@ -114,6 +114,11 @@ func prepare(t *testing.T, p plan) *gateway {
 	t.Helper()
 	g := &gateway{DNS: mailtest.NewDNS(t, zone()), plan: p}
 	g.Gateway = world.NewGateway(t, "")
+	t.Cleanup(func() {
+		if log := g.Log(); t.Failed() {
+			t.Logf("the end of its log:\n%s", log[max(0, len(log)-3000):])
+		}
+	})
 	g.configure(p)
 	g.WriteFile("rules.d/own.yaml", ownRules)
 	g.newCertificate()
