@@ -50,7 +50,7 @@ conformance:
 	@deploy/suites-there.sh
 
 e2e: build
-	$(GO) test -timeout 25m -count 1 -p 1 ./test/world/... ./test/golden/... ./test/e2e/...
+	$(GO) test -timeout 25m -count 1 -p 1 ./test/world/... ./test/conformance/... ./test/golden/... ./test/e2e/...
 
 # Thousands of messages through kills, faults and full disks, in the short form. The load
 # wants the machine to itself: one package after the other.
