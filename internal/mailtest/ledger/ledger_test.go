@@ -217,6 +217,33 @@ func TestLoadOnABadServer(t *testing.T) {
 	}
 }
 
+// A load of one's own messages that ends when it is told to, and who is told of its answers.
+func TestLoadUntil(t *testing.T) {
+	enough := make(chan struct{})
+	var told atomic.Int64
+	res, r := run(t, mailtest.Script{Steps: map[mailtest.Point]mailtest.Step{mailtest.AtMail: {Delay: 20 * time.Millisecond}}}, ledger.Load{
+		Messages: 1 << 30, Parallel: 4, Until: enough,
+		Make: func(n int) ledger.Message {
+			m := ledger.Make(5, n, "s@load.example", people[:1], 1000)
+			return m.With(append(bytes.Clone(m.Body), "one line more\r\n"...))
+		},
+		Told: func(m ledger.Message, reply string, wait time.Duration) {
+			if !bytes.HasSuffix(m.Body, []byte("one line more\r\n")) || !strings.HasPrefix(reply, "250") || wait <= 0 {
+				t.Errorf("%s: %q after %v", m.ID, reply, wait)
+			}
+			if told.Add(1) == 20 {
+				close(enough)
+			}
+		},
+	})
+	if !r.OK() || len(r.Unfinished) > 0 || r.Delivered != r.Messages || r.Messages < 20 || r.Messages > 30 || int64(r.Messages) != told.Load() {
+		t.Errorf("%s\n%s", r, res)
+	}
+	if res.Slowest < 20*time.Millisecond || res.Max < res.P99 || res.Max == 0 {
+		t.Errorf("%s", res)
+	}
+}
+
 func TestLoadGivesUp(t *testing.T) {
 	res, r := run(t, mailtest.Script{Steps: map[mailtest.Point]mailtest.Step{mailtest.AtMail: {Reply: "450 4.0.0 never"}}}, ledger.Load{Messages: 5, Tries: 3})
 	if res.Unanswered != 5 || res.Tries != 15 || len(r.Unfinished) != r.Copies {
