@@ -86,6 +86,10 @@ func (n *names) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 			a.Rcode = dns.RcodeNameError
 		}
 	}
+	if len(a.Answer) == 0 { // RFC 2308: a negative answer names its zone
+		a.Ns = []dns.RR{&dns.SOA{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: 300},
+			Ns: "ns.bench.test.", Mbox: "hostmaster.bench.test.", Serial: 1, Refresh: 300, Retry: 300, Expire: 300, Minttl: 300}}
+	}
 	if _, udp := w.RemoteAddr().(*net.UDPAddr); udp {
 		size := dns.MinMsgSize
 		if o := q.IsEdns0(); o != nil {
