@@ -46,7 +46,7 @@ func (c *configCheckCmd) Run(a *app.App) error {
 	wrong := 0
 	for _, p := range set.Check() {
 		wrong++
-		fmt.Fprintln(a.Stderr, app.Clean(p.String()))
+		fmt.Fprintln(a.Stderr, app.Clean(p.Error()))
 	}
 	if c.Bypass {
 		ways, err := bypass(a.Ctx, cfg)

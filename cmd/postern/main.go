@@ -32,6 +32,7 @@ type cli struct {
 	Blocklist  desk.Blocklist  `cmd:"" help:"Own lists, and what DNS lists say."`
 	Account    desk.Account    `cmd:"" help:"Local accounts: show, suspend, restore."`
 	Audit      desk.Audit      `cmd:"" help:"Who changed what."`
+	Store      storeCmd        `cmd:"" help:"Care for the embedded store."`
 	Load       loadCmd         `cmd:"" hidden:"" help:"Send test mail and keep the ledger."`
 	Version    versionCmd      `cmd:"" help:"Print the version."`
 }

@@ -38,7 +38,7 @@ func (c *rulesCheckCmd) Run(a *app.App, parent *cli) error {
 	}
 	problems := set.Check()
 	for _, p := range problems {
-		fmt.Fprintln(a.Stderr, app.Clean(p.String()))
+		fmt.Fprintln(a.Stderr, app.Clean(p.Error()))
 	}
 	if len(problems) > 0 {
 		return app.Findf("%d of the rules' own tests failed", len(problems))

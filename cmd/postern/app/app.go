@@ -116,7 +116,7 @@ func LoadChecked(dir string) (*rules.Set, error) {
 	}
 	var wrong []error
 	for _, p := range set.Check() {
-		wrong = append(wrong, errors.New(p.String()))
+		wrong = append(wrong, p)
 	}
 	return set, errors.Join(wrong...)
 }
