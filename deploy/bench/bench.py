@@ -72,8 +72,8 @@ def catch(heads, index, score_of, bar):
 
 
 def measure(system, args, drive, index, work):
-    folder = os.path.join(work, system.name.replace(" ", "-"))
-    os.makedirs(folder, mode=0o755)
+    folder = tempfile.mkdtemp(prefix=system.name.replace(" ", "-") + "-", dir=work)
+    os.chmod(folder, 0o755)
     group = cost.Group(system.name.replace(" ", "-"))
     try:
         system.start(group, folder, drive)
