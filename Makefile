@@ -41,8 +41,9 @@ unit:
 	$(GO) test -timeout 10m $$($(GO) list ./... | grep -v '^postern/test/')
 	$(GO) test ./test/house
 
+# In memory where there is room: most of these tests wait for the disk otherwise.
 race:
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 15m $$($(GO) list ./... | grep -v '^postern/test')
+	CGO_ENABLED=1 GOTMPDIR=$${GOTMPDIR:-/tmp} TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo $${TMPDIR:-/tmp}) $(GO) test -race -short -timeout 15m $$($(GO) list ./... | grep -v '^postern/test')
 
 # The suites run inside the unit tests of their rooms; without the data they skip, and this
 # says so.
