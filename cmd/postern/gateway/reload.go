@@ -159,8 +159,9 @@ func (w *watch) run(ctx context.Context) error {
 	}
 }
 
-// reload also begins to watch a folder that is new or newly named.
+// reload also begins to watch a folder that is new, before it is read, or newly named.
 func (w *watch) reload(ctx context.Context) {
+	w.add()
 	_ = w.g.Reload(ctx) // said and kept as an alert
 	w.add()
 }
