@@ -165,7 +165,11 @@ func (g *gateway) deliver(t *testing.T, to, raw string) (int, string) {
 	c := dial(t, g.Addrs["mx"])
 	defer c.conn.Close()
 	c.comesFrom(friendIP)
-	return c.transaction("frank@friend.example", strings.Split(to, ","), raw)
+	code, text := c.transaction("frank@friend.example", strings.Split(to, ","), raw)
+	if code != 421 {
+		c.must(221, "QUIT")
+	}
+	return code, text
 }
 
 // mustDeliver sends one message that must be answered with the code.

@@ -299,3 +299,15 @@ func TestOverQuotaBesideDelivered(t *testing.T) {
 		t.Errorf("%d holds after a refusal for all", len(all))
 	}
 }
+
+// Who has read our answer and sends the same bytes again means it.
+func TestSameMailSentTwiceArrivesTwice(t *testing.T) {
+	t.Parallel()
+	g, b := startBefore(t, mailtest.Script{}, plan{})
+	raw := letter("Again", "the same")
+	g.mustDeliver(t, 250, "ada@example.com", raw)
+	g.mustDeliver(t, 250, "ada@example.com", raw)
+	if n := len(b.WaitTransactions(t, 2)); n != 2 {
+		t.Errorf("%d messages behind", n)
+	}
+}

@@ -55,7 +55,7 @@ func TestWrongRuleIsRefusedAndTheOldStay(t *testing.T) {
 // revision is the rule set that a message is judged by now.
 func revision(t *testing.T, g *gateway, b *mailtest.Backend) string {
 	t.Helper()
-	g.mustDeliver(t, 250, "ada@example.com", letter("which rules", "x"))
+	g.mustDeliver(t, 250, "ada@example.com", letter("which rules", time.Now().String()))
 	all := b.Transactions()
 	m := regexp.MustCompile(`rules=([^;]+);`).FindSubmatch(all[len(all)-1].Body)
 	if m == nil {
@@ -170,4 +170,66 @@ func TestChangesThatNeedARestartAreNamed(t *testing.T) {
 	if line := g.awaitLog(t, "takes effect after a restart"); !strings.Contains(line, "listeners") {
 		t.Errorf("logged %s", line)
 	}
+}
+
+func TestRoutesAndBackendsChangeWhileServing(t *testing.T) {
+	t.Parallel()
+	b, other := mailtest.NewBackend(t, mailtest.Script{}), mailtest.NewBackend(t, mailtest.Script{})
+	p := plan{Backend: b.Addr()}
+	g := start(t, p)
+	g.mustDeliver(t, 250, "ada@example.com", letter("one", "x"))
+	g.mustDeliver(t, 550, "ada@second.example", letter("two", "x"))
+	yaml := p.yaml(g.DNS.Addr())
+	yaml = strings.Replace(yaml, "routes:\n", "routes:\n  second.example: {backend: other, recipients: any}\n", 1)
+	yaml = strings.Replace(yaml, "backends:\n", "backends:\n  other: [{addr: \""+other.Addr()+"\", tls: none}]\n", 1)
+	g.Write(yaml)
+	g.awaitLog(t, `"msg":"reloaded"`)
+	world.Await(t, "the new route", 10*time.Second, func() bool {
+		code, _ := g.deliver(t, "ada@second.example", letter("three", "x"))
+		return code == 250
+	})
+	if tx := other.WaitTransactions(t, 1)[0]; tx.To[0] != "ada@second.example" {
+		t.Errorf("behind: %v", tx.To)
+	}
+	g.mustDeliver(t, 250, "ada@example.com", letter("four", "x"))
+	if n := len(b.Transactions()); n != 2 {
+		t.Errorf("%d messages at the old backend", n)
+	}
+}
+
+func TestRefusedReloadIsMailedToThePostmaster(t *testing.T) {
+	t.Parallel()
+	g, b := startBefore(t, mailtest.Script{}, plan{More: "alerts: {mail: [postmaster@example.com]}\n"})
+	g.WriteFile("rules.d/own.yaml", "nonsense: 1\n")
+	tx := b.WaitTransactions(t, 1)[0]
+	body := string(tx.Body)
+	if tx.From != "" || len(tx.To) != 1 || tx.To[0] != "postmaster@example.com" {
+		t.Errorf("from <%s> to %v", tx.From, tx.To)
+	}
+	for _, want := range []string{"Subject: ", "refused", "own.yaml:1:1", "Auto-Submitted: auto-generated"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the alert lacks %q:\n%s", want, body)
+		}
+	}
+	g.WriteFile("rules.d/own.yaml", ownRules)
+	g.awaitLog(t, `"msg":"all clear"`, "reload")
+}
+
+func TestFolderOfRulesMayComeLater(t *testing.T) {
+	t.Parallel()
+	b := mailtest.NewBackend(t, mailtest.Script{})
+	g := prepare(t, plan{Backend: b.Addr()})
+	if err := os.RemoveAll(filepath.Join(g.Dir, "rules.d")); err != nil {
+		t.Fatal(err)
+	}
+	g.Start()
+	g.Ready()
+	g.WriteFile("rules.d/own.yaml", ownRules)
+	g.Signal(syscall.SIGHUP)
+	g.awaitLog(t, `"msg":"reloaded"`)
+	g.WriteFile("rules.d/own.yaml", strings.Replace(ownRules, "action: quarantine", "action: reject", 1))
+	world.Await(t, "the rule is in effect", 10*time.Second, func() bool {
+		code, _ := g.deliver(t, "ada@example.com", letter("please hold", time.Now().String()))
+		return code == 550
+	})
 }
