@@ -32,7 +32,7 @@ func NewMetrics(reg prometheus.Registerer, steps []string, g Gauges) (*Metrics, 
 	m := &Metrics{
 		steps:    map[string]bool{},
 		messages: counters("messages_total", "Transactions that were answered, by direction and the largest action of their verdicts.", "direction", "action"),
-		in:       counters("recipients_total", "Recipients accepted at RCPT. Equals the sum of postern_fates_total.", "direction"),
+		in:       counters("recipients_total", "Recipients asked for at RCPT, those refused there included. Equals the sum of postern_fates_total.", "direction"),
 		fates:    counters("fates_total", "What became of each accepted recipient's copy.", "direction", "fate"),
 		failures: counters("step_failures_total", "Checks that could not tell, by step.", "step"),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{

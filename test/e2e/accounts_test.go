@@ -38,6 +38,9 @@ func TestOwnListIsLiveAtOnce(t *testing.T) {
 		if out := g.run(t, 0, "blocklist", "why", of); !strings.Contains(out, "LISTED") || !strings.Contains(out, "for a test") {
 			t.Errorf("why %s: %s", of, out)
 		}
+		if out := g.run(t, 0, "blocklist", "why", value); !strings.Contains(out, "LISTED") {
+			t.Errorf("why %s, the entry itself: %s", value, out)
+		}
 		g.run(t, 0, "blocklist", "remove", e.Key())
 		world.Await(t, value+" flows", time.Second, func() bool { return rcpt() == 250 })
 		if got := actions(t, g, e.Key()); !slices.Equal(got, []string{"list-add", "list-remove"}) {
@@ -46,6 +49,12 @@ func TestOwnListIsLiveAtOnce(t *testing.T) {
 	}
 	if out := g.run(t, 0, "blocklist", "why", "203.0.113.1"); !strings.Contains(out, "not listed") {
 		t.Errorf("why of what is not listed: %q", out)
+	}
+	g.run(t, 2, "blocklist", "why", "not an address at all")
+	for _, empty := range [][]string{{"blocklist", "list"}, {"outbox", "list"}, {"account", "list"}} {
+		if out := g.run(t, 0, append(empty, "--json")...); strings.TrimSpace(out) != "[]" {
+			t.Errorf("%v with nothing to list: %q", empty, out)
+		}
 	}
 	for _, bad := range []string{"not an address at all", "300.1.1.1/99", ""} {
 		g.run(t, 2, "blocklist", "add", "--reason", "x", bad)

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	"postern/abuse"
 	"postern/blocklist"
+	"postern/internal/address"
 	"postern/internal/control"
 	"postern/internal/record"
 	"postern/internal/relay/outbox"
@@ -78,6 +80,14 @@ func (g Parts) Server() *control.Server {
 	return s
 }
 
+// some makes an empty list of none, so that JSON says [] and not null.
+func some[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
+}
+
 // known turns the errors of the rooms into refusals that say what they mean.
 func known(err error) error {
 	var kind control.Kind
@@ -103,6 +113,7 @@ func (g Parts) quarantineCalls(s *control.Server) {
 		}
 		q.Limit, q.After = p.Limit, p.After
 		page, err := g.Quarantine.List(ctx, q)
+		page.Holds = some(page.Holds)
 		return page, known(err)
 	})
 	control.Handle(s, "quarantine.show", func(ctx context.Context, p ID) (quarantine.Hold, error) {
@@ -136,7 +147,8 @@ func (g Parts) rawHold(ctx context.Context, id string) (Raw, error) {
 
 func (g Parts) outboxCalls(s *control.Server) {
 	control.Handle(s, "outbox.list", func(ctx context.Context, p Paging) ([]outbox.Entry, error) {
-		return g.Outbox.List(ctx, p.After, p.Limit)
+		all, err := g.Outbox.List(ctx, p.After, p.Limit)
+		return some(all), err
 	})
 	control.Handle(s, "outbox.show", func(ctx context.Context, p ID) (outbox.Entry, error) {
 		e, err := g.Outbox.Get(ctx, p.ID)
@@ -161,7 +173,7 @@ type Listing struct {
 func (g Parts) listCalls(s *control.Server) {
 	control.Handle(s, "blocklist.list", func(ctx context.Context, _ struct{}) ([]blocklist.Entry, error) {
 		all, _, err := g.OwnStore.ListEntries(ctx)
-		return all, err
+		return some(all), err
 	})
 	control.Handle(s, "blocklist.add", func(ctx context.Context, e blocklist.Entry) (blocklist.Entry, error) {
 		e.Author, e.Created = control.Actor(ctx), g.Now().UTC()
@@ -180,13 +192,34 @@ func (g Parts) listCalls(s *control.Server) {
 	control.Handle(s, "blocklist.why", func(ctx context.Context, p Listing) ([]blocklist.Answer, error) {
 		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
-		return append(g.Own.Why(p.Of), g.Lists.Why(ctx, p.Of)...), nil
+		return g.why(ctx, p.Of)
 	})
 	control.Handle(s, "blocklist.test", func(ctx context.Context, _ struct{}) ([]blocklist.ListHealth, error) {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		return g.Lists.Test(ctx), nil
 	})
+}
+
+// why tells what every list says of an address, a domain or an IP; of a network, whether it
+// stands in the own lists.
+func (g Parts) why(ctx context.Context, of string) ([]blocklist.Answer, error) {
+	if network, err := netip.ParsePrefix(of); err == nil {
+		all, _, err := g.OwnStore.ListEntries(ctx)
+		var out []blocklist.Answer
+		for _, e := range all {
+			if e.Value == network.Masked().String() {
+				out = append(out, blocklist.Answer{List: "own", Of: "ip", Subject: of, Listed: true, Codes: []string{e.Key()}, Text: e.Reason})
+			}
+		}
+		return some(out), err
+	}
+	_, noIP := netip.ParseAddr(of)
+	_, noAddress := address.Parse(of, true)
+	if noIP != nil && noAddress != nil && !address.ValidDomain(of) {
+		return nil, control.Refuse(control.Invalid, "%q is no IP, network, domain or address", of)
+	}
+	return some(append(g.Own.Why(of), g.Lists.Why(ctx, of)...)), nil
 }
 
 // AccountChange names an account and why it is changed.
@@ -198,7 +231,7 @@ type AccountChange struct {
 func (g Parts) accountCalls(s *control.Server) {
 	control.Handle(s, "account.list", func(ctx context.Context, _ struct{}) ([]abuse.Account, error) {
 		all, _, err := g.Records.Accounts(ctx)
-		return all, err
+		return some(all), err
 	})
 	control.Handle(s, "account.show", func(ctx context.Context, p AccountChange) (abuse.Account, error) {
 		a, err := g.Records.Account(ctx, p.Name)
@@ -222,10 +255,13 @@ type AuditPage struct {
 
 func (g Parts) recordCalls(s *control.Server) {
 	control.Handle(s, "trace", func(ctx context.Context, q record.Trace) (record.Page, error) {
-		return g.Traffic.Find(ctx, q)
+		page, err := g.Traffic.Find(ctx, q)
+		page.Rows = some(page.Rows)
+		return page, err
 	})
 	control.Handle(s, "audit.list", func(ctx context.Context, p AuditPage) ([]record.Entry, error) {
-		return g.Audit.Store.Entries(ctx, p.After, p.Limit)
+		all, err := g.Audit.Store.Entries(ctx, p.After, p.Limit)
+		return some(all), err
 	})
 	control.Handle(s, "audit.verify", func(ctx context.Context, _ struct{}) (string, error) {
 		last, err := record.Verify(ctx, g.Audit.Store)

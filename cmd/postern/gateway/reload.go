@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"syscall"
 	"time"
 
@@ -61,6 +62,7 @@ func (g *Gateway) reload(ctx context.Context) error {
 	g.cfg.Store(c)
 	g.rules.Store(set)
 	g.pipeline.Store(steps.Pipeline(g.checks, set, c, g.log))
+	g.limits.Reload(rates(c))
 	g.smtp.Reload(g.smtpConfig())
 	g.log.Info("reloaded", "rules", set.Revision())
 	if before == set.Revision() {
@@ -69,30 +71,32 @@ func (g *Gateway) reload(ctx context.Context) error {
 	return g.audit.Write(ctx, "postern", "rules", set.Revision(), before, set.Revision(), "reload")
 }
 
-// needsRestart names what a reload cannot change.
+// needsRestart names everything that a reload cannot change.
 func needsRestart(old, now *config.Config) string {
-	switch {
-	case old.State != now.State:
-		return "state"
-	case old.Admin != now.Admin:
-		return "admin"
-	case old.Store != now.Store:
-		return "store"
-	case !reflect.DeepEqual(old.ClamAV, now.ClamAV):
-		return "clamav"
-	case !reflect.DeepEqual(old.Lists, now.Lists):
-		return "lists"
-	case !reflect.DeepEqual(old.DNS, now.DNS):
-		return "dns"
-	case len(old.Listeners) != len(now.Listeners):
-		return "listeners"
-	}
-	for i := range now.Listeners {
-		if old.Listeners[i].Addr != now.Listeners[i].Addr || old.Listeners[i].Name != now.Listeners[i].Name {
-			return "listeners"
+	var names []string
+	for _, part := range []struct {
+		name     string
+		was, new any
+	}{
+		{"hostname", old.Hostname, now.Hostname}, {"state", old.State, now.State}, {"store", old.Store, now.Store},
+		{"listeners", fixed(old.Listeners), fixed(now.Listeners)}, {"relay", old.Relay, now.Relay},
+		{"recipient_cache", old.RecipientCache, now.RecipientCache}, {"dns", old.DNS, now.DNS}, {"clamav", old.ClamAV, now.ClamAV},
+		{"lists", old.Lists, now.Lists}, {"auth", old.Auth, now.Auth}, {"headers", old.Headers, now.Headers},
+		{"quarantine", old.Quarantine, now.Quarantine}, {"admin", old.Admin, now.Admin}, {"alerts", old.Alerts, now.Alerts}, {"log", old.Log, now.Log},
+	} {
+		if !reflect.DeepEqual(part.was, part.new) {
+			names = append(names, part.name)
 		}
 	}
-	return ""
+	return strings.Join(names, ", ")
+}
+
+// fixed is what of the listeners stays until a restart.
+func fixed(all []config.Listener) (out []config.Listener) {
+	for _, l := range all {
+		out = append(out, config.Listener{Name: l.Name, Addr: l.Addr, Kind: l.Kind, TLS: l.TLS})
+	}
+	return out
 }
 
 // settle is how long files must be still before a change is read: editors and packages

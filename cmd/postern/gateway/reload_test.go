@@ -1,0 +1,32 @@
+package gateway
+
+import (
+	"testing"
+
+	"postern/internal/config"
+)
+
+func TestWhatAReloadCannotChangeIsNamed(t *testing.T) {
+	with := func(edit func(*config.Config)) *config.Config {
+		c := config.Default()
+		c.Listeners = []config.Listener{{Name: "mx", Kind: config.KindInbound, Addr: ":25"}}
+		edit(c)
+		return c
+	}
+	same := func(*config.Config) {}
+	for want, edit := range map[string]func(*config.Config){
+		"": func(c *config.Config) {
+			c.Limits.Errors, c.Listeners[0].GreetPause, c.Rates = 3, 5, map[string]config.Rate{"ip": {Hour: 1}}
+			c.Routes = map[string]config.Route{"example.com": {}}
+		},
+		"hostname":         func(c *config.Config) { c.Hostname = "other" },
+		"listeners":        func(c *config.Config) { c.Listeners[0].TLS.Cert = "new.pem" },
+		"headers":          func(c *config.Config) { c.Headers.Verdict = "X-Other" },
+		"listeners, admin": func(c *config.Config) { c.Listeners[0].Addr, c.Admin.Addr = ":26", "" },
+		"clamav, alerts":   func(c *config.Config) { c.ClamAV.Addrs, c.Alerts.Mail = []string{"unix:/x"}, []string{"a@b.example"} },
+	} {
+		if got := needsRestart(with(same), with(edit)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
