@@ -8,9 +8,12 @@ import "slices"
 type automaton struct {
 	class   [256]uint8
 	classes int
-	next    []uint32   // state*classes + class -> next state*classes
+	next    []uint32   // state*classes + class -> next state*classes, with ends where literals end
 	out     [][]uint32 // state -> owners of the literals that end there
 }
+
+// ends marks the states in which a literal ends.
+const ends = 1 << 31
 
 func lower(b byte) byte {
 	if 'A' <= b && b <= 'Z' {
@@ -38,8 +41,11 @@ func newAutomaton(literals []string, owner []uint32) *automaton {
 		a.add(l, owner[i])
 	}
 	a.link()
-	for i := range a.next {
-		a.next[i] *= uint32(a.classes)
+	for i, to := range a.next {
+		a.next[i] = to * uint32(a.classes)
+		if len(a.out[to]) > 0 {
+			a.next[i] |= ends
+		}
 	}
 	return a
 }
@@ -101,9 +107,10 @@ func (a *automaton) scan(text []byte, found func(owner uint32, end int)) {
 	s, n := uint32(0), uint32(a.classes)
 	for i, c := range text {
 		s = a.next[s+uint32(a.class[c])]
-		if s == 0 {
+		if s < ends {
 			continue
 		}
+		s &^= ends
 		for _, o := range a.out[s/n] {
 			found(o, i)
 		}

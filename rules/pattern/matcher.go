@@ -27,6 +27,7 @@ const MaxText = 256 << 10
 const (
 	shardSize = 37
 	maxWindow = 2 << 10
+	shortText = 256 // up to here a set costs more than its expressions one by one
 )
 
 // Matcher is many compiled expressions. It is safe for concurrent use.
@@ -38,9 +39,10 @@ type Matcher struct {
 }
 
 type expr struct {
-	std    *regexp.Regexp
-	re     *re2.Regexp // nil: RE2 does not take it, std is asked
-	window int         // bytes around a literal that hold any match; 0 = the whole text
+	std     *regexp.Regexp
+	re      *re2.Regexp // nil: RE2 does not take it, std is asked
+	extent  extent      // of any match
+	bounded bool        // there is such an extent
 }
 
 // shard is a set of expressions without literals that run together.
@@ -87,10 +89,7 @@ func Compile(sources []string) (*Matcher, error) {
 			rest = append(rest, i)
 			continue
 		}
-		if n := reach(tree); n >= 0 && n <= maxWindow {
-			// The margin shows a word boundary at the end of a match what stands beyond it.
-			e.window = n + 2*utf8.UTFMax
-		}
+		e.extent, e.bounded = reach(tree)
 		for _, w := range found {
 			words = append(words, w)
 			owner = append(owner, uint32(i))
@@ -102,7 +101,9 @@ func Compile(sources []string) (*Matcher, error) {
 	for part := range slices.Chunk(rest, shardSize) {
 		m.shards = append(m.shards, m.newShard(sources, part))
 	}
-	m.scratch.New = func() any { return &scratch{spans: make([][]span, len(sources))} }
+	m.scratch.New = func() any {
+		return &scratch{spans: make([][]span, len(sources)), window: make([]int, len(sources))}
+	}
 	return m, nil
 }
 
@@ -157,7 +158,7 @@ func (m *Matcher) Match(ctx context.Context, text []byte) ([]int, error) {
 
 func (m *Matcher) askShard(s shard, text []byte) []int {
 	var hits []int
-	if s.set != nil {
+	if s.set != nil && len(text) > shortText {
 		// FindAll would say "no match" where RE2 ran out of memory.
 		found, err := s.set.FindAllWithError(text, len(s.which))
 		if err == nil {
@@ -184,6 +185,8 @@ func (e *expr) match(text []byte) bool {
 
 // scratch is what one search needs besides its result.
 type scratch struct {
+	measure    measure  // of the text; zero until there is a candidate
+	window     []int    // by candidate: bytes around a literal that hold any match; 0 = the whole text
 	spans      [][]span // by expression; empty unless a candidate
 	candidates []int
 }
@@ -192,36 +195,44 @@ func (s *scratch) clear() {
 	for _, i := range s.candidates {
 		s.spans[i] = s.spans[i][:0]
 	}
-	s.candidates = s.candidates[:0]
+	s.candidates, s.measure = s.candidates[:0], measure{}
 }
 
 func (m *Matcher) byLiteral(ctx context.Context, text []byte) ([]int, error) {
 	s := m.scratch.Get().(*scratch)
 	defer func() { s.clear(); m.scratch.Put(s) }()
 	plain, exact := plainLetters(text)
-	m.literal.scan(plain, func(owner uint32, end int) { m.note(s, int(owner), end, len(text)) })
+	m.literal.scan(plain, func(owner uint32, end int) { m.note(s, int(owner), end, text, exact) })
 	var hits []int
 	for _, i := range s.candidates {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if e := &m.exprs[i]; exact && e.window > 0 && e.inSpans(text, s.spans[i]) || (!exact || e.window == 0) && e.match(text) {
+		e := &m.exprs[i]
+		if s.window[i] > 0 && e.inSpans(text, s.spans[i]) || s.window[i] == 0 && e.match(text) {
 			hits = append(hits, i)
 		}
 	}
 	return hits, nil
 }
 
-// note records that a literal of expression i ends at offset end.
-func (m *Matcher) note(s *scratch, i, end, size int) {
+// note records that a literal of expression i ends at offset end; exact tells that the
+// offset is one of the text.
+func (m *Matcher) note(s *scratch, i, end int, text []byte, exact bool) {
 	spans := s.spans[i]
-	w := m.exprs[i].window
 	if len(spans) == 0 {
 		s.candidates = append(s.candidates, i)
-	} else if w == 0 {
+		s.window[i] = 0
+		if m.exprs[i].bounded && exact {
+			if s.measure.char == 0 {
+				s.measure = measured(text)
+			}
+			s.window[i] = s.measure.window(m.exprs[i].extent)
+		}
+	} else if s.window[i] == 0 {
 		return
 	}
-	from, to := max(end-w, 0), min(end+w, size)
+	from, to := max(end-s.window[i], 0), min(end+s.window[i], len(text))
 	if k := len(spans); k > 0 && spans[k-1].to >= from {
 		spans[k-1].to = to
 	} else {
@@ -234,23 +245,24 @@ func (m *Matcher) note(s *scratch, i, end, size int) {
 // the cut, so then the whole text is asked.
 func (e *expr) inSpans(text []byte, spans []span) bool {
 	for _, sp := range spans {
-		at := e.find(text[sp.from:sp.to])
-		if at == nil {
+		// RE2 stops at a character that a cut goes through.
+		for sp.from > 0 && !utf8.RuneStart(text[sp.from]) {
+			sp.from--
+		}
+		for sp.to < len(text) && !utf8.RuneStart(text[sp.to]) {
+			sp.to++
+		}
+		stretch := text[sp.from:sp.to]
+		if !e.match(stretch) {
 			continue
 		}
-		if at[0] == 0 && sp.from > 0 || at[1] == sp.to-sp.from && sp.to < len(text) {
+		at := e.first(stretch)
+		if at == nil || at[0] == 0 && sp.from > 0 || at[1] == len(stretch) && sp.to < len(text) {
 			return e.match(text)
 		}
 		return true
 	}
 	return false
-}
-
-func (e *expr) find(window []byte) []int {
-	if e.re == nil || !utf8.Valid(window) {
-		return e.std.FindIndex(window) // RE2 stops at a character the cut went through
-	}
-	return e.re.FindIndex(window)
 }
 
 // plainLetters replaces the runes that fold onto ASCII letters by those letters; exact is
