@@ -97,6 +97,31 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
+// BenchmarkFindKey asks for the key of ordinary mail, and for that of a hold.
+func BenchmarkFindKey(b *testing.B) {
+	h := benchHome(b)
+	var last quarantine.Hold
+	for n := range 500 {
+		last = storetest.Hold(n, "x")
+		if _, err := h.Holds().Put(b.Context(), last, strings.NewReader("x")); err != nil {
+			b.Fatal(err)
+		}
+		if err := h.Holds().Confirm(b.Context(), []string{last.ID}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, key := range map[string]string{"nobody": "of no hold", "hold": last.Key} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, ok, err := h.Holds().FindKey(b.Context(), key, storetest.Start); err != nil || ok != (name == "hold") {
+					b.Fatal(ok, err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkTraffic adds rows as fast as the disk takes them.
 func BenchmarkTraffic(b *testing.B) {
 	h := benchHome(b)

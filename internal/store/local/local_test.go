@@ -99,6 +99,9 @@ func TestSurvivesReopen(t *testing.T) {
 	if got, err := h.Holds().Get(t.Context(), held.ID); err != nil || got.State != quarantine.Held {
 		t.Errorf("the hold: %s, %v", got.State, err)
 	}
+	if got, ok, err := h.Holds().FindKey(t.Context(), held.Key, storetest.Start); got.ID != held.ID || !ok || err != nil {
+		t.Errorf("the key of the hold: %q, %v, %v", got.ID, ok, err)
+	}
 	if rev, err := h.Lists().ListRevision(t.Context()); err != nil || rev != 1 {
 		t.Errorf("list revision: %d, %v", rev, err)
 	}

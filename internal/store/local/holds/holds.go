@@ -22,12 +22,16 @@ import (
 type Store struct {
 	ground *ground.Ground
 	shelf  *shelf.Shelf
+	keys   *keys
 }
 
 // Open takes provisional holds away from the sessions that died with the last process.
 func Open(ctx context.Context, g *ground.Ground, files *shelf.Shelf) (*Store, error) {
-	_, err := g.W.ExecContext(ctx, "UPDATE holds SET owners = 0 WHERE state = 'provisional'")
-	return &Store{ground: g, shelf: files}, err
+	if _, err := g.W.ExecContext(ctx, "UPDATE holds SET owners = 0 WHERE state = 'provisional'"); err != nil {
+		return nil, err
+	}
+	known, err := loadKeys(ctx, g.R)
+	return &Store{ground: g, shelf: files, keys: known}, err
 }
 
 // Put implements quarantine.Store.
@@ -41,7 +45,7 @@ func (s *Store) Put(ctx context.Context, h quarantine.Hold, body io.Reader) (qua
 		}
 		return err
 	}
-	it := item(ctx, h)
+	it := s.item(ctx, h)
 	it.Body, it.Before = body, before
 	err := s.shelf.Put(ctx, it)
 	if err != nil {
@@ -55,8 +59,11 @@ type note struct {
 	Hold *quarantine.Hold `json:"hold"`
 }
 
-func item(ctx context.Context, h quarantine.Hold) shelf.Item {
-	return shelf.Item{SHA: h.SHA256, Note: note{&h}, Row: func(tx *sql.Tx) error { return insertHold(ctx, tx, h) }}
+func (s *Store) item(ctx context.Context, h quarantine.Hold) shelf.Item {
+	return shelf.Item{SHA: h.SHA256, Note: note{&h}, Row: func(tx *sql.Tx) error {
+		s.keys.add(h.Key) // before anybody can see the row
+		return insertHold(ctx, tx, h)
+	}}
 }
 
 // Restore makes a hold again from a note beside its body, as held: whether it was confirmed,
@@ -74,7 +81,7 @@ func (s *Store) Restore(ctx context.Context, sha string, line []byte, stored int
 		return false, err
 	}
 	n.Hold.State = quarantine.Held
-	return true, s.shelf.Restore(ctx, item(ctx, *n.Hold), stored)
+	return true, s.shelf.Restore(ctx, s.item(ctx, *n.Hold), stored)
 }
 
 // again joins the caller to the hold that has this key already. The caller holds the lock of

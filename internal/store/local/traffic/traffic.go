@@ -4,8 +4,6 @@ package traffic
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -31,11 +29,19 @@ type Store struct {
 	done    chan struct{}
 	once    sync.Once
 	dropped atomic.Uint64
-	failing bool // the last batch failed; said once
+
+	// Of the goroutine that writes.
+	batch   []record.Row
+	sql     *statements // nil before the first batch
+	failing bool        // the last batch failed; said once
 }
 
 // batch bounds the rows of one transaction.
 const batch = 256
+
+// linger is how long the first row of a batch waits for more: one transaction costs as much as
+// several rows. A process that is killed loses the rows of that time.
+const linger = 500 * time.Millisecond
 
 // Options say how the file is opened.
 type Options struct {
@@ -96,10 +102,17 @@ func (t *Store) Dropped() uint64 { return t.dropped.Load() }
 
 func (t *Store) run() {
 	defer close(t.done)
+	due := time.NewTimer(linger)
+	defer due.Stop()
 	for {
 		select {
 		case r := <-t.rows:
-			t.write(append(make([]record.Row, 0, batch), r))
+			t.collect(r)
+			if len(t.batch) == 1 {
+				due.Reset(linger)
+			}
+		case <-due.C:
+			t.write()
 		case done := <-t.flush:
 			t.drain()
 			close(done)
@@ -110,33 +123,35 @@ func (t *Store) run() {
 	}
 }
 
+// drain writes everything that waits.
 func (t *Store) drain() {
 	for len(t.rows) > 0 {
-		t.write(nil)
+		t.collect(<-t.rows)
+	}
+	t.write()
+}
+
+func (t *Store) collect(r record.Row) {
+	if t.batch = append(t.batch, r); len(t.batch) == batch {
+		t.write()
 	}
 }
 
-// write adds what waits to rows, up to a batch, and writes it.
-func (t *Store) write(rows []record.Row) {
-	for len(rows) < batch && len(t.rows) > 0 {
-		rows = append(rows, <-t.rows)
+// write writes the batch.
+func (t *Store) write() {
+	if len(t.batch) == 0 {
+		return
 	}
-	ctx := context.Background() // rows outlive the sessions they are about
-	err := t.db.Tx(ctx, func(tx *sql.Tx) error {
-		for _, r := range rows {
-			if err := insertRow(ctx, tx, r); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := t.insert(context.Background(), t.batch) // rows outlive the sessions they are about
 	if err != nil {
-		t.dropped.Add(uint64(len(rows)))
+		t.dropped.Add(uint64(len(t.batch)))
 		if !t.failing {
 			t.log.Error("traffic rows cannot be written and are dropped", "error", err)
 		}
 	}
 	t.failing = err != nil
+	clear(t.batch)
+	t.batch = t.batch[:0]
 }
 
 // wait returns when the rows added before are written.
@@ -161,44 +176,7 @@ func (t *Store) wait(ctx context.Context) error {
 func (t *Store) Close() error {
 	t.once.Do(func() { close(t.stop) })
 	<-t.done
-	return t.db.Close()
-}
-
-func insertRow(ctx context.Context, tx *sql.Tx, r record.Row) error {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	// A message that is recorded twice keeps its last row.
-	if _, err := tx.ExecContext(ctx, "DELETE FROM traffic WHERE id = ?", r.ID); err != nil {
-		return err
-	}
-	sender := strings.ToLower(r.From)
-	ip := []byte{}
-	if a, err := netip.ParseAddr(r.Client.IP); err == nil {
-		b := a.As16()
-		ip = b[:]
-	}
-	res, err := tx.ExecContext(ctx, "INSERT INTO traffic (id, at, sender, domain, header, ip, record) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		r.ID, r.Time.UnixMilli(), sender, search.Domain(sender), r.MessageID, ip, string(text))
-	if err != nil {
-		return err
-	}
-	n, err := res.LastInsertId()
-	if err != nil {
-		return err
-	}
-	to := make([]string, len(r.To))
-	for i, f := range r.To {
-		to[i] = f.Address
-	}
-	for _, addr := range search.AddressKeys(to) {
-		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO traffic_to VALUES (?, ?)", addr, r.ID); err != nil {
-			return err
-		}
-	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO traffic_words (rowid, words) VALUES (?, ?)", n, search.Index(r.Subject))
-	return err
+	return t.db.Close() // and the statements with it
 }
 
 // Find implements record.Traffic. It waits for the rows added before, so that an answer and
