@@ -252,7 +252,7 @@ postern_messages_total{action="quarantine",direction="inbound"} 1000
 # HELP postern_outbox Messages that wait in the outbox.
 # TYPE postern_outbox gauge
 postern_outbox 1
-# HELP postern_recipients_total Recipients accepted at RCPT. Equals the sum of postern_fates_total.
+# HELP postern_recipients_total Recipients asked for at RCPT, those refused there included. Equals the sum of postern_fates_total.
 # TYPE postern_recipients_total counter
 postern_recipients_total{direction="inbound"} 3000
 # HELP postern_sessions Open SMTP sessions by listener.
