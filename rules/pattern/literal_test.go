@@ -88,7 +88,9 @@ func TestMeasured(t *testing.T) {
 		"a bc  d":                       {1, 2, 2},
 		"\r\n \t\f x_9Z!":               {1, 6, 4},
 		"...":                           {1, 0, 0},
-		"né  ":                          {4, 2, 1},
+		"né  ":                          {2, 2, 1},
+		"“q” ":                          {3, 1, 1},
+		"🎁":                             {4, 0, 0},
 		"end" + strings.Repeat("_", 70): {1, 0, 73},
 	} {
 		if got := measured([]byte(text)); got != want {
@@ -104,5 +106,25 @@ func TestWindow(t *testing.T) {
 	}
 	if got := m.window(extent{chars: maxWindow}); got != 0 {
 		t.Errorf("a window of %d", got)
+	}
+}
+
+func TestWiden(t *testing.T) {
+	long := strings.Repeat("w", 200)
+	for _, c := range []struct {
+		text     string
+		in, want span
+		clean    bool
+	}{
+		{"one two three", span{5, 6}, span{4, 7}, true},
+		{"one", span{1, 2}, span{0, 3}, true},
+		{"é語x", span{1, 3}, span{0, 6}, true},
+		{"a é b", span{3, 3}, span{2, 4}, true},
+		{long, span{100, 101}, span{100 - maxWord, 101}, false},
+		{"a " + long, span{1, 2}, span{0, 2 + maxWord}, false},
+	} {
+		if got, clean := widen([]byte(c.text), c.in); got != c.want || clean != c.clean {
+			t.Errorf("%.20q %v: %v %v, want %v %v", c.text, c.in, got, clean, c.want, c.clean)
+		}
 	}
 }

@@ -43,6 +43,7 @@ type expr struct {
 	re      *re2.Regexp // nil: RE2 does not take it, std is asked
 	extent  extent      // of any match
 	bounded bool        // there is such an extent
+	ends    bool        // it asks for the end of a line or of the text
 }
 
 // shard is a set of expressions without literals that run together.
@@ -90,6 +91,7 @@ func Compile(sources []string) (*Matcher, error) {
 			continue
 		}
 		e.extent, e.bounded = reach(tree)
+		e.ends = looksAtEnds(tree)
 		for _, w := range found {
 			words = append(words, w)
 			owner = append(owner, uint32(i))
@@ -242,19 +244,17 @@ func (m *Matcher) note(s *scratch, i, end int, text []byte, exact bool) {
 }
 
 // inSpans asks only the stretches. A match that touches the edge of one may owe itself to
-// the cut, so then the whole text is asked.
+// the cut where that went through a word or the expression asks for ends; then the whole
+// text is asked.
 func (e *expr) inSpans(text []byte, spans []span) bool {
 	for _, sp := range spans {
-		// RE2 stops at a character that a cut goes through.
-		for sp.from > 0 && !utf8.RuneStart(text[sp.from]) {
-			sp.from--
-		}
-		for sp.to < len(text) && !utf8.RuneStart(text[sp.to]) {
-			sp.to++
-		}
+		sp, clean := widen(text, sp)
 		stretch := text[sp.from:sp.to]
 		if !e.match(stretch) {
 			continue
+		}
+		if clean && !e.ends {
+			return true
 		}
 		at := e.first(stretch)
 		if at == nil || at[0] == 0 && sp.from > 0 || at[1] == len(stretch) && sp.to < len(text) {

@@ -2,6 +2,7 @@ package pattern
 
 import (
 	"regexp/syntax"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -101,6 +102,36 @@ var kinds = func() (k [256]uint8) {
 	return k
 }()
 
+// looksAtEnds tells that re asks for the end of a line or of the text.
+func looksAtEnds(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText:
+		return true
+	}
+	return slices.ContainsFunc(re.Sub, looksAtEnds)
+}
+
+// maxWord is how far widen goes.
+const maxWord = 64
+
+// widen moves the ends of a stretch outwards to where no word is cut, never through a
+// character, and tells whether it found such places: a word boundary then means in the stretch what it means in the text.
+func widen(text []byte, sp span) (span, bool) {
+	for n := 0; sp.from > 0 && (kinds[text[sp.from-1]] == word || !utf8.RuneStart(text[sp.from])); n++ {
+		if n == maxWord {
+			return sp, false
+		}
+		sp.from--
+	}
+	for n := 0; sp.to < len(text) && (kinds[text[sp.to]] == word || !utf8.RuneStart(text[sp.to])); n++ {
+		if n == maxWord {
+			return sp, false
+		}
+		sp.to++
+	}
+	return sp, true
+}
+
 // measure is what a text makes of an extent, in bytes.
 type measure struct{ char, blank, word int }
 
@@ -109,7 +140,7 @@ func measured(text []byte) measure {
 	longest := [3]int{}
 	from, kind, high := 0, uint8(other), byte(0)
 	for i, c := range text {
-		high |= c
+		high = max(high, c)
 		if k := kinds[c]; k != kind {
 			longest[kind] = max(longest[kind], i-from)
 			from, kind = i, k
@@ -117,8 +148,13 @@ func measured(text []byte) measure {
 	}
 	longest[kind] = max(longest[kind], len(text)-from)
 	m := measure{char: 1, blank: longest[blank], word: longest[word]}
-	if high >= utf8.RuneSelf {
-		m.char = utf8.UTFMax
+	switch { // the first byte of a character tells its width
+	case high >= 0xf0:
+		m.char = 4
+	case high >= 0xe0:
+		m.char = 3
+	case high >= utf8.RuneSelf:
+		m.char = 2
 	}
 	return m
 }
