@@ -142,6 +142,13 @@ func (p *Postfix) write(port int, mailboxes, extra []string) {
 	}
 	uid, _ := strconv.Atoi(owner.Uid)
 	gid, _ := strconv.Atoi(owner.Gid)
+	// Postfix' own tools write the log too, some as root and some as its user.
+	if err := os.WriteFile(filepath.Join(p.Dir, "log", "mail.log"), nil, 0o666); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(p.Dir, "log", "mail.log"), 0o666); err != nil {
+		p.t.Fatal(err)
+	}
 	for _, d := range []string{"data", "mail"} {
 		if err := os.Chown(filepath.Join(p.Dir, d), uid, gid); err != nil {
 			p.t.Fatal(err)
@@ -169,6 +176,9 @@ smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
 default_process_limit = 100
 in_flow_delay = 0
+queue_run_delay = 3s
+minimal_backoff_time = 3s
+maximal_backoff_time = 6s
 smtpd_peername_lookup = no
 %[4]s
 `, p.Dir, owner.Uid, owner.Gid, strings.Join(extra, "\n"))
