@@ -81,12 +81,13 @@ func (p *Postfix) Drained(within time.Duration) {
 	Await(p.t, "Postfix has delivered its queue", within, func() bool { return p.queued() == 0 })
 }
 
-// queued counts the files of the queue.
+// queued counts the messages in the queue. A file whose name has a dot is one that a stopped
+// cleanup was still writing: it was never taken, and Postfix leaves it lying.
 func (p *Postfix) queued() int {
 	n := 0
 	for _, q := range []string{"maildrop", "incoming", "active", "deferred"} {
 		_ = filepath.WalkDir(filepath.Join(p.Dir, "queue", q), func(_ string, d fs.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() {
+			if err == nil && d.Type().IsRegular() && !strings.Contains(d.Name(), ".") {
 				n++
 			}
 			return nil
