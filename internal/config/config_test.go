@@ -35,8 +35,9 @@ func TestTheExampleIsTheShape(t *testing.T) {
 		c.Backends["mail"][0].Protocol != "smtp" || c.Limits.Message != 50e6 || c.Routes["*.example.com"].Recipients != "any" {
 		t.Errorf("%+v", c)
 	}
+	c.Greylist.Wait++
 	w := strings.Join(c.Warnings(), "\n")
-	if !strings.Contains(w, "stream_max") || strings.Contains(w, "alerts go") {
+	if !strings.Contains(w, "stream_max") || !strings.Contains(w, "greylist has no effect") || strings.Contains(w, "alerts go") {
 		t.Errorf("warnings: %s", w)
 	}
 }

@@ -129,6 +129,9 @@ func (c *Config) Warnings() []string {
 	if len(c.Auth.TrustedSealers) > 0 {
 		w = append(w, "auth.trusted_sealers has no effect in this version: ARC is not checked")
 	}
+	if c.Greylist != Default().Greylist {
+		w = append(w, "greylist has no effect in this version: nobody is asked to come again for it")
+	}
 	if len(c.Alerts.Mail) == 0 && c.Alerts.Webhook.URL == "" {
 		w = append(w, "alerts go to the log alone: set alerts.mail or alerts.webhook")
 	}
