@@ -68,6 +68,7 @@ type Finding struct {
 	Detail string      // what exactly was seen, in plain words; may hold attacker text
 	For    string      // the recipient it concerns; "" = all of them
 	Auth   *AuthResult // the authentication result it rests on; nil for most
+	Part   string      // path in the mime.Tree ("1.2") of the part it was found in; "" = the whole message
 	Step   string      // the step that found it; set by the pipeline, not by checks
 }
 
@@ -77,6 +78,9 @@ type AuthResult struct {
 	Result string // pass, fail, softfail, neutral, none, temperror, permerror, policy
 	Reason string // optional reason text, unescaped
 	Props  []AuthProp
+
+	// Record is the DMARC record the result rests on, as published at the domain At.
+	At, Record string
 }
 
 // AuthProp is one "ptype.property=value" of an AuthResult, value unescaped.

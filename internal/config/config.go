@@ -12,7 +12,7 @@ type Config struct {
 	Listeners      []Listener           `yaml:"listeners" json:"listeners,omitempty"`
 	TrustedRelays  []Prefix             `yaml:"trusted_relays" json:"trusted_relays,omitempty" jsonschema:"description=hosts whose Received lines are believed when looking for the client"`
 	Limits         Limits               `yaml:"limits" json:"limits,omitempty"`
-	Rates          map[string]Rate      `yaml:"rates" json:"rates,omitempty" jsonschema:"description=messages per minute\\, hour and day by ip\\, net\\, domain\\, account\\, recipient and bad_recipient"`
+	Rates          map[string]Rate      `yaml:"rates" json:"rates,omitempty" jsonschema:"description=messages per minute\\, hour and day by ip\\, net\\, domain\\, account\\, recipient; recipients by account_recipients; refusals by bad_recipient and errors"`
 	Backends       map[string][]Backend `yaml:"backends" json:"backends,omitempty"`
 	Routes         map[string]Route     `yaml:"routes" json:"routes,omitempty"`
 	Egress         string               `yaml:"egress" json:"egress,omitempty"`
@@ -22,6 +22,8 @@ type Config struct {
 	ClamAV         ClamAV               `yaml:"clamav" json:"clamav,omitempty"`
 	Lists          []List               `yaml:"lists" json:"lists,omitempty"`
 	Auth           Auth                 `yaml:"auth" json:"auth,omitempty"`
+	Senders        Senders              `yaml:"senders" json:"senders,omitempty"`
+	Reports        Reports              `yaml:"reports" json:"reports,omitempty"`
 	Headers        Headers              `yaml:"headers" json:"headers,omitempty"`
 	Greylist       Greylist             `yaml:"greylist" json:"greylist,omitempty"`
 	Quarantine     Quarantine           `yaml:"quarantine" json:"quarantine,omitempty"`
@@ -51,6 +53,13 @@ const (
 	KindSmarthost  = "smarthost"
 )
 
+// What an account may write as From and MAIL FROM.
+const (
+	SendersOwn    = "own"    // its own addresses, and those of Senders that name it
+	SendersHosted = "hosted" // any address of a routed domain
+	SendersAny    = "any"
+)
+
 // Listener is one address we take mail on.
 type Listener struct {
 	Name              string   `yaml:"name" json:"name"`
@@ -65,6 +74,7 @@ type Listener struct {
 	Networks          []Prefix `yaml:"networks" json:"networks,omitempty" jsonschema:"description=local servers that may send through a smarthost listener"`
 	AccountHeader     string   `yaml:"account_header" json:"account_header,omitempty"`
 	MailFromIsAccount bool     `yaml:"mail_from_is_account" json:"mail_from_is_account,omitempty"`
+	Senders           string   `yaml:"senders" json:"senders,omitempty" jsonschema:"enum=own,enum=hosted,enum=any,description=what an account may write as From and MAIL FROM: its own addresses\\, any address of a hosted domain\\, anything"`
 }
 
 // Limits bound what one client, one network or all of them can ask for.
@@ -157,7 +167,7 @@ type ClamAV struct {
 type List struct {
 	Name    string            `yaml:"name" json:"name"`
 	Zone    string            `yaml:"zone" json:"zone"`
-	Of      string            `yaml:"of" json:"of,omitempty" jsonschema:"enum=ip,enum=helo,enum=domain"`
+	Of      string            `yaml:"of" json:"of,omitempty" jsonschema:"enum=ip,enum=helo,enum=domain,enum=link"`
 	Codes   map[string]string `yaml:"codes" json:"codes,omitempty" jsonschema:"description=answer to symbol"`
 	KeyFile string            `yaml:"key_file" json:"key_file,omitempty"`
 }
@@ -165,8 +175,36 @@ type List struct {
 // Auth is SPF, DKIM, DMARC and ARC.
 type Auth struct {
 	AuthservID     string              `yaml:"authserv_id" json:"authserv_id,omitempty"`
-	TrustedSealers map[string][]string `yaml:"trusted_sealers" json:"trusted_sealers,omitempty"`
-	ArcSeal        bool                `yaml:"arc_seal" json:"arc_seal,omitempty"`
+	TrustedSealers map[string][]string `yaml:"trusted_sealers" json:"trusted_sealers,omitempty" jsonschema:"description=by domain of the author (or *): the ARC sealers that are believed about it"`
+	ArcSeal        bool                `yaml:"arc_seal" json:"arc_seal,omitempty" jsonschema:"description=seal what is relayed inbound (RFC 8617)"`
+	ArcDomain      string              `yaml:"arc_domain" json:"arc_domain,omitempty" jsonschema:"description=the domain whose key seals; the hostname by default"`
+	Forwarders     []Forwarder         `yaml:"forwarders" json:"forwarders,omitempty"`
+}
+
+// Forwarder is a host that forwards mail of others to us on behalf of our users.
+type Forwarder struct {
+	Name     string   `yaml:"name" json:"name"`
+	Networks []Prefix `yaml:"networks" json:"networks,omitempty"`
+	Hosts    []string `yaml:"hosts" json:"hosts,omitempty" jsonschema:"description=confirmed reverse names\\, or *.domain"`
+	For      []string `yaml:"for" json:"for,omitempty" jsonschema:"description=recipients or recipient domains it forwards for; all by default"`
+}
+
+// Senders says which accounts may write under which address, beside their own.
+type Senders struct {
+	Allow map[string][]string `yaml:"allow" json:"allow,omitempty" jsonschema:"description=address or @domain to the accounts that may write as it"`
+	File  string              `yaml:"file" json:"file,omitempty" jsonschema:"description=the same\\, one address and its accounts a line"`
+}
+
+// Reports are those of DMARC and TLS: what we send, and the addresses at which we receive.
+type Reports struct {
+	Send    bool     `yaml:"send" json:"send,omitempty" jsonschema:"description=send DMARC aggregate reports once a day"`
+	From    string   `yaml:"from" json:"from,omitempty" jsonschema:"description=the From of our reports; best in a domain that asks for none"`
+	Org     string   `yaml:"org" json:"org,omitempty"`
+	Contact string   `yaml:"contact" json:"contact,omitempty"`
+	Size    Size     `yaml:"size" json:"size,omitempty" jsonschema:"description=largest report\\, compressed"`
+	Day     int      `yaml:"day" json:"day,omitempty" jsonschema:"description=most reports a day"`
+	Receive []string `yaml:"receive" json:"receive,omitempty" jsonschema:"description=recipients whose DMARC and TLS reports are read into the table"`
+	Keep    Duration `yaml:"keep" json:"keep,omitempty"`
 }
 
 // Headers names what we write; exactly these names are removed from mail that comes in.
@@ -176,6 +214,7 @@ type Headers struct {
 	Unchecked string `yaml:"unchecked" json:"unchecked,omitempty"`
 	SpamFlag  string `yaml:"spam_flag" json:"spam_flag,omitempty"`
 	SpamScore string `yaml:"spam_score" json:"spam_score,omitempty"`
+	Stripped  string `yaml:"stripped" json:"stripped,omitempty"`
 }
 
 // Greylist is first contact's waiting time.
@@ -241,8 +280,9 @@ func Default() *Config {
 		},
 		Headers: Headers{
 			Verdict: "X-Postern-Verdict", Reasons: "X-Postern-Reasons", Unchecked: "X-Postern-Unchecked",
-			SpamFlag: "X-Spam-Flag", SpamScore: "X-Spam-Score",
+			SpamFlag: "X-Spam-Flag", SpamScore: "X-Spam-Score", Stripped: "X-Postern-Stripped",
 		},
+		Reports:    Reports{Size: 10e6, Day: 1000, Keep: 400 * day},
 		Greylist:   Greylist{Wait: 5 * minute, RetryWithin: 48 * hour, Remember: 35 * day},
 		Quarantine: Quarantine{Cap: 20e9, RejectedBeside: 3 * day, Evidence: 90 * day},
 		Rules:      Rules{Dir: "/etc/postern/rules.d"},

@@ -48,6 +48,12 @@ func (c *Config) complete() {
 				l.Framing = "normalize"
 			}
 		}
+		switch l.Kind {
+		case KindSubmission:
+			l.Senders = or(l.Senders, SendersOwn)
+		case KindSmarthost:
+			l.Senders = or(l.Senders, SendersAny)
+		}
 	}
 	for name, pool := range c.Backends {
 		for i := range pool {
@@ -71,6 +77,8 @@ func (c *Config) complete() {
 		c.Lists[i].Of = or(c.Lists[i].Of, "ip")
 	}
 	c.Auth.AuthservID = or(c.Auth.AuthservID, c.Hostname)
+	c.Auth.ArcDomain = or(c.Auth.ArcDomain, c.Hostname)
+	c.Reports.Org = or(c.Reports.Org, c.Hostname)
 }
 
 func or(s, otherwise string) string {
@@ -125,12 +133,6 @@ func (c *Config) Warnings() []string {
 		w = append(w, "clamav.addrs is empty: nothing is scanned for viruses")
 	} else if c.Limits.Message > c.ClamAV.StreamMax {
 		w = append(w, fmt.Sprintf("limits.message (%s) is larger than clamav.stream_max (%s): larger mail counts as unscannable", c.Limits.Message, c.ClamAV.StreamMax))
-	}
-	if len(c.Auth.TrustedSealers) > 0 {
-		w = append(w, "auth.trusted_sealers has no effect in this version: ARC is not checked")
-	}
-	if c.Greylist != Default().Greylist {
-		w = append(w, "greylist has no effect in this version: nobody is asked to come again for it")
 	}
 	if len(c.Alerts.Mail) == 0 && c.Alerts.Webhook.URL == "" {
 		w = append(w, "alerts go to the log alone: set alerts.mail or alerts.webhook")

@@ -33,6 +33,10 @@ func (c *Config) validate(d *strict.Document) {
 	c.validateBackends(d)
 	c.validateRoutes(d)
 	c.validateChecks(d)
+	c.validateAuth(d)
+	c.validateSenders(d)
+	c.validateGreylist(d)
+	c.validateReports(d)
 	c.validateRest(d)
 }
 
@@ -130,8 +134,8 @@ func (c *Config) validateLimits(d *strict.Document) {
 	}
 	for name, r := range c.Rates {
 		at := "rates[" + name + "]"
-		if !slices.Contains([]string{"ip", "net", "domain", "account", "recipient", "bad_recipient"}, name) {
-			d.Fail(at, "rates are by ip, net, domain, account, recipient or bad_recipient, not %q", name)
+		if !slices.Contains(rateNames, name) {
+			d.Fail(at, "rates are by %s, not %q", strings.Join(rateNames, ", "), name)
 		}
 		if r.Minute < 0 || r.Hour < 0 || r.Day < 0 {
 			d.Fail(at, "a rate is 0 (none) or larger")
@@ -234,7 +238,7 @@ func (c *Config) validateChecks(d *strict.Document) {
 		if !address.ValidDomain(l.Zone) {
 			d.Fail(at+".zone", "%q is no zone", l.Zone)
 		}
-		oneOf(d, at+".of", l.Of, "ip", "helo", "domain")
+		oneOf(d, at+".of", l.Of, "ip", "helo", "domain", "link")
 		if len(l.Codes) == 0 {
 			d.Fail(at, "a list needs codes: which answers count, and as which symbol")
 		}
@@ -244,27 +248,13 @@ func (c *Config) validateChecks(d *strict.Document) {
 	}
 }
 
-// validateCode keeps out answers that are errors by RFC 5782 and the lists' own terms.
-func validateCode(d *strict.Document, at, code, symbol string) {
-	a, err := netip.ParseAddr(code)
-	switch {
-	case err != nil || !a.Is4() || a.As4()[0] != 127:
-		d.Fail(at, "%q is no answer of a list (127.x.y.z)", code)
-	case a.As4()[1] == 255 && a.As4()[2] == 255 || code == "127.0.0.1":
-		d.Fail(at, "%s is an error answer, never a listing", code)
-	}
-	if !symbolName.MatchString(symbol) {
-		d.Fail(at, "%q is no symbol (UPPER_SNAKE)", symbol)
-	}
-}
-
 var headerName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,63}$`)
 
 func (c *Config) validateRest(d *strict.Document) {
 	names := map[string]string{}
 	for path, h := range map[string]string{
 		"headers.verdict": c.Headers.Verdict, "headers.reasons": c.Headers.Reasons, "headers.unchecked": c.Headers.Unchecked,
-		"headers.spam_flag": c.Headers.SpamFlag, "headers.spam_score": c.Headers.SpamScore,
+		"headers.spam_flag": c.Headers.SpamFlag, "headers.spam_score": c.Headers.SpamScore, "headers.stripped": c.Headers.Stripped,
 	} {
 		if !headerName.MatchString(h) || !strings.HasPrefix(strings.ToLower(h), "x-") {
 			d.Fail(path, "%q: our header names begin with X-", h)
@@ -300,9 +290,6 @@ func (c *Config) validateRest(d *strict.Document) {
 		}
 	}
 	oneOf(d, "log.level", c.Log.Level, "debug", "info", "warn", "error")
-	if c.Auth.ArcSeal {
-		d.Fail("auth.arc_seal", "ARC sealing is not built yet")
-	}
 }
 
 func hostPort(d *strict.Document, path, s string, emptyHost bool) {

@@ -86,6 +86,9 @@ func setAside(path, aside string) error {
 	return os.Rename(path, aside)
 }
 
+// DB is the file, for what else is written off the way of mail. It is open until Close.
+func (t *Store) DB() *sqlite.DB { return t.db }
+
 // Add implements record.Traffic.
 func (t *Store) Add(r record.Row) bool {
 	select {

@@ -1,0 +1,1 @@
+-- Reports of DMARC and TLS, sent and received.
