@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"postern/cmd/postern/app"
-	"postern/cmd/postern/steps"
+	"postern/cmd/postern/setup"
 	"postern/internal/config"
 	"postern/internal/dns"
 )
@@ -67,7 +67,7 @@ func (c *configCheckCmd) Run(a *app.App) error {
 
 // bypass names the ways by which mail can reach the servers behind without passing here.
 func bypass(ctx context.Context, cfg *config.Config) ([]string, error) {
-	r, err := dns.New(steps.DNSConfig(cfg))
+	r, err := dns.New(setup.DNSConfig(cfg))
 	if err != nil {
 		return nil, err
 	}

@@ -9,17 +9,17 @@ import (
 	"postern/abuse"
 	"postern/blocklist"
 	"postern/cmd/postern/glue"
+	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
 	"postern/filter/attach"
 	"postern/filter/auth"
 	"postern/filter/limit"
 	"postern/filter/sender"
-	"postern/internal/config"
 )
 
 func (g *Gateway) buildLists(ctx context.Context) (err error) {
 	event := func(e blocklist.Event) { g.event("list:"+e.Key, e.Text, e.Over) }
-	g.lists, err = blocklist.NewLists(steps.ListConfigs(g.cfg.Load()), blocklist.ListParts{Resolver: g.resolver, Now: g.now, Log: g.log, Alert: event})
+	g.lists, err = blocklist.NewLists(setup.ListConfigs(g.cfg.Load()), blocklist.ListParts{Resolver: g.resolver, Now: g.now, Log: g.log, Alert: event})
 	if err != nil {
 		return err
 	}
@@ -31,16 +31,8 @@ func (g *Gateway) buildAccounts(ctx context.Context) (err error) {
 	g.accounts, err = abuse.NewAccounts(ctx, g.home.Accounts(), g.now, g.log, func(ctx context.Context, c abuse.Change) error {
 		return g.audit.Write(ctx, c.Actor, c.Action, c.After.Name, c.Before, c.After, c.After.Reason)
 	})
-	g.limits = limit.New(rates(g.cfg.Load()), g.now)
+	g.limits = limit.New(setup.Rates(g.cfg.Load()), g.now)
 	return err
-}
-
-func rates(c *config.Config) limit.Config {
-	of := func(name string) limit.Rate {
-		r := c.Rates[name]
-		return limit.Rate{Minute: r.Minute, Hour: r.Hour, Day: r.Day}
-	}
-	return limit.Config{IP: of("ip"), Net: of("net"), Domain: of("domain"), Account: of("account"), Recipient: of("recipient"), BadRecipient: of("bad_recipient")}
 }
 
 func (g *Gateway) buildSteps(context.Context) error {
@@ -64,7 +56,7 @@ func (g *Gateway) buildSteps(context.Context) error {
 		LimitSender:    g.limits.Sender(),
 		LimitRecipient: g.limits.Recipient(),
 
-		Attach: &attach.Check{Limits: steps.ArchiveLimits(c.ClamAV)},
+		Attach: &attach.Check{Limits: setup.ArchiveLimits(c.ClamAV)},
 	}
 	if g.scanner != nil {
 		g.checks.ClamAV = g.scanner

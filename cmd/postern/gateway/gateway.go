@@ -20,6 +20,7 @@ import (
 	"postern/abuse"
 	"postern/blocklist"
 	"postern/cmd/postern/glue"
+	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
 	"postern/filter"
 	"postern/filter/clamav"
@@ -148,7 +149,7 @@ func (g *Gateway) buildStore(ctx context.Context) error {
 }
 
 func (g *Gateway) buildResolver(context.Context) (err error) {
-	g.resolver, err = dns.New(steps.DNSConfig(g.cfg.Load()))
+	g.resolver, err = dns.New(setup.DNSConfig(g.cfg.Load()))
 	return err
 }
 
@@ -157,7 +158,7 @@ func (g *Gateway) buildScanner(context.Context) error {
 	if len(c.Addrs) == 0 {
 		return nil
 	}
-	s, err := clamav.New(steps.ScannerConfig(c), clamav.Parts{Now: g.now, Log: g.log, Alert: g.clamavEvent})
+	s, err := clamav.New(setup.ScannerConfig(c), clamav.Parts{Now: g.now, Log: g.log, Alert: g.clamavEvent})
 	g.scanner = s
 	return err
 }

@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"reflect"
 	"strings"
-	"syscall"
-	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"postern/cmd/postern/glue"
+	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
 	"postern/internal/alert"
 	"postern/internal/config"
@@ -62,8 +57,8 @@ func (g *Gateway) reload(ctx context.Context) error {
 	g.cfg.Store(c)
 	g.rules.Store(set)
 	g.pipeline.Store(steps.Pipeline(g.checks, set, c, g.log))
-	g.limits.Reload(rates(c))
-	g.smtp.Reload(g.smtpConfig())
+	g.limits.Reload(setup.Rates(c))
+	g.smtp.Reload(setup.SMTP(c, g.extras()))
 	g.log.Info("reloaded", "rules", set.Revision())
 	if before == set.Revision() {
 		return nil
@@ -99,103 +94,10 @@ func fixed(all []config.Listener) (out []config.Listener) {
 	return out
 }
 
-// settle is how long files must be still before a change is read: editors and packages
-// write several at once.
-const settle = 300 * time.Millisecond
-
-// watch sees SIGHUP and changed files. It is made before the gateway says that it serves, so
-// that no later change is missed and no SIGHUP ends the process.
-type watch struct {
-	g     *Gateway
-	hup   chan os.Signal
-	files *fsnotify.Watcher
-	late  bool // a file was changed between reading it and watching it
-}
-
-func (g *Gateway) newWatch() (*watch, error) {
-	files, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, fmt.Errorf("watching files: %w", err)
-	}
-	w := &watch{g: g, hup: make(chan os.Signal, 1), files: files}
-	signal.Notify(w.hup, syscall.SIGHUP)
-	w.add()
-	w.late = !g.opt.Read.IsZero() && changedSince(g.opt.Read, g.watched())
-	return w, nil
-}
-
-// add watches folders, not files: saving by rename makes a new file.
-func (w *watch) add() {
-	for _, dir := range w.g.watched() {
-		if err := w.files.Add(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
-			w.g.log.Warn("changes of this folder are not seen; send SIGHUP instead", "dir", dir, "err", err)
-		}
-	}
-}
-
-func (w *watch) close() {
-	signal.Stop(w.hup)
-	_ = w.files.Close()
-}
-
-// run reloads on SIGHUP and when the configuration or a rule file changes.
-func (w *watch) run(ctx context.Context) error {
-	var quiet <-chan time.Time
-	if w.late {
-		quiet = time.After(settle)
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-w.hup:
-			w.reload(ctx)
-		case e, ok := <-w.files.Events:
-			if ok && concerns(e) {
-				quiet = time.After(settle)
-			}
-		case err := <-w.files.Errors:
-			w.g.log.Warn("watching files", "err", err)
-		case <-quiet:
-			quiet = nil
-			w.reload(ctx)
-		}
-	}
-}
-
-// reload also begins to watch a folder that is new, before it is read, or newly named.
-func (w *watch) reload(ctx context.Context) {
-	w.add()
-	_ = w.g.Reload(ctx) // said and kept as an alert
-	w.add()
-}
-
-// clockGrain is how far the time of a file may lie behind the clock.
-const clockGrain = 10 * time.Millisecond
-
-func changedSince(read time.Time, dirs []string) bool {
-	for _, dir := range dirs {
-		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-		if err != nil {
-			continue // no folder of ours has such a name
-		}
-		for _, f := range files {
-			if info, err := os.Stat(f); err == nil && info.ModTime().After(read.Add(-clockGrain)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 func (g *Gateway) watched() []string {
 	dirs := []string{g.cfg.Load().Rules.Dir}
 	if g.opt.ConfigFile != "" {
 		dirs = append(dirs, filepath.Dir(g.opt.ConfigFile))
 	}
 	return dirs
-}
-
-func concerns(e fsnotify.Event) bool {
-	return filepath.Ext(e.Name) == ".yaml" && e.Op&^fsnotify.Chmod != 0
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"postern/cmd/postern/gateway/watch"
 	"postern/internal/control"
 )
 
@@ -25,11 +26,14 @@ type Addrs map[string]net.Addr
 func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	files, err := g.newWatch()
+	files, err := watch.New(watch.Parts{
+		Dirs: g.watched, Read: g.opt.Read, Log: g.log,
+		Reload: func(ctx context.Context) { _ = g.Reload(ctx) }, // said and kept as an alert
+	})
 	if err != nil {
 		return err
 	}
-	defer files.close()
+	defer files.Close()
 	listeners, addrs, err := g.listen(ctx)
 	if err != nil {
 		return err
@@ -57,7 +61,7 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 	server := g.Calls()
 	background("control", func(ctx context.Context) error { return server.Serve(ctx, socket) })
 	background("admin", func(ctx context.Context) error { return g.serveAdmin(ctx, admin) })
-	background("reload", files.run)
+	background("reload", files.Run)
 	g.startLoops(ctx, background)
 	var serving sync.WaitGroup
 	for _, l := range listeners {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postern/cmd/postern/glue"
+	"postern/cmd/postern/setup"
 	"postern/filter"
 	"postern/internal/alert"
 	"postern/internal/config"
@@ -58,11 +59,7 @@ func (g *Gateway) buildStamper(context.Context) error {
 	if err != nil {
 		return err
 	}
-	names := stamp.Names{
-		Verdict: c.Headers.Verdict, Reasons: c.Headers.Reasons, Unchecked: c.Headers.Unchecked,
-		SpamFlag: c.Headers.SpamFlag, SpamScore: c.Headers.SpamScore, AuthservID: c.Auth.AuthservID, Hostname: c.Hostname,
-	}
-	g.stamper = &stamp.Stamper{Names: names, Key: key, AV: g.avVersion}
+	g.stamper = &stamp.Stamper{Names: setup.HeaderNames(c), Key: key, AV: g.avVersion}
 	return nil
 }
 
@@ -100,7 +97,7 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		g.certs[l.Name] = certs
 	}
 	observer := &record.Observer{Node: g.cfg.Load().Hostname, Log: g.log, Traffic: g.home.Traffic(), Metrics: g.metrics, Headers: headers}
-	g.smtp = smtpd.New(g.smtpConfig(), smtpd.Parts{
+	g.smtp = smtpd.New(setup.SMTP(g.cfg.Load(), g.extras()), smtpd.Parts{
 		Pipeline:      g.pipeline.Load,
 		Directory:     &glue.Directory{Config: &g.cfg, Rules: &g.rules, Verifier: g.verifier},
 		Deliverer:     &glue.Deliverer{Rules: &g.rules, Relay: g.relay},
@@ -134,50 +131,20 @@ func headers(m *filter.Message) record.Headers {
 	return record.Headers{Subject: t.Subject(), MessageID: t.Root.Header.Get("Message-ID")}
 }
 
-// smtpConfig is the part of the configuration that sessions see.
-func (g *Gateway) smtpConfig() smtpd.Config {
-	c := g.cfg.Load()
-	lim := smtpd.DefaultLimits()
-	l := c.Limits
-	lim.Sessions, lim.PerIP, lim.Per64, lim.Errors, lim.Commands, lim.Recipients = l.Sessions, l.PerIP, l.Per64, l.Errors, l.Commands, l.Recipients
-	lim.Message, lim.InFlight, lim.Idle, lim.DataRate, lim.Line, lim.Received = int64(l.Message), int64(l.InFlight), time.Duration(l.Idle), l.DataRate, int(l.Line), l.Received
-	out := smtpd.Config{Hostname: c.Hostname, Limits: lim, Trusted: config.Prefixes(c.TrustedRelays)}
-	for _, l := range c.Listeners {
-		out.Listeners = append(out.Listeners, g.listener(l))
+// extras are what listeners have besides their configuration.
+func (g *Gateway) extras() setup.Extras {
+	return setup.Extras{
+		TLS: func(listener string) func() *tls.Config {
+			if certs := g.certs[listener]; certs != nil {
+				return certs.Config
+			}
+			return nil
+		},
+		Extensions: func(l config.Listener) smtpd.Extensions {
+			e := g.pools.Extensions(glue.ListenerBackends(g.cfg.Load(), l)...)
+			return smtpd.Extensions{SMTPUTF8: e.SMTPUTF8, EightBit: e.EightBitMIME, Size: e.Size}
+		},
 	}
-	return out
-}
-
-func (g *Gateway) listener(l config.Listener) *smtpd.Listener {
-	out := &smtpd.Listener{
-		Name: l.Name, Addr: l.Addr, ImplicitTLS: l.TLS.Implicit, GreetPause: time.Duration(l.GreetPause),
-		ProxyFrom: config.Prefixes(l.ProxyFrom), XclientFrom: config.Prefixes(l.XclientFrom), Networks: config.Prefixes(l.Networks),
-		AccountHeader: l.AccountHeader, MailFromIsAccount: l.MailFromIsAccount,
-	}
-	switch l.Kind {
-	case config.KindSubmission:
-		out.Kind = smtpd.KindSubmission
-	case config.KindSmarthost:
-		out.Kind = smtpd.KindSmarthost
-	}
-	if l.Framing == "normalize" {
-		out.Framing = smtpd.Normalize
-	}
-	if certs := g.certs[l.Name]; certs != nil {
-		out.TLS = func() *tls.Config { return certs.Config() }
-	}
-	out.Extensions = func() smtpd.Extensions {
-		names := glue.InboundBackends(g.cfg.Load())
-		switch l.Kind {
-		case config.KindSubmission:
-			names = []string{l.Backend}
-		case config.KindSmarthost:
-			names = []string{g.cfg.Load().Egress}
-		}
-		e := g.pools.Extensions(names...)
-		return smtpd.Extensions{SMTPUTF8: e.SMTPUTF8, EightBit: e.EightBitMIME, Size: e.Size}
-	}
-	return out
 }
 
 type bound struct {
@@ -190,7 +157,7 @@ func (g *Gateway) listen(ctx context.Context) ([]bound, Addrs, error) {
 	var all []bound
 	addrs := Addrs{}
 	var lc net.ListenConfig
-	for _, l := range g.smtpConfig().Listeners {
+	for _, l := range setup.SMTP(g.cfg.Load(), g.extras()).Listeners {
 		ln, err := lc.Listen(ctx, "tcp", l.Addr)
 		if err != nil {
 			closeAll(all)

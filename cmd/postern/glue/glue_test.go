@@ -94,8 +94,14 @@ func TestWhereARecipientGoes(t *testing.T) {
 			t.Errorf("%s: %v, want %s", c.addr, err, c.reply)
 		}
 	}
-	if got := glue.InboundBackends(configured()); len(got) != 4 || !slices.Contains(got, "subs") {
+	if got := glue.ListenerBackends(configured(), config.Listener{Kind: config.KindInbound}); len(got) != 4 || !slices.Contains(got, "subs") {
 		t.Errorf("%v", got)
+	}
+	if got := glue.ListenerBackends(configured(), config.Listener{Kind: config.KindSubmission, Backend: "login"}); !slices.Equal(got, []string{"login"}) {
+		t.Errorf("submission goes to %v", got)
+	}
+	if got := glue.ListenerBackends(configured(), config.Listener{Kind: config.KindSmarthost}); !slices.Equal(got, []string{configured().Egress}) {
+		t.Errorf("a smarthost hands on to %v", got)
 	}
 	c := configured()
 	c.Hostname = "mx.provider.example"

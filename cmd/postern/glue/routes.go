@@ -125,8 +125,14 @@ func HomeDomain(c *config.Config) string {
 	return first
 }
 
-// InboundBackends names the backends that mail from outside can go to.
-func InboundBackends(c *config.Config) []string {
+// ListenerBackends are the pools that mail of a listener can go to.
+func ListenerBackends(c *config.Config, l config.Listener) []string {
+	switch l.Kind {
+	case config.KindSubmission:
+		return []string{l.Backend}
+	case config.KindSmarthost:
+		return []string{c.Egress}
+	}
 	seen := map[string]bool{}
 	var names []string
 	for _, r := range c.Routes {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postern/blocklist"
+	"postern/cmd/postern/setup"
 	"postern/filter"
 	"postern/filter/attach"
 	"postern/filter/auth"
@@ -20,11 +21,11 @@ import (
 // limits, own lists and accounts are left out. Without DNS nothing is asked at all. Close the
 // result.
 func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Logger, now func() time.Time, withDNS bool) (*filter.Pipeline, func(), error) {
-	checks := Checks{Attach: &attach.Check{Limits: ArchiveLimits(c.ClamAV)}}
+	checks := Checks{Attach: &attach.Check{Limits: setup.ArchiveLimits(c.ClamAV)}}
 	checks.SPF, checks.Auth = unasked, unasked
 	closeAll := func() {}
 	if withDNS {
-		r, err := dns.New(DNSConfig(c))
+		r, err := dns.New(setup.DNSConfig(c))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -35,7 +36,7 @@ func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Lo
 		}
 	}
 	if len(c.ClamAV.Addrs) > 0 {
-		s, err := clamav.New(ScannerConfig(c.ClamAV), clamav.Parts{Now: now, Log: log})
+		s, err := clamav.New(setup.ScannerConfig(c.ClamAV), clamav.Parts{Now: now, Log: log})
 		if err != nil {
 			closeAll()
 			return nil, nil, err
@@ -49,7 +50,7 @@ func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Lo
 }
 
 func offlineDNS(checks *Checks, r *dns.Resolver, c *config.Config, log *slog.Logger, now func() time.Time) error {
-	lists, err := blocklist.NewLists(ListConfigs(c), blocklist.ListParts{Resolver: r, Now: now, Log: log})
+	lists, err := blocklist.NewLists(setup.ListConfigs(c), blocklist.ListParts{Resolver: r, Now: now, Log: log})
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,16 @@
-package steps
+// Package setup turns the configuration into that of the parts.
+package setup
 
 import (
+	"time"
+
 	"postern/blocklist"
 	"postern/filter/clamav"
+	"postern/filter/limit"
 	"postern/internal/archive"
 	"postern/internal/config"
 	"postern/internal/dns"
-	"time"
+	"postern/internal/stamp"
 )
 
 // DNSConfig turns the configured DNS servers into those of the resolver.
@@ -40,4 +44,21 @@ func ArchiveLimits(c config.ClamAV) archive.Limits {
 		l.EntryBytes, l.Bytes = min(l.EntryBytes, int64(c.MaxFile)), min(l.Bytes, int64(c.MaxScan))
 	}
 	return l
+}
+
+// Rates turns the configured rates into the limits of the check.
+func Rates(c *config.Config) limit.Config {
+	of := func(name string) limit.Rate {
+		r := c.Rates[name]
+		return limit.Rate{Minute: r.Minute, Hour: r.Hour, Day: r.Day}
+	}
+	return limit.Config{IP: of("ip"), Net: of("net"), Domain: of("domain"), Account: of("account"), Recipient: of("recipient"), BadRecipient: of("bad_recipient")}
+}
+
+// HeaderNames are the names of the fields we write.
+func HeaderNames(c *config.Config) stamp.Names {
+	return stamp.Names{
+		Verdict: c.Headers.Verdict, Reasons: c.Headers.Reasons, Unchecked: c.Headers.Unchecked,
+		SpamFlag: c.Headers.SpamFlag, SpamScore: c.Headers.SpamScore, AuthservID: c.Auth.AuthservID, Hostname: c.Hostname,
+	}
 }
