@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-
-	"golang.org/x/net/idna"
 )
 
 // Result is the outcome for one author domain, in the terms of RFC 8601.
@@ -35,6 +33,7 @@ type Outcome struct {
 	Published Policy     // the same as published
 	Test      bool       // the record says t=y
 	Record    string     // the domain whose record applied
+	Text      string     // that record as published
 	Aligned   Identifier // what proved the domain, when the result is pass
 	Reason    string     // plain words for fail and the errors
 	Err       error      // the cause of a temperror
@@ -42,7 +41,12 @@ type Outcome struct {
 
 // Evaluate judges one author domain by what SPF and DKIM have proven.
 func (w *Walker) Evaluate(ctx context.Context, author string, ids []Identifier) Outcome {
-	out := Outcome{Result: None, Domain: ascii(author)}
+	out := Outcome{Result: None}
+	var ok bool
+	if out.Domain, ok = Name(author); !ok {
+		out.Result, out.Reason = PermError, fmt.Sprintf("%q is no domain name", out.Domain)
+		return out
+	}
 	rec, err := w.discover(ctx, &out)
 	if err != nil {
 		out.Result, out.Reason, out.Err = TempError, "the policy of "+out.Domain+" could not be looked up", err
@@ -51,97 +55,86 @@ func (w *Walker) Evaluate(ctx context.Context, author string, ids []Identifier) 
 	if rec == nil {
 		return out
 	}
-	unsure := ""
-	for _, id := range ids {
-		aligned, err := w.aligned(ctx, out.Domain, rec, id)
-		switch {
-		case err != nil:
-			unsure = "the organization of " + id.Domain + " could not be looked up"
-			out.Err = err
-		case aligned && id.Unsure:
-			unsure = "what could prove " + out.Domain + " could not be looked up"
-		case aligned:
-			out.Result, out.Aligned, out.Err = Pass, id, nil
-			return out
-		}
-	}
-	out.Result, out.Reason = Fail, fmt.Sprintf("neither SPF nor DKIM proves %s", out.Domain)
-	if unsure != "" {
-		out.Result, out.Reason = TempError, unsure
-	}
+	w.align(ctx, &out, rec, ids)
+	w.policy(ctx, &out, rec)
 	return out
 }
 
-// discover finds the record that applies (RFC 9989 section 4.10.1) and fills in what it
-// asks for. No record and no error: out.Result says none or permerror.
+// discover finds the record that applies (RFC 9989 section 4.10.1). No record and no error:
+// out.Result says none or permerror.
 func (w *Walker) discover(ctx context.Context, out *Outcome) (*Record, error) {
 	own := w.at(ctx, out.Domain)
 	if own.err != nil {
 		return nil, own.err
 	}
-	rec, at := own.rec, out.Domain
-	if rec == nil {
+	found := step{out.Domain, own}
+	if own.rec == nil {
 		steps, err := w.walk(ctx, out.Domain)
 		if err != nil {
 			return nil, err
 		}
 		org := organization(out.Domain, steps)
 		for _, s := range steps { // the organization's own record, else the registry's
-			if rec, at = s.rec, s.domain; s.domain == org {
+			if found = s; s.domain == org {
 				break
 			}
 		}
 	}
-	if rec == nil {
-		switch {
-		case own.several:
-			out.Result, out.Reason = PermError, out.Domain+" has more than one DMARC record"
-		case own.broken != nil:
-			out.Result, out.Reason = PermError, own.broken.Error()
-		}
+	switch {
+	case found.rec == nil && own.several:
+		out.Result, out.Reason = PermError, out.Domain+" has more than one DMARC record"
+	case found.rec != nil:
+		out.Record, out.Text = found.domain, found.text
+	}
+	if found.broken != nil {
+		out.Result, out.Reason = PermError, found.broken.Error()+", at "+found.domain
 		return nil, nil
 	}
-	out.Record, out.Published, out.Test = at, rec.Policy, rec.Test
-	if at != out.Domain {
-		out.Published = w.subPolicy(ctx, rec, out.Domain)
-	}
-	out.Policy = out.Published
-	if rec.Test {
-		out.Policy = out.Policy.Milder()
-	}
-	return rec, nil
+	return found.rec, nil
 }
 
-// subPolicy is what a record of a domain above asks for.
-func (w *Walker) subPolicy(ctx context.Context, rec *Record, domain string) Policy {
-	if rec.NonExistent != "" && !w.exists(ctx, domain) {
-		return rec.NonExistent
+// align decides between pass, fail and temperror: what could not be looked up and might
+// prove the domain makes no fail (sections 5.3.5 and 5.3.6).
+func (w *Walker) align(ctx context.Context, out *Outcome, rec *Record, ids []Identifier) {
+	unsure := ""
+	for _, relaxed := range []bool{false, true} { // an identical domain asks nothing of the DNS
+		for _, id := range ids {
+			var aligned bool
+			var err error
+			if name, ok := Name(id.Domain); ok && relaxed {
+				aligned, err = w.related(ctx, out.Domain, name, rec, id.DKIM)
+			} else {
+				aligned = ok && name == out.Domain
+			}
+			switch {
+			case err != nil:
+				unsure, out.Err = "the organization of "+id.Domain+" could not be looked up", err
+			case aligned && id.Unsure:
+				unsure = "what could prove " + out.Domain + " could not be looked up"
+			case aligned:
+				out.Result, out.Aligned, out.Err = Pass, id, nil
+				return
+			}
+		}
 	}
-	if rec.Subdomain != "" {
-		return rec.Subdomain
+	out.Result, out.Reason = Fail, "neither SPF nor DKIM proves "+out.Domain
+	if unsure != "" {
+		out.Result, out.Reason = TempError, unsure
 	}
-	return rec.Policy
 }
 
-// aligned reports whether a proven domain speaks for the author domain (section 4.4).
-func (w *Walker) aligned(ctx context.Context, author string, rec *Record, id Identifier) (bool, error) {
-	d := ascii(id.Domain)
-	if d == author {
-		return true, nil
+// related reports whether a proven domain is of the author domain's organization (sections
+// 4.4 and 4.10.2).
+func (w *Walker) related(ctx context.Context, author, domain string, rec *Record, isDKIM bool) (bool, error) {
+	if domain == author || isDKIM && rec.StrictDKIM || !isDKIM && rec.StrictSPF || !sameTop(author, domain) {
+		return domain == author, nil
 	}
-	strict := rec.StrictSPF
-	if id.DKIM {
-		strict = rec.StrictDKIM
+	org, err := w.organizationOf(ctx, author)
+	if err != nil || domain != org && !strings.HasSuffix(domain, "."+org) {
+		return false, err // an organization holds no names outside itself: nothing to walk
 	}
-	if strict || commonLabels(author, d) < 2 {
-		return false, nil // with no two labels in common there is no organization in common
-	}
-	a, err := w.organizationOf(ctx, author)
-	if err != nil {
-		return false, err
-	}
-	b, err := w.organizationOf(ctx, d)
-	return a == b, err
+	other, err := w.organizationOf(ctx, domain)
+	return org == other, err
 }
 
 func (w *Walker) organizationOf(ctx context.Context, domain string) (string, error) {
@@ -149,27 +142,35 @@ func (w *Walker) organizationOf(ctx context.Context, domain string) (string, err
 	return organization(domain, steps), err
 }
 
-func commonLabels(a, b string) int {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	n := 0
-	for n < len(x) && n < len(y) && x[len(x)-1-n] == y[len(y)-1-n] {
-		n++
-	}
-	return n
+// sameTop reports whether two names end in the same label.
+func sameTop(a, b string) bool {
+	return a[strings.LastIndexByte(a, '.')+1:] == b[strings.LastIndexByte(b, '.')+1:]
 }
 
-// ascii is a domain as it is compared: lower case, A-labels, no final dot.
-func ascii(domain string) string {
-	domain = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(domain), "."))
-	for i := range len(domain) {
-		if domain[i] >= 0x80 {
-			if a, err := idna.Lookup.ToASCII(domain); err == nil {
-				return a
+// policy fills in what the record asks for: p= at the author domain itself, np= below for
+// one that does not exist, sp= for one that does (section 4.10.1). Only for a fail is the
+// DNS asked which; where it does not answer and that could turn the policy, nothing fails.
+func (w *Walker) policy(ctx context.Context, out *Outcome, rec *Record) {
+	out.Published, out.Test = rec.Policy, rec.Test
+	if out.Record != out.Domain {
+		if rec.Subdomain != "" {
+			out.Published = rec.Subdomain
+		}
+		if rec.NonExistent != "" && rec.NonExistent != out.Published && out.Result == Fail {
+			exists, err := w.exists(ctx, out.Domain)
+			switch {
+			case err != nil:
+				out.Result, out.Err = TempError, err
+				out.Reason = "whether " + out.Domain + " exists could not be looked up"
+			case !exists:
+				out.Published = rec.NonExistent
 			}
-			break
 		}
 	}
-	return domain
+	out.Policy = out.Published
+	if rec.Test {
+		out.Policy = out.Policy.Milder()
+	}
 }
 
 // Worst is the outcome that counts of several author domains: the one that asks for the

@@ -16,7 +16,8 @@ import (
 )
 
 // zone answers TXT questions from "domain" -> record; "!" is a failing server, "|" parts
-// several records. Names that stand nowhere do not exist.
+// several records. Names that stand nowhere do not exist; "A name" -> "!" fails for its
+// addresses only.
 type zone map[string]string
 
 func (z zone) TXT(_ context.Context, name string) ([]string, error) {
@@ -31,6 +32,9 @@ func (z zone) TXT(_ context.Context, name string) ([]string, error) {
 }
 
 func (z zone) A(_ context.Context, name string) ([]netip.Addr, error) {
+	if z["A "+name] == "!" {
+		return nil, &net.DNSError{Name: name, IsTemporary: true}
+	}
 	for n := range z {
 		if n == name || strings.HasSuffix(n, "."+name) {
 			return nil, &net.DNSError{Name: name, IsNotFound: true}
@@ -94,7 +98,7 @@ func TestEvaluate(t *testing.T) {
 		{"sp absent: p", "x.none.example", nil, "fail none none.example"},
 		{"no record", "nothing.example", []ours.Identifier{dkim("nothing.example")}, "none  "},
 		{"H-H12 two records", "two.example", nil, "permerror  "},
-		{"no policy", "nop.example", nil, "permerror  "},
+		{"no policy", "nop.example", nil, "permerror  nop.example"},
 		{"no policy but reports: none", "reports.example", nil, "fail none reports.example"},
 		{"other text beside the record", "mixed.example", nil, "fail quarantine mixed.example"},
 		{"temperror", "down.example", []ours.Identifier{dkim("down.example")}, "temperror  "},
@@ -144,6 +148,17 @@ func (c counting) TXT(ctx context.Context, name string) ([]string, error) {
 	return c.zone.TXT(ctx, name)
 }
 
+// listing lists the names that TXT was asked for.
+type listing struct {
+	zone
+	names *[]string
+}
+
+func (l listing) TXT(ctx context.Context, name string) ([]string, error) {
+	*l.names = append(*l.names, name)
+	return l.zone.TXT(ctx, name)
+}
+
 func TestWalkIsBounded(t *testing.T) {
 	n := 0
 	w := &ours.Walker{Resolver: counting{zone{}, &n}}
@@ -181,13 +196,13 @@ func TestWorst(t *testing.T) {
 func TestParse(t *testing.T) {
 	q, r := ours.PolicyQuarantine, ours.PolicyReject
 	for txt, want := range map[string]ours.Record{
-		"v=DMARC1; p=reject":                                                {Policy: r, PSD: 'u'},
-		"v=DMARC1;p=Reject;":                                                {Policy: r, PSD: 'u'},
-		" v = DMARC1 ; P = quarantine ;":                                    {Policy: q, PSD: 'u'},
-		"v=DMARC1; p=reject; sp=junk; np=QUARANTINE; psd=n; t=n":            {Policy: r, NonExistent: q, PSD: 'n'},
-		"v=DMARC1; p=reject; pct=abc; rf=iodef; adkim=strict; fo=2; tail":   {Policy: r, PSD: 'u', StrictDKIM: true},
-		"v=DMARC1; p=reject; p=none; adkim=r; aspf=s; psd=maybe; t=y; x=y=": {Policy: r, PSD: 'u', StrictSPF: true, Test: true},
-		"v=DMARC1; rua=mailto:a@b.example, https://c.example,mailto:":       {Policy: ours.PolicyNone, PSD: 'u', RUA: []string{"mailto:a@b.example"}},
+		"v=DMARC1; p=reject":                                     {Policy: r, PSD: 'u'},
+		"v=DMARC1;p=Reject;":                                     {Policy: r, PSD: 'u'},
+		" v = DMARC1 ; P = quarantine ;":                         {Policy: q, PSD: 'u'},
+		"v=DMARC1; p=reject; sp=none; np=QUARANTINE; psd=n; t=n": {Policy: r, Subdomain: ours.PolicyNone, NonExistent: q, PSD: 'n'},
+		"v=DMARC1; p=reject; pct=abc; rf=iodef; adkim=strict; aspf=S; fo=2; tail": {Policy: r, PSD: 'u', StrictSPF: true},
+		"v=DMARC1; p=reject; p=none; adkim=r; aspf=s; psd=maybe; t=y; x=y=":       {Policy: r, PSD: 'u', StrictSPF: true, Test: true},
+		"v=DMARC1; rua=mailto:a@b.example, https://c.example,mailto:":             {Policy: ours.PolicyNone, PSD: 'u', RUA: []string{"mailto:a@b.example"}},
 	} {
 		if !ours.IsRecord(txt) {
 			t.Errorf("%q is a record", txt)
@@ -197,7 +212,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: %s %v", txt, d, err)
 		}
 	}
-	for _, txt := range []string{"v=DMARC1", "v=DMARC1; p=", "v=DMARC1; p=rejected", "v=DMARC1; sp=reject; rua=ftp:x"} {
+	for _, txt := range []string{"v=DMARC1", "v=DMARC1; p=", "v=DMARC1; p=rejected", "v=DMARC1; sp=reject; rua=ftp:"} {
 		if _, err := ours.Parse(txt); err == nil {
 			t.Errorf("%q has no policy", txt)
 		}

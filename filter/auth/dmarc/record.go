@@ -4,6 +4,7 @@ package dmarc
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 )
 
@@ -42,54 +43,77 @@ type Record struct {
 	RUA         []string
 }
 
-// ErrNoPolicy: a record whose p= is missing or unknown and that asks for no reports either.
-var ErrNoPolicy = errors.New("the DMARC record has no policy")
+// What makes a record one that DMARC is not applied by (RFC 9989 section 4.10.1). Beside
+// them stands what could be read: a record still marks an organization's place in the tree.
+var (
+	ErrNoPolicy  = errors.New("the DMARC record has no valid policy")
+	ErrTooLarge  = errors.New("the DMARC record is of no honest size")
+	errOddPolicy = errors.New("the DMARC record has an sp= or np= that is no policy")
+)
 
-// maxRecord bounds a record, in octets.
-const maxRecord = 8 << 10
+// Bounds on a record, in octets, and on the addresses that are kept of it.
+const (
+	maxRecord = 8 << 10
+	maxRUA    = 10
+)
 
 // IsRecord reports whether a TXT record is a DMARC record: its first tag is v=DMARC1.
 func IsRecord(txt string) bool {
 	first, _, _ := strings.Cut(txt[:min(len(txt), 100)], ";")
 	name, value, ok := strings.Cut(first, "=")
-	return ok && trim(name) == "v" && trim(value) == "DMARC1"
+	return ok && strings.EqualFold(trim(name), "v") && trim(value) == "DMARC1"
 }
 
 func trim(s string) string { return strings.Trim(s, " \t\r\n") }
 
-// Parse reads a record. Tags that are unknown, odd or given again are passed over; only the
-// policy itself must be there, or an address for reports, which then means p=none (RFC 9989
-// section 4.7).
+// Parse reads a record. Tags that are unknown, odd or given again are passed over. A p=,
+// sp= or np= that names no policy, or no p= at all, makes it p=none where it also asks for
+// reports, else the error says that it has no policy (RFC 9989 section 4.10.1).
 func Parse(txt string) (Record, error) {
-	rec := Record{PSD: 'u'}
+	if len(txt) > maxRecord {
+		return Record{PSD: 'u'}, ErrTooLarge
+	}
+	r := reader{rec: Record{PSD: 'u'}}
 	seen := map[string]bool{}
-	for part := range strings.SplitSeq(txt[:min(len(txt), maxRecord)], ";") {
+	for part := range strings.SplitSeq(txt, ";") {
 		name, value, ok := strings.Cut(part, "=")
 		name, value = strings.ToLower(trim(name)), trim(value)
 		if !ok || seen[name] {
 			continue
 		}
 		seen[name] = true
-		rec.set(name, value)
+		r.set(name, value)
 	}
-	if rec.Policy == "" {
-		if len(rec.RUA) == 0 {
-			return rec, ErrNoPolicy
-		}
-		rec.Policy = PolicyNone
+	switch rec := &r.rec; {
+	case rec.Policy != "" && !r.odd:
+		return *rec, nil
+	case r.reports:
+		rec.Policy, rec.Subdomain, rec.NonExistent = PolicyNone, "", ""
+		return *rec, nil
+	case rec.Policy == "":
+		return *rec, ErrNoPolicy
 	}
-	return rec, nil
+	return r.rec, errOddPolicy
 }
 
-func (rec *Record) set(name, value string) {
-	word := strings.ToLower(value)
+// reader is a record on its way.
+type reader struct {
+	rec     Record
+	odd     bool // sp= or np= names no policy
+	reports bool // rua= holds a valid URI, of whatever scheme
+}
+
+func (r *reader) set(name, value string) {
+	word, rec := strings.ToLower(value), &r.rec
 	switch name {
 	case "p":
 		rec.Policy = policy(word)
 	case "sp":
 		rec.Subdomain = policy(word)
+		r.odd = r.odd || rec.Subdomain == ""
 	case "np":
 		rec.NonExistent = policy(word)
+		r.odd = r.odd || rec.NonExistent == ""
 	case "psd":
 		if word == "y" || word == "n" {
 			rec.PSD = word[0]
@@ -99,15 +123,30 @@ func (rec *Record) set(name, value string) {
 	case "pct":
 		rec.Test = rec.Test || word != "" && strings.Trim(word, "0") == ""
 	case "adkim":
-		rec.StrictDKIM = strict(word)
+		rec.StrictDKIM = word == "s"
 	case "aspf":
-		rec.StrictSPF = strict(word)
+		rec.StrictSPF = word == "s"
 	case "rua":
-		for uri := range strings.SplitSeq(value, ",") {
-			if scheme, rest, ok := strings.Cut(trim(uri), ":"); ok && rest != "" && strings.EqualFold(scheme, "mailto") && len(rec.RUA) < 10 {
-				rec.RUA = append(rec.RUA, trim(uri))
+		r.addresses(value)
+	}
+}
+
+// addresses reads the URIs of rua=; only mail addresses are kept.
+func (r *reader) addresses(list string) {
+	for text := range strings.SplitSeq(list, ",") {
+		uri, err := url.Parse(trim(text))
+		if err != nil || uri.Scheme == "" || uri.Opaque == "" && uri.Host == "" {
+			continue
+		}
+		if uri.Scheme == "mailto" {
+			if at := strings.LastIndexByte(uri.Opaque, '@'); at < 1 || at == len(uri.Opaque)-1 {
+				continue
+			}
+			if len(r.rec.RUA) < maxRUA {
+				r.rec.RUA = append(r.rec.RUA, trim(text))
 			}
 		}
+		r.reports = true
 	}
 }
 
@@ -119,5 +158,3 @@ func policy(word string) Policy {
 	}
 	return ""
 }
-
-func strict(word string) bool { return word == "s" || word == "strict" }

@@ -26,14 +26,15 @@ type Walker struct {
 // lookup is what is published at one name.
 type lookup struct {
 	rec     *Record
-	several bool  // more than one record, which is as none
-	broken  error // a record without a policy
-	err     error // the DNS did not answer
+	text    string // rec as published
+	broken  error  // why DMARC is not applied by rec
+	several bool   // more than one record, which is as none
+	err     error  // the DNS did not answer
 }
 
-// maxDepth is how many names below the root a walk asks for, the start apart (RFC 9989
-// section 4.10).
-const maxDepth = 7
+// maxLabels is how many labels the names of a walk have at most, the start apart (RFC 9989
+// section 4.10): a walk asks eight questions at most.
+const maxLabels = 7
 
 func (w *Walker) at(ctx context.Context, domain string) lookup {
 	if l, ok := w.seen[domain]; ok {
@@ -66,24 +67,20 @@ func (w *Walker) ask(ctx context.Context, domain string) lookup {
 	case 0:
 		return lookup{}
 	case 1:
-	default:
-		return lookup{several: true}
+		rec, err := Parse(found[0])
+		return lookup{rec: &rec, text: found[0][:min(len(found[0]), maxRecord)], broken: err}
 	}
-	rec, err := Parse(found[0])
-	if err != nil {
-		return lookup{broken: err}
-	}
-	return lookup{rec: &rec}
+	return lookup{several: true}
 }
 
 // step is one record met on a walk.
 type step struct {
 	domain string
-	rec    *Record
+	lookup
 }
 
 // walk is the DNS tree walk of RFC 9989 section 4.10: records from the domain upwards, to
-// the first that says where an organization begins.
+// the first that says what it is.
 func (w *Walker) walk(ctx context.Context, domain string) ([]step, error) {
 	var steps []step
 	for name := domain; name != ""; name = parent(name, name == domain) {
@@ -94,8 +91,8 @@ func (w *Walker) walk(ctx context.Context, domain string) ([]step, error) {
 		if l.rec == nil {
 			continue
 		}
-		steps = append(steps, step{name, l.rec})
-		if l.rec.PSD == 'n' || l.rec.PSD == 'y' && name != domain {
+		steps = append(steps, step{name, l})
+		if l.rec.PSD != 'u' {
 			break
 		}
 	}
@@ -107,7 +104,7 @@ func (w *Walker) walk(ctx context.Context, domain string) ([]step, error) {
 func parent(name string, start bool) string {
 	_, up, _ := strings.Cut(name, ".")
 	if start {
-		for strings.Count(up, ".") >= maxDepth {
+		for strings.Count(up, ".") >= maxLabels {
 			_, up, _ = strings.Cut(up, ".")
 		}
 	}
@@ -115,22 +112,18 @@ func parent(name string, start bool) string {
 }
 
 // organization is the organizational domain of the domain a walk began at (section 4.10.2).
-// A record at a name of one label that does not say what it is counts as one of a registry:
-// a whole top-level domain is no organization.
+// Stricter than the RFC, a record at a top-level domain that does not say what it is counts
+// as a registry's: else all who register below it would speak for each other.
 func organization(domain string, steps []step) string {
-	for i, s := range steps {
-		switch {
-		case s.rec.PSD == 'n':
-			return s.domain
-		case s.domain == domain:
-		case s.rec.PSD == 'y', !strings.Contains(s.domain, "."):
-			return below(domain, s.domain)
-		}
-		if i == len(steps)-1 {
-			return s.domain
-		}
+	if len(steps) == 0 {
+		return domain
 	}
-	return domain
+	top := steps[len(steps)-1] // a record with psd=y or n ends a walk
+	registry := top.rec.PSD == 'y' || top.rec.PSD == 'u' && !strings.Contains(top.domain, ".")
+	if registry && top.domain != domain {
+		return below(domain, top.domain)
+	}
+	return top.domain
 }
 
 // below is the ancestor of domain that is one label longer than top.
@@ -139,9 +132,16 @@ func below(domain, top string) string {
 	return rest[strings.LastIndexByte(rest, '.')+1:] + "." + top
 }
 
-// exists reports whether a name exists in the DNS (RFC 9989 section 3.2.14: not NXDOMAIN);
-// what cannot be told exists.
-func (w *Walker) exists(ctx context.Context, domain string) bool {
+// exists reports whether a name exists in the DNS: whether the answer is not NXDOMAIN
+// (RFC 9989 section 3.2, non-existent domains).
+func (w *Walker) exists(ctx context.Context, domain string) (bool, error) {
 	_, err := w.Resolver.A(ctx, domain)
-	return !errors.Is(err, dns.ErrNoName)
+	var dnsErr *net.DNSError
+	switch {
+	case errors.Is(err, dns.ErrNoName):
+		return false, nil
+	case err == nil, errors.As(err, &dnsErr) && dnsErr.IsNotFound:
+		return true, nil
+	}
+	return false, err
 }
