@@ -4,13 +4,15 @@ package dkim
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"sync"
+	"slices"
+	"strings"
 	"time"
+
+	"postern/filter/auth/signature"
+	"postern/internal/canon"
 )
 
 // Result is what came of one signature, in the terms of RFC 8601 section 2.7.1.
@@ -36,6 +38,7 @@ type Signature struct {
 	Alg      string // a=, lower case
 	Value    string // the first 8 characters of b= (RFC 6008)
 	KeyBits  int    // 0 where no key was used
+	Weak     bool   // rsa-sha1, or a key that RFC 8301 no longer takes; the result is no pass
 	Testing  bool   // the key says the domain is trying DKIM out
 	Added    []string
 	// Added names fields that stand once more than was signed, of those that people are
@@ -47,207 +50,201 @@ type Resolver interface {
 	TXT(ctx context.Context, name string) ([]string, error)
 }
 
+// ErrTooLarge: the header is larger than any honest one, so nothing is verified.
+var ErrTooLarge = canon.ErrTooLarge
+
+// maxSignatures is how many signatures of a message are looked at.
+const maxSignatures = 10
+
 // Verify verifies the signatures of a message, at most ten, in the order they stand. No
 // signature gives an empty list. The error is that of r, or ErrTooLarge; a signature's own
 // trouble is in its result.
 func Verify(ctx context.Context, res Resolver, r io.ReaderAt, size int64, now time.Time) ([]Signature, error) {
-	m, err := split(r, size)
+	h, body, err := canon.Open(r, size)
 	if err != nil {
 		return nil, err
 	}
-	at := m.byName["dkim-signature"]
+	at := h.Named("dkim-signature")
 	at = at[:min(len(at), maxSignatures)]
 	if len(at) == 0 {
 		return nil, nil
 	}
-	out := make([]Signature, len(at))
-	sigs := make([]signature, len(at))
+	v := &verifier{header: h, sigs: make([]signed, len(at)), out: make([]Signature, len(at))}
 	for i, index := range at {
-		sigs[i].index = index
-		out[i] = m.read(&sigs[i], now)
+		v.sigs[i].field = h.Fields[index]
+		v.read(i, now)
 	}
-	keys := fetchKeys(ctx, res, sigs, out)
-	bodies, err := m.hashBodies(r, size, sigs, out)
-	if err != nil {
+	keys := v.fetch(ctx, res)
+	if err := v.hash(body); err != nil {
 		return nil, err
 	}
-	for i := range out {
-		if out[i].Result == "" {
-			m.verify(&sigs[i], keys[i], bodies[sigs[i].relaxedBody], &out[i])
+	for i := range v.out {
+		if v.out[i].Result == "" {
+			v.verify(i, keys[i].TXT)
 		}
 	}
-	return out, nil
+	return v.out, nil
 }
 
-// read parses one signature field; an empty Result means it may go on.
-func (m *message) read(s *signature, now time.Time) Signature {
-	raw := m.fields[s.index].raw
-	if len(raw) > maxSignature {
-		return Signature{Result: PermError, Reason: fmt.Sprintf("the signature is larger than %d octets", maxSignature)}
+// verifier is the work on one message. An empty Result in out means that a signature may
+// still pass.
+type verifier struct {
+	header *canon.Header
+	sigs   []signed
+	out    []Signature
+	bodies [2]*canon.Body // simple, relaxed
+}
+
+// signed is one signature field.
+type signed struct {
+	signature.Signature
+	field    canon.Field
+	identity string // domain of i=, lower case
+}
+
+func (v *verifier) read(i int, now time.Time) {
+	s, out := &v.sigs[i], &v.out[i]
+	err := s.Read(s.field, canon.ParseTags)
+	if err == nil {
+		err = s.check(now)
 	}
-	value := string(raw[len("dkim-signature"):])
-	for i := range len(value) {
-		if value[i] == ':' {
-			value = value[i+1:]
-			break
-		}
-	}
-	err := s.parse(value, now)
-	out := Signature{Domain: s.domain, Selector: s.selector, Identity: s.identity, Alg: s.alg}
-	if t, terr := parseTags(value); terr == nil {
-		b := squeeze(t["b"])
-		out.Value = b[:min(len(b), 8)]
-	}
+	out.Domain, out.Selector, out.Identity, out.Alg, out.Value = s.Domain, s.Selector, s.identity, s.Alg, s.Short()
 	if err != nil {
-		out.Result, out.Reason = PermError, err.Error()
+		out.Result, out.Reason, out.Weak = PermError, err.Error(), errors.Is(err, signature.ErrSHA1)
 	}
-	return out
 }
 
-// fetchKeys looks up all keys side by side.
-func fetchKeys(ctx context.Context, res Resolver, sigs []signature, out []Signature) [][]string {
-	keys := make([][]string, len(sigs))
-	var wg sync.WaitGroup
-	for i := range sigs {
-		if out[i].Result != "" {
-			continue
-		}
-		wg.Go(func() {
-			defer func() { // a panic in a goroutine would end the process
-				if v := recover(); v != nil {
-					out[i].Result, out[i].Reason, out[i].Err = TempError, "internal fault", fmt.Errorf("panic: %v", v)
-				}
-			}()
-			var err error
-			keys[i], err = res.TXT(ctx, sigs[i].selector+"._domainkey."+sigs[i].domain)
-			var dnsErr *net.DNSError
-			switch {
-			case errors.As(err, &dnsErr) && dnsErr.IsNotFound:
-				out[i].Result, out[i].Reason = PermError, "there is no key"
-			case err != nil:
-				out[i].Result, out[i].Reason, out[i].Err = TempError, "the key could not be looked up", err
-			}
-		})
+func (s *signed) check(now time.Time) error {
+	if err := s.Need("v", "a", "b", "bh", "d", "h", "s"); err != nil {
+		return err
 	}
-	wg.Wait()
+	if v := s.Tags["v"]; v != "1" {
+		return fmt.Errorf("version %.20q", v)
+	}
+	for _, step := range []func() error{s.CheckSigner, s.CheckMessage, s.CheckQuery, s.checkIdentity} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(s.Names, "from") {
+		return errors.New("h= leaves From unsigned")
+	}
+	return s.CheckTimes(now)
+}
+
+// checkIdentity checks i=, by default that of d= itself.
+func (s *signed) checkIdentity() error {
+	s.identity = s.Domain
+	i, ok := s.Tags["i"]
+	if !ok {
+		return nil
+	}
+	at := strings.LastIndexByte(i, '@')
+	if at < 0 {
+		return errors.New("i= is no address")
+	}
+	s.identity = strings.ToLower(strings.TrimSuffix(i[at+1:], "."))
+	if s.identity != s.Domain && !strings.HasSuffix(s.identity, "."+s.Domain) {
+		return errors.New("i= is outside of d=")
+	}
+	return nil
+}
+
+func (v *verifier) fetch(ctx context.Context, res Resolver) []signature.Records {
+	asked := make([]*signature.Signature, len(v.sigs))
+	for i := range v.sigs {
+		if v.out[i].Result == "" {
+			asked[i] = &v.sigs[i].Signature
+		}
+	}
+	keys := signature.Fetch(ctx, res, asked)
+	for i, k := range keys {
+		out := &v.out[i]
+		switch {
+		case k.None:
+			out.Result, out.Reason = PermError, "there is no key"
+		case errors.Is(k.Fault, signature.ErrInternal):
+			out.Result, out.Reason, out.Err = TempError, "internal fault", k.Fault
+		case k.Fault != nil:
+			out.Result, out.Reason, out.Err = TempError, "the key could not be looked up", k.Fault
+		}
+	}
 	return keys
 }
 
-// hashBodies hashes the body once in each form that is needed.
-func (m *message) hashBodies(r io.ReaderAt, size int64, sigs []signature, out []Signature) (map[bool]*bodyHash, error) {
-	forms := map[bool]*bodyHash{}
-	var all []*bodyHash
-	for i := range sigs {
-		relaxed := sigs[i].relaxedBody
-		if out[i].Result == "" && forms[relaxed] == nil {
-			forms[relaxed] = &bodyHash{h: sha256.New(), relaxed: relaxed}
-			all = append(all, forms[relaxed])
+// hash hashes the body once in each form that is needed.
+func (v *verifier) hash(body io.Reader) error {
+	var all []*canon.Body
+	for i := range v.sigs {
+		relaxed := v.sigs[i].Form.RelaxedBody
+		if at := form(relaxed); v.out[i].Result == "" && v.bodies[at] == nil {
+			v.bodies[at] = canon.NewBody(relaxed)
+			all = append(all, v.bodies[at])
 		}
 	}
 	if len(all) == 0 {
-		return forms, nil
+		return nil
 	}
-	if err := hashBody(io.NewSectionReader(r, m.body, size-m.body), size-m.body, all); err != nil {
-		return nil, err
+	return canon.HashBody(body, all...)
+}
+
+func form(relaxed bool) int {
+	if relaxed {
+		return 1
 	}
-	for _, h := range all {
-		h.digest = h.sum()
-	}
-	return forms, nil
+	return 0
 }
 
 // verify brings one signature to its result. It recovers from panics of the arithmetic
 // below over hostile keys.
-func (m *message) verify(s *signature, records []string, body *bodyHash, out *Signature) {
+func (v *verifier) verify(i int, records []string) {
+	s, out := &v.sigs[i], &v.out[i]
 	defer func() {
-		if v := recover(); v != nil {
-			out.Result, out.Reason, out.Err = PermError, "internal fault", fmt.Errorf("panic: %v", v)
+		if p := recover(); p != nil {
+			out.Result, out.Reason, out.Err = PermError, "internal fault", fmt.Errorf("panic: %v", p)
 		}
 	}()
-	k, err := m.tryKeys(s, records)
+	digest := v.header.Digest(s.Names, canon.WithoutValue(s.field.Raw), s.Form.RelaxedHeader)
+	k, err := s.Verify(digest, records, func(k *signature.Key) error {
+		if k.Strict && s.identity != s.Domain {
+			return errors.New("the key is not for subdomains")
+		}
+		return nil
+	})
 	if k != nil {
-		out.KeyBits, out.Testing = k.bits(), k.testing
+		out.KeyBits, out.Testing = k.Bits(), k.Testing
 	}
+	body := v.bodies[form(s.Form.RelaxedBody)]
+	hash := body.Sum()
 	switch {
-	case errors.Is(err, errSignature):
+	case errors.Is(err, signature.ErrMismatch):
 		out.Result, out.Reason = Fail, err.Error()
 	case err != nil:
-		out.Result, out.Reason = PermError, err.Error()
-	case s.length >= 0 && s.length > body.n:
+		out.Result, out.Reason, out.Weak = PermError, err.Error(), errors.Is(err, signature.ErrWeak)
+	case s.Length > body.Len():
 		out.Result, out.Reason = PermError, "l= is longer than the body"
-	case s.length >= 0 && s.length < body.n:
-		out.Result, out.Reason = Policy, fmt.Sprintf("l= leaves %d octets of the body unsigned", body.n-s.length)
-	case string(body.digest) != string(s.bodyHash):
+	case s.Length >= 0 && s.Length < body.Len():
+		out.Result, out.Reason = Policy, fmt.Sprintf("l= leaves %d octets of the body unsigned", body.Len()-s.Length)
+	case string(hash) != string(s.BodyHash):
 		out.Result, out.Reason = Fail, "the body was changed"
 	default:
 		out.Result = Pass
-		out.Added = m.added(s)
+		out.Added = added(v.header, s.Names)
 	}
-}
-
-var errSignature = errors.New("the signature does not match")
-
-// tryKeys verifies against the key records until one fits. It returns the key that the
-// result rests on.
-func (m *message) tryKeys(s *signature, records []string) (*key, error) {
-	digest := m.digest(s)
-	var last *key
-	err := errors.New("there is no key")
-	for _, txt := range records[:min(len(records), maxKeys)] {
-		k, e := parseKey(txt)
-		switch {
-		case e != nil:
-			if last == nil {
-				err = e
-			}
-		case k.alg() != s.alg:
-			if last == nil {
-				err = fmt.Errorf("the key is not for %s", s.alg)
-			}
-		case k.strict && s.identity != s.domain:
-			last, err = k, errors.New("the key is not for subdomains")
-		case k.verify(digest, s.value):
-			return k, nil
-		default:
-			last, err = k, errSignature
-		}
-	}
-	return last, err
-}
-
-// digest is the hash over the signed fields, taken from the bottom up, and the signature
-// field itself.
-func (m *message) digest(s *signature) []byte {
-	h := sha256.New()
-	left := map[string]int{}
-	for _, name := range s.names {
-		at := m.byName[name]
-		n, seen := left[name]
-		if !seen {
-			n = len(at)
-		}
-		if n > 0 {
-			h.Write(canonicalField(m.fields[at[n-1]].raw, s.relaxedHeader, false))
-			n--
-		}
-		left[name] = n
-	}
-	h.Write(canonicalField(withoutValue(m.fields[s.index].raw), s.relaxedHeader, true))
-	return h.Sum(nil)
 }
 
 // shown are the fields whose forgery a person would believe.
 var shown = []string{"from", "subject", "to", "cc", "date", "reply-to", "sender", "content-type"}
 
 // added lists the shown fields that were signed, and stand more often than they were.
-func (m *message) added(s *signature) []string {
+func added(h *canon.Header, names []string) []string {
 	signed := map[string]int{}
-	for _, n := range s.names {
+	for _, n := range names {
 		signed[n]++
 	}
 	var out []string
 	for _, n := range shown {
-		if signed[n] > 0 && len(m.byName[n]) > signed[n] {
+		if signed[n] > 0 && len(h.Named(n)) > signed[n] {
 			out = append(out, n)
 		}
 	}

@@ -1,18 +1,55 @@
-package dkim
+package canon
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"hash"
 	"io"
+	"strings"
 )
 
-// canonicalField is a header field in relaxed form (RFC 6376 section 3.4.2), without its
-// CRLF when it is the signature itself; simple form is the field as it came.
-func canonicalField(raw []byte, relaxed, last bool) []byte {
-	if !relaxed {
-		if last {
-			return bytes.TrimSuffix(raw, []byte("\r\n"))
+// Form says which canonical forms a signature rests on; false is simple.
+type Form struct{ RelaxedHeader, RelaxedBody bool }
+
+// ParseForm reads the value of a c= tag (RFC 6376 section 3.5); "" is simple/simple.
+func ParseForm(c string) (Form, error) {
+	if c == "" {
+		return Form{}, nil
+	}
+	var f Form
+	header, body, both := strings.Cut(strings.ToLower(Squeeze(c)), "/")
+	if !both {
+		body = "simple"
+	}
+	for _, part := range []struct {
+		name    string
+		relaxed *bool
+	}{{header, &f.RelaxedHeader}, {body, &f.RelaxedBody}} {
+		switch part.name {
+		case "relaxed":
+			*part.relaxed = true
+		case "simple":
+		case "":
+			return Form{}, errors.New("c= is incomplete")
+		default:
+			return Form{}, fmt.Errorf("canonicalization %.30q", part.name)
 		}
+	}
+	return f, nil
+}
+
+// LastForm is the field that holds the signature itself, in canonical form without the CRLF
+// at its end.
+func LastForm(raw []byte, relaxed bool) []byte {
+	return bytes.TrimSuffix(FieldForm(raw, relaxed), []byte("\r\n"))
+}
+
+// FieldForm is a header field in canonical form: as it came, or relaxed (RFC 6376 section
+// 3.4.2).
+func FieldForm(raw []byte, relaxed bool) []byte {
+	if !relaxed {
 		return raw
 	}
 	name, value, ok := bytes.Cut(raw, []byte(":"))
@@ -20,7 +57,7 @@ func canonicalField(raw []byte, relaxed, last bool) []byte {
 		return nil
 	}
 	out := make([]byte, 0, len(raw)+3)
-	out = append(out, bytes.ToLower(bytes.Trim(name, " \t\r\n"))...)
+	out = append(out, bytes.ToLower(bytes.Trim(name, blanks))...)
 	out = append(out, ':')
 	space := false
 	start := len(out)
@@ -39,17 +76,15 @@ func canonicalField(raw []byte, relaxed, last bool) []byte {
 			out = append(out, c)
 		}
 	}
-	if !last {
-		out = append(out, "\r\n"...)
-	}
-	return out
+	return append(out, "\r\n"...)
 }
 
-// bodyHash hashes a body in canonical form, and counts it. Write it whole, then call sum.
-type bodyHash struct {
+// Body hashes a body in canonical form with SHA-256, and counts it. Write it whole, then
+// call Sum.
+type Body struct {
 	h       hash.Hash
 	relaxed bool
-	n       int64  // octets hashed
+	n       int64
 	digest  []byte // set when the body is done
 
 	crlfs int  // line ends not yet written: they may be the empty lines at the end
@@ -58,7 +93,14 @@ type bodyHash struct {
 	buf   []byte
 }
 
-func (b *bodyHash) Write(p []byte) (int, error) {
+// NewBody starts a body in one of the two forms.
+func NewBody(relaxed bool) *Body { return &Body{h: sha256.New(), relaxed: relaxed} }
+
+// Len is how many octets the body has in canonical form, once Sum was called.
+func (b *Body) Len() int64 { return b.n }
+
+// Write takes the next piece of the body. It never fails.
+func (b *Body) Write(p []byte) (int, error) {
 	for i := 0; i < len(p); {
 		c := p[i]
 		if b.cr {
@@ -90,7 +132,7 @@ func (b *bodyHash) Write(p []byte) (int, error) {
 
 // run is how many octets p begins with that stand for themselves, single blanks inside a
 // line among them.
-func (b *bodyHash) run(p []byte) int {
+func (b *Body) run(p []byte) int {
 	if !b.relaxed {
 		if i := bytes.IndexByte(p, '\r'); i >= 0 {
 			return i
@@ -111,7 +153,7 @@ func (b *bodyHash) run(p []byte) int {
 }
 
 // put writes octets of a line, and before them what was held back.
-func (b *bodyHash) put(p []byte) {
+func (b *Body) put(p []byte) {
 	for ; b.crlfs > 0; b.crlfs-- {
 		b.buf = append(b.buf, '\r', '\n')
 		if len(b.buf) > chunk {
@@ -125,15 +167,18 @@ func (b *bodyHash) put(p []byte) {
 	b.buf = append(b.buf, p...)
 }
 
-func (b *bodyHash) flush() {
+func (b *Body) flush() {
 	b.h.Write(b.buf) // a hash never fails
 	b.n += int64(len(b.buf))
 	b.buf = b.buf[:0]
 }
 
-// sum ends the body: one CRLF behind the last line that has something, and in simple form
-// also behind an empty body.
-func (b *bodyHash) sum() []byte {
+// Sum ends the body and returns its hash: one CRLF behind the last line that has something,
+// and in simple form also behind an empty body.
+func (b *Body) Sum() []byte {
+	if b.digest != nil {
+		return b.digest
+	}
 	if b.cr {
 		b.cr = false
 		b.put([]byte{'\r'})
@@ -142,21 +187,22 @@ func (b *bodyHash) sum() []byte {
 		b.buf = append(b.buf, '\r', '\n')
 	}
 	b.flush()
-	return b.h.Sum(nil)
+	b.digest = b.h.Sum(nil)
+	return b.digest
 }
 
 // chunk is how much of a body is in memory at once.
 const chunk = 32 << 10
 
-// hashBody reads a body of size octets once for all hashes.
-func hashBody(r io.Reader, size int64, hashes []*bodyHash) error {
-	buf := make([]byte, min(chunk, size+1))
+// HashBody reads a body to its end, once for all hashes.
+func HashBody(r io.Reader, hashes ...*Body) error {
+	buf := make([]byte, chunk)
 	for {
 		n, err := r.Read(buf)
 		for _, h := range hashes {
 			_, _ = h.Write(buf[:n]) // a hash never fails
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
