@@ -28,7 +28,7 @@ func TestDefaultsLoadAndPassTheirOwnTests(t *testing.T) {
 
 func TestDefaultPolicies(t *testing.T) {
 	s := load(t)
-	if got := s.Policies(); !slices.Equal(got, []string{"default", "outgoing"}) {
+	if got := s.Policies(); !slices.Equal(got, []string{"default", "outgoing", "postmaster"}) {
 		t.Errorf("policies %v", got)
 	}
 	if s.PolicyFor("ann@example.com") != "default" || s.AccountPolicy("ann") != "outgoing" {

@@ -20,12 +20,18 @@ func raisedBy(sym *Symbol) string {
 	switch strings.TrimSuffix(name, ".yaml") {
 	case "abuse":
 		return "the state of the account (abuse)"
+	case "account":
+		return "what an account may write as its sender (filter/account)"
 	case "attach":
 		return "the walk over the message and its archives (filter/attach)"
 	case "auth":
 		return "authentication of the sender (filter/auth)"
 	case "clamav":
 		return "the virus scanner (filter/clamav)"
+	case "greylist":
+		return "first contact (filter/greylist)"
+	case "history":
+		return "what was seen before, and named forwarders (filter/history)"
 	case "limit":
 		return "rate limits (filter/limit)"
 	case "lists":
@@ -52,8 +58,8 @@ happens at which score is the policy's. ` + "`postern rules explain SYMBOL`" + `
 
 ## Policies
 
-| policy | tag | greylist | quarantine | reject | infected | DMARC reject / quarantine / on list | unscannable | encrypted | days kept |
-|---|---|---|---|---|---|---|---|---|---|
+| policy | tag | greylist | quarantine | reject | at most | infected | DMARC reject / quarantine / on list | unscannable | encrypted | days kept |
+|---|---|---|---|---|---|---|---|---|---|---|
 `)
 	for _, name := range s.Policies() {
 		p := s.policy(name)
@@ -61,8 +67,12 @@ happens at which score is the policy's. ` + "`postern rules explain SYMBOL`" + `
 		if !p.Antivirus.Scan {
 			infected = "not scanned"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s / %s / %s | %s | %s | %d |\n", name, p.Tag, p.Greylist, p.Quarantine, p.Reject,
-			infected, p.DMARC.Reject, p.DMARC.Quarantine, p.DMARC.OnList, p.Unscannable, p.Encrypted, p.KeepDays)
+		greylist := "off"
+		if p.Greylist > 0 {
+			greylist = p.Greylist.String()
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s / %s / %s | %s | %s | %d |\n", name, p.Tag, greylist, p.Quarantine, p.Reject,
+			p.Most, infected, p.DMARC.Reject, p.DMARC.Quarantine, p.DMARC.OnList, p.Unscannable, p.Encrypted, p.KeepDays)
 	}
 	s.documentChecks(&b)
 	s.documentPatterns(&b)
@@ -94,8 +104,12 @@ func (s *Set) documentSymbol(b *strings.Builder, sym *Symbol, extra string) {
 		action = ""
 	}
 	describe := sym.Describe
-	if sym.Unless != "" {
-		describe += " (does not count beside " + sym.Unless + ")"
+	if len(sym.Unless) > 0 {
+		what := "does not count"
+		if takesAway(sym) != "" {
+			what = "scores nothing"
+		}
+		describe += " (" + what + " beside " + strings.Join(sym.Unless, " or ") + ")"
 	}
 	fmt.Fprintf(b, "| %s | %s | %s | %s |%s\n", sym.Name, signed(sym.Score), action, cell(describe), extra)
 }

@@ -33,8 +33,8 @@ func (s *Set) Explain(w io.Writer, symbol string) error {
 	fmt.Fprintf(&b, "%s: %s\n", sym.Name, sym.Describe)
 	fmt.Fprintf(&b, "  score      %s\n", signed(sym.Score))
 	fmt.Fprintf(&b, "  action     %s\n", s.actionText(sym))
-	if sym.Unless != "" {
-		fmt.Fprintf(&b, "  unless     %s\n", sym.Unless)
+	if len(sym.Unless) > 0 {
+		fmt.Fprintf(&b, "  unless     %s%s\n", strings.Join(sym.Unless, ", "), takesAway(sym))
 	}
 	switch sym.Kind {
 	case book.IsPattern:
@@ -90,8 +90,19 @@ func (s *Set) actionText(sym *Symbol) string {
 
 // decidedText is "policy: action".
 func (s *Set) decidedText(policy, symbol string) string {
-	c := judgement{set: s, policy: s.policy(policy)}
-	return policy + ": " + c.decided(symbol).String()
+	c := judgement{set: s, policy: s.policy(policy), m: &filter.Message{}}
+	if symbol == virus && c.policy.Antivirus.Infected == "strip" {
+		return policy + ": strip"
+	}
+	return policy + ": " + c.atMost(s.book.Symbols[symbol], c.decided(symbol)).String()
+}
+
+// takesAway says of a symbol whose action is the policy's that unless ends its score only.
+func takesAway(sym *Symbol) string {
+	if _, ok := book.PolicyDecides(sym.Name); ok {
+		return " (the score only)"
+	}
+	return ""
 }
 
 func signed(score filter.Score) string {

@@ -18,21 +18,19 @@ const (
 // scanStep is the step whose results a policy without antivirus.scan leaves out.
 const scanStep = "clamav"
 
-// evidence are the symbols that speak for a mail whose DMARC fails: a hop we trust vouches
-// for it, or the operator does.
-var evidence = [...]string{"ARC_TRUSTED", "OWN_ALLOW"}
-
 // Judge implements filter.Judge. An unknown policy name judges as "default".
 func (s *Set) Judge(m *filter.Message, r filter.Report, policy string) filter.Verdict {
-	c := &judgement{set: s, policy: s.policy(policy), before: m.Body == nil, fired: map[string]bool{}}
+	c := &judgement{set: s, policy: s.policy(policy), m: m, before: m.Body == nil, fired: map[string]bool{}}
 	c.collect(r)
 	v := filter.Verdict{Policy: c.policy.Name, Rules: s.Revision(), Failures: c.failures(r)}
 	acting := c.reasons(&v)
 	if !c.before {
 		c.thresholds(&v, acting)
+		c.greylist(&v)
 	}
-	v.Keep = c.fired["VIRUS"] && c.policy.Antivirus.KeepOriginal
-	v.Public = c.public(m, v, acting)
+	v.Keep = c.fired[virus] && c.policy.Antivirus.KeepOriginal
+	v.Strip = c.strip(v)
+	v.Public = c.public(v, acting)
 	return v
 }
 
@@ -40,11 +38,14 @@ func (s *Set) Judge(m *filter.Message, r filter.Report, policy string) filter.Ve
 type judgement struct {
 	set    *Set
 	policy *Policy
+	m      *filter.Message
 	before bool // before DATA
 	order  []string
 	fired  map[string]bool
 	detail map[string][]string
 	action map[string]filter.Action // what each symbol's own action comes to
+	parts  []string                 // where viruses were found, "" where nobody can say
+	unsure bool                     // what could speak for an unproven mail was not all checked
 }
 
 // collect gathers the symbols that count, each once, and the composites they make.
@@ -55,6 +56,9 @@ func (c *judgement) collect(r filter.Report) {
 			continue
 		}
 		c.fire(f.Symbol)
+		if f.Symbol == virus {
+			c.parts = append(c.parts, f.Part)
+		}
 		if d := detail(f.Detail); d != "" && !slices.Contains(c.detail[f.Symbol], d) {
 			c.detail[f.Symbol] = append(c.detail[f.Symbol], d)
 		}
@@ -87,6 +91,7 @@ func (c *judgement) failures(r filter.Report) []filter.Failure {
 	for _, f := range r.Failures {
 		if f.Step != scanStep || c.policy.Antivirus.Scan {
 			out = append(out, f)
+			c.unsure = c.unsure || slices.Contains(provingSteps[:], f.Step)
 		}
 	}
 	return out
@@ -101,9 +106,9 @@ func (c *judgement) reasons(v *filter.Verdict) filter.Action {
 		var action filter.Action
 		if sym := c.set.book.Symbols[name]; sym != nil {
 			reason.Describe = sym.Describe
-			if sym.Unless == "" || !c.fired[sym.Unless] {
-				reason.Score, action = c.worth(sym)
-			}
+			var note string
+			reason.Score, action, note = c.worth(sym)
+			reason.Detail = with(reason.Detail, note)
 		}
 		c.action[name] = action
 		largest = max(largest, action)
@@ -117,72 +122,83 @@ func (c *judgement) reasons(v *filter.Verdict) filter.Action {
 	return largest
 }
 
-// worth is what a symbol counts here and now: before DATA only actions of stage rcpt do.
-func (c *judgement) worth(sym *Symbol) (filter.Score, filter.Action) {
-	if c.before {
-		if sym.Rcpt {
-			return 0, sym.Action
+// worth is what a symbol counts here and now, and a word on why that is less than its rule
+// says. Before DATA only actions of stage rcpt count.
+func (c *judgement) worth(sym *Symbol) (score filter.Score, action filter.Action, note string) {
+	beside := c.firstFired(sym.Unless)
+	_, policys := book.PolicyDecides(sym.Name)
+	switch {
+	case c.before && (!sym.Rcpt || beside != ""):
+		return 0, filter.Accept, ""
+	case c.before:
+		return 0, c.atMost(sym, sym.Action), ""
+	case policys:
+		action, note = c.atMost(sym, c.decided(sym.Name)), c.note(sym.Name)
+		if beside == "" {
+			score = sym.Score
+		} else if note == "" {
+			note = "scores nothing beside " + beside
 		}
-		return 0, filter.Accept
+		return score, action, note
+	case beside != "":
+		if sym.Score != 0 || sym.Action != filter.Accept {
+			note = "does not count beside " + beside
+		}
+		return 0, filter.Accept, note
 	}
-	if _, ok := book.PolicyDecides(sym.Name); ok {
-		return sym.Score, c.decided(sym.Name)
+	return sym.Score, c.atMost(sym, sym.Action), ""
+}
+
+// firstFired is the first of the symbols that fired, or "".
+func (c *judgement) firstFired(symbols []string) string {
+	for _, s := range symbols {
+		if c.fired[s] {
+			return s
+		}
 	}
-	return sym.Score, sym.Action
+	return ""
+}
+
+// note says why the action of a symbol the policy decides about is not what the policy says.
+func (c *judgement) note(symbol string) string {
+	switch symbol {
+	case virus:
+		return c.virusNote()
+	case "DMARC_REJECT", "DMARC_QUARANTINE":
+		return c.dmarcNote(symbol)
+	}
+	return ""
 }
 
 // decided is the action of the symbols that the policy decides about.
 func (c *judgement) decided(symbol string) filter.Action {
-	p := c.policy
-	switch symbol {
-	case "VIRUS":
-		return infected(p.Antivirus.Infected)
+	switch p := c.policy; symbol {
+	case virus:
+		return c.infected()
 	case "UNSCANNABLE":
 		return p.Unscannable
 	case "ENCRYPTED":
 		return p.Encrypted
-	case "DMARC_REJECT":
-		return c.softened(wish(p.DMARC.Reject))
 	default:
-		return c.softened(wish(p.DMARC.Quarantine))
+		return c.heeded(c.asked(symbol))
 	}
 }
 
-// infected maps antivirus.infected. A message whose infected part nobody named for certain
-// is held, never stripped.
-func infected(word string) filter.Action {
-	switch word {
-	case "tag":
-		return filter.Tag
-	case "quarantine", "strip":
-		return filter.Quarantine
-	default:
-		return filter.Reject
+// atMost bounds the action of a symbol by the policy's "most". What scanning says may always
+// hold: a virus is not handed on. Rates and what an account may do are no content.
+func (c *judgement) atMost(sym *Symbol, a filter.Action) filter.Action {
+	most := c.policy.Most
+	switch sym.Name {
+	case virus, "UNSCANNABLE", "ENCRYPTED":
+		return min(a, max(most, filter.Quarantine))
 	}
-}
-
-// wish maps what a policy makes of the domain owner's DMARC policy.
-func wish(word string) filter.Action {
-	switch word {
-	case "honour":
-		return filter.Reject
-	case "hold":
-		return filter.Quarantine
-	case "tag":
-		return filter.Tag
-	default:
+	if sym.Rcpt && (sym.Action == filter.Defer || c.m.Direction == filter.Outbound) {
+		return a
+	}
+	if c.before && c.m.Direction == filter.Inbound && mustReach(c.m.To) {
 		return filter.Accept
 	}
-}
-
-// softened lowers the action of a DMARC policy when other evidence speaks for the mail.
-func (c *judgement) softened(a filter.Action) filter.Action {
-	for _, symbol := range evidence {
-		if c.fired[symbol] {
-			return min(a, wish(c.policy.DMARC.OnList))
-		}
-	}
-	return a
+	return min(a, most)
 }
 
 // thresholds joins the action of the score and of failed steps. A Reject by score alone is
@@ -197,6 +213,7 @@ func (c *judgement) thresholds(v *filter.Verdict, acting filter.Action) {
 	case v.Score >= p.Tag:
 		byScore = filter.Tag
 	}
+	byScore = min(byScore, c.policy.Most)
 	if byScore == filter.Reject && acting != filter.Reject && len(v.Failures) > 0 {
 		byScore = filter.Quarantine
 	}
@@ -206,35 +223,12 @@ func (c *judgement) thresholds(v *filter.Verdict, acting filter.Action) {
 	}
 }
 
-// public is the sentence a stranger may read; only refusals have one. It says what the rule
-// says, never what was seen.
-func (c *judgement) public(m *filter.Message, v filter.Verdict, acting filter.Action) string {
-	var words string
-	switch {
-	case v.Action < filter.Defer:
-		return ""
-	case acting == v.Action:
-		words = v.Reasons[0].Describe // the reasons begin with the largest action
-	case v.Action == filter.Defer:
-		words = "The message could not be checked completely, please try again later"
-	default:
-		words = "The message was judged to be spam"
+// with joins what was seen and a note of ours on it.
+func with(detail, note string) string {
+	if detail == "" || note == "" {
+		return detail + note
 	}
-	code := "550 5.7.1 "
-	if v.Action == filter.Defer {
-		code = "451 4.7.1 "
-	}
-	return code + printable(words) + " (ref " + m.ID + ")"
-}
-
-// printable keeps a reply inside what every SMTP client reads.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, s)
+	return detail + ", " + note
 }
 
 func joined(details []string) string {

@@ -36,8 +36,10 @@ func layer(t testing.TB, src string) *rules.Set {
 
 const worths = `symbols:
   T_ONE: {score: 1, describe: One point}
+  T_TWO: {score: 2, describe: Two points}
   T_FIVE: {score: 5, describe: Five points}
   T_SIXTEEN: {score: 16, describe: Sixteen points}
+  T_LESS: {score: -2, describe: A little less}
   T_MINUS: {score: -3.5, describe: Less}
   T_TAG: {score: 0.25, action: tag, describe: Tagged by itself}
   T_HOLD: {action: quarantine, describe: Held by itself}
@@ -50,6 +52,9 @@ composites:
   - {id: T_BOTH, when: T_ONE and T_TAG, score: 2, describe: Both}
   - {id: T_OF_BOTH, when: T_BOTH and not T_MINUS, score: 0.5, describe: Of both}
 policies:
+  patient: {greylist: off}
+  gentle: {most: quarantine}
+  lists: {dmarc: {on_list: tag}}
   open: {antivirus: {scan: false}}
   mild: {antivirus: {infected: tag, keep_original: false}, dmarc: {reject: hold, quarantine: tag, on_list: tag}, unscannable: tag, encrypted: reject}
   blind: {dmarc: {reject: ignore, quarantine: ignore}, antivirus: {infected: strip}, unscannable: accept, encrypted: accept}
@@ -122,37 +127,6 @@ func TestActionOfTheVerdict(t *testing.T) {
 	}
 }
 
-// TestDMARC goes through what a policy makes of the owner's wish, with and without other
-// evidence.
-func TestDMARC(t *testing.T) {
-	s := layer(t, worths)
-	for _, c := range []struct {
-		policy, symbols string
-		want            filter.Action
-	}{
-		{"default", "DMARC_REJECT", filter.Reject},
-		{"default", "DMARC_REJECT ARC_TRUSTED", filter.Quarantine},
-		{"default", "DMARC_REJECT OWN_ALLOW", filter.Quarantine},
-		{"default", "DMARC_QUARANTINE", filter.Quarantine},
-		{"mild", "DMARC_REJECT", filter.Quarantine},
-		{"mild", "DMARC_REJECT ARC_TRUSTED", filter.Tag},
-		{"mild", "DMARC_QUARANTINE", filter.Tag},
-		{"blind", "DMARC_REJECT", filter.Accept},
-		{"blind", "DMARC_REJECT ARC_TRUSTED", filter.Accept},
-		{"blind", "DMARC_QUARANTINE", filter.Accept},
-	} {
-		v := s.Judge(after(), found(strings.Fields(c.symbols)...), c.policy)
-		if v.Action != c.want {
-			t.Errorf("%s, %s: %s, want %s", c.policy, c.symbols, v.Action, c.want)
-		}
-	}
-	r := found("DMARC_REJECT")
-	r.Failures = []filter.Failure{fails("arc", filter.Accept)}
-	if v := s.Judge(after(), r, "default"); v.Action != filter.Reject {
-		t.Errorf("a DMARC reject beside a failure: %s", v.Action)
-	}
-}
-
 func TestPolicyWithoutScan(t *testing.T) {
 	s := layer(t, worths)
 	r := filter.Report{
@@ -167,22 +141,6 @@ func TestPolicyWithoutScan(t *testing.T) {
 	r.Findings[1].Step = "attach"
 	if v := s.Judge(after(), r, "open"); v.Action != filter.Quarantine {
 		t.Errorf("what other steps cannot read counts without a scan too: %s", v.Action)
-	}
-}
-
-func TestKeepAndStrip(t *testing.T) {
-	s := layer(t, worths)
-	for policy, want := range map[string]struct {
-		keep   bool
-		action filter.Action
-	}{"default": {true, filter.Reject}, "mild": {false, filter.Tag}, "blind": {true, filter.Quarantine}} {
-		v := s.Judge(after(), found("VIRUS"), policy)
-		if v.Keep != want.keep || v.Action != want.action || len(v.Strip) != 0 {
-			t.Errorf("%s: %+v", policy, v)
-		}
-	}
-	if s.Judge(after(), found("T_NO"), "default").Keep {
-		t.Error("evidence is kept without a virus")
 	}
 }
 
@@ -246,7 +204,7 @@ func TestPublicSentence(t *testing.T) {
 		"accept":          {found("T_ONE"), ""},
 		"hold":            {found("T_HOLD"), ""},
 		"own reject":      {filter.Report{Findings: []filter.Finding{evil, {Symbol: "T_SIXTEEN"}}}, "550 5.7.1 Refused by itself (ref " + id + ")"},
-		"score":           {found("T_SIXTEEN"), "550 5.7.1 The message was judged to be spam (ref " + id + ")"},
+		"score":           {found("T_ONE", "T_SIXTEEN", "T_FIVE"), "550 5.7.1 The message was judged to be spam: Sixteen points (ref " + id + ")"},
 		"own defer":       {found("T_WAIT"), "451 4.7.1 Asked to come again (ref " + id + ")"},
 		"failure":         {filter.Report{Failures: []filter.Failure{fails("clamav", filter.Defer)}}, "451 4.7.1 The message could not be checked completely, please try again later (ref " + id + ")"},
 		"printable ASCII": {found("T_UMLAUT"), "550 5.7.1 ?ber die Grenze (ref " + id + ")"},

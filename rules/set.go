@@ -94,7 +94,8 @@ func (s *Set) policy(name string) *Policy {
 }
 
 // PolicyFor is the name of the policy of an inbound recipient: that of its address, else of
-// the address without +tag, else of its domain, of a parent domain (*@*.example.com), of *.
+// the address without +tag, of its local part at any domain (postmaster@*), of its domain, of
+// a parent domain (*@*.example.com), of *. A bare "postmaster" is one at any domain.
 func (s *Set) PolicyFor(recipient string) string {
 	if p, ok := s.lookup(s.book.Recipients, recipient); ok {
 		return p
@@ -112,7 +113,8 @@ func (s *Set) AccountPolicy(account string) string {
 
 func (s *Set) lookup(in map[string]string, name string) (policy string, ok bool) {
 	key := book.MapKey(name)
-	for _, k := range []string{key, withoutTag(key)} {
+	base := withoutTag(key)
+	for _, k := range []string{key, base, localPart(key) + "@*", localPart(base) + "@*"} {
 		if p, ok := in[k]; ok {
 			return p, true
 		}
@@ -134,6 +136,14 @@ func (s *Set) lookup(in map[string]string, name string) (policy string, ok bool)
 	}
 	p, ok := in["*"]
 	return p, ok
+}
+
+// localPart is what stands before the last @, or all of it.
+func localPart(key string) string {
+	if i := strings.LastIndexByte(key, '@'); i >= 0 {
+		return key[:i]
+	}
+	return key
 }
 
 func withoutTag(key string) string {

@@ -24,6 +24,8 @@ recipients:
   "*@example.com": pc
   "*@*.example.com": pd
   "*@Bücher.example": pe
+  "sales@*": pb
+  "postmaster@one.example.com": pa
 accounts:
   ann: pa
   "*@example.com": pb
@@ -32,7 +34,12 @@ accounts:
 		"sales@example.com": "pa", "SALES@Example.Com": "pa", "sales+x@example.com": "pa", `"sales"@example.com`: "pa",
 		"ann+news@example.com": "pb", "ann+other@example.com": "pc", "ann@example.com": "pc",
 		"x@sub.example.com": "pd", "x@a.b.example.com": "pd", "x@notexample.com": "default", "x@example.org": "default",
-		"x@xn--bcher-kva.example": "pe", "x@bücher.example": "pe", "postmaster": "default", "": "default",
+		"x@xn--bcher-kva.example": "pe", "x@bücher.example": "pe", "": "default",
+		"sales@example.org": "pb", "Sales+x@Example.org": "pb", "x@sales": "default", "sales": "pb",
+		// Who is refused can ask why, whatever "*" says; an address written out wins.
+		"postmaster": "postmaster", "Postmaster@example.com": "postmaster", "postmaster+x@sub.example.com": "postmaster",
+		"ABUSE@elsewhere.example": "postmaster", `"abuse"@example.org`: "postmaster", "postmaster@one.example.com": "pa",
+		"notpostmaster@example.org": "default", "postmaster.x@example.org": "default",
 	} {
 		if got := s.PolicyFor(address); got != want {
 			t.Errorf("%s: %s, want %s", address, got, want)
@@ -205,12 +212,13 @@ func TestPatternsThatCannotTell(t *testing.T) {
 func TestExplain(t *testing.T) {
 	s := layer(t, worths)
 	for symbol, want := range map[string][]string{
-		"SPF_FAIL":    {"SPF_FAIL: The sending host is not allowed", "score      +1.50", "none of its own", "unless     DKIM_PASS", "filter/auth", "part of    LURE_UNPROVEN", "default/auth.yaml:"},
-		"T_NO_RCPT":   {"reject, already at RCPT", "the operator's configuration", "mine/r.yaml:"},
-		"VIRUS":       {"blind: quarantine, default: reject, mild: tag, open: reject, outgoing: reject"},
-		"SUBJ_PRIZE":  {"looks in   subject", "matches    (?i)", "that hit"},
-		"T_OF_BOTH":   {"when       T_BOTH and not T_MINUS"},
-		"HAS_LIST_ID": {"looks in   header:list-id"},
+		"SPF_FAIL":     {"SPF_FAIL: The sending host is not allowed", "score      +1.50", "none of its own", "unless     DKIM_PASS", "filter/auth", "part of    LURE_UNPROVEN", "default/auth.yaml:"},
+		"T_NO_RCPT":    {"reject, already at RCPT", "the operator's configuration", "mine/r.yaml:"},
+		"VIRUS":        {"blind: strip, default: reject, gentle: quarantine,", "mild: tag, open: reject, outgoing: reject, patient: reject, postmaster: quarantine"},
+		"DMARC_REJECT": {"default: reject", "postmaster: tag", "unless     ARC_TRUSTED, FORWARDER_KNOWN, LIST_KNOWN, SOURCE_KNOWN, OWN_ALLOW (the score only)"},
+		"SUBJ_PRIZE":   {"looks in   subject", "matches    (?i)", "that hit"},
+		"T_OF_BOTH":    {"when       T_BOTH and not T_MINUS"},
+		"HAS_LIST_ID":  {"looks in   header:list-id"},
 	} {
 		var b strings.Builder
 		if err := s.Explain(&b, symbol); err != nil {

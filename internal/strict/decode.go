@@ -74,6 +74,9 @@ type Text interface {
 	UnmarshalText(text []byte) error
 }
 
+// List is implemented by lists that may also be written as their only element.
+type List interface{ OneOrMore() }
+
 // Document is a decoded file: where each value stands, and what was wrong.
 type Document struct {
 	File   string

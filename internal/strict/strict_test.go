@@ -39,6 +39,38 @@ type sample struct {
 	priv  int
 }
 
+type words []string
+
+func (*words) OneOrMore() {}
+
+func TestOneOrMore(t *testing.T) {
+	var s struct {
+		A words  `yaml:"a"`
+		B *words `yaml:"b"`
+		C *words `yaml:"c"`
+		D *words `yaml:"d"`
+	}
+	d := strict.Decode("f.yaml", []byte("a: one\nb: [one, two]\nc: []\n"), &s)
+	if err := d.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(words{"one"}, s.A); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(&words{"one", "two"}, s.B); diff != "" {
+		t.Error(diff)
+	}
+	if s.C == nil || len(*s.C) != 0 || s.D != nil {
+		t.Error("an empty list is written, one that is not there is not")
+	}
+	if p := d.At("a[0]"); p.Line != 1 || p.Column != 4 {
+		t.Error(p)
+	}
+	if err := strict.Decode("f.yaml", []byte("a: {x: 1}\n"), &s).Err(); err == nil || err.Error() != "f.yaml:1:4: expected text, found keys and values" {
+		t.Error(err)
+	}
+}
+
 func TestDecode(t *testing.T) {
 	s := sample{Kept: "before", priv: 1}
 	d := strict.Decode("f.yaml", []byte(`# comment

@@ -155,6 +155,11 @@ func (d *Document) entries(n ast.Node, v reflect.Value, path string, depth int) 
 
 func (d *Document) elements(n ast.Node, v reflect.Value, path string, depth int) {
 	seq, ok := n.(*ast.SequenceNode)
+	if _, one := v.Addr().Interface().(List); one && !ok {
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		d.value(n, v.Index(0), path, depth+1)
+		return
+	}
 	if !ok {
 		d.fail(d.place(n), "expected a list, found %s", kindName(n))
 		return

@@ -15,7 +15,7 @@ type Symbol struct {
 	Score    filter.Score
 	Action   filter.Action // Accept when the rule gives none
 	Rcpt     bool          // stage: rcpt, the action already counts before DATA
-	Unless   string        // another symbol whose presence takes score and action away
+	Unless   []string      // other symbols, any of which takes score and action away; the score alone where PolicyDecides
 	Describe string        // one plain sentence
 	Kind     Kind
 	Place    strict.Place // where it was first written
@@ -75,10 +75,11 @@ type Policy struct {
 	Name       string
 	Extends    string       // the policy it starts from; "" for default
 	Tag        filter.Score // thresholds that a score reaches
-	Greylist   filter.Score
+	Greylist   filter.Score // 0 = nobody is asked to come again
 	Quarantine filter.Score
 	Reject     filter.Score
 
+	Most        filter.Action // the largest action that content may lead to
 	Antivirus   Antivirus
 	DMARC       DMARC
 	Unscannable filter.Action
@@ -92,7 +93,7 @@ type Book struct {
 	Patterns   []*Pattern          // in the order first written
 	Composites []*Composite        // each after those it is made of
 	Policies   map[string]*Policy  // with everything they inherit
-	Recipients map[string]string   // inbound: address, *@domain, *@*.domain or * -> policy
+	Recipients map[string]string   // inbound: address, name@*, *@domain, *@*.domain or * -> policy
 	Accounts   map[string]string   // outbound: account, *@domain or * -> policy
 	Revision   string              // 12 hex digits over all files
 	Used       map[string][]string // symbol -> composites that mention it, sorted

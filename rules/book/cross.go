@@ -17,8 +17,10 @@ func (m *merger) finish() {
 		if s.Rcpt && s.Action == 0 {
 			m.fail(s.Place, "%s has stage: rcpt without an action; scores count only after DATA", name)
 		}
-		if s.Unless != "" && m.book.Symbols[s.Unless] == nil {
-			m.fail(m.unlessAt[name], "no rule names the symbol %q%s", clip(s.Unless), hint(s.Unless, known))
+		for i, other := range s.Unless {
+			if m.book.Symbols[other] == nil {
+				m.fail(m.unlessAt[name][i], "no rule names the symbol %q%s", clip(other), hint(other, known))
+			}
 		}
 	}
 	m.order(known)

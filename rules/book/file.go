@@ -1,6 +1,7 @@
 package book
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -46,6 +47,32 @@ func (p *points) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// waiting is the score from which a stranger is asked to come again; 0 = off.
+type waiting filter.Score
+
+// UnmarshalText reads a threshold or the word off.
+func (w *waiting) UnmarshalText(text []byte) error {
+	if string(text) == "off" {
+		*w = 0
+		return nil
+	}
+	p := (*points)(w)
+	if err := p.UnmarshalText(text); err != nil {
+		return err
+	}
+	if *p <= 0 {
+		*p = 1
+		return errors.New("a threshold is above 0; off asks nobody to come again")
+	}
+	return nil
+}
+
+// names is one symbol or a list of them.
+type names []string
+
+// OneOrMore implements strict.List.
+func (*names) OneOrMore() {}
+
 func clip(s string) string {
 	if len(s) > 40 {
 		return strings.ToValidUTF8(s[:40], "") + "..."
@@ -69,7 +96,7 @@ type worth struct {
 	Score    *points `yaml:"score"`
 	Action   *string `yaml:"action"`
 	Stage    *string `yaml:"stage"`
-	Unless   *string `yaml:"unless"`
+	Unless   *names  `yaml:"unless"`
 	Describe *string `yaml:"describe"`
 }
 
@@ -80,7 +107,7 @@ type patternEntry struct {
 	Match    *string    `yaml:"match"`
 	Score    *points    `yaml:"score"`
 	Action   *string    `yaml:"action"`
-	Unless   *string    `yaml:"unless"`
+	Unless   *names     `yaml:"unless"`
 	Tests    *testEntry `yaml:"tests"`
 }
 
@@ -109,9 +136,10 @@ func (e *compositeEntry) worth() *worth {
 type policyEntry struct {
 	Extends     *string         `yaml:"extends"`
 	Tag         *points         `yaml:"tag"`
-	Greylist    *points         `yaml:"greylist"`
+	Greylist    *waiting        `yaml:"greylist"`
 	Quarantine  *points         `yaml:"quarantine"`
 	Reject      *points         `yaml:"reject"`
+	Most        *string         `yaml:"most"`
 	Antivirus   *antivirusEntry `yaml:"antivirus"`
 	DMARC       *dmarcEntry     `yaml:"dmarc"`
 	Unscannable *string         `yaml:"unscannable"`

@@ -32,7 +32,7 @@ type merger struct {
 	combined map[string]*Composite
 	policies map[string]*policyEntry
 	mapped   map[string]mapping // "recipients sales@example.com" -> what to check
-	unlessAt map[string]strict.Place
+	unlessAt map[string][]strict.Place
 }
 
 // mapping is a line of recipients or accounts.
@@ -46,7 +46,7 @@ func newMerger() *merger {
 		book: &Book{Symbols: map[string]*Symbol{}, Policies: map[string]*Policy{}, Recipients: map[string]string{},
 			Accounts: map[string]string{}, Used: map[string][]string{}},
 		layerOf: map[string]int{}, patterns: map[string]*Pattern{}, combined: map[string]*Composite{},
-		policies: map[string]*policyEntry{}, mapped: map[string]mapping{}, unlessAt: map[string]strict.Place{},
+		policies: map[string]*policyEntry{}, mapped: map[string]mapping{}, unlessAt: map[string][]strict.Place{},
 	}
 }
 
@@ -140,8 +140,10 @@ func (m *merger) worth(d *strict.Document, path, name string, kind Kind, w *wort
 		m.stage(d, path, s, *w.Stage)
 	}
 	if w.Unless != nil {
-		s.Unless = *w.Unless
-		m.unlessAt[name] = d.At(path + ".unless")
+		s.Unless, m.unlessAt[name] = *w.Unless, nil
+		for i := range s.Unless {
+			m.unlessAt[name] = append(m.unlessAt[name], d.At(fmt.Sprintf("%s.unless[%d]", path, i)))
+		}
 	}
 	if w.Describe != nil {
 		s.Describe = strings.TrimSpace(*w.Describe)

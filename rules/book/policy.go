@@ -48,11 +48,12 @@ func validPolicyName(s string) bool {
 }
 
 func checkPolicy(d *strict.Document, path string, e *policyEntry) {
-	for key, p := range map[string]*points{"tag": e.Tag, "greylist": e.Greylist, "quarantine": e.Quarantine, "reject": e.Reject} {
+	for key, p := range map[string]*points{"tag": e.Tag, "quarantine": e.Quarantine, "reject": e.Reject} {
 		if p != nil && *p <= 0 {
 			d.Fail(path+"."+key, "a threshold is above 0, or every clean message would reach it")
 		}
 	}
+	oneOf(d, path+".most", e.Most, "accept", "tag", "quarantine", "defer", "reject")
 	if e.Antivirus != nil {
 		oneOf(d, path+".antivirus.infected", e.Antivirus.Infected, "reject", "quarantine", "strip", "tag")
 	}
@@ -84,6 +85,7 @@ func (e *policyEntry) overlay(x *policyEntry) {
 	over(&e.Greylist, x.Greylist)
 	over(&e.Quarantine, x.Quarantine)
 	over(&e.Reject, x.Reject)
+	over(&e.Most, x.Most)
 	over(&e.Unscannable, x.Unscannable)
 	over(&e.Encrypted, x.Encrypted)
 	over(&e.KeepDays, x.KeepDays)
@@ -126,7 +128,9 @@ func setAction(dst *filter.Action, src *string) {
 // onto writes what the entry says over an inherited policy.
 func (e *policyEntry) onto(p Policy) Policy {
 	setScore(&p.Tag, e.Tag)
-	setScore(&p.Greylist, e.Greylist)
+	if e.Greylist != nil {
+		p.Greylist = filter.Score(*e.Greylist)
+	}
 	setScore(&p.Quarantine, e.Quarantine)
 	setScore(&p.Reject, e.Reject)
 	if a := e.Antivirus; a != nil {
@@ -139,6 +143,7 @@ func (e *policyEntry) onto(p Policy) Policy {
 		set(&p.DMARC.Quarantine, a.Quarantine)
 		set(&p.DMARC.OnList, a.OnList)
 	}
+	setAction(&p.Most, e.Most)
 	setAction(&p.Unscannable, e.Unscannable)
 	setAction(&p.Encrypted, e.Encrypted)
 	set(&p.KeepDays, e.KeepDays)
@@ -148,7 +153,7 @@ func (e *policyEntry) onto(p Policy) Policy {
 // builtin is what the policy default says where no file says anything: the strict side.
 func builtin() Policy {
 	return Policy{
-		Name: DefaultPolicy, Tag: 400, Greylist: 500, Quarantine: 700, Reject: 1500,
+		Name: DefaultPolicy, Tag: 400, Greylist: 500, Quarantine: 700, Reject: 1500, Most: filter.Reject,
 		Antivirus:   Antivirus{Scan: true, Infected: "reject", KeepOriginal: true},
 		DMARC:       DMARC{Reject: "honour", Quarantine: "hold", OnList: "hold"},
 		Unscannable: filter.Quarantine, Encrypted: filter.Tag, KeepDays: 30,
@@ -210,7 +215,7 @@ func (m *merger) mappings(d *strict.Document, section string, all, into map[stri
 		path := section + "[" + key + "]"
 		name := MapKey(key)
 		if section == "recipients" && !validRecipient(key) {
-			d.Fail(path, "%q is no address, no *@domain and not *", clip(key))
+			d.Fail(path, "%q is no address, no name@*, no *@domain and not *", clip(key))
 			continue
 		}
 		if name == "" {
@@ -228,6 +233,10 @@ func (m *merger) mappings(d *strict.Document, section string, all, into map[stri
 // MapKey is the form under which recipients and accounts are compared: lower case, an
 // international domain in its ASCII form.
 func MapKey(s string) string {
+	if local, everywhere := strings.CutSuffix(s, "@*"); everywhere {
+		key, _ := strings.CutSuffix(address.Normalize(local+"@"+anyDomain), anyDomain)
+		return key + "*"
+	}
 	domain, wild := strings.CutPrefix(s, "*@")
 	if !wild {
 		return address.Normalize(s)
@@ -242,9 +251,16 @@ func MapKey(s string) string {
 	return "*@" + strings.ToLower(bare)
 }
 
+// anyDomain stands for the domain of name@* where an address is parsed.
+const anyDomain = "domain.invalid"
+
 func validRecipient(key string) bool {
 	if key == "*" {
 		return true
+	}
+	if local, everywhere := strings.CutSuffix(key, "@*"); everywhere && local != "*" {
+		_, err := address.Parse(local+"@"+anyDomain, true)
+		return err == nil
 	}
 	if domain, ok := strings.CutPrefix(key, "*@"); ok {
 		bare, _ := strings.CutPrefix(domain, "*.")

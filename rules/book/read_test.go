@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -90,7 +91,7 @@ policies:
   sales: {antivirus: {infected: tag}, dmarc: {reject: hold}, unscannable: tag, keep_days: 7}
 recipients: {"*": sales}
 `))
-	if s := b.Symbols["SPF_FAIL"]; s.Score != -25 || s.Unless != "VIRUS" || s.Describe != "The host is not allowed" {
+	if s := b.Symbols["SPF_FAIL"]; s.Score != -25 || !slices.Equal(s.Unless, []string{"VIRUS"}) || s.Describe != "The host is not allowed" {
 		t.Errorf("%+v", s)
 	}
 	if s := b.Symbols["SUBJ_PRIZE"]; s.Score != 300 || s.Kind != book.IsPattern {
@@ -102,7 +103,7 @@ recipients: {"*": sales}
 	if p := b.Patterns[0]; p.Match != "lottery" || p.In != "subject" || len(p.Hit) != 0 {
 		t.Errorf("an expression keeps the tests of another: %+v", p)
 	}
-	want := book.Policy{Name: "sales", Extends: "default", Tag: 400, Greylist: 500, Quarantine: 900, Reject: 1250,
+	want := book.Policy{Name: "sales", Extends: "default", Tag: 400, Greylist: 500, Quarantine: 900, Reject: 1250, Most: filter.Reject,
 		Antivirus:   book.Antivirus{Scan: false, Infected: "tag", KeepOriginal: true},
 		DMARC:       book.DMARC{Reject: "hold", Quarantine: "hold", OnList: "hold"},
 		Unscannable: filter.Tag, Encrypted: filter.Tag, KeepDays: 7}
@@ -111,6 +112,33 @@ recipients: {"*": sales}
 	}
 	if b.Recipients["*"] != "sales" || b.Recipients["sales@example.com"] != "sales" {
 		t.Errorf("%v", b.Recipients)
+	}
+}
+
+func TestUnless(t *testing.T) {
+	const symbols = "symbols:\n  AA: {describe: a}\n  AB: {describe: b}\n  AC: {unless: [AA, AB], describe: c}\n  AD: {unless: AA, describe: d}\n"
+	b := read(t, files("base", "a.yaml", symbols))
+	if got := b.Symbols["AC"].Unless; !slices.Equal(got, []string{"AA", "AB"}) {
+		t.Errorf("%v", got)
+	}
+	if got := b.Symbols["AD"].Unless; !slices.Equal(got, []string{"AA"}) {
+		t.Errorf("%v", got)
+	}
+	b = read(t, files("base", "a.yaml", symbols), files("mine", "a.yaml", "symbols: {AC: {unless: []}, AD: {unless: AB}}"))
+	if len(b.Symbols["AC"].Unless) != 0 || !slices.Equal(b.Symbols["AD"].Unless, []string{"AB"}) {
+		t.Errorf("%v %v", b.Symbols["AC"].Unless, b.Symbols["AD"].Unless)
+	}
+}
+
+func TestGreylistAndMost(t *testing.T) {
+	b := read(t, files("base", "a.yaml", "policies:\n  default: {greylist: 4.5}\n  off: {greylist: off, most: tag}\n  under: {extends: off}\n  on: {extends: off, greylist: 3, most: reject}\n"))
+	for name, want := range map[string]struct {
+		greylist filter.Score
+		most     filter.Action
+	}{"default": {450, filter.Reject}, "off": {0, filter.Tag}, "under": {0, filter.Tag}, "on": {300, filter.Reject}} {
+		if p := b.Policies[name]; p.Greylist != want.greylist || p.Most != want.most {
+			t.Errorf("%s: %+v", name, p)
+		}
 	}
 }
 
@@ -167,6 +195,8 @@ func TestErrors(t *testing.T) {
 		"stage":                 {"symbols: {AA: {action: tag, stage: data, describe: x}}", `expected rcpt; found "data"`},
 		"stage alone":           {"symbols: {AA: {score: 1, stage: rcpt, describe: x}}", `stage: rcpt without an action`},
 		"unless":                {"symbols: {AA: {unless: AB, describe: x}, AC: {describe: x}}", `f.yaml:1:24: no rule names the symbol "AB"; did you mean "AA"?`},
+		"unless list":           {"symbols:\n  AA: {describe: x}\n  AB: {unless: [AA, AC], describe: x}", `f.yaml:3:21: no rule names the symbol "AC"; did you mean "AA"?`},
+		"unless keys":           {"symbols: {AA: {unless: {AB: 1}, describe: x}}", `f.yaml:1:24: expected text, found keys and values`},
 		"no describe":           {"symbols: {AA: {score: 1}}", `AA has no "describe"`},
 		"empty describe":        {"symbols: {AA: {describe: ''}}", `the sentence is empty`},
 		"long describe":         {"symbols: {AA: {describe: " + strings.Repeat("x", 201) + "}}", `has 201 bytes; at most 200`},
@@ -196,6 +226,9 @@ func TestErrors(t *testing.T) {
 		"policy circle":         {"policies:\n  aa: {extends: bb}\n  bb: {extends: aa}", `policies extend each other in a circle: aa -> bb -> aa`},
 		"policy extends self":   {"policies: {aa: {extends: aa}}", `in a circle: aa -> aa`},
 		"threshold":             {"policies: {aa: {tag: 0}}", `a threshold is above 0`},
+		"greylist zero":         {"policies: {aa: {greylist: 0}}", `f.yaml:1:27: a threshold is above 0; off asks nobody to come again`},
+		"greylist word":         {"policies: {aa: {greylist: never}}", `expected a decimal number`},
+		"most":                  {"policies: {aa: {most: hold}}", `expected one of accept, tag, quarantine, defer, reject; found "hold"`},
 		"infected":              {"policies: {aa: {antivirus: {infected: delete}}}", `expected one of reject, quarantine, strip, tag; found "delete"`},
 		"scan":                  {"policies: {aa: {antivirus: {scan: yes}}}", `f.yaml:1:35: expected true or false, found "yes"`},
 		"dmarc":                 {"policies: {aa: {dmarc: {reject: tag}}}", `expected one of honour, hold, ignore; found "tag"`},
@@ -204,9 +237,12 @@ func TestErrors(t *testing.T) {
 		"keep_days":             {"policies: {aa: {keep_days: 0}}", `expected 1 to 3650 days, found 0`},
 		"keep_days half":        {"policies: {aa: {keep_days: 1.5}}", `expected a whole number`},
 		"policy of recipient":   {"recipients:\n  \"*\": sales", `f.yaml:2:8: no policy is called "sales"`},
-		"recipient":             {"recipients: {'a b@example.com': default}", `is no address, no *@domain and not *`},
+		"recipient":             {"recipients: {'a b@example.com': default}", `is no address, no name@*, no *@domain and not *`},
 		"recipient domain":      {"recipients: {'*@exa mple': default}", `is no address`},
 		"recipient local":       {"recipients: {'ann': default}", `"ann" is no address`},
+		"recipient everywhere":  {"recipients: {'a b@*': default}", `is no address, no name@*`},
+		"anybody anywhere":      {"recipients: {'*@*': default}", `is no address`},
+		"same name":             {"recipients: {Abuse@*: default, abuse@*: default}", `abuse@* is written twice`},
 		"account":               {"accounts: {ann: nobody}", `no policy is called "nobody"`},
 		"same recipient":        {"recipients: {a@example.com: default, A@EXAMPLE.com: default}", `a@example.com is written twice`},
 		"tab":                   {"symbols:\n\tAA: x", `f.yaml:2:1: `},
@@ -408,6 +444,7 @@ func TestMapKey(t *testing.T) {
 	for in, want := range map[string]string{
 		"Ann@Example.COM": "ann@example.com", "*": "*", "*@Example.com": "*@example.com", "*@*.Bücher.example": "*@*.xn--bcher-kva.example",
 		"ann@bücher.example": "ann@xn--bcher-kva.example", `"ann"@example.com`: "ann@example.com", "Ann": "ann",
+		"Postmaster@*": "postmaster@*", `"Ann Lee"@*`: `"ann lee"@*`, `"ann"@*`: "ann@*",
 	} {
 		if got := book.MapKey(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)

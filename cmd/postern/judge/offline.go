@@ -113,7 +113,8 @@ func (o *Offline) message(raw []byte, c Circumstances) (*filter.Message, error) 
 		m.To = append(m.To, filter.Recipient{Address: to, Policy: o.set.PolicyFor(to)})
 	}
 	if len(m.To) == 0 {
-		m.To = []filter.Recipient{{Address: "postmaster", Policy: o.set.PolicyFor("postmaster")}}
+		// Nobody in particular: the policy of "*", not that of the real postmaster.
+		m.To = []filter.Recipient{{Address: "postmaster", Policy: o.set.PolicyFor("")}}
 	}
 	return m, nil
 }
