@@ -86,8 +86,8 @@ func (w *Walker) discover(ctx context.Context, out *Outcome) (*Record, error) {
 	case found.rec != nil:
 		out.Record, out.Text = found.domain, found.text
 	}
-	if found.broken != nil {
-		out.Result, out.Reason = PermError, found.broken.Error()+", at "+found.domain
+	if found.broken != "" {
+		out.Result, out.Reason = PermError, found.broken+", at "+found.domain
 		return nil, nil
 	}
 	return found.rec, nil

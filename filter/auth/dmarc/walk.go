@@ -27,7 +27,7 @@ type Walker struct {
 type lookup struct {
 	rec     *Record
 	text    string // rec as published
-	broken  error  // why DMARC is not applied by rec
+	broken  string // why DMARC is not applied by rec, or ""
 	several bool   // more than one record, which is as none
 	err     error  // the DNS did not answer
 }
@@ -68,7 +68,11 @@ func (w *Walker) ask(ctx context.Context, domain string) lookup {
 		return lookup{}
 	case 1:
 		rec, err := Parse(found[0])
-		return lookup{rec: &rec, text: found[0][:min(len(found[0]), maxRecord)], broken: err}
+		l := lookup{rec: &rec, text: found[0][:min(len(found[0]), maxRecord)]}
+		if err != nil {
+			l.broken = err.Error()
+		}
+		return l
 	}
 	return lookup{several: true}
 }

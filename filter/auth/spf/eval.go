@@ -44,7 +44,7 @@ func tempError(err error) verdict {
 // Reasons to stop that are found inside a lookup.
 var (
 	errVoid      = errors.New("more than 2 lookups without an answer")
-	errQuestions = errors.New("more than 50 DNS questions")
+	errQuestions = errors.New("more than 40 DNS questions")
 	errTerms     = errors.New("more than 10 terms that need the DNS")
 )
 

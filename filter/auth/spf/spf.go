@@ -30,7 +30,7 @@ const (
 	maxTerms     = 10
 	maxVoid      = 2
 	maxNames     = 10
-	maxQuestions = 50
+	maxQuestions = 40
 	maxTime      = 20 * time.Second
 )
 
