@@ -145,7 +145,8 @@ func New(cfg Config, parts Parts) (*Scanner, error) {
 // most is the longest stream clamd is trusted with by configuration.
 func (s *Scanner) most() int64 { return min(s.cfg.StreamMax, s.cfg.MaxFile) }
 
-// Check scans the message as it came, and after that every other reading of its parts.
+// Check scans the message as it came, and after that every other reading of its parts. When
+// something is found it says in which parts.
 func (s *Scanner) Check(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
 	if s.poison.bad(m.SHA256) {
 		return Result{Unscannable: "clamd failed on this message several times"}.findings(), nil
@@ -155,6 +156,9 @@ func (s *Scanner) Check(ctx context.Context, m *filter.Message) ([]filter.Findin
 	r, err := s.scan(ctx, m.Open(), m.Size, m.SHA256)
 	if err == nil && r.Clean() {
 		r, err = s.hidden(ctx, m)
+	}
+	if err == nil && r.Signature != "" {
+		return s.locate(ctx, m, r.Signature), nil
 	}
 	return r.findings(), err
 }
