@@ -88,7 +88,7 @@ func judge(t testing.TB, r auth.Resolver, m *filter.Message) (found []filter.Fin
 	t.Helper()
 	f, err := auth.SPF(r, "mx.example.net").Check(t.Context(), m)
 	m.Seen = f
-	more, err2 := auth.Message(r, func() time.Time { return now }).Check(t.Context(), m)
+	more, err2 := auth.Message(r, func() time.Time { return now }, nil).Check(t.Context(), m)
 	for _, e := range []error{err, err2} {
 		if e != nil {
 			var plain filter.PlainError
@@ -260,7 +260,7 @@ func TestH15BudgetHolds(t *testing.T) {
 	b := dns.NewBudget(0, time.Second)
 	ctx := dns.WithBudget(t.Context(), b)
 	_, err := auth.SPF(r, "").Check(ctx, m)
-	_, err2 := auth.Message(r, time.Now).Check(ctx, m)
+	_, err2 := auth.Message(r, time.Now, nil).Check(ctx, m)
 	for _, e := range []error{err, err2} {
 		var plain filter.PlainError
 		if !errors.As(e, &plain) || !strings.Contains(plain.Plain(), "(DNS_BUDGET)") {
@@ -288,7 +288,7 @@ func TestQuestionsOfAHostileMail(t *testing.T) {
 	ctx := dns.WithBudget(t.Context(), b)
 	m := message("x@evil.example", body)
 	m.Seen, _ = auth.SPF(r, "").Check(ctx, m)
-	_, _ = auth.Message(r, time.Now).Check(ctx, m)
+	_, _ = auth.Message(r, time.Now, nil).Check(ctx, m)
 	if n := len(srv.Queries()); n > 100 {
 		t.Errorf("%d questions", n)
 	}
@@ -296,7 +296,7 @@ func TestQuestionsOfAHostileMail(t *testing.T) {
 
 func TestWithoutSPFNothingFails(t *testing.T) {
 	r, _ := world(t, nil)
-	check := auth.Message(r, func() time.Time { return now })
+	check := auth.Message(r, func() time.Time { return now }, nil)
 	f, err := check.Check(t.Context(), message("x@y.example", mail("b@bank.example")))
 	var plain filter.PlainError
 	if symbols(f) != "DKIM_NONE" || !errors.As(err, &plain) || plain.Plain() != "DMARC was not checked: SPF was not" {
@@ -316,12 +316,12 @@ func TestUnreadable(t *testing.T) {
 	r, _ := world(t, nil)
 	m := message("a@example.com", mail("a@example.com"))
 	m.Body = broken{}
-	if f, err := auth.Message(r, time.Now).Check(t.Context(), m); err == nil || f != nil {
+	if f, err := auth.Message(r, time.Now, nil).Check(t.Context(), m); err == nil || f != nil {
 		t.Errorf("%v %v", f, err)
 	}
 	m = message("a@example.com", mail("a@example.com"))
 	m.Parts = func() (*mime.Tree, error) { return nil, io.ErrUnexpectedEOF }
-	if f, err := auth.Message(r, time.Now).Check(t.Context(), m); err == nil || symbols(f) != "DKIM_NONE" {
+	if f, err := auth.Message(r, time.Now, nil).Check(t.Context(), m); err == nil || symbols(f) != "DKIM_NONE" {
 		t.Errorf("%v %v", f, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"postern/filter/auth/dmarc"
 	"postern/internal/mime"
 )
 
@@ -12,8 +13,9 @@ const maxAuthors = 20
 
 // authors are the people a message claims to be from, as any reader might see them.
 type authors struct {
-	domains   []string // distinct, lower case, in order
+	domains   []string // distinct, lower case, A-labels, in order
 	several   bool     // more than one From field or address
+	more      bool     // there are more domains than are judged
 	malformed string   // what is wrong, or ""
 }
 
@@ -50,7 +52,7 @@ func readAuthors(t *mime.Tree) authors {
 		a.fault("From names no domain")
 	}
 	if len(a.domains) > maxAuthors {
-		a.domains = a.domains[:maxAuthors]
+		a.domains, a.more = a.domains[:maxAuthors], true
 		a.fault("From names more domains than anyone reads")
 	}
 	return a
@@ -85,8 +87,8 @@ func (a *authors) add(address string) {
 			a.fault("a From address holds a route")
 			p = p[:i]
 		}
-		d := strings.ToLower(strings.TrimSuffix(strings.TrimSpace(p), "."))
-		if !isDomain(d) {
+		d, ok := dmarc.Name(p)
+		if !ok || !strings.Contains(d, ".") {
 			a.fault("a From address has a domain that is none")
 			continue
 		}
@@ -107,24 +109,4 @@ func closingQuote(s string) int {
 		}
 	}
 	return 0
-}
-
-// isDomain reports whether d could be asked for: at least two labels of letters, digits,
-// hyphens, underscores and what is not ASCII.
-func isDomain(d string) bool {
-	if len(d) > 253 || !strings.Contains(d, ".") {
-		return false
-	}
-	for label := range strings.SplitSeq(d, ".") {
-		if label == "" || len(label) > 63 {
-			return false
-		}
-		for i := range len(label) {
-			c := label[i]
-			if c < 0x80 && c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
-				return false
-			}
-		}
-	}
-	return true
 }

@@ -3,7 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
-	"strings"
+	"fmt"
 	"time"
 
 	"postern/filter"
@@ -37,17 +37,27 @@ func SPF(res Resolver, hostname string) filter.Check {
 }
 
 func spfDetail(m *filter.Message, out spf.Outcome) string {
-	words := []string{m.Client.IP.String() + " for " + out.Domain}
+	says := map[spf.Result]string{
+		spf.Pass:     "%s allows %s",
+		spf.Fail:     "%s does not allow %s",
+		spf.SoftFail: "%s probably does not allow %s",
+		spf.Neutral:  "%s says nothing about %s",
+		spf.None:     "%s publishes no record that allows %s",
+
+		spf.PermError: "%s cannot say whether it allows %s",
+		spf.TempError: "%s could not be asked about %s",
+	}[out.Result]
+	words := "SPF: " + fmt.Sprintf(says, out.Domain, m.Client.IP)
 	if out.Term != "" {
-		words = append(words, "by "+out.Term)
+		words += " (" + out.Term + ")"
 	}
 	if out.Problem != "" {
-		words = append(words, out.Problem)
+		words += ": " + out.Problem
 	}
 	if out.Explanation != "" {
-		words = append(words, "the domain says: "+out.Explanation)
+		words += "; the domain says: " + out.Explanation
 	}
-	return strings.Join(words, ", ")
+	return words
 }
 
 func props(kind string, pairs ...string) []filter.AuthProp {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"postern/filter"
+	"postern/filter/auth/arc"
 	"postern/filter/auth/dkim"
 	"postern/filter/auth/dmarc"
 )
@@ -18,20 +20,27 @@ import (
 //   - DKIM_PASS, DKIM_FAIL, DKIM_POLICY (valid but not taken for one), DKIM_TEMPERROR,
 //     DKIM_PERMERROR, one for each signature; DKIM_NONE; DKIM_ADDED_FIELDS: a field that
 //     people are shown stands once more than was signed
+//   - DKIM_WEAK_KEY: a signature with a key below 1024 bits, or with SHA-1 (RFC 8301)
 //   - DMARC_PASS, DMARC_FAIL, DMARC_NONE, DMARC_TEMPERROR, DMARC_PERMERROR; beside a fail
 //     DMARC_REJECT or DMARC_QUARANTINE as the domain's owner asks, t=y heeded
 //   - FROM_MULTIPLE, FROM_MALFORMED: every author domain is judged, the worst counts
+//   - ARC_PASS, ARC_FAIL, ARC_TEMPERROR for a message that holds fields of ARC;
+//     ARC_TRUSTED: sealers that are believed about the one author saw him proven
 //
 // An error says what the DNS did not answer, or that without SPF's result nobody can say
-// that DMARC fails. Now is the time signatures are judged by.
-func Message(res Resolver, now func() time.Time) filter.Check {
+// that DMARC fails. Now is the time signatures are judged by; trust is asked for each
+// message, nil trusts nobody.
+func Message(res Resolver, now func() time.Time, trust func() Trust) filter.Check {
 	return filter.CheckFunc(func(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
-		c := &messageCheck{res: res, m: m}
-		sigs, err := dkim.Verify(ctx, res, m.Body, m.Size, now())
+		c := &messageCheck{res: res, m: m, at: now(), walker: &dmarc.Walker{Resolver: res}}
+		if trust != nil {
+			c.trust = trust()
+		}
+		sigs, err := dkim.Verify(ctx, res, m.Body, m.Size, c.at)
 		switch {
 		case errors.Is(err, dkim.ErrTooLarge):
 			c.found = append(c.found, filter.Finding{
-				Symbol: "DKIM_POLICY", Detail: err.Error(),
+				Symbol: "DKIM_POLICY", Detail: "DKIM: " + err.Error(),
 				Auth: &filter.AuthResult{Method: "dkim", Result: "policy", Reason: err.Error()},
 			})
 		case err != nil:
@@ -39,18 +48,21 @@ func Message(res Resolver, now func() time.Time) filter.Check {
 		default:
 			c.signatures(sigs)
 		}
-		c.dmarc(ctx)
+		c.author(ctx)
 		return c.found, c.err()
 	})
 }
 
 // messageCheck is the work on one message.
 type messageCheck struct {
-	res   Resolver
-	m     *filter.Message
-	found []filter.Finding
-	ids   []dmarc.Identifier
-	noSPF bool // SPF was not checked at all
+	res    Resolver
+	m      *filter.Message
+	at     time.Time
+	trust  Trust
+	walker *dmarc.Walker
+	found  []filter.Finding
+	ids    []dmarc.Identifier
+	noSPF  bool // SPF was not checked at all
 
 	words  []string // what could not be told
 	causes []error
@@ -93,6 +105,9 @@ func (c *messageCheck) signatures(sigs []dkim.Signature) {
 				Symbol: "DKIM_ADDED_FIELDS", Detail: "more " + strings.Join(s.Added, ", ") + " than " + s.Domain + " signed", Auth: result,
 			})
 		}
+		if s.Weak {
+			c.found = append(c.found, filter.Finding{Symbol: "DKIM_WEAK_KEY", Detail: weakDetail(s), Auth: result})
+		}
 	}
 	if temp != nil && !passed {
 		c.doubt("the key of a DKIM signature could not be looked up", temp.Err)
@@ -100,20 +115,32 @@ func (c *messageCheck) signatures(sigs []dkim.Signature) {
 }
 
 func dkimDetail(s dkim.Signature) string {
-	var words []string
-	if s.Domain != "" {
-		words = append(words, s.Domain)
+	by := s.Domain
+	if by == "" {
+		by = "nobody that can be read"
 	}
+	var how []string
 	if s.KeyBits > 0 {
-		words = append(words, fmt.Sprintf("%s, %d bits", s.Alg, s.KeyBits))
+		how = append(how, s.Alg, fmt.Sprintf("%d bits", s.KeyBits))
 	}
 	if s.Testing {
-		words = append(words, "key in test mode")
+		how = append(how, "key in test mode")
+	}
+	words := "DKIM: signed by " + by
+	if len(how) > 0 {
+		words += " (" + strings.Join(how, ", ") + ")"
 	}
 	if s.Reason != "" {
-		words = append(words, s.Reason)
+		words += ", but " + s.Reason
 	}
-	return strings.Join(words, ": ")
+	return words
+}
+
+func weakDetail(s dkim.Signature) string {
+	if s.KeyBits > 0 {
+		return fmt.Sprintf("DKIM: %s signs with %s and a key of %d bits", s.Domain, s.Alg, s.KeyBits)
+	}
+	return fmt.Sprintf("DKIM: %s signs with %s", s.Domain, s.Alg)
 }
 
 // envelope takes SPF's identifier from what earlier stages found.
@@ -136,8 +163,9 @@ func (c *messageCheck) envelope() {
 	c.noSPF = true
 }
 
-// dmarc judges every author domain and reports the worst.
-func (c *messageCheck) dmarc(ctx context.Context) {
+// author judges every author domain by DMARC and reports the worst, and what ARC says of
+// the author where there is but one.
+func (c *messageCheck) author(ctx context.Context) {
 	tree, err := c.m.Parts()
 	if err != nil {
 		c.doubt("the author could not be read", err)
@@ -146,20 +174,49 @@ func (c *messageCheck) dmarc(ctx context.Context) {
 	c.envelope()
 	who := readAuthors(tree)
 	if who.several {
-		c.found = append(c.found, filter.Finding{Symbol: "FROM_MULTIPLE", Detail: strings.Join(who.domains, ", ")})
+		c.found = append(c.found, filter.Finding{Symbol: "FROM_MULTIPLE", Detail: "From: " + strings.Join(who.domains, ", ")})
 	}
 	if who.malformed != "" {
 		c.found = append(c.found, filter.Finding{Symbol: "FROM_MALFORMED", Detail: who.malformed})
 	}
-	w := &dmarc.Walker{Resolver: c.res}
+	worst := c.judge(ctx, who)
+	var chain arc.Chain
+	vouched := ""
+	if isSealed(tree.Root.Header.All) {
+		if chain, err = arc.Validate(ctx, c.res, c.m.Body, c.m.Size, c.at); err != nil {
+			chain = arc.Chain{Result: arc.Fail, Reason: "the message could not be read for it: " + err.Error()}
+		}
+		if !who.several && who.malformed == "" && chain.Result != arc.Fail {
+			vouched = c.vouched(ctx, chain.Sets, worst.Domain)
+		}
+	}
+	// Nobody is refused because the keys of those who might speak for him were not there.
+	unsure := chain.Result == arc.TempError && vouched != "" && worst.Result == dmarc.Fail
+	if unsure {
+		c.doubt("ARC: "+chain.Reason, chain.Err)
+		if worst.Policy == dmarc.PolicyReject {
+			worst.Policy = dmarc.PolicyQuarantine
+		}
+	}
+	c.report(worst)
+	if chain.Result != "" && chain.Result != arc.None {
+		c.chain(chain, vouched)
+	}
+}
+
+// judge evaluates the author domains, those of few labels first: they cost the fewest
+// questions, and a name made long to spend the budget comes last.
+func (c *messageCheck) judge(ctx context.Context, who authors) dmarc.Outcome {
+	order := slices.Clone(who.domains)
+	slices.SortStableFunc(order, func(a, b string) int { return strings.Count(a, ".") - strings.Count(b, ".") })
 	var all []dmarc.Outcome
-	for _, d := range who.domains {
-		all = append(all, w.Evaluate(ctx, d, c.ids))
+	for _, d := range order {
+		all = append(all, c.walker.Evaluate(ctx, d, c.ids))
 	}
-	if len(all) == 0 {
-		all = []dmarc.Outcome{{Result: dmarc.PermError, Reason: who.malformed}}
+	if len(all) == 0 || who.more {
+		all = append(all, dmarc.Outcome{Result: dmarc.PermError, Reason: who.malformed})
 	}
-	c.report(dmarc.Worst(all))
+	return dmarc.Worst(all)
 }
 
 func (c *messageCheck) report(o dmarc.Outcome) {
@@ -168,18 +225,20 @@ func (c *messageCheck) report(o dmarc.Outcome) {
 		return
 	}
 	result := &filter.AuthResult{Method: "dmarc", Result: string(o.Result), Reason: o.Reason, Props: props("header", "from", o.Domain)}
-	detail := o.Domain
-	switch {
-	case o.Result == dmarc.Pass:
+	if o.Result == dmarc.Pass || o.Result == dmarc.Fail {
+		result.At, result.Record = o.Record, o.Text
+	}
+	detail := "DMARC: " + o.Reason
+	switch o.Result {
+	case dmarc.None:
+		detail = "DMARC: " + o.Domain + " publishes no policy"
+	case dmarc.Pass:
 		by := "SPF"
 		if o.Aligned.DKIM {
 			by = "DKIM"
 		}
-		detail = o.Domain + " by " + by + " of " + o.Aligned.Domain
-	case o.Reason != "":
-		detail = o.Reason
-	}
-	if o.Result == dmarc.Fail {
+		detail = fmt.Sprintf("DMARC: %s is proven by %s of %s", o.Domain, by, o.Aligned.Domain)
+	case dmarc.Fail:
 		asks := fmt.Sprintf("p=%s of %s", o.Published, o.Record)
 		if o.Test {
 			asks += ", in test mode"

@@ -284,7 +284,7 @@ func (w *world) steps(ctx context.Context, set *rules.Set) []filter.Step {
 		step("sender", filter.OnSender, sender.Domain(w.resolver)),
 		step("domain-lists", filter.OnSender, lists.Sender()),
 		step("own-lists", filter.OnRecipient, own.Recipient()),
-		step("auth", filter.OnData, withOwn(auth.Message(w.resolver, when), own)))
+		step("auth", filter.OnData, withOwn(auth.Message(w.resolver, when, nil), own)))
 }
 
 // withOwn runs authentication and then the own lists, which need what it found.

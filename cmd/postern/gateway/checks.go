@@ -38,7 +38,7 @@ func (g *Gateway) buildAccounts(ctx context.Context) (err error) {
 func (g *Gateway) buildSteps(context.Context) error {
 	c := g.cfg.Load()
 	// Two steps need it: an allow entry counts only where the sender is proved.
-	proof := auth.Once(auth.Message(g.resolver, g.now))
+	proof := auth.Once(auth.Message(g.resolver, g.now, g.trust))
 	g.checks = steps.Checks{
 		Reverse: sender.ReverseName(g.resolver),
 		Helo:    sender.Helo(g.resolver, g.ourName),
@@ -63,6 +63,11 @@ func (g *Gateway) buildSteps(context.Context) error {
 	}
 	g.pipeline.Store(steps.Pipeline(g.checks, g.rules.Load(), c, g.log))
 	return nil
+}
+
+// trust is whose word about authors counts now.
+func (g *Gateway) trust() auth.Trust {
+	return auth.Trust{Sealers: g.cfg.Load().Auth.TrustedSealers}
 }
 
 // ourName reports names that no stranger may give at HELO.

@@ -58,7 +58,7 @@ func offlineDNS(checks *Checks, r *dns.Resolver, c *config.Config, log *slog.Log
 	checks.Helo = sender.Helo(r, func(string) bool { return false })
 	checks.Sender = sender.Domain(r)
 	checks.SPF = needsIP(auth.SPF(r, c.Hostname))
-	checks.Auth = auth.Message(r, now)
+	checks.Auth = auth.Message(r, now, func() auth.Trust { return auth.Trust{Sealers: c.Auth.TrustedSealers} })
 	checks.Lists = needsIP(lists.Client())
 	checks.DomainLists = lists.Sender()
 	return nil

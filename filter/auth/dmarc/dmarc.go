@@ -199,3 +199,32 @@ func weight(o Outcome) int {
 		return 0
 	}
 }
+
+// Aligned is the first of some identifiers that speaks for the author domain, in the modes
+// its record asks for, or relaxed where there is none. What could not be looked up does not.
+func (w *Walker) Aligned(ctx context.Context, author string, ids []Identifier) (Identifier, bool) {
+	name, ok := Name(author)
+	if !ok {
+		return Identifier{}, false
+	}
+	out := Outcome{Domain: name}
+	rec, err := w.discover(ctx, &out)
+	if err != nil {
+		return Identifier{}, false
+	}
+	if rec == nil {
+		rec = &Record{}
+	}
+	w.align(ctx, &out, rec, ids)
+	return out.Aligned, out.Result == Pass
+}
+
+// SameOrganization reports whether two domains are of one organization (section 4.10.2).
+func (w *Walker) SameOrganization(ctx context.Context, a, b string) (bool, error) {
+	x, ok := Name(a)
+	y, okToo := Name(b)
+	if !ok || !okToo {
+		return false, nil
+	}
+	return w.related(ctx, x, y, &Record{}, true)
+}
