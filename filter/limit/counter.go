@@ -5,44 +5,46 @@ import "time"
 var windows = [3]struct {
 	length time.Duration
 	name   string
-}{{time.Minute, "minute"}, {time.Hour, "hour"}, {24 * time.Hour, "day"}}
+}{{time.Minute, "a minute"}, {time.Hour, "an hour"}, {24 * time.Hour, "a day"}}
 
 // counter counts in three sliding windows. Each keeps the count of the current and of the
 // last fixed window; the last one counts in proportion to how much of it still reaches into
-// the sliding window.
+// the sliding window. Times are those of Limiter.tick, which never goes back.
 type counter struct {
-	reserved int
-	start    [3]time.Time
-	now, old [3]int
+	reserved int32
+	now, old [3]int32
+	window   [3]int64 // number of the fixed window that now counts in
 }
 
-func (c *counter) turn(now time.Time) {
+func (c *counter) turn(at time.Duration) {
 	for i, w := range windows {
-		begin := now.Truncate(w.length)
-		switch {
-		case c.start[i].Equal(begin):
-		case c.start[i].Add(w.length).Equal(begin):
-			c.old[i], c.now[i], c.start[i] = c.now[i], 0, begin
-		default: // long ago, or the clock was set
-			c.old[i], c.now[i], c.start[i] = 0, 0, begin
+		number := int64(at / w.length)
+		switch c.window[i] {
+		case number:
+		case number - 1:
+			c.old[i], c.now[i], c.window[i] = c.now[i], 0, number
+		default:
+			c.old[i], c.now[i], c.window[i] = 0, 0, number
 		}
 	}
 }
 
-func (c *counter) add(now time.Time) {
-	c.turn(now)
+func (c *counter) add(at time.Duration) {
+	c.turn(at)
 	for i := range c.now {
 		c.now[i]++
 	}
 }
 
+func (c *counter) release() { c.reserved = max(c.reserved-1, 0) }
+
 // over reports the first window in which the count, reservations included, passes the rate.
-func (c *counter) over(r Rate, now time.Time) (n int, window string, over bool) {
-	c.turn(now)
+func (c *counter) over(r Rate, at time.Duration) (n int, window string, over bool) {
+	c.turn(at)
 	for i, bound := range [3]int{r.Minute, r.Hour, r.Day} {
 		w := windows[i]
-		left := 1 - float64(now.Sub(c.start[i]))/float64(w.length)
-		n = c.now[i] + int(float64(c.old[i])*left) + c.reserved
+		left := 1 - float64(at%w.length)/float64(w.length)
+		n = int(c.now[i]) + int(float64(c.old[i])*left) + int(c.reserved)
 		if bound > 0 && n > bound {
 			return n, w.name, true
 		}
@@ -51,12 +53,7 @@ func (c *counter) over(r Rate, now time.Time) (n int, window string, over bool) 
 }
 
 // idle reports that nothing of it would count any more.
-func (c *counter) idle(now time.Time) bool {
-	c.turn(now)
-	for i := range c.now {
-		if c.now[i]+c.old[i] > 0 {
-			return false
-		}
-	}
-	return c.reserved == 0
+func (c *counter) idle(at time.Duration) bool {
+	c.turn(at)
+	return c.reserved == 0 && c.now == [3]int32{} && c.old == [3]int32{}
 }

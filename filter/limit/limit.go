@@ -1,27 +1,30 @@
-// Package limit counts messages by address, network, sender domain, account and recipient
-// over a minute, an hour and a day, on this node.
+// Package limit counts messages by address, network, sender domain, account and recipient,
+// an account's recipients and a client's refusals, over a minute, an hour and a day, on this
+// node.
 package limit
 
 import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"postern/filter"
+	"postern/internal/address"
 )
 
 // The symbols this check emits.
 const (
-	RateIP        = "RATE_IP"
-	RateNet       = "RATE_NET"
-	RateDomain    = "RATE_DOMAIN"
-	RateAccount   = "RATE_ACCOUNT"
-	RateRecipient = "RATE_RECIPIENT"
-	RateBadRcpt   = "RATE_BAD_RCPT" // an address that asked for too many recipients that do not exist
+	RateIP          = "RATE_IP"
+	RateNet         = "RATE_NET"
+	RateDomain      = "RATE_DOMAIN"
+	RateAccount     = "RATE_ACCOUNT"
+	RateAccountRcpt = "RATE_ACCOUNT_RCPT" // an account that writes to too many recipients
+	RateRecipient   = "RATE_RECIPIENT"
+	RateBadRcpt     = "RATE_BAD_RCPT" // an address that asked for too many recipients that do not exist
+	RateErrors      = "RATE_ERRORS"   // an address that was refused too often, whatever for
 )
 
 // Rate bounds messages in three windows; 0 = no bound.
@@ -29,13 +32,33 @@ type Rate struct{ Minute, Hour, Day int }
 
 func (r Rate) none() bool { return r == Rate{} }
 
-// Config is what is bounded. MaxKeys bounds memory: 0 = 200,000 keys of about 200 bytes.
+// Config is what is bounded. An IPv6 client counts as its /64, its network as its /48: nobody
+// is handed less. MaxKeys bounds memory, in equal shares for each kind: 0 = 200,000 keys of
+// about 300 bytes.
 type Config struct {
 	IP, Net, Domain, Account, Recipient Rate
 
-	BadRecipient Rate // refused recipients by address
+	AccountRecipients Rate // recipients of an account's messages
+	BadRecipient      Rate // unknown recipients asked for by an address
+	Errors            Rate // 5xx answers to an address
 
 	MaxKeys int
+}
+
+// kinds are how many symbols share MaxKeys, as equals.
+const (
+	defaultKeys = 200_000
+	kinds       = 8
+)
+
+// none reports that nothing is bounded.
+func (c Config) none() bool { return c == Config{MaxKeys: c.MaxKeys} }
+
+func (c Config) keys() int {
+	if c.MaxKeys <= 0 {
+		return defaultKeys
+	}
+	return c.MaxKeys
 }
 
 // forgotten is when a reservation that nobody settled is given back: its transaction was
@@ -47,21 +70,17 @@ const forgotten = 15 * time.Minute
 type Limiter struct {
 	now func() time.Time
 
-	mu   sync.Mutex
-	cfg  Config
-	keys map[string]*counter
-	held map[string]reservation // by message ID
-	last time.Time              // when forgotten reservations were last looked for
-}
-
-type reservation struct {
-	at   time.Time
-	keys []string
+	mu      sync.Mutex
+	cfg     Config
+	last    time.Time     // the clock when it was last looked at
+	elapsed time.Duration // since New
+	tables  map[string]*table
+	open    open
 }
 
 // New makes a limiter.
 func New(cfg Config, now func() time.Time) *Limiter {
-	return &Limiter{now: now, cfg: cfg, keys: map[string]*counter{}, held: map[string]reservation{}}
+	return &Limiter{now: now, last: now(), cfg: cfg, tables: map[string]*table{}}
 }
 
 // Reload swaps the bounds; what was counted stays.
@@ -71,37 +90,95 @@ func (l *Limiter) Reload(cfg Config) {
 	l.cfg = cfg
 }
 
+// tick is the time since New. A clock that is set back neither frees nor prolongs a window;
+// the system's own clock is read in its monotonic form and does not notice being set at all.
+func (l *Limiter) tick() time.Duration {
+	now := l.now()
+	if step := now.Sub(l.last); step > 0 {
+		l.elapsed += step
+	}
+	l.last = now
+	return l.elapsed
+}
+
 // subject is one thing that is bounded.
 type subject struct {
 	symbol, kind, name string
 	rate               Rate
 	recipient          string // Finding.For
-	count              count
 }
 
-// count is how a subject counts.
-type count uint8
+func (l *Limiter) table(symbol string) *table {
+	t := l.tables[symbol]
+	if t == nil {
+		t = &table{}
+		l.tables[symbol] = t
+	}
+	return t
+}
 
-const (
-	messages count = iota // reserved at the check, settled by Done
-	refusals              // only looked at; Done counts them
-)
+func (l *Limiter) counter(s subject, at time.Duration) *counter {
+	return l.table(s.symbol).make(s.name, max(l.cfg.keys()/kinds, 1), at)
+}
+
+// sender are the subjects of a message whatever its recipients.
+func (c Config) sender(m *filter.Message) []subject {
+	if m.Direction == filter.Outbound {
+		return []subject{c.account(m)}
+	}
+	return []subject{
+		{symbol: RateIP, kind: "address", name: ipKey(m.Client.IP), rate: c.IP},
+		{symbol: RateNet, kind: "network", name: netKey(m.Client.IP), rate: c.Net},
+		{symbol: RateDomain, kind: "sender domain", name: domainKey(m), rate: c.Domain},
+	}
+}
+
+func (c Config) account(m *filter.Message) subject {
+	return subject{symbol: RateAccount, kind: "account", name: address.Normalize(m.Account), rate: c.Account}
+}
+
+func (c Config) accountRecipients(m *filter.Message, recipient string) subject {
+	return subject{symbol: RateAccountRcpt, kind: "account", name: address.Normalize(m.Account), rate: c.AccountRecipients, recipient: recipient}
+}
+
+func (c Config) recipient(address string) subject {
+	return subject{symbol: RateRecipient, kind: "recipient", name: recipientKey(address), rate: c.Recipient, recipient: address}
+}
+
+// refusals are the subjects that Done counts and nothing reserves.
+func (c Config) refusals(ip netip.Addr) (bad, all subject) {
+	name := ipKey(ip)
+	return subject{symbol: RateBadRcpt, kind: "address", name: name, rate: c.BadRecipient},
+		subject{symbol: RateErrors, kind: "address", name: name, rate: c.Errors}
+}
 
 // Sender checks who sends, at OnSender.
 func (l *Limiter) Sender() filter.Check {
 	return filter.CheckFunc(func(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
 		l.mu.Lock()
-		c := l.cfg
-		l.mu.Unlock()
-		if m.Direction == filter.Outbound {
-			return l.check(m.ID, subject{symbol: RateAccount, kind: "account", name: m.Account, rate: c.Account}), nil
+		defer l.mu.Unlock()
+		if l.cfg.none() {
+			return nil, nil
 		}
-		return l.check(m.ID,
-			subject{symbol: RateIP, kind: "address", name: ipKey(m.Client.IP), rate: c.IP},
-			subject{symbol: RateNet, kind: "network", name: netKey(m.Client.IP), rate: c.Net},
-			subject{symbol: RateDomain, kind: "sender domain", name: m.FromDomain(), rate: c.Domain},
-			subject{symbol: RateBadRcpt, kind: "address", name: ipKey(m.Client.IP), rate: c.BadRecipient, count: refusals},
-		), nil
+		at := l.tick()
+		r := l.open.touch(m.ID, l.cfg.keys(), at)
+		if m.Direction == filter.Outbound {
+			return l.asAccount(r, m, at), nil
+		}
+		var found []filter.Finding
+		for _, s := range l.cfg.sender(m) {
+			if l.reserve(&r.counters, s, at) {
+				found = l.judge(found, s, "messages", at)
+			}
+		}
+		bad, all := l.cfg.refusals(m.Client.IP)
+		if l.table(bad.symbol).get(bad.name) != nil {
+			found = l.judge(found, bad, "refused recipients", at)
+		}
+		if l.table(all.symbol).get(all.name) != nil {
+			found = l.judge(found, all, "refusals", at)
+		}
+		return found, nil
 	})
 }
 
@@ -109,154 +186,157 @@ func (l *Limiter) Sender() filter.Check {
 func (l *Limiter) Recipient() filter.Check {
 	return filter.CheckFunc(func(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
 		l.mu.Lock()
-		rate, before := l.cfg.Recipient, l.held[m.ID].keys
-		l.mu.Unlock()
-		var fresh []subject
+		defer l.mu.Unlock()
+		if l.cfg.none() {
+			return nil, nil
+		}
+		at := l.tick()
+		r := l.open.touch(m.ID, l.cfg.keys(), at)
+		var found []filter.Finding
 		for _, to := range m.To {
-			s := subject{symbol: RateRecipient, kind: "recipient", name: to.Address, rate: rate, recipient: to.Address}
-			if !slices.Contains(before, s.key()) {
-				fresh = append(fresh, s)
+			key := address.Normalize(to.Address)
+			if r.recipients[key] {
+				continue
+			}
+			r.recipients[key] = true
+			if s := l.cfg.recipient(to.Address); l.reserve(&r.counters, s, at) {
+				found = l.judge(found, s, "messages", at)
+			}
+			if m.Direction != filter.Outbound {
+				continue
+			}
+			if s := l.cfg.accountRecipients(m, to.Address); l.reserve(&r.ofAccount, s, at) {
+				found = l.judge(found, s, "recipients", at)
 			}
 		}
-		return l.check(m.ID, fresh...), nil
+		return found, nil
 	})
 }
 
-func (s subject) key() string { return s.symbol + "\x00" + s.name }
-
-func ipKey(ip netip.Addr) string {
-	if !ip.IsValid() {
-		return ""
-	}
-	return ip.Unmap().String()
-}
-
-func netKey(ip netip.Addr) string {
-	ip = ip.Unmap()
-	bits := 24
-	if ip.Is6() {
-		bits = 64
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return p.String()
-}
-
-// check reserves the message under every subject and reports those over their rate.
-func (l *Limiter) check(id string, subjects ...subject) []filter.Finding {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	if age := now.Sub(l.last); age > time.Minute || age < 0 {
-		l.forget(now)
-	}
-	var found []filter.Finding
-	res := l.held[id]
-	for _, s := range subjects {
-		if s.name == "" || s.rate.none() {
-			continue
+// Account checks an account that only a header named, at OnData: what was reserved in the
+// name of the network before is given back.
+func (l *Limiter) Account() filter.Check {
+	return filter.CheckFunc(func(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
+		if m.Direction != filter.Outbound {
+			return nil, nil
 		}
-		key, what := s.key(), "messages"
-		if s.count == refusals {
-			what = "refused recipients"
-			if l.keys[key] == nil {
-				continue
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.cfg.none() {
+			return nil, nil
+		}
+		at := l.tick()
+		r := l.open.touch(m.ID, l.cfg.keys(), at)
+		if r.account == m.Account {
+			return nil, nil
+		}
+		r.releaseAccount()
+		found := l.asAccount(r, m, at)
+		for _, to := range m.To {
+			if s := l.cfg.accountRecipients(m, to.Address); l.reserve(&r.ofAccount, s, at) {
+				found = l.judge(found, s, "recipients", at)
 			}
 		}
-		c := l.counter(key, now)
-		if s.count == messages {
-			c.reserved++
-			res.keys = append(res.keys, key)
-		}
-		if n, window, over := c.over(s.rate, now); over {
-			found = append(found, filter.Finding{Symbol: s.symbol, For: s.recipient, Detail: fmt.Sprintf("%s %s: %d %s in a %s", s.kind, s.name, n, what, window)})
-		}
-	}
-	if len(res.keys) > 0 {
-		res.at = now
-		l.held[id] = res
-	}
-	return found
+		return found, nil
+	})
 }
 
-// Done implements filter.Observer: the reservation of a message that was taken for anybody
-// counts, others are given back.
+func (l *Limiter) asAccount(r *reservation, m *filter.Message, at time.Duration) []filter.Finding {
+	r.account = m.Account
+	s := l.cfg.account(m)
+	if !l.reserve(&r.ofAccount, s, at) {
+		return nil
+	}
+	return l.judge(nil, s, "messages", at)
+}
+
+// reserve counts a message on its way; false when the subject is not bounded.
+func (l *Limiter) reserve(into *[]*counter, s subject, at time.Duration) bool {
+	if s.name == "" || s.rate.none() {
+		return false
+	}
+	c := l.counter(s, at)
+	c.reserved++
+	*into = append(*into, c)
+	return true
+}
+
+// judge adds a finding when the subject is over its rate.
+func (l *Limiter) judge(found []filter.Finding, s subject, what string, at time.Duration) []filter.Finding {
+	if s.rate.none() {
+		return found
+	}
+	n, window, over := l.counter(s, at).over(s.rate, at)
+	if !over {
+		return found
+	}
+	return append(found, filter.Finding{Symbol: s.symbol, For: s.recipient, Detail: fmt.Sprintf("%s %s: %d %s in %s", s.kind, s.name, n, what, window)})
+}
+
+// Done implements filter.Observer: what the message reserved is given back, and what was
+// taken of it counts.
 func (l *Limiter) Done(_ context.Context, m *filter.Message, o filter.Outcome) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := l.tick()
+	l.open.end(m.ID)
 	taken := false
 	for _, f := range o.Fates {
-		taken = taken || f.State == filter.Delivered || f.State == filter.Held || f.State == filter.InOutbox
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	l.settle(m.ID, taken, now)
-	if m.Direction == filter.Inbound && !l.cfg.BadRecipient.none() && m.Client.IP.IsValid() {
-		key := subject{symbol: RateBadRcpt, name: ipKey(m.Client.IP)}.key()
-		for _, f := range o.Fates {
-			if f.State == filter.Rejected && strings.Contains(f.Reply, " 5.1.1 ") {
-				l.counter(key, now).add(now)
-			}
+		if f.State != filter.Delivered && f.State != filter.Held && f.State != filter.InOutbox {
+			continue
 		}
+		taken = true
+		if f.Recipient != "" {
+			l.count(l.cfg.recipient(f.Recipient), at)
+		}
+		if m.Direction == filter.Outbound {
+			l.count(l.cfg.accountRecipients(m, f.Recipient), at)
+		}
+	}
+	if taken {
+		for _, s := range l.cfg.sender(m) {
+			l.count(s, at)
+		}
+	}
+	if m.Direction == filter.Inbound {
+		l.refused(m, o, at)
 	}
 	return nil
 }
 
-func (l *Limiter) settle(id string, taken bool, now time.Time) {
-	for _, key := range l.held[id].keys {
-		c := l.keys[key]
-		if c == nil {
+// refused counts the 5xx answers of a transaction: one for each recipient refused at RCPT,
+// one for all that the answer to DATA refused.
+func (l *Limiter) refused(m *filter.Message, o filter.Outcome, at time.Duration) {
+	bad, all := l.cfg.refusals(m.Client.IP)
+	data := m.SHA256 != ""
+	whole := false
+	for _, f := range o.Fates {
+		if f.State != filter.Rejected || !strings.HasPrefix(f.Reply, "5") {
 			continue
 		}
-		c.reserved = max(c.reserved-1, 0)
-		if taken {
-			c.add(now)
+		if strings.Contains(f.Reply, " 5.1.1 ") {
+			l.count(bad, at)
 		}
-	}
-	delete(l.held, id)
-}
-
-func (l *Limiter) counter(key string, now time.Time) *counter {
-	if c := l.keys[key]; c != nil {
-		return c
-	}
-	limit := l.cfg.MaxKeys
-	if limit <= 0 {
-		limit = 200_000
-	}
-	if len(l.keys) >= limit {
-		l.tidy(now, limit)
-	}
-	c := &counter{}
-	l.keys[key] = c
-	return c
-}
-
-// tidy forgets what no longer counts, and if that is not enough a tenth of the rest, whatever
-// comes first: a flood of names must not make the memory grow.
-func (l *Limiter) tidy(now time.Time, limit int) {
-	l.forget(now)
-	for key, c := range l.keys {
-		if c.idle(now) {
-			delete(l.keys, key)
+		if toData := data && f.Reply == o.Reply; !toData || !whole {
+			l.count(all, at)
+			whole = whole || toData
 		}
-	}
-	for key := range l.keys {
-		if len(l.keys) < limit-limit/10 {
-			return
-		}
-		delete(l.keys, key)
 	}
 }
 
-// forget gives back the reservations of transactions that were broken off.
-func (l *Limiter) forget(now time.Time) {
-	l.last = now
-	for id, r := range l.held {
-		if age := now.Sub(r.at); age > forgotten || age < -forgotten {
-			l.settle(id, false, now)
-		}
+// Refused counts a 5xx answer to a client that belongs to no transaction: an unknown command,
+// a failed login.
+func (l *Limiter) Refused(ip netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := l.tick()
+	_, all := l.cfg.refusals(ip)
+	l.count(all, at)
+}
+
+func (l *Limiter) count(s subject, at time.Duration) {
+	if s.name != "" && !s.rate.none() {
+		l.counter(s, at).add(at)
 	}
 }
 
@@ -264,5 +344,16 @@ func (l *Limiter) forget(now time.Time) {
 func (l *Limiter) Keys() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.keys)
+	n := 0
+	for _, t := range l.tables {
+		n += t.order.Len()
+	}
+	return n
+}
+
+// Open counts the messages on their way.
+func (l *Limiter) Open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open.order.Len()
 }

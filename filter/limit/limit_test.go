@@ -56,9 +56,21 @@ func TestEachSubjectHasItsRate(t *testing.T) {
 		edit func(*filter.Message)
 		want string
 	}{
-		"ip":      {limit.Config{IP: limit.Rate{Minute: 3}}, nil, limit.RateIP},
-		"net":     {limit.Config{Net: limit.Rate{Minute: 3}}, func(m *filter.Message) { m.Client.IP = netip.AddrFrom4([4]byte{192, 0, 2, byte(serial)}) }, limit.RateNet},
-		"net6":    {limit.Config{Net: limit.Rate{Hour: 3}}, func(m *filter.Message) { m.Client.IP = netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", serial+1)) }, limit.RateNet},
+		"ip":   {limit.Config{IP: limit.Rate{Minute: 3}}, nil, limit.RateIP},
+		"net":  {limit.Config{Net: limit.Rate{Minute: 3}}, func(m *filter.Message) { m.Client.IP = netip.AddrFrom4([4]byte{192, 0, 2, byte(serial)}) }, limit.RateNet},
+		"net6": {limit.Config{Net: limit.Rate{Hour: 3}}, func(m *filter.Message) { m.Client.IP = netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", serial&0xffff)) }, limit.RateNet},
+		"ip6":  {limit.Config{IP: limit.Rate{Minute: 3}}, func(m *filter.Message) { m.Client.IP = netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", serial&0xffff)) }, limit.RateIP},
+		"site6": {limit.Config{Net: limit.Rate{Minute: 3}}, func(m *filter.Message) {
+			m.Client.IP = netip.MustParseAddr(fmt.Sprintf("2001:db8:1:%x::1", serial&0xffff))
+		}, limit.RateNet},
+		"mapped": {limit.Config{IP: limit.Rate{Minute: 3}}, func(m *filter.Message) { m.Client.IP = netip.MustParseAddr("::ffff:192.0.2.7") }, limit.RateIP},
+		"idn": {limit.Config{Domain: limit.Rate{Day: 3}}, func(m *filter.Message) {
+			m.From = [...]string{"a@bücher.example", "a@XN--bcher-kva.example"}[serial%2]
+		}, limit.RateDomain},
+		"case": {limit.Config{Account: limit.Rate{Day: 3}}, func(m *filter.Message) {
+			out(m)
+			m.Account = [...]string{"Ada@Example.com", "ada@example.com"}[serial%2]
+		}, limit.RateAccount},
 		"domain":  {limit.Config{Domain: limit.Rate{Day: 3}}, func(m *filter.Message) { m.From = fmt.Sprintf("u%d@Sender.example", serial) }, limit.RateDomain},
 		"account": {limit.Config{Account: limit.Rate{Hour: 3}, IP: limit.Rate{Minute: 1}}, out, limit.RateAccount},
 	} {
@@ -157,7 +169,7 @@ func TestBadRecipients(t *testing.T) {
 	for i, c := range []struct{ reply, want string }{
 		{"550 5.7.1 blocked (ref x)", ""}, {"550 5.1.1 no such user", ""}, {"550 5.1.1 no such user", ""},
 		{"550 5.1.1 no such user", ""}, {"550 5.1.1 no such user", ""},
-		{"550 5.1.1 no such user", "RATE_BAD_RCPT: address 192.0.2.7: 4 refused recipients in a hour"},
+		{"550 5.1.1 no such user", "RATE_BAD_RCPT: address 192.0.2.7: 4 refused recipients in an hour"},
 	} {
 		if got := probe(c.reply); got != c.want {
 			t.Errorf("%d: %q, want %q", i, got, c.want)
