@@ -91,7 +91,10 @@ type Failure struct {
 	Step    string
 	Reason  string // plain words, stored and shown
 	OnError Action // what the step is configured to do then; never Reject
-	Err     error  `json:"-"` // the cause; stays in the process
+	// Standing says that this is no passing trouble that a later try would find over: known
+	// for long, or so by design. It is shown like any other and lowers no verdict.
+	Standing bool  `json:",omitempty"`
+	Err      error `json:"-"` // the cause; stays in the process
 }
 
 // Report is what all steps of a message found and where they failed, in step order.
@@ -134,8 +137,9 @@ type PlainError interface {
 
 // CouldNot pairs plain words with a private cause; it implements PlainError.
 type CouldNot struct {
-	Words string
-	Cause error
+	Words    string
+	Cause    error
+	Standing bool // see Failure
 }
 
 func (e *CouldNot) Error() string {

@@ -117,6 +117,8 @@ func (s Step) failure(err error) Failure {
 	case errors.Is(err, context.Canceled):
 		f.Reason = "was cut short"
 	}
+	var could *CouldNot
+	f.Standing = errors.As(err, &could) && could.Standing
 	return f
 }
 

@@ -53,13 +53,16 @@ func (c *cache) get(q question, now time.Time) (*answer, bool) {
 }
 
 // put keeps an answer for its time. One that would take more than a sixteenth of the cache
-// is not kept, so that few large answers cannot push out the rest.
-func (c *cache) put(q question, a *answer, now time.Time) {
+// is not kept, so that few large answers cannot push out the rest. Without keep it only
+// replaces an older answer.
+func (c *cache) put(q question, a *answer, now time.Time, keep bool) {
 	size := entryOverhead + len(q.name) + a.size()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.byKey[q]; ok {
 		c.drop(e)
+	} else if !keep {
+		return
 	}
 	if size > c.max/16 || a.ttl <= 0 {
 		return

@@ -14,6 +14,7 @@ import (
 type flight struct {
 	done   chan struct{}
 	answer *answer // set before done closes
+	keep   bool    // somebody asked for it who would have taken it from the cache
 }
 
 // flightTimeouts bounds a flight, in tries' timeouts: all servers, retries and the names at
@@ -29,15 +30,10 @@ func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (*answ
 		return nil, &net.DNSError{Err: ErrBadName.Error(), UnwrapErr: ErrBadName, Name: name, IsNotFound: true}
 	}
 	q := question{wire, qtype}
-	a, ok := r.cache.get(q, r.now())
-	if ok {
-		r.count.hits.Add(1)
-	} else {
-		var err error
-		if a, err = r.wait(ctx, name, q); err != nil {
-			r.count.failures.Add(1)
-			return nil, err
-		}
+	a, err := r.answer(ctx, name, q)
+	if err != nil {
+		r.count.failures.Add(1)
+		return nil, err
 	}
 	if err := a.err(name); err != nil {
 		if !err.IsNotFound {
@@ -46,6 +42,17 @@ func (r *Resolver) lookup(ctx context.Context, name string, qtype uint16) (*answ
 		return nil, err
 	}
 	return a, nil
+}
+
+// answer takes what is known of q, or asks.
+func (r *Resolver) answer(ctx context.Context, name string, q question) (*answer, error) {
+	if !isFresh(ctx) {
+		if a, ok := r.cache.get(q, r.now()); ok {
+			r.count.hits.Add(1)
+			return a, nil
+		}
+	}
+	return r.wait(ctx, name, q)
 }
 
 // err is what a lookup returns for an answer without records, else nil.
@@ -67,7 +74,7 @@ func (r *Resolver) wait(ctx context.Context, name string, q question) (*answer, 
 	own := ctx
 	budget := budgetOf(ctx)
 	if budget != nil {
-		left, ok := budget.begin()
+		left, ok := budget.begin(shareOf(ctx))
 		if !ok {
 			r.count.refused.Add(1)
 			return nil, &net.DNSError{Err: ErrBudget.Error(), UnwrapErr: ErrBudget, Name: name, IsTemporary: true}
@@ -97,10 +104,8 @@ func (r *Resolver) wait(ctx context.Context, name string, q question) (*answer, 
 // join finds the flight for q or starts it. It waits for a free slot in the caller's
 // goroutine, so that there are never more goroutines than slots.
 func (r *Resolver) join(ctx context.Context, q question) (*flight, error) {
-	r.mu.Lock()
-	f := r.flights[q]
-	r.mu.Unlock()
-	if f != nil {
+	fresh := isFresh(ctx)
+	if f := r.flying(q, !fresh); f != nil {
 		return f, nil
 	}
 	select {
@@ -113,12 +118,13 @@ func (r *Resolver) join(ctx context.Context, q question) (*flight, error) {
 	if f := r.flights[q]; f != nil || r.closed {
 		<-r.slots
 		if f != nil {
+			f.keep = f.keep || !fresh
 			return f, nil
 		}
 		return nil, net.ErrClosed
 	}
-	f = &flight{done: make(chan struct{})}
-	if a, ok := r.cache.get(q, r.now()); ok { // its flight landed while we waited for a slot
+	f := &flight{done: make(chan struct{}), keep: !fresh}
+	if a, ok := r.cache.get(q, r.now()); ok && !fresh { // its flight landed while we waited for a slot
 		<-r.slots
 		f.answer = a
 		close(f.done)
@@ -129,15 +135,26 @@ func (r *Resolver) join(ctx context.Context, q question) (*flight, error) {
 	return f, nil
 }
 
+// flying returns the flight for q, if there is one.
+func (r *Resolver) flying(q question, keep bool) *flight {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.flights[q]
+	if f != nil {
+		f.keep = f.keep || keep
+	}
+	return f
+}
+
 // fly runs one flight to its end.
 func (r *Resolver) fly(q question, f *flight) {
 	ctx, cancel := context.WithTimeout(r.ctx, flightTimeouts*r.timeout)
 	f.answer = r.resolve(ctx, q)
 	cancel()
-	if !errors.Is(f.answer.cause, ErrNoServer) && r.ctx.Err() == nil {
-		r.cache.put(q, f.answer, r.now())
-	}
 	r.mu.Lock()
+	if !errors.Is(f.answer.cause, ErrNoServer) && r.ctx.Err() == nil {
+		r.cache.put(q, f.answer, r.now(), f.keep)
+	}
 	delete(r.flights, q)
 	r.mu.Unlock()
 	close(f.done)
