@@ -87,25 +87,50 @@ func eachField(r io.Reader, visit func(f rawField) bool) error {
 // orphan says that the first line begins with a blank and so would continue a field put
 // before it.
 func Cuts(body io.Reader, n Names, d filter.Direction) (cuts []Range, orphan bool, err error) {
-	ours := []string{n.Verdict, n.Reasons, n.Unchecked, n.SpamFlag, n.SpamScore}
-	err = eachField(body, func(f rawField) bool {
+	f, err := look(body, n, d)
+	return f.cuts, f.orphan, err
+}
+
+// found is what one look at a header tells.
+type found struct {
+	cuts                  []Range
+	orphan                bool
+	date, messageID, dkim bool // a field of this name stands there
+}
+
+func look(body io.Reader, n Names, d filter.Direction) (found, error) {
+	var h found
+	var ours []string
+	for _, name := range []string{n.Verdict, n.Reasons, n.Unchecked, n.Stripped, n.SpamFlag, n.SpamScore} {
+		if name != "" {
+			ours = append(ours, name)
+		}
+	}
+	err := eachField(body, func(f rawField) bool {
 		if f.Start == 0 && (f.raw[0] == ' ' || f.raw[0] == '\t') {
-			orphan = true
+			h.orphan = true
 			return true
 		}
+		h.date = h.date || f.named("Date")
+		h.messageID = h.messageID || f.named("Message-ID")
+		h.dkim = h.dkim || f.named("DKIM-Signature")
 		forged := d == filter.Inbound && f.named("Authentication-Results") && speaksAs(f.value(), n.authservID())
 		for _, name := range ours {
 			forged = forged || f.named(name)
 		}
-		if !forged {
-			return true
-		}
-		if k := len(cuts) - 1; k >= 0 && cuts[k].End == f.Start {
-			cuts[k].End = f.End
-		} else {
-			cuts = append(cuts, f.Range)
+		if forged {
+			h.cut(f.Range)
 		}
 		return true
 	})
-	return cuts, orphan, err
+	return h, err
+}
+
+// cut joins ranges that touch.
+func (h *found) cut(r Range) {
+	if k := len(h.cuts) - 1; k >= 0 && h.cuts[k].End == r.Start {
+		h.cuts[k].End = r.End
+		return
+	}
+	h.cuts = append(h.cuts, r)
 }

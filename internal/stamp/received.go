@@ -22,9 +22,12 @@ func (s *Stamper) received(b *bytes.Buffer, m *filter.Message, to []string) {
 	words = append(words, fold+"by", atom(s.Names.Hostname), "(Postern)", "with", protocol(m), "id", atom(m.ID))
 	words = append(words, s.tokens(m, to)...)
 	words[len(words)-1] += ";"
-	words = append(words, fold+m.Time.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
+	words = append(words, fold+m.Time.Format(dateForm))
 	writeField(b, "Received", words)
 }
+
+// dateForm is a date of RFC 5322 section 3.3.
+const dateForm = "Mon, 02 Jan 2006 15:04:05 -0700"
 
 // helo is the client's own name for itself with nothing in it that could be read as
 // structure.

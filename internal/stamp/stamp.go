@@ -1,9 +1,11 @@
-// Package stamp writes the header block the gateway puts before a message, and removes from
-// the message what pretends to be such a block. Nothing else of a message is changed.
+// Package stamp writes the header block the gateway puts before a message, with the
+// signature or seal that stands in front of it, and removes from the message what pretends to
+// be such a block. Nothing else of a message is changed.
 package stamp
 
 import (
 	"bytes"
+	"io"
 	"strings"
 
 	"postern/filter"
@@ -12,6 +14,7 @@ import (
 // Names are the names of the fields we write, and who we are in them.
 type Names struct {
 	Verdict, Reasons, Unchecked string
+	Stripped                    string // names the parts that were left out; "" = never written
 	SpamFlag, SpamScore         string
 	AuthservID                  string // RFC 8601 section 2.5; "" = Hostname
 	Hostname                    string // our name in Received
@@ -21,7 +24,7 @@ type Names struct {
 func DefaultNames(hostname string) Names {
 	return Names{
 		Verdict: "X-Postern-Verdict", Reasons: "X-Postern-Reasons", Unchecked: "X-Postern-Unchecked",
-		SpamFlag: "X-Spam-Flag", SpamScore: "X-Spam-Score", AuthservID: hostname, Hostname: hostname,
+		Stripped: "X-Postern-Stripped", SpamFlag: "X-Spam-Flag", SpamScore: "X-Spam-Score", AuthservID: hostname, Hostname: hostname,
 	}
 }
 
@@ -38,6 +41,25 @@ type Stamper struct {
 	Names Names
 	Key   []byte        // of the trace tokens, the same on every node; nil = no tokens
 	AV    func() string // "ClamAV 1.4.6/27000/2026-11-22", or "" when nothing scans
+
+	Signer Signer                            // of outbound mail; nil = nothing is signed
+	Sealer Sealer                            // of inbound mail; nil = nothing is sealed
+	Alert  func(key, text string, over bool) // sealing fails, or works again; nil = nobody is told
+}
+
+// Signer makes the signatures of outbound mail; *sign.Signer is one.
+type Signer interface {
+	// Sign returns whole fields, each line ended by CRLF, for the message that open reads
+	// from its start, as often as it is called; nothing where none belong there. An error
+	// keeps the message here: it should be signed and cannot be.
+	Sign(m *filter.Message, open func() (io.Reader, error)) ([]byte, error)
+}
+
+// Sealer makes the ARC set (RFC 8617) of inbound mail.
+type Sealer interface {
+	// Seal returns whole fields, each line ended by CRLF, for the message that open reads:
+	// our block, then the body. After an error the message goes on without a seal.
+	Seal(block []byte, m *filter.Message, open func() (io.Reader, error)) ([]byte, error)
 }
 
 // Block is our header block for recipients that share a verdict, each line ended by CRLF.
@@ -52,6 +74,9 @@ func (s *Stamper) Block(m *filter.Message, v filter.Verdict, r filter.Report, to
 	s.verdict(&b, m, v)
 	writeField(&b, s.Names.Reasons, reasonWords(v.Reasons))
 	writeField(&b, s.Names.Unchecked, uncheckedWords(v.Failures))
+	if len(v.Strip) > 0 && s.Names.Stripped != "" {
+		writeField(&b, s.Names.Stripped, strippedWords(v.Strip))
+	}
 	flag := "NO"
 	if v.Action >= filter.Tag {
 		flag = "YES"
@@ -122,6 +147,19 @@ func uncheckedWords(failures []filter.Failure) []string {
 			reason[len(reason)-1] += ","
 		}
 		words = append(words, reason...)
+	}
+	return words
+}
+
+// strippedWords is the paths of the parts that were left out: "1.2, 1.3".
+func strippedWords(paths []string) []string {
+	var words []string
+	for i, p := range paths {
+		word := atom(p)
+		if i < len(paths)-1 {
+			word += ","
+		}
+		words = append(words, word)
 	}
 	return words
 }
