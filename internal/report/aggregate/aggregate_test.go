@@ -124,6 +124,8 @@ func TestRefused(t *testing.T) {
 		"no domain":  {strings.Replace(minimal, "Example.COM", "", 1), aggregate.ErrNoReport, "no policy domain"},
 		"no record":  {minimal[:strings.Index(minimal, "<record>")] + "</feedback>", aggregate.ErrNoReport, "no record"},
 		"below zero": {strings.Replace(minimal, " 3 ", "-3", 1), nil, "record 1: a count of -3"},
+		"backwards":  {strings.Replace(minimal, "<end>2", "<end>0", 1), nil, "the period from 1 to 0 is none"},
+		"far off":    {strings.Replace(minimal, "<end>2", "<end>999999999999", 1), nil, "is none"},
 		"no number":  {strings.Replace(minimal, " 3 ", "three", 1), nil, `"three"`},
 		"records":    {many, aggregate.ErrTooLarge, "more than 50000 records"},
 		"large":      {minimal + strings.Repeat(" ", aggregate.MaxBytes), aggregate.ErrTooLarge, "the limit is"},

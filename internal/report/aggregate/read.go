@@ -20,6 +20,9 @@ const (
 	MaxRecords = 50000
 )
 
+// lastSecond is the end of the year 9999.
+const lastSecond = 253402300799
+
 // Errors of Read. They are wrapped: use errors.Is.
 var (
 	ErrTooLarge = errors.New("the report is larger than is read")
@@ -49,6 +52,9 @@ func Read(src []byte) (*Feedback, error) {
 	}
 	if len(f.Records) == 0 {
 		return nil, fmt.Errorf("%w: it has no record", ErrNoReport)
+	}
+	if b, e := f.Meta.Range.Begin, f.Meta.Range.End; b < 0 || e < b || e > lastSecond {
+		return nil, fmt.Errorf("the period from %d to %d is none", b, e)
 	}
 	for i, r := range f.Records {
 		if r.Row.Count < 0 || r.Row.Count > 1<<40 {

@@ -38,6 +38,31 @@ type Range struct {
 	End   time.Time `json:"end-datetime"`
 }
 
+// UnmarshalJSON implements json.Unmarshaler. Some leave the zone out: then it is UTC.
+func (r *Range) UnmarshalJSON(b []byte) error {
+	var text struct {
+		Begin string `json:"start-datetime"`
+		End   string `json:"end-datetime"`
+	}
+	if err := json.Unmarshal(b, &text); err != nil {
+		return err
+	}
+	for _, t := range []struct {
+		text string
+		to   *time.Time
+	}{{text.Begin, &r.Begin}, {text.End, &r.End}} {
+		at, err := time.Parse(time.RFC3339, t.text)
+		if err != nil {
+			at, err = time.Parse("2006-01-02T15:04:05", t.text)
+		}
+		if err != nil {
+			return fmt.Errorf("%.40q is no date and time", t.text)
+		}
+		*t.to = at
+	}
+	return nil
+}
+
 // Policy is the result for one policy that was applied to us.
 type Policy struct {
 	Policy struct {

@@ -51,12 +51,20 @@ func TestRead(t *testing.T) {
 	}
 }
 
+func TestTimesWithoutZone(t *testing.T) {
+	r, err := tlsreport.Read([]byte(strings.Replace(minimal, "2026-01-01T00:00:00Z", "2026-01-01T00:00:00", 1)))
+	if err != nil || r.Range.Begin.Format("2006-01-02T15:04:05Z07:00") != "2026-01-01T00:00:00Z" {
+		t.Errorf("%v %v", r, err)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ src, says string }{
 		"nothing":     {"", "no TLS report"},
 		"no json":     {"<feedback/>", "no TLS report"},
 		"no policy":   {`{"organization-name":"x"}`, "it has no policy"},
 		"wrong types": {strings.Replace(minimal, `"total-successful-session-count":2`, `"total-successful-session-count":"two"`, 1), "no TLS report"},
+		"no time":     {strings.Replace(minimal, "2026-01-01T00:00:00Z", "yesterday", 1), `"yesterday" is no date and time`},
 		"below zero":  {strings.Replace(minimal, `count":2`, `count":-2`, 1), "policy 1: a count below 0"},
 		"policies":    {`{"policies":[` + strings.Repeat("{},", 1000) + "{}]}", "1001 policies, the limit is 1000"},
 		"failures":    {strings.Replace(minimal, `"failure-details":[`, `"failure-details":[`+strings.Repeat("{},", 5000), 1), "more than 5000 failures"},
