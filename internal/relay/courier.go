@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"postern/filter"
+	"postern/internal/relay/keys"
 	"postern/internal/relay/outbox"
 	"postern/internal/relay/told"
 )
@@ -20,15 +21,16 @@ func messageOf(e outbox.Entry, body outbox.Body) *filter.Message {
 // Send is one try to deliver an outbox entry; it implements outbox.Courier.
 func (r *Relay) Send(ctx context.Context, e outbox.Entry, body outbox.Body) []outbox.Result {
 	m := messageOf(e, body)
-	g := &group{pool: e.Backend, block: e.Block}
+	g := &group{pool: e.Backend, block: e.Block, m: m}
 	for _, to := range e.To {
 		g.parts = append(g.parts, &part{to: to, verdict: e.Verdict})
 	}
-	if eight, err := eightBit(m); err != nil {
+	var err error
+	if g.eight, err = eightBit(m); err != nil {
 		r.log().Error("outbox body unreadable", "entry", e.ID, "error", err)
 		g.answer(told.Trouble(m, "4.3.0", "internal fault, try again later"))
 	} else {
-		r.attempt(ctx, g, m, eight)
+		r.attempt(ctx, g)
 	}
 	out := make([]outbox.Result, len(g.parts))
 	for i, p := range g.parts {
@@ -38,20 +40,20 @@ func (r *Relay) Send(ctx context.Context, e outbox.Entry, body outbox.Body) []ou
 }
 
 // attempt is one whole transaction; afterwards each part has a reply.
-func (r *Relay) attempt(ctx context.Context, g *group, m *filter.Message, eight bool) {
+func (r *Relay) attempt(ctx context.Context, g *group) {
 	before, cancel := context.WithTimeout(ctx, pick(r.Limits.Before, DefaultBefore))
 	defer cancel()
 	one := []*group{g}
 	step := func(f func(g *group) error) error { return r.inTransaction(one, f)[0] }
 	err := step(func(g *group) error {
-		r.begin(before, g, m, nil, eight)
+		r.begin(before, g, nil)
 		if g.conn == nil {
 			return nil
 		}
 		return g.conn.Body(before, g.body)
 	})
 	if err != nil {
-		r.log().Warn("backend failed", "message", m.ID, "pool", g.pool, "error", err)
+		r.log().Warn("backend failed", "message", g.m.ID, "pool", g.pool, "error", err)
 		g.abort(ctx)
 		for _, p := range g.parts {
 			if p.reply.Code == 0 {
@@ -66,7 +68,7 @@ func (r *Relay) attempt(ctx context.Context, g *group, m *filter.Message, eight 
 	after, cancelEnd := context.WithTimeout(context.WithoutCancel(ctx), pick(r.Limits.After, DefaultAfter))
 	defer cancelEnd()
 	if err := step(func(g *group) error { return g.end(after) }); err != nil {
-		r.log().Warn("connection lost after the final dot", "message", m.ID, "pool", g.pool, "error", err)
+		r.log().Warn("connection lost after the final dot", "message", g.m.ID, "pool", g.pool, "error", err)
 	}
 	g.lost()
 }
@@ -74,14 +76,14 @@ func (r *Relay) attempt(ctx context.Context, g *group, m *filter.Message, eight 
 // Kept finds the hold an earlier, interrupted Refuse of this entry made; it implements
 // outbox.Courier.
 func (r *Relay) Kept(ctx context.Context, e outbox.Entry, to filter.Recipient) (id string, ok bool, err error) {
-	return r.Holds.Ended(ctx, entryKey(e, to))
+	return r.Holds.Ended(ctx, keys.Entry(e.ID, to.Address))
 }
 
 // Refuse keeps one recipient's copy of an entry that cannot be delivered as a hold, and says
 // so; it implements outbox.Courier.
 func (r *Relay) Refuse(ctx context.Context, e outbox.Entry, to filter.Recipient, reply string, body outbox.Body) (string, error) {
 	id, err := r.Holds.Provisional(ctx, HoldRequest{
-		Message: messageOf(e, body), Recipient: to, Verdict: e.Verdict, Class: ClassBackendRefused, Key: entryKey(e, to), Reply: reply,
+		Message: messageOf(e, body), Recipient: to, Verdict: e.Verdict, Class: ClassBackendRefused, Key: keys.Entry(e.ID, to.Address), Reply: reply,
 	})
 	if err != nil {
 		return "", fmt.Errorf("hold for %q: %w", to.Address, err)
@@ -91,10 +93,4 @@ func (r *Relay) Refuse(ctx context.Context, e outbox.Entry, to filter.Recipient,
 	}
 	r.alert(ctx, "backend-refused", fmt.Sprintf("hold %s: %s could not be delivered to backend %s: %s", id, to.Address, e.Backend, told.Plain(reply)))
 	return id, nil
-}
-
-// entryKey is of the entry and not of the mail: the same mail may have been held and
-// released before.
-func entryKey(e outbox.Entry, to filter.Recipient) string {
-	return digest("outbox", e.ID, to.Address)
 }

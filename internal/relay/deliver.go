@@ -8,6 +8,7 @@ import (
 
 	"postern/filter"
 	"postern/internal/relay/client"
+	"postern/internal/relay/keys"
 	"postern/internal/relay/told"
 )
 
@@ -39,13 +40,13 @@ type course struct {
 // After the first final dot neither ctx nor Abort stops it.
 func (r *Relay) Deliver(ctx context.Context, j Job) filter.Outcome {
 	c := &course{Relay: r, job: j, m: j.Message}
-	if len(j.Verdicts) != len(j.Message.To) || len(j.Verdicts) == 0 {
-		r.log().Error("verdicts do not fit the recipients", "message", j.Message.ID, "verdicts", len(j.Verdicts), "recipients", len(j.Message.To))
-		c.job.Verdicts = make([]filter.Verdict, len(j.Message.To))
+	if len(j.Verdicts) != len(j.Message.To) || len(j.Verdicts) == 0 || len(j.Bodies) != 0 && len(j.Bodies) != len(j.Verdicts) {
+		r.log().Error("verdicts do not fit the recipients", "message", j.Message.ID, "verdicts", len(j.Verdicts), "bodies", len(j.Bodies), "recipients", len(j.Message.To))
+		c.job.Bodies, c.job.Verdicts = nil, make([]filter.Verdict, len(j.Message.To))
 		c.newParts()
 		return c.outcome(c.deferAll(told.Trouble(c.m, "4.3.0", "internal fault, try again later")))
 	}
-	key := AnswerKey(c.m)
+	key := keys.Answer(c.m)
 	if r.Answers != nil && c.m.SHA256 != "" {
 		if a, ok := r.Answers.Find(key); ok && len(a.Fates) == len(c.m.To) {
 			r.log().Info("retry of an answer that was not read", "message", c.m.ID)
@@ -67,7 +68,7 @@ func (r *Relay) Deliver(ctx context.Context, j Job) filter.Outcome {
 // after it, or closed in order. With false the exact retry is not delivered again.
 func (r *Relay) Answered(m *filter.Message, read bool) {
 	if r.Answers != nil {
-		r.Answers.Settle(AnswerKey(m), read)
+		r.Answers.Settle(keys.Answer(m), read)
 	}
 }
 
@@ -92,8 +93,7 @@ func (r *Relay) alert(ctx context.Context, key, text string) {
 }
 
 // newParts decides for each recipient what is to be done. A recipient in a loop is refused
-// whatever the rules say; a verdict that wants parts stripped is held, since nothing here
-// builds a new message.
+// whatever the rules say.
 func (c *course) newParts() {
 	passes := c.Stamper.Passes(c.m)
 	c.job.Verdicts = slices.Clone(c.job.Verdicts)
@@ -103,15 +103,16 @@ func (c *course) newParts() {
 			v.Action = filter.Reject
 			v.Public = told.Line(client.Reply{Code: 554, Enhanced: "5.4.6", Text: "the message is in a loop" + told.Ref(c.m)})
 		}
-		p := &part{to: to, verdict: *v}
+		p := &part{to: to, verdict: *v, m: c.m}
 		switch {
 		case v.Action == filter.Reject:
 			p.way = wayRefuse
-		case v.Action == filter.Quarantine || len(v.Strip) > 0:
+		case v.Action == filter.Quarantine:
 			p.way = wayHold
 		}
 		c.parts = append(c.parts, p)
 	}
+	c.bodies()
 }
 
 // run is step 10. It returns the answer.
@@ -168,13 +169,13 @@ func (c *course) gone() bool {
 // that cannot say so costs a duplicate at worst and stops no mail.
 func (c *course) findSettled(ctx context.Context) {
 	for _, p := range c.parts {
-		id, ok, err := c.Holds.Ended(ctx, holdKey(c.m, p.to.Address))
+		id, ok, err := c.Holds.Ended(ctx, keys.Hold(c.m, p.to.Address))
 		if err != nil {
 			c.log().Warn("holds not asked", "message", c.m.ID, "error", err)
 			return
 		}
 		if ok {
-			p.way, p.hold, p.state = waySettled, id, filter.Held
+			p.way, p.hold, p.state, p.m = waySettled, id, filter.Held, c.m
 		}
 	}
 }
@@ -218,13 +219,12 @@ func (c *course) reach354(ctx context.Context) (reply string, stop bool) {
 	if len(c.groups) == 0 {
 		return "", false
 	}
-	eight, err := eightBit(c.m)
-	if err != nil {
+	if err := c.eightBit(); err != nil {
 		c.log().Error("message unreadable", "message", c.m.ID, "error", err)
 		return c.deferAll(told.Trouble(c.m, "4.3.0", "internal fault, try again later")), true
 	}
 	errs := c.inTransaction(c.groups, func(g *group) error {
-		c.begin(ctx, g, c.m, c.job.Login, eight)
+		c.begin(ctx, g, c.job.Login)
 		return nil
 	})
 	for i, err := range errs {
@@ -242,35 +242,6 @@ func (c *course) reach354(ctx context.Context) (reply string, stop bool) {
 		return c.rejectAll(deliver[0].reply), true
 	}
 	return "", false
-}
-
-// newGroups sorts what is to be delivered by backend and header block. An authenticated
-// client's message goes over its own connection, as one.
-func (c *course) newGroups() {
-	found := map[string]*group{}
-	for _, p := range c.parts {
-		if p.way != wayDeliver {
-			continue
-		}
-		key := ""
-		if c.job.Login == nil {
-			key = p.to.Backend + "\x00" + string(c.Stamper.Block(c.m, p.verdict, c.job.Report, nil))
-		}
-		g := found[key]
-		if g == nil {
-			g = &group{pool: p.to.Backend}
-			found[key] = g
-			c.groups = append(c.groups, g)
-		}
-		g.parts = append(g.parts, p)
-	}
-	for _, g := range c.groups {
-		to := make([]string, len(g.parts))
-		for i, p := range g.parts {
-			to[i] = p.to.Address
-		}
-		g.block = c.Stamper.Block(c.m, g.parts[0].verdict, c.job.Report, to)
-	}
 }
 
 // open is the groups that wait for a body.

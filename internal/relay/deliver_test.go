@@ -336,13 +336,6 @@ func TestLoop(t *testing.T) {
 	expect(t, w.relay.Deliver(t.Context(), both), "250", "b@p.x delivered", "A@p.x held")
 }
 
-func TestNothingIsStrippedHere(t *testing.T) {
-	w := newWorld(t)
-	v := tag
-	v.Strip = []string{"1.2"}
-	expect(t, w.relay.Deliver(t.Context(), job(one(v), "a@p.x")), "250 2.0.0 held", "a@p.x held")
-}
-
 func TestPanicsAndMisfits(t *testing.T) {
 	w := newWorld(t)
 	w.server("x").said = said{panics: true}

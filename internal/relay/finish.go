@@ -6,6 +6,7 @@ import (
 
 	"postern/filter"
 	"postern/internal/relay/client"
+	"postern/internal/relay/keys"
 	"postern/internal/relay/outbox"
 	"postern/internal/relay/told"
 )
@@ -29,13 +30,11 @@ func (c *course) provisional(ctx context.Context) error {
 			return err
 		}
 	}
-	// A failed evidence copy never changes the answer.
-	_ = c.keepEvidence(ctx)
-	return nil
+	return c.keepEvidence(ctx)
 }
 
 func (c *course) hold(ctx context.Context, p *part, class string) error {
-	h := HoldRequest{Message: c.m, Recipient: p.to, Verdict: p.verdict, Class: class, Key: holdKey(c.m, p.to.Address)}
+	h := HoldRequest{Message: p.m, Recipient: p.to, Verdict: p.verdict, Class: class, Key: keys.Hold(c.m, p.to.Address)}
 	if class == ClassBackendRefused {
 		h.Reply = told.Line(p.reply)
 	}
@@ -48,23 +47,33 @@ func (c *course) hold(ctx context.Context, p *part, class string) error {
 	return nil
 }
 
-// keepEvidence writes one copy when a verdict asks for one and no hold keeps the bytes for
-// that recipient anyway.
+// keepEvidence writes one copy of the message as it came when a verdict asks for one and no
+// hold keeps those bytes for that recipient anyway. Beside a delivery that lacks parts of it
+// the copy is a hold like any other: without it there is no 250. A copy of anything else never
+// changes the answer.
 func (c *course) keepEvidence(ctx context.Context) error {
+	var of *part
 	for _, p := range c.parts {
-		if !p.verdict.Keep || p.hold != "" {
-			continue
+		if p.verdict.Keep && (p.hold == "" || c.stripped(p)) && (of == nil || c.stripped(p) && !c.stripped(of)) {
+			of = p
 		}
-		id, err := c.Holds.Provisional(ctx, HoldRequest{
-			Message: c.m, Recipient: p.to, Verdict: p.verdict, Class: ClassEvidence, Key: evidenceKey(c.m, p.to.Address),
-		})
-		if err != nil {
-			c.log().Error("evidence not kept", "message", c.m.ID, "error", err)
-			c.alert(ctx, "evidence", "an evidence copy could not be kept: see the log for message "+c.m.ID)
-			return err
-		}
-		c.proof = id
+	}
+	if of == nil {
 		return nil
+	}
+	id, err := c.Holds.Provisional(ctx, HoldRequest{
+		Message: c.m, Recipient: of.to, Verdict: of.verdict, Class: ClassEvidence, Key: keys.Evidence(c.m, of.to.Address),
+	})
+	switch {
+	case err != nil && c.stripped(of):
+		return fmt.Errorf("original for %q: %w", of.to.Address, err)
+	case err != nil:
+		c.log().Error("evidence not kept", "message", c.m.ID, "error", err)
+		c.alert(ctx, "evidence", "an evidence copy could not be kept: see the log for message "+c.m.ID)
+	case c.stripped(of):
+		c.holds = append(c.holds, id)
+	default:
+		c.proof = id
 	}
 	return nil
 }
@@ -180,7 +189,7 @@ func (c *course) leftOver(ctx context.Context) error {
 		if len(e.To) == 0 {
 			continue
 		}
-		id, err := c.Outbox.Add(ctx, e, c.m.Open())
+		id, err := c.Outbox.Add(ctx, e, g.m.Open())
 		if err != nil {
 			return fmt.Errorf("outbox: %w", err)
 		}
@@ -202,7 +211,7 @@ func (c *course) entry(g *group) outbox.Entry {
 	e := outbox.Entry{
 		MessageID: c.m.ID, Direction: c.m.Direction, Listener: c.m.Listener, Backend: g.pool, From: c.m.From,
 		SMTPUTF8: c.m.SMTPUTF8, Client: c.m.Client, Account: c.m.Account, Verdict: g.parts[0].verdict, Block: g.block,
-		Size: c.m.Size, SHA256: c.m.SHA256, Received: c.m.Time, Added: now, Next: now.Add(outbox.Backoff(1)),
+		Size: g.m.Size, SHA256: g.m.SHA256, Received: c.m.Time, Added: now, Next: now.Add(outbox.Backoff(1)),
 		Expires: now.Add(pick(c.Limits.Keep, DefaultKeep)), Attempts: 1, Origin: outbox.OriginRelay,
 	}
 	for _, p := range g.parts {

@@ -17,6 +17,7 @@ import (
 type part struct {
 	to      filter.Recipient
 	verdict filter.Verdict
+	m       *filter.Message // what it is sent: the message as it came, or without some parts
 	way     way
 	reply   client.Reply // the answer that decides it, Code 0 while there is none
 	taken   bool         // the server behind took the recipient before the body
@@ -35,10 +36,12 @@ const (
 	waySettled // held by an earlier try of the same mail
 )
 
-// group is one transaction: recipients with the same backend and the same header block.
+// group is one transaction: recipients with the same backend, header block and body.
 type group struct {
 	pool    string
 	block   []byte
+	m       *filter.Message
+	eight   bool // m holds bytes above 127
 	parts   []*part
 	body    io.Reader
 	conn    Conn // nil unless at 354
@@ -65,7 +68,8 @@ func (r *Relay) inTransaction(groups []*group, f func(g *group) error) []error {
 }
 
 // begin takes a group to 354 or to its refusal: afterwards each part is taken or has a reply.
-func (r *Relay) begin(ctx context.Context, g *group, m *filter.Message, login Login, eightBit bool) {
+func (r *Relay) begin(ctx context.Context, g *group, login Login) {
+	m := g.m
 	body, size, err := r.Stamper.Open(g.block, m)
 	if err != nil {
 		r.log().Error("message unreadable", "message", m.ID, "error", err)
@@ -73,7 +77,7 @@ func (r *Relay) begin(ctx context.Context, g *group, m *filter.Message, login Lo
 		return
 	}
 	g.body = body
-	e := client.Envelope{From: m.From, Size: size, UTF8: m.SMTPUTF8, EightBit: eightBit, Client: m.Client, Account: m.Account, ID: m.ID}
+	e := client.Envelope{From: m.From, Size: size, UTF8: m.SMTPUTF8, EightBit: g.eight, Client: m.Client, Account: m.Account, ID: m.ID}
 	for _, p := range g.parts {
 		e.To = append(e.To, p.to.Address)
 	}

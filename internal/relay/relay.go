@@ -50,7 +50,7 @@ const (
 
 // HoldRequest asks for one recipient's copy of a message to be kept.
 type HoldRequest struct {
-	Message   *filter.Message
+	Message   *filter.Message // as it came; class backend-refused: what that server was sent
 	Recipient filter.Recipient
 	Verdict   filter.Verdict
 	Class     string
@@ -127,8 +127,9 @@ type Relay struct {
 type Job struct {
 	Message  *filter.Message
 	Report   filter.Report
-	Verdicts []filter.Verdict // one per recipient, in the order of Message.To
-	Login    Login            // nil: the pools named by the recipients
-	Received time.Time        // when the client's final dot was read; zero = now
-	Abort    <-chan struct{}  // closes when the client has gone
+	Verdicts []filter.Verdict  // one per recipient, in the order of Message.To
+	Bodies   []*filter.Message // one per recipient: what it is sent; a nil entry, or none at all = Message
+	Login    Login             // nil: the pools named by the recipients
+	Received time.Time         // when the client's final dot was read; zero = now
+	Abort    <-chan struct{}   // closes when the client has gone
 }

@@ -1,4 +1,5 @@
-package relay
+// Package keys says which retry is the same: of a hold, of an evidence copy, of an answer.
+package keys
 
 import (
 	"crypto/sha256"
@@ -20,19 +21,19 @@ func digest(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// holdKey is what makes a retry of the same mail the same hold.
-func holdKey(m *filter.Message, to string) string {
+// Hold is what makes a retry of the same mail the same hold.
+func Hold(m *filter.Message, to string) string {
 	return digest("hold", m.Listener, m.From, strings.ToLower(to), m.SHA256)
 }
 
-// evidenceKey differs from holdKey: a copy kept beside a delivery answers no retry.
-func evidenceKey(m *filter.Message, to string) string {
+// Evidence differs from Hold: a copy kept beside a delivery answers no retry.
+func Evidence(m *filter.Message, to string) string {
 	return digest("evidence", m.Listener, m.From, strings.ToLower(to), m.SHA256)
 }
 
-// AnswerKey is what makes a transaction the exact retry of another: client network, listener,
+// Answer is what makes a transaction the exact retry of another: client network, listener,
 // account, envelope and bytes.
-func AnswerKey(m *filter.Message) string {
+func Answer(m *filter.Message) string {
 	parts := []string{"answer", network(m.Client.IP), m.Listener, m.Account, m.From, m.SHA256}
 	to := make([]string, len(m.To))
 	for i, r := range m.To {
@@ -55,3 +56,7 @@ func network(ip netip.Addr) string {
 	}
 	return p.String()
 }
+
+// Entry is of an outbox entry and not of the mail: the same mail may have been held and
+// released before.
+func Entry(id, to string) string { return digest("outbox", id, to) }
