@@ -17,8 +17,10 @@ import (
 	"postern/internal/store/local/desk"
 	"postern/internal/store/local/ground"
 	"postern/internal/store/local/guard"
+	"postern/internal/store/local/history"
 	"postern/internal/store/local/holds"
 	"postern/internal/store/local/outbox"
+	"postern/internal/store/local/reports"
 	"postern/internal/store/local/shelf"
 	"postern/internal/store/local/sqlite"
 	"postern/internal/store/local/traffic"
@@ -52,6 +54,7 @@ type Home struct {
 	accounts *desk.Accounts
 	audit    *desk.Audit
 	traffic  *traffic.Store
+	history  *history.Store
 }
 
 // Open opens the home: takes its lock, checks and migrates the databases, and removes what a
@@ -153,6 +156,10 @@ func (h *Home) openTraffic(ctx context.Context, o Options) error {
 	}
 	h.traffic, err = traffic.Open(ctx, traffic.Options{
 		Path: filepath.Join(h.dir, "traffic.db"), Migrations: steps, Waiting: o.Traffic, Log: o.Log, Now: o.Now})
+	if err != nil {
+		return err
+	}
+	h.history, err = history.Open(ctx, h.traffic.DB(), history.Options{Log: o.Log})
 	return err
 }
 
@@ -208,6 +215,9 @@ func migrations(name string) ([]string, error) {
 // Close writes out what waits and gives up the lock.
 func (h *Home) Close() error {
 	var errs []error
+	if h.history != nil {
+		errs = append(errs, h.history.Close())
+	}
 	if h.traffic != nil {
 		errs = append(errs, h.traffic.Close())
 	}
@@ -234,6 +244,12 @@ func (h *Home) Audit() *desk.Audit { return h.audit }
 
 // Traffic is the home of traffic rows; it implements record.Traffic.
 func (h *Home) Traffic() *traffic.Store { return h.traffic }
+
+// History is the home of what speaks for mail; it implements the store of filter/history.
+func (h *Home) History() *history.Store { return h.history }
+
+// Reports is the home of DMARC and TLS reports; it implements report.Store.
+func (h *Home) Reports() *reports.Store { return reports.New(h.traffic.DB()) }
 
 // Degraded returns why the home no longer takes writes, or nil.
 func (h *Home) Degraded() error { return h.ground.Check() }

@@ -1,0 +1,137 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"postern/filter"
+	"postern/internal/address"
+)
+
+// Done implements filter.Observer: it hands the store what this message adds to the past.
+func (h *History) Done(ctx context.Context, m *filter.Message, o filter.Outcome) error {
+	if m.Body == nil {
+		return nil
+	}
+	f := read(m, o.Report.Findings)
+	now := h.now()
+	var marks []Mark
+	if m.Direction == filter.Outbound {
+		marks = written(m, o, f.author, now)
+	} else {
+		h.replays.add(now, counted(m, &f, o.Report.Findings), envelopes(m, o.Report.Findings))
+		marks = received(m, o, &f, now)
+	}
+	if len(marks) == 0 {
+		return nil
+	}
+	if err := h.store.Mark(ctx, marks); err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	return nil
+}
+
+// fate is what a message says for or against where it came from.
+type fate uint8
+
+const (
+	untold fate = iota
+	good        // somebody got it, judged fit
+	bad         // it was fit for nobody
+)
+
+// fateOf judges an outcome by content alone: mail that was put off, that a backend refused or
+// that is held because a check could not be done says nothing.
+func fateOf(o filter.Outcome) fate {
+	refused, fit := false, false
+	for i, v := range o.Verdicts {
+		switch v.Action {
+		case filter.Accept, filter.Tag:
+			fit = true
+			if i < len(o.Fates) && o.Fates[i].State == filter.Delivered {
+				return good
+			}
+		case filter.Reject:
+			refused = true
+		case filter.Quarantine:
+			refused = refused || !slices.ContainsFunc(v.Failures, func(f filter.Failure) bool { return f.OnError >= filter.Quarantine })
+		case filter.Defer:
+		}
+	}
+	if refused && !fit {
+		return bad
+	}
+	return untold
+}
+
+// received are the marks of mail from outside. A source is good by an aligned pass only. A
+// list is judged by mail whose author does not fail DMARC: how it treats other signatures is
+// not its reputation.
+func received(m *filter.Message, o filter.Outcome, f *facts, now time.Time) []Mark {
+	end := fateOf(o)
+	if end == untold {
+		return nil
+	}
+	mark := func(k Key) Mark { return Mark{Key: k, Bad: end == bad, At: now, Keep: Keep} }
+	var marks []Mark
+	if k, ok := f.sourceKey(m.Client); ok && (end == bad || f.dmarc == "pass") {
+		marks = append(marks, mark(k))
+	}
+	if l, ok := f.provedList(m); ok && (f.dmarc == "pass" || f.dmarc == "none") {
+		marks = append(marks, mark(l.key()))
+	}
+	return marks
+}
+
+// written are the marks of a letter one of ours wrote. What a machine answers by itself is
+// none: a stranger could ask for it.
+func written(m *filter.Message, o filter.Outcome, author string, now time.Time) []Mark {
+	if len(m.To) > MaxCorrespondents || m.From == "" || automatic(m) {
+		return nil
+	}
+	var ours []string
+	for _, a := range []string{author, m.From, m.Account} {
+		if _, err := address.Parse(a, true); err != nil || !strings.Contains(a, "@") {
+			continue
+		}
+		if a = withoutTag(a); !slices.Contains(ours, a) {
+			ours = append(ours, a)
+		}
+	}
+	var marks []Mark
+	for _, end := range o.Fates {
+		if end.State != filter.Delivered && end.State != filter.InOutbox {
+			continue
+		}
+		for _, our := range ours {
+			marks = append(marks, Mark{Key: pairKey(our, address.Normalize(end.Recipient)), At: now, Keep: KeepCorrespondent})
+		}
+	}
+	return marks
+}
+
+// automatic reports whether a machine wrote the message (RFC 3834 section 5) or sent it to
+// many.
+func automatic(m *filter.Message) bool {
+	if m.Parts == nil {
+		return false
+	}
+	tree, err := m.Parts()
+	if err != nil || tree == nil {
+		return false
+	}
+	for _, v := range tree.Root.Header.All("Auto-Submitted") {
+		word, _, _ := strings.Cut(v, ";")
+		if word, _, _ = strings.Cut(word, "("); !strings.EqualFold(strings.TrimSpace(word), "no") {
+			return true
+		}
+	}
+	switch strings.ToLower(strings.TrimSpace(tree.Root.Header.Get("Precedence"))) {
+	case "bulk", "junk", "list", "auto_reply":
+		return true
+	}
+	return false
+}
