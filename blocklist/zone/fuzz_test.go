@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"postern/blocklist/zone"
 )
@@ -40,7 +41,7 @@ func FuzzAsk(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := z.Ask(t.Context(), subject)
+		a, err := z.Ask(t.Context(), subject, time.Now())
 		if res.last != "" {
 			if len(res.last) > 253 || !strings.HasSuffix(res.last, ".z.example.org") || strings.ContainsAny(res.last, "\x00\r\n \"\\") {
 				t.Fatalf("asked %q", res.last)
@@ -70,7 +71,7 @@ func FuzzAsk(f *testing.F) {
 }
 
 func FuzzCodes(f *testing.F) {
-	for _, s := range []string{"127.0.0.2", "127.0.0.0/28", "127.0.*.3", "127.*.*.*", "127.0.0.2/33", "127.0.0", "0x7f.0.0.1", "127.0.0.02"} {
+	for _, s := range []string{"127.0.0.2", "127.0.0.0/28", "127.0.*.3", "127.0.0.&4", "127.*.*.*", "127.0.0.2/33", "127.0.0", "0x7f.0.0.1", "127.0.0.02"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, code string) {
@@ -79,7 +80,7 @@ func FuzzCodes(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if a, err := z.Ask(t.Context(), "192.0.2.1"); err == nil || len(a.Symbols) != 0 {
+		if a, err := z.Ask(t.Context(), "192.0.2.1", time.Now()); err == nil || len(a.Symbols) != 0 {
 			t.Fatalf("code %q takes a foreign answer: %v", code, a)
 		}
 	})

@@ -6,17 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"postern/internal/address"
+	"postern/internal/dns"
 )
 
 // Resolver answers what lists are asked. Its errors are *net.DNSError.
@@ -33,6 +32,7 @@ const (
 	OfIP     Kind = "ip"     // the client's address
 	OfHelo   Kind = "helo"   // the name given at HELO
 	OfDomain Kind = "domain" // the domain of MAIL FROM
+	OfLink   Kind = "link"   // the domains of links in the body
 )
 
 // Config is one DNS list as the operator writes it.
@@ -40,56 +40,8 @@ type Config struct {
 	Name    string            // unique, shown
 	Zone    string            // "zen.example.org"; "{key}" stands for the key, else the key goes in front
 	Of      Kind              //
-	Codes   map[string]string // answer -> symbol; an answer is "127.0.0.2", "127.0.0.0/28" or "127.0.*.3"
+	Codes   map[string]string // answer -> symbol; an answer is "127.0.0.2", "127.0.0.0/28", "127.0.*.3" or "127.0.0.&4"
 	KeyFile string            // file with the key of a private zone; "" = none
-}
-
-// code is one answer that counts.
-type code struct {
-	prefix  netip.Prefix
-	octets  [4]int // -1 = any; used when prefix is invalid
-	symbol  string
-	written string
-}
-
-func parseCode(written, symbol string) (code, error) {
-	c := code{symbol: symbol, written: written}
-	bad := fmt.Errorf("code %q: want an address of 127.0.0.0/8, a prefix of it, or * in place of octets", written)
-	if p, err := netip.ParsePrefix(written); err == nil {
-		if !loopback.Contains(p.Addr()) || p.Bits() < 8 {
-			return c, bad
-		}
-		c.prefix = p.Masked()
-		return c, nil
-	}
-	parts := strings.Split(written, ".")
-	if len(parts) != 4 || parts[0] != "127" {
-		return c, bad
-	}
-	for i, p := range parts {
-		n, err := strconv.ParseUint(p, 10, 8)
-		switch {
-		case p == "*":
-			c.octets[i] = -1
-		case err != nil:
-			return c, bad
-		default:
-			c.octets[i] = int(n)
-		}
-	}
-	return c, nil
-}
-
-func (c code) matches(a netip.Addr) bool {
-	if c.prefix.IsValid() {
-		return c.prefix.Contains(a)
-	}
-	for i, o := range a.As4() {
-		if c.octets[i] >= 0 && c.octets[i] != int(o) {
-			return false
-		}
-	}
-	return true
 }
 
 var (
@@ -107,12 +59,14 @@ type Zone struct {
 	res        Resolver
 	proofs     proofs
 
-	mu     sync.Mutex
-	on     bool
-	tested bool
-	fault  string
-	since  time.Time
-	misses int // failed answers in a row
+	mu      sync.Mutex
+	on      bool
+	tested  bool
+	ipv6    bool // it has the test entry for IPv6
+	fault   string
+	since   time.Time
+	suspect time.Time // until then cached answers may be of the time it was not well
+	misses  int       // failed answers in a row
 }
 
 // New reads the configuration of a list. It is switched off until Turn has heard of a test
@@ -122,8 +76,8 @@ func New(c Config, res Resolver) (*Zone, error) {
 	if c.Name == "" || z.zone == "" {
 		return nil, fmt.Errorf("list %q: needs a name and a zone", c.Name)
 	}
-	if c.Of != OfIP && c.Of != OfHelo && c.Of != OfDomain {
-		return nil, fmt.Errorf("list %s: of must be ip, helo or domain, not %q", c.Name, c.Of)
+	if !slices.Contains([]Kind{OfIP, OfHelo, OfDomain, OfLink}, c.Of) {
+		return nil, fmt.Errorf("list %s: of must be ip, helo, domain or link, not %q", c.Name, c.Of)
 	}
 	if len(c.Codes) == 0 {
 		return nil, fmt.Errorf("list %s: names no code that counts", c.Name)
@@ -182,19 +136,21 @@ func withKey(zone, file string) (full, key string, err error) {
 // 2.4): octets of IPv4, nibbles of IPv6, last first.
 func Reversed(ip netip.Addr) string {
 	ip = ip.Unmap()
-	var parts []string
-	if ip.Is4() {
-		for _, o := range ip.As4() {
-			parts = append(parts, strconv.Itoa(int(o)))
-		}
-	} else {
-		const hex = "0123456789abcdef"
-		for _, o := range ip.As16() {
-			parts = append(parts, hex[o>>4:o>>4+1], hex[o&15:o&15+1])
-		}
+	if ip.Is6() {
+		return nibbles(ip.As16())
 	}
-	slices.Reverse(parts)
-	return strings.Join(parts, ".")
+	o := ip.As4()
+	return fmt.Sprintf("%d.%d.%d.%d", o[3], o[2], o[1], o[0])
+}
+
+func nibbles(ip [16]byte) string {
+	const hex = "0123456789abcdef"
+	out := make([]byte, 0, 63)
+	for i := range 16 {
+		o := ip[15-i]
+		out = append(out, hex[o&15], '.', hex[o>>4], '.')
+	}
+	return string(out[:63])
 }
 
 // Answer is what a list said of one subject; without addresses it is not listed.
@@ -202,6 +158,10 @@ type Answer struct {
 	Addrs   []netip.Addr // all it answered
 	Symbols []string     // what counts of it, in the order of the codes
 }
+
+// ErrCut is the error of Ask when the message's DNS budget was spent. It says nothing about
+// the list.
+var ErrCut = errors.New("was cut short (DNS_BUDGET)")
 
 // errList is an answer that says the list itself is not well.
 type errList struct{ words string }
@@ -219,9 +179,17 @@ func (z *Zone) label(subject string) string {
 }
 
 // Ask looks a subject up: an IP address or a domain, as the list is about. The error says
-// in plain words, without the key, why there is no answer.
-func (z *Zone) Ask(ctx context.Context, subject string) (Answer, error) {
-	return z.ask(ctx, z.label(subject))
+// in plain words, without the key, why there is no answer; ErrCut is wrapped where the
+// message's budget ended it. Answers may come from the cache, but not one that says the list
+// is not well, nor a hit of a time when it was not.
+func (z *Zone) Ask(ctx context.Context, subject string, now time.Time) (Answer, error) {
+	label := z.label(subject)
+	a, err := z.ask(ctx, label)
+	var sick *errList
+	if errors.As(err, &sick) || len(a.Addrs) > 0 && z.wasOff(now) {
+		return z.ask(dns.Fresh(ctx), label)
+	}
+	return a, err
 }
 
 // Text returns what the list says in words about a listed subject, "" if nothing.
@@ -288,27 +256,13 @@ func (z *Zone) read(addrs []netip.Addr) (Answer, error) {
 
 // hide says what went wrong without the name that was asked: it may hold the key.
 func (z *Zone) hide(err error) error {
+	if errors.Is(err, dns.ErrBudget) {
+		return ErrCut
+	}
 	words := "did not answer"
 	var dnsErr *net.DNSError
 	if errors.As(err, &dnsErr) && !dnsErr.IsTimeout && z.key == "" {
 		words = "did not answer: " + dnsErr.Err
 	}
 	return errors.New(words)
-}
-
-// probes are the labels of the self-test (RFC 5782 sections 5 and 6): one that must be
-// listed, one that must not.
-func (z *Zone) probes() (listed, unlisted string) {
-	if z.of == OfIP {
-		return Reversed(netip.MustParseAddr("127.0.0.2")), Reversed(localhost)
-	}
-	return "test", "invalid"
-}
-
-// stray is a label that no sane list knows and no cache has seen.
-func (z *Zone) stray() string {
-	if z.of == OfIP {
-		return Reversed(netip.AddrFrom4([4]byte{127, byte(64 + rand.N(128)), byte(rand.N(256)), byte(rand.N(256))}))
-	}
-	return fmt.Sprintf("x%08x.invalid", rand.Uint32())
 }
