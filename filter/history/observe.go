@@ -67,9 +67,9 @@ func fateOf(o filter.Outcome) fate {
 	return untold
 }
 
-// received are the marks of mail from outside. A source is good by an aligned pass only. A
-// list is judged by mail whose author does not fail DMARC: how it treats other signatures is
-// not its reputation.
+// received are the marks of mail from outside. A source is good by an aligned pass only, and
+// not by one whose signature it replays. A list is judged by mail whose author does not fail
+// DMARC: how it treats other signatures is not its reputation.
 func received(m *filter.Message, o filter.Outcome, f *facts, now time.Time) []Mark {
 	end := fateOf(o)
 	if end == untold {
@@ -77,7 +77,8 @@ func received(m *filter.Message, o filter.Outcome, f *facts, now time.Time) []Ma
 	}
 	mark := func(k Key) Mark { return Mark{Key: k, Bad: end == bad, At: now, Keep: Keep} }
 	var marks []Mark
-	if k, ok := f.sourceKey(m.Client); ok && (end == bad || f.dmarc == "pass") {
+	replayed := slices.ContainsFunc(o.Report.Findings, func(o filter.Finding) bool { return o.Symbol == SignatureReplayed })
+	if k, ok := f.sourceKey(m.Client); ok && (end == bad || f.dmarc == "pass" && !replayed) {
 		marks = append(marks, mark(k))
 	}
 	if l, ok := f.provedList(m); ok && (f.dmarc == "pass" || f.dmarc == "none") {

@@ -35,6 +35,11 @@ func TestH_H06_OneSignatureInManyEnvelopes(t *testing.T) {
 		}
 		w.now = w.now.Add(time.Hour / 5000)
 	}
+	marks := len(w.store.marks)
+	w.delivered(replayed(6000))
+	if len(w.store.marks) != marks {
+		t.Error("a replayed signature makes its source known")
+	}
 	other := replayed(6000)
 	other.b = "another"
 	if w.replayed(other) {
