@@ -26,13 +26,9 @@ const (
 	TempError Result = "temperror"
 )
 
-// Bounds on a chain. A chain of more sets fails as RFC 8617 section 4.2.1 says; one that
-// rests on more keys fails here, so that no stranger spends all of a message's questions to
-// the DNS.
-const (
-	MaxSets = 50
-	MaxKeys = 20
-)
+// MaxKeys is how many keys a chain may rest on. One of more fails, so that no stranger spends
+// all of a message's questions to the DNS. Fifty sets of twenty hosts are taken.
+const MaxKeys = 20
 
 // Set is one ARC Set: what one host added. What its fields say is worth something only in a
 // chain that passed.

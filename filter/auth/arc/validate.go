@@ -30,7 +30,7 @@ func (v *validator) read(now time.Time) error {
 		for _, f := range []struct {
 			name  string
 			field *canon.Field
-		}{{nameResults, s.resultsField}, {nameMessage, s.messageField}, {nameSeal, s.sealField}} {
+		}{{canon.ArcResults, s.resultsField}, {canon.ArcMessage, s.messageField}, {canon.ArcSeal, s.sealField}} {
 			if f.field == nil {
 				return fmt.Errorf("there is no %s i=%d", f.name, s.instance)
 			}
@@ -42,11 +42,11 @@ func (v *validator) read(now time.Time) error {
 	}
 	for _, s := range v.sets {
 		if err := checkSeal(&s.seal, s.instance, now); err != nil {
-			return in(nameSeal, s.instance, err)
+			return in(canon.ArcSeal, s.instance, err)
 		}
 		// An older signature that has expired does not fit, no more; the newest must fit.
 		if err := checkMessage(&s.message, now); err != nil && (s == newest || !errors.Is(err, errDated)) {
-			return in(nameMessage, s.instance, err)
+			return in(canon.ArcMessage, s.instance, err)
 		} else if err != nil {
 			s.message.BodyHash = nil
 		}
@@ -140,7 +140,7 @@ func (v *validator) validate(ctx context.Context, res Resolver) (err error) {
 	}()
 	newest := v.sets[len(v.sets)-1]
 	if !newest.bodyFits {
-		return in(nameMessage, newest.instance, errors.New("the body was changed, or is not signed whole"))
+		return in(canon.ArcMessage, newest.instance, errors.New("the body was changed, or is not signed whole"))
 	}
 	seals, messages, err := v.keys(ctx, res)
 	if err != nil {
@@ -155,7 +155,7 @@ func (v *validator) validate(ctx context.Context, res Resolver) (err error) {
 		err := verify(&s.message, digest, messages[i])
 		s.unchanged = err == nil
 		if err != nil && s == newest {
-			if err = in(nameMessage, s.instance, err); !isLater(err) {
+			if err = in(canon.ArcMessage, s.instance, err); !isLater(err) {
 				return err
 			}
 			later = temporary(err)
@@ -167,7 +167,7 @@ func (v *validator) validate(ctx context.Context, res Resolver) (err error) {
 	}
 	for i, s := range slices.Backward(v.sets) {
 		if err := verify(&s.seal, digests[i], seals[i]); err != nil {
-			if err = in(nameSeal, s.instance, err); !isLater(err) {
+			if err = in(canon.ArcSeal, s.instance, err); !isLater(err) {
 				return err
 			}
 			if later == nil {
