@@ -101,7 +101,8 @@ func normalDomain(s string) (string, error) {
 }
 
 func normalScope(s string) (string, error) {
-	kind, of, _ := strings.Cut(strings.TrimSpace(s), ":")
+	s = strings.TrimSpace(s)
+	kind, of, _ := strings.Cut(s, ":")
 	switch {
 	case s == "" || s == All:
 		return All, nil

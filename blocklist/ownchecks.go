@@ -36,7 +36,8 @@ type Results func(ctx context.Context, m *filter.Message) ([]filter.Finding, err
 
 // Content is the check for OnData: block entries against the author in From:, and allow
 // entries for domains and mail addresses, which count only where the address is proved by
-// an aligned SPF or DKIM pass. results nil means m.Seen.
+// an aligned SPF or DKIM pass. For an author it is DMARC that says so, where it says
+// anything. results nil means m.Seen.
 func (o *Own) Content(results Results) filter.Check {
 	return filter.CheckFunc(func(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
 		t := o.table.Load()
@@ -52,7 +53,7 @@ func (o *Own) Content(results Results) filter.Check {
 		found := findings(m, OwnBlock, blocks)
 
 		candidates := authors
-		if from := subject(m.From); from != "" {
+		if from := subject(m.From); from != "" && !slices.Contains(authors, from) {
 			candidates = append(slices.Clone(authors), from)
 		}
 		hits := map[string][]*Entry{}
@@ -79,13 +80,18 @@ func (o *Own) Content(results Results) filter.Check {
 // allowed are the findings of those allow entries whose address is proved. Several authors
 // prove nothing: a reader sees only one of them.
 func (o *Own) allowed(m *filter.Message, candidates []string, hits map[string][]*Entry, seen []filter.Finding) []filter.Finding {
-	if m.Parts != nil && len(authorsOf(m)) > 1 {
+	authors := authorsOf(m)
+	if len(authors) > 1 {
 		return nil
 	}
 	var all []*Entry
 	for _, a := range candidates {
 		domain := a[strings.LastIndexByte(a, '@')+1:]
-		if len(hits[a]) > 0 && proved(domain, seen) {
+		by := proved
+		if slices.Contains(authors, a) {
+			by = func(domain string, seen []filter.Finding) bool { return authorProved(m, domain, seen) }
+		}
+		if len(hits[a]) > 0 && by(domain, seen) {
 			for _, e := range hits[a] {
 				if !slices.Contains(all, e) {
 					all = append(all, e)
@@ -112,6 +118,27 @@ func authorsOf(m *filter.Message) []string {
 		}
 	}
 	return all
+}
+
+// authorProved reports whether the author's domain is proved. DMARC finds the organizational
+// domain by its own tree walk and knows whether the owner wants strict alignment, so its
+// pass or fail decides. With a null sender its pass may rest on SPF of the HELO name, which
+// proves a host and no address: then only a signature counts.
+func authorProved(m *filter.Message, domain string, seen []filter.Finding) bool {
+	for _, f := range seen {
+		if f.Auth == nil || f.Auth.Method != "dmarc" || !slices.ContainsFunc(f.Auth.Props, func(p filter.AuthProp) bool {
+			return p.Type == "header" && p.Name == "from" && name(p.Value) == domain
+		}) {
+			continue
+		}
+		switch {
+		case f.Auth.Result == "fail":
+			return false
+		case f.Auth.Result == "pass" && m.From != "":
+			return true
+		}
+	}
+	return proved(domain, seen)
 }
 
 // proved reports whether SPF or DKIM passed for a domain aligned with this one (relaxed
