@@ -49,6 +49,9 @@ func Build(node string, m *filter.Message, o filter.Outcome, h Headers) Row {
 		if i < len(o.Verdicts) {
 			v := o.Verdicts[i]
 			f.Action, f.Score = v.Action.String(), v.Score
+			if f.State == string(filter.Delivered) || f.State == string(filter.InOutbox) {
+				f.Stripped = v.Strip
+			}
 			if i == 0 || v.Action > top.Action {
 				top = v
 			}

@@ -95,6 +95,25 @@ func TestBuild(t *testing.T) {
 	}
 }
 
+// What was left out is said of what was handed on, and of nothing else.
+func TestStripped(t *testing.T) {
+	o := outcome()
+	for i := range o.Verdicts {
+		o.Verdicts[i].Strip = []string{"1.2", "1.3"}
+	}
+	to := record.Build("mx1", message(), o, record.Headers{}).To
+	if got := to[0].String(); !strings.HasPrefix(got, "a@example.com: delivered, stripped 1.2 1.3 by 10.0.0.5 (tag") {
+		t.Error(got)
+	}
+	if to[1].Stripped != nil || to[2].Stripped != nil {
+		t.Errorf("%+v", to[1:])
+	}
+	o.Fates[0].State = filter.InOutbox
+	if got := record.Build("mx1", message(), o, record.Headers{}).To[0].String(); !strings.Contains(got, ": outbox, stripped 1.2 1.3") {
+		t.Error(got)
+	}
+}
+
 func TestWriteText(t *testing.T) {
 	row := record.Build("mx1", message(), outcome(), record.Headers{Subject: "Hi\x1b[2J there", MessageID: "<m@example.org>"})
 	null := record.Row{ID: "2", Time: start, Direction: "outbound", Listener: "submission", Account: "joe", Action: "reject", Reply: "550 no", Delay: record.Delay{-1, -1, -1, -1}}

@@ -51,6 +51,7 @@ type Fate struct {
 	Action    string       `json:"action,omitempty"`
 	Score     filter.Score `json:"score,omitempty"` // hundredths
 	Ambiguous bool         `json:"ambiguous,omitempty"`
+	Stripped  []string     `json:"stripped,omitempty"` // paths of the parts left out of what was handed on
 }
 
 // Unchecked is a step that could not tell.

@@ -78,6 +78,9 @@ func client(c Client) string {
 func (f Fate) String() string {
 	var b strings.Builder
 	b.WriteString(f.Address + ": " + f.State)
+	if len(f.Stripped) > 0 {
+		b.WriteString(", stripped " + strings.Join(f.Stripped, " "))
+	}
 	if f.Hold != "" {
 		b.WriteString(" as " + f.Hold)
 	}

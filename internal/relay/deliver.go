@@ -104,10 +104,10 @@ func (c *course) newParts() {
 			v.Public = told.Line(client.Reply{Code: 554, Enhanced: "5.4.6", Text: "the message is in a loop" + told.Ref(c.m)})
 		}
 		p := &part{to: to, verdict: *v, m: c.m}
-		switch {
-		case v.Action == filter.Reject:
+		switch v.Action {
+		case filter.Reject:
 			p.way = wayRefuse
-		case v.Action == filter.Quarantine:
+		case filter.Quarantine:
 			p.way = wayHold
 		}
 		c.parts = append(c.parts, p)

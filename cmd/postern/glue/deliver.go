@@ -3,6 +3,7 @@ package glue
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 
 	"postern/filter"
@@ -16,8 +17,10 @@ import (
 
 // Deliverer judges a message and has the relay act on it.
 type Deliverer struct {
-	Rules *atomic.Pointer[rules.Set]
-	Relay *relay.Relay
+	Rules    *atomic.Pointer[rules.Set]
+	Relay    *relay.Relay
+	Pipeline func() *filter.Pipeline // the steps in force; nil: a message that is to lose parts is held
+	Log      *slog.Logger            // nil: nowhere
 }
 
 // Deliver implements smtpd.Deliverer. Only a *Login of this package carries a connection to
@@ -27,6 +30,7 @@ func (d *Deliverer) Deliver(ctx context.Context, in smtpd.Delivery) filter.Outco
 		Message: in.Message, Report: in.Report, Received: in.Times.Received, Abort: in.Abort,
 		Verdicts: filter.Verdicts(d.Rules.Load(), in.Message, in.Report),
 	}
+	job.Bodies = d.strip(ctx, in.Message, in.Report, job.Verdicts)
 	if l, ok := in.Login.(*Login); ok {
 		job.Login = l.conn
 	}

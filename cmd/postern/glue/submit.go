@@ -24,10 +24,23 @@ type Submitter struct {
 	Wake   func()
 }
 
-// Submit puts a message of our own into the outbox: it is kept until it is delivered.
+// Submit puts an alert into the outbox: it is kept until it is delivered.
 func (g *Submitter) Submit(ctx context.Context, to string, message []byte) error {
+	return g.submit(ctx, "alert", to, message)
+}
+
+// Report puts a report into the outbox.
+func (g *Submitter) Report(ctx context.Context, to string, message []byte) error {
+	return g.submit(ctx, "report", to, message)
+}
+
+// submit queues a message of our own under the null sender.
+func (g *Submitter) submit(ctx context.Context, origin, to string, message []byte) error {
 	c := g.Config.Load()
-	pool := c.Alerts.Backend
+	pool := ""
+	if origin == "alert" {
+		pool = c.Alerts.Backend
+	}
 	if pool == "" {
 		pool = c.Egress
 		if r, ok := RouteFor(c, address.DomainOf(to)); ok {
@@ -54,7 +67,7 @@ func (g *Submitter) Submit(ctx context.Context, to string, message []byte) error
 	_, err = g.Store.Add(ctx, outbox.Entry{
 		MessageID: id, Direction: filter.Outbound, Listener: "postern", Backend: pool,
 		To: []filter.Recipient{{Address: to, Backend: pool}}, Size: body.Size(), SHA256: body.SHA256(),
-		Received: now, Added: now, Next: now, Expires: now.Add(time.Duration(c.Relay.OutboxFor)), Origin: "alert",
+		Received: now, Added: now, Next: now, Expires: now.Add(time.Duration(c.Relay.OutboxFor)), Origin: origin,
 	}, bytes.NewReader(message))
 	if err == nil {
 		g.Wake()

@@ -17,17 +17,18 @@ const nameMost = 80
 func Name(p *mime.Part) string {
 	name := ""
 	for _, n := range p.FileNames {
-		if name = printable(n); name != "" {
+		if name = Printable(n); name != "" {
 			break
 		}
 	}
 	if name == "" {
-		name = "unnamed, " + printable(p.MediaType)
+		name = "unnamed, " + Printable(p.MediaType)
 	}
 	return name
 }
 
-func printable(s string) string {
+// Printable is text of strangers made fit for a notice, as Name is.
+func Printable(s string) string {
 	s = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return '?'
