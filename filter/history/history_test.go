@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,12 +59,18 @@ func TestSourceKnown(t *testing.T) {
 				w.refused(honest().broken())
 			}
 		}, honest().broken(), false},
-		"held as often": {func(w *world) {
+		"held as spam": {func(w *world) {
 			w.often(honest(), 2, 2)
 			for range 5 {
-				w.ends(honest().broken(), filter.Quarantine, filter.Held)
+				w.ends(honest(), filter.Quarantine, filter.Held)
 			}
 		}, honest().broken(), false},
+		"held for DMARC": {func(w *world) {
+			w.often(honest(), 2, 2)
+			for range 50 {
+				w.ends(honest().broken(), filter.Quarantine, filter.Held)
+			}
+		}, honest().broken(), true},
 		"put off by us": {func(w *world) {
 			for range 3 {
 				w.now = w.now.Add(day)
@@ -321,6 +328,35 @@ func TestChecksOfNothing(t *testing.T) {
 	m.Seen = append(honest().seen(), honest().found()...)
 	if got, err := alone.Check(t.Context(), m); err != nil || len(got) != 1 {
 		t.Errorf("with m.Seen alone: %v, %v", got, err)
+	}
+}
+
+// Checks, observers and reloads run side by side.
+func TestSideBySide(t *testing.T) {
+	store := &memory{}
+	h := history.New(history.Parts{Store: store, Now: time.Now})
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			for i := range 50 {
+				l := replayed(50*n + i)
+				m := l.message()
+				m.Seen = append(l.seen(), l.found()...)
+				found, err := h.Check(t.Context(), m)
+				o := filter.Outcome{Report: filter.Report{Findings: append(m.Seen, found...)}, Verdicts: []filter.Verdict{{}}, Fates: []filter.Fate{{State: filter.Delivered}}}
+				if err := errors.Join(err, h.Done(t.Context(), m, o)); err != nil {
+					t.Error(err)
+				}
+				h.Reload([]history.Forwarder{{Name: "uni", Hosts: []string{"*.uni.example"}}})
+			}
+		})
+	}
+	wg.Wait()
+	m := replayed(1000).message()
+	m.Seen = append(replayed(1000).seen(), replayed(1000).found()...)
+	found, err := h.Check(t.Context(), m)
+	if err != nil || !slices.Contains(symbols(found), history.SignatureReplayed) {
+		t.Errorf("after 400 envelopes: %v, %v", symbols(found), err)
 	}
 }
 

@@ -38,15 +38,16 @@ func (h *History) Done(ctx context.Context, m *filter.Message, o filter.Outcome)
 type fate uint8
 
 const (
-	untold fate = iota
-	good        // somebody got it, judged fit
-	bad         // it was fit for nobody
+	untold  fate = iota
+	good         // somebody got it, judged fit
+	held         // it was fit for nobody
+	refused      // and nobody will get it
 )
 
 // fateOf judges an outcome by content alone: mail that was put off, that a backend refused or
 // that is held because a check could not be done says nothing.
 func fateOf(o filter.Outcome) fate {
-	refused, fit := false, false
+	end, fit := untold, false
 	for i, v := range o.Verdicts {
 		switch v.Action {
 		case filter.Accept, filter.Tag:
@@ -55,36 +56,50 @@ func fateOf(o filter.Outcome) fate {
 				return good
 			}
 		case filter.Reject:
-			refused = true
+			end = refused
 		case filter.Quarantine:
-			refused = refused || !slices.ContainsFunc(v.Failures, func(f filter.Failure) bool { return f.OnError >= filter.Quarantine })
+			if !slices.ContainsFunc(v.Failures, func(f filter.Failure) bool { return f.OnError >= filter.Quarantine }) {
+				end = max(end, held)
+			}
 		case filter.Defer:
 		}
 	}
-	if refused && !fit {
-		return bad
+	if fit {
+		return untold
 	}
-	return untold
+	return end
 }
 
 // received are the marks of mail from outside. A source is good by an aligned pass only, and
-// not by one whose signature it replays. A list is judged by mail whose author does not fail
-// DMARC: how it treats other signatures is not its reputation.
+// not by one whose signature it replays; mail of failing authors that evidence kept from being
+// refused is no evidence itself, either way. A list is judged by mail whose author does not
+// fail DMARC: how it treats other signatures is not its reputation.
 func received(m *filter.Message, o filter.Outcome, f *facts, now time.Time) []Mark {
 	end := fateOf(o)
 	if end == untold {
 		return nil
 	}
-	mark := func(k Key) Mark { return Mark{Key: k, Bad: end == bad, At: now, Keep: Keep} }
+	mark := func(k Key) Mark { return Mark{Key: k, Bad: end != good, At: now, Keep: Keep} }
 	var marks []Mark
 	replayed := slices.ContainsFunc(o.Report.Findings, func(o filter.Finding) bool { return o.Symbol == SignatureReplayed })
-	if k, ok := f.sourceKey(m.Client); ok && (end == bad || f.dmarc == "pass" && !replayed) {
+	if k, ok := f.sourceKey(m.Client); ok && f.judgesSource(end, replayed) {
 		marks = append(marks, mark(k))
 	}
 	if l, ok := f.provedList(m); ok && (f.dmarc == "pass" || f.dmarc == "none") {
 		marks = append(marks, mark(l.key()))
 	}
 	return marks
+}
+
+// judgesSource reports whether such an end says anything about the source.
+func (f *facts) judgesSource(end fate, replayed bool) bool {
+	switch end {
+	case good:
+		return f.dmarc == "pass" && !replayed
+	case held:
+		return f.dmarc != "fail"
+	}
+	return end == refused
 }
 
 // written are the marks of a letter one of ours wrote. What a machine answers by itself is

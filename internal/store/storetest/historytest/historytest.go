@@ -4,6 +4,7 @@ package historytest
 import (
 	"context"
 	"encoding/binary"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ func Run(t *testing.T, open func(testing.TB) Store) {
 	t.Run("sums", s.sums)
 	t.Run("model", s.model)
 	t.Run("many keys", s.manyKeys)
+	t.Run("side by side", s.sideBySide)
 	t.Run("expiry", s.expiry)
 	t.Run("clock jumps", s.clockJumps)
 	t.Run("restart of a jumped clock", s.doubtfulStart)
@@ -163,6 +165,35 @@ func (s suite) manyKeys(t *testing.T) {
 		if want := 1 - min(i%3, 1); p.Good != want {
 			t.Fatalf("key %d: %+v", i, p)
 		}
+	}
+}
+
+// sideBySide marks one key from many places while others read and prune.
+func (s suite) sideBySide(t *testing.T) {
+	st, now := s.make(t), noon()
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			for range 25 {
+				mark := history.Mark{Key: key(6, 1), Bad: n == 0, At: now, Keep: day}
+				if err := st.Mark(t.Context(), []history.Mark{mark}); err != nil {
+					t.Error(err)
+				}
+				if _, err := st.Past(t.Context(), []history.Question{{Key: mark.Key, Since: now}}, now); err != nil {
+					t.Error(err)
+				}
+				if _, err := st.Prune(t.Context(), now); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := st.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := past(t, st, now, day, key(6, 1)); got[0] != (history.Past{Good: 75, Bad: 25, Days: 1}) {
+		t.Errorf("%+v", got[0])
 	}
 }
 
