@@ -17,6 +17,7 @@ type authors struct {
 	several   bool     // more than one From field or address
 	more      bool     // there are more domains than are judged
 	malformed string   // what is wrong, or ""
+	nobody    bool     // some reader shows no author at all: nothing proves him
 }
 
 // readAuthors takes every author domain out of a message, those too that only some readers
@@ -31,9 +32,11 @@ func readAuthors(t *mime.Tree) authors {
 	a.several = len(fields) > 1
 	for _, f := range fields {
 		if strings.TrimSpace(f) == "" {
+			a.nobody = true
 			a.fault("a From field is empty")
 		}
 		if strings.ContainsFunc(f, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' || r == 0x7f }) {
+			a.nobody = true
 			a.fault("a From field holds control characters")
 		}
 	}
@@ -48,6 +51,16 @@ func readAuthors(t *mime.Tree) authors {
 		a.add(b.Address)
 	}
 	a.several = a.several || len(addresses) > 1
+	for _, f := range fields {
+		head, _, _ := strings.Cut(f, "\x00") // where some readers end
+		for _, d := range append(loose(f), loose(head)...) {
+			if !slices.Contains(a.domains, d) {
+				a.several = a.several || len(a.domains) > 0
+				a.domains = append(a.domains, d)
+				a.fault("a From field holds several addresses as one")
+			}
+		}
+	}
 	if len(a.domains) == 0 {
 		a.fault("From names no domain")
 	}
@@ -85,6 +98,11 @@ func (a *authors) add(address string) {
 	for _, p := range pieces[1:] {
 		if i := strings.IndexAny(p, ":,"); i >= 0 { // a source route of RFC 822
 			a.fault("a From address holds a route")
+			p = p[:i]
+		}
+		p = strings.TrimSpace(p)
+		if i := strings.IndexAny(p, " \t\r\n<>"); i >= 0 {
+			a.fault("a From address holds blanks or brackets")
 			p = p[:i]
 		}
 		d, ok := dmarc.Name(p)

@@ -183,8 +183,11 @@ func (c *messageCheck) author(ctx context.Context) {
 	var chain arc.Chain
 	vouched := ""
 	if isSealed(tree.Root.Header.All) {
-		if chain, err = arc.Validate(ctx, c.res, c.m.Body, c.m.Size, c.at); err != nil {
-			chain = arc.Chain{Result: arc.Fail, Reason: "the message could not be read for it: " + err.Error()}
+		switch chain, err = arc.Validate(ctx, c.res, c.m.Body, c.m.Size, c.at); {
+		case errors.Is(err, dkim.ErrTooLarge):
+			chain = arc.Chain{Result: arc.Fail, Reason: err.Error()}
+		case err != nil:
+			c.doubt("ARC: the message could not be read", err)
 		}
 		if !who.several && who.malformed == "" && chain.Result != arc.Fail {
 			vouched = c.vouched(ctx, chain.Sets, worst.Domain)
@@ -213,7 +216,7 @@ func (c *messageCheck) judge(ctx context.Context, who authors) dmarc.Outcome {
 	for _, d := range order {
 		all = append(all, c.walker.Evaluate(ctx, d, c.ids))
 	}
-	if len(all) == 0 || who.more {
+	if len(all) == 0 || who.more || who.nobody {
 		all = append(all, dmarc.Outcome{Result: dmarc.PermError, Reason: who.malformed})
 	}
 	return dmarc.Worst(all)

@@ -1,4 +1,5 @@
-// Package authres reads Authentication-Results fields (RFC 8601), strictly enough to know
+// Package authres reads Authentication-Results fields (RFC 8601), and what stands behind the
+// instance of ARC-Authentication-Results (RFC 8617 section 4.1.1), strictly enough to know
 // whose they are and what they say. Writing them is the work of internal/stamp.
 package authres
 
@@ -216,8 +217,7 @@ func (p *parser) result() (r filter.AuthResult, none, ok bool) {
 		switch {
 		case strings.EqualFold(name, "reason"):
 			r.Reason = v
-		case !dotted:
-			return r, false, false
+		case !dotted: // action=none and the like of large providers: no property, no harm
 		default:
 			r.Props = append(r.Props, filter.AuthProp{Type: strings.ToLower(ptype), Name: strings.ToLower(prop), Value: v})
 		}

@@ -52,12 +52,66 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// Fields in the forms that large providers seal, comments and odd words included.
+func TestParseOfProviders(t *testing.T) {
+	for value, want := range map[string][]filter.AuthResult{
+		"mx.google.example;\r\n dkim=pass header.i=@example.com header.s=s1 header.b=AbC/d+e=;\r\n" +
+			" spf=pass (google.example: domain of a@example.com designates 192.0.2.1 as permitted sender) smtp.mailfrom=a@example.com;\r\n" +
+			" dmarc=pass (p=REJECT sp=REJECT dis=NONE) header.from=example.com": {
+			result("dkim", "pass", "", "header.i=@example.com", "header.s=s1", "header.b=AbC/d+e="),
+			result("spf", "pass", "", "smtp.mailfrom=a@example.com"),
+			result("dmarc", "pass", "", "header.from=example.com"),
+		},
+		"mx.microsoft.example 1; spf=pass (sender ip is 192.0.2.1) smtp.rcpttodomain=example.net smtp.mailfrom=example.com;" +
+			" dmarc=bestguesspass action=none header.from=example.com; dkim=none (message not signed);" +
+			" arc=pass (0 oda=1 ltdi=1 spf=[1,1,smtp.mailfrom=example.com])": {
+			result("spf", "pass", "", "smtp.rcpttodomain=example.net", "smtp.mailfrom=example.com"),
+			result("dmarc", "bestguesspass", "", "header.from=example.com"),
+			result("dkim", "none", ""),
+			result("arc", "pass", ""),
+		},
+		"lists.example; arc=none smtp.remote-ip=192.0.2.1; dkim=fail reason=\"body; changed\" header.d=example.com;": {
+			result("arc", "none", "", "smtp.remote-ip=192.0.2.1"),
+			result("dkim", "fail", "body; changed", "header.d=example.com"),
+		},
+	} {
+		got, err := authres.Parse(value)
+		if d := cmp.Diff(want, got.Results); d != "" || err != nil {
+			t.Errorf("%q: %s %v", value, d, err)
+		}
+	}
+}
+
+// What a stranger chose cannot become a result of its own: in quotes it is a value, and
+// where quotes are missing nothing is read.
+func TestNothingIsSmuggled(t *testing.T) {
+	for value, want := range map[string]int{
+		"mx.example; spf=fail smtp.mailfrom=\"x; dmarc=pass header.from=bank.example\"@evil.example": 1,
+		"mx.example; spf=fail (x; dmarc=pass header.from=bank.example)":                              1,
+		"mx.example; spf=fail reason=\"\\\"; dmarc=pass header.from=bank.example\"":                  1,
+	} {
+		got, err := authres.Parse(value)
+		if err != nil || len(got.Results) != want || got.Results[0].Result != "fail" {
+			t.Errorf("%q: %+v %v", value, got, err)
+		}
+	}
+	for _, value := range []string{
+		"mx.example; spf=fail (x); y) ; dmarc=pass header.from=bank.example",
+		"mx.example; spf=fail smtp.mailfrom=\"x\"; \"; dmarc=pass header.from=bank.example",
+	} {
+		if got, err := authres.Parse(value); err == nil {
+			t.Errorf("%q: %+v", value, got)
+		}
+	}
+}
+
 // What cannot be read still names its ID where that came first.
 func TestErrors(t *testing.T) {
 	for value, id := range map[string]string{
 		"": "", ";": "", "(never closed": "", "\"never closed": "", "=x": "",
 		"mx.example.com; spf": "mx.example.com", "mx.example.com; =pass": "mx.example.com",
-		"mx.example.com; spf=pass stray": "mx.example.com", "mx.example.com; spf=pass a=b": "mx.example.com",
+		"mx.example.com; spf=pass stray": "mx.example.com",
+		"mx.example.com; spf=pass a=b c": "mx.example.com",
 		"mx.example.com; spf=pass (open": "mx.example.com", "mx.example.com 1 2": "mx.example.com",
 		"mx.example.com; spf=pass reason=": "mx.example.com", "mx.example.com; spf/=x": "mx.example.com",
 		"mx.example.com; spf=": "mx.example.com", "mx.example.com )": "mx.example.com", "mx.example.com; \x00": "mx.example.com",

@@ -1,0 +1,79 @@
+package auth
+
+import (
+	"slices"
+	"strings"
+
+	"postern/filter/auth/dmarc"
+)
+
+// loose are the domains of addresses in mailboxes without brackets: where there are more
+// than one, each reader takes another. Quotes, comments and what stands before a bracket
+// are names, no addresses.
+func loose(field string) []string {
+	var out []string
+	var text strings.Builder
+	bracket := false
+	end := func() {
+		if !bracket {
+			out = append(out, domainsIn(text.String())...)
+		}
+		text.Reset()
+		bracket = false
+	}
+	for i := 0; i < len(field); {
+		switch c := field[i]; c {
+		case '"':
+			if n := closingQuote(field[i:]); n > 0 {
+				i += n
+				continue
+			}
+			text.WriteByte(' ')
+		case '(':
+			text.WriteByte(' ')
+			if n := closingParenthesis(field[i:]); n > 0 {
+				i += n
+				continue
+			}
+		case '<':
+			bracket = true
+		case ',', ';', ':':
+			end()
+		default:
+			text.WriteByte(c)
+		}
+		i++
+	}
+	end()
+	return out
+}
+
+func domainsIn(text string) []string {
+	var out []string
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '>' }) {
+		for i, piece := range strings.Split(word, "@") {
+			if d, ok := dmarc.Name(piece); i > 0 && ok && strings.Contains(d, ".") && !slices.Contains(out, d) {
+				out = append(out, d)
+			}
+		}
+	}
+	return out
+}
+
+// closingParenthesis is the offset behind the comment s begins with, or 0.
+func closingParenthesis(s string) int {
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
