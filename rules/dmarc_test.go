@@ -102,6 +102,11 @@ func TestTemporaryErrorsNeverRefuse(t *testing.T) {
 			t.Errorf("%+v", v.Reasons[0])
 		}
 	}
+	standing := found("DMARC_REJECT")
+	standing.Failures = []filter.Failure{{Step: "history", Reason: "is off", Standing: true}}
+	if v := s.Judge(after(), standing, "default"); v.Action != filter.Reject {
+		t.Errorf("what no later try would tell: %s", v.Action)
+	}
 	for _, symbol := range []string{"DMARC_TEMPERROR", "ARC_TEMPERROR"} {
 		if v := s.Judge(after(), found("DMARC_REJECT", symbol), "default"); v.Action != filter.Quarantine {
 			t.Errorf("%s: %s", symbol, v.Action)

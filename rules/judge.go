@@ -46,6 +46,8 @@ type judgement struct {
 	action map[string]filter.Action // what each symbol's own action comes to
 	parts  []string                 // where viruses were found, "" where nobody can say
 	unsure bool                     // what could speak for an unproven mail was not all checked
+
+	passing bool // a step could not tell that may tell the next time
 }
 
 // collect gathers the symbols that count, each once, and the composites they make.
@@ -91,7 +93,8 @@ func (c *judgement) failures(r filter.Report) []filter.Failure {
 	for _, f := range r.Failures {
 		if f.Step != scanStep || c.policy.Antivirus.Scan {
 			out = append(out, f)
-			c.unsure = c.unsure || slices.Contains(provingSteps[:], f.Step)
+			c.passing = c.passing || !f.Standing
+			c.unsure = c.unsure || !f.Standing && slices.Contains(provingSteps[:], f.Step)
 		}
 	}
 	return out
@@ -202,7 +205,7 @@ func (c *judgement) atMost(sym *Symbol, a filter.Action) filter.Action {
 }
 
 // thresholds joins the action of the score and of failed steps. A Reject by score alone is
-// no 5xx while something could not be checked.
+// no 5xx while something could not be checked that may be the next time.
 func (c *judgement) thresholds(v *filter.Verdict, acting filter.Action) {
 	byScore := filter.Accept
 	switch p := c.policy; {
@@ -214,7 +217,7 @@ func (c *judgement) thresholds(v *filter.Verdict, acting filter.Action) {
 		byScore = filter.Tag
 	}
 	byScore = min(byScore, c.policy.Most)
-	if byScore == filter.Reject && acting != filter.Reject && len(v.Failures) > 0 {
+	if byScore == filter.Reject && acting != filter.Reject && c.passing {
 		byScore = filter.Quarantine
 	}
 	v.Action = max(acting, byScore)

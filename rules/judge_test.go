@@ -79,6 +79,7 @@ func after() *filter.Message {
 func TestActionOfTheVerdict(t *testing.T) {
 	s := layer(t, worths)
 	late := []filter.Failure{fails("spf", filter.Accept)}
+	dead := []filter.Failure{{Step: "lists", Reason: "off for two days", Standing: true}}
 	for _, c := range []struct {
 		name, policy, symbols string
 		failures              []filter.Failure
@@ -92,6 +93,8 @@ func TestActionOfTheVerdict(t *testing.T) {
 		{"reject by score", "default", "T_SIXTEEN", nil, filter.Reject, 1600},
 		{"minus counts", "default", "T_SIXTEEN T_MINUS", nil, filter.Quarantine, 1250},
 		{"score alone is no 5xx beside a failure", "default", "T_SIXTEEN", late, filter.Quarantine, 1600},
+		{"a standing failure lowers nothing", "default", "T_SIXTEEN", dead, filter.Reject, 1600},
+		{"one of two failures passes", "default", "T_SIXTEEN", append(dead, late...), filter.Quarantine, 1600},
 		{"own action stands beside a failure", "default", "T_NO", late, filter.Reject, 0},
 		{"own action and score beside a failure", "default", "T_NO T_SIXTEEN", late, filter.Reject, 1600},
 		{"own action larger", "default", "T_HOLD", nil, filter.Quarantine, 0},
@@ -122,6 +125,9 @@ func TestActionOfTheVerdict(t *testing.T) {
 			v := s.Judge(after(), r, c.policy)
 			if v.Action != c.want || v.Score != c.score {
 				t.Errorf("%s %s, want %s %s", v.Action, v.Score, c.want, c.score)
+			}
+			if len(v.Failures) != len(c.failures) {
+				t.Errorf("%d of %d failures in the ledger", len(v.Failures), len(c.failures))
 			}
 		})
 	}
