@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"postern/blocklist/zone"
 )
@@ -28,7 +27,8 @@ type Answer struct {
 
 // Why asks every list that can be asked about the subject: an address, a domain or a mail
 // address (its domain). Lists of links are asked about the registrable domain too. A list
-// that is switched off is asked all the same, and says so in Off.
+// that is switched off is asked all the same, and says so in Off; one that was never tested
+// is tested first.
 func (l *Lists) Why(ctx context.Context, subject string) []Answer {
 	of := subjects(subject)
 	var all []Answer
@@ -37,7 +37,7 @@ func (l *Lists) Why(ctx context.Context, subject string) []Answer {
 	for _, one := range l.all {
 		for _, about := range of[one.Of()] {
 			wg.Go(func() {
-				a := why(ctx, one, about, l.now())
+				a := l.why(ctx, one, about)
 				mu.Lock()
 				all = append(all, a)
 				mu.Unlock()
@@ -67,13 +67,16 @@ func subjects(s string) map[Kind][]string {
 	return map[Kind][]string{OfHelo: {d}, OfDomain: {d}, OfLink: links}
 }
 
-func why(ctx context.Context, one *zone.Zone, about string, now time.Time) Answer {
+func (l *Lists) why(ctx context.Context, one *zone.Zone, about string) Answer {
 	out := Answer{List: one.Name(), Zone: one.Apex(), Of: one.Of(), Subject: about}
+	if one.Health().Since.IsZero() { // no server runs that would have tested it
+		l.turn(one, one.Test(ctx))
+	}
 	on, fault := one.On()
 	if !on {
 		out.Off = fault
 	}
-	a, err := one.Ask(ctx, about, now)
+	a, err := one.Ask(ctx, about, l.now())
 	if err == nil && len(a.Addrs) > 0 {
 		err = one.Prove(ctx)
 	}

@@ -3,6 +3,7 @@ package desk
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,16 +85,27 @@ func (c *blocklistWhyCmd) Run(a *app.App) error {
 			fmt.Fprintf(a.Stdout, "%s is not listed: no own entry is about it, and there is no DNS list to ask\n", app.Clean(c.Of))
 		}
 		for _, x := range all {
-			word := "not listed"
-			switch {
-			case x.Error != "":
-				word = "could not tell: " + x.Error
-			case x.Listed:
-				word = "LISTED " + strings.Join(append(x.Codes, x.Symbols...), " ") + " " + x.Text
-			}
-			fmt.Fprintf(a.Stdout, "%-16s %-30s %s\n", app.Clean(x.List), app.Clean(x.Subject), app.Clean(word))
+			fmt.Fprintf(a.Stdout, "%-16s %-6s %-30s %s\n", app.Clean(x.List), x.Of, app.Clean(x.Subject), app.Clean(answerText(x)))
 		}
 	})
+}
+
+// answerText is what one list says, in one line.
+func answerText(x blocklist.Answer) string {
+	said := strings.TrimSpace(strings.Join(append(slices.Clone(x.Codes), x.Symbols...), " ") + " " + x.Text)
+	switch {
+	case x.Off != "" && x.Error != "":
+		return "OFF: " + x.Off + "; now it " + x.Error
+	case x.Off != "" && said != "":
+		return "OFF: " + x.Off + "; it would say " + said
+	case x.Off != "":
+		return "OFF: " + x.Off + "; not listed"
+	case x.Error != "":
+		return "could not tell: it " + x.Error
+	case x.Listed:
+		return "LISTED " + said
+	}
+	return "not listed"
 }
 
 type blocklistTestCmd struct {
@@ -115,10 +127,16 @@ func (c *blocklistTestCmd) Run(a *app.App) error {
 		}
 		for _, h := range all {
 			word := "works"
-			if !h.On {
-				word = "OFF: " + h.Fault
+			switch {
+			case !h.On:
+				word = "OFF since " + h.Since.Local().Format(time.DateTime) + ": it " + h.Fault
+			case h.IPv6:
+				word = "works, IPv6 too"
 			}
-			fmt.Fprintf(a.Stdout, "%-16s %-30s %s\n", app.Clean(h.Name), app.Clean(h.Zone), app.Clean(word))
+			fmt.Fprintf(a.Stdout, "%-16s %-6s %-30s %s\n", app.Clean(h.Name), h.Of, app.Clean(h.Zone), app.Clean(word))
+		}
+		if len(all) == 0 {
+			fmt.Fprintln(a.Stdout, "no DNS list is configured")
 		}
 	})
 	if err == nil && off > 0 {
