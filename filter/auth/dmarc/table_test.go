@@ -64,6 +64,8 @@ func TestTableOfPolicies(t *testing.T) {
 		"unknown.only.example":         "x",
 		"A unknown.only.example":       "!",
 		"A unknown.np.example":         "!",
+		"_dmarc.same.example":          "v=DMARC1; p=none; sp=reject; np=reject",
+		"A unknown.same.example":       "!",
 		"_dmarc.failing.example.com":   "!",
 		"_dmarc.parentdown.example":    "!",
 		"_dmarc.a.parentdown.example":  "v=DMARC1; p=reject",
@@ -95,6 +97,7 @@ func TestTableOfPolicies(t *testing.T) {
 		{"5.3.6", "existence not known where it matters", "unknown.example.com", "", "temperror quarantine example.com"},
 		{"5.3.6", "existence not known, np= the stricter", "unknown.np.example", "", "temperror none np.example"},
 		{"5.3.6", "existence not known where it does not matter", "unknown.only.example", "", "fail quarantine only.example"},
+		{"5.3.6", "existence not known, sp= and np= the same", "unknown.same.example", "", "fail reject same.example"},
 		{"5.3.6", "existence is not asked for a pass", "unknown.example.com", "dkim:example.com", "pass quarantine example.com"},
 		{"5.3.6", "the author's record could not be looked up", "failing.example.com", "", "temperror"},
 		{"5.3.6", "not even where an identifier is identical", "failing.example.com", "dkim:failing.example.com", "temperror"},
@@ -199,7 +202,15 @@ func TestTableOfWalks(t *testing.T) {
 		{"4.10", "eight labels: the parent is asked", "a.b.c.d.e.f.example.org", "", "fail reject b.c.d.e.f.example.org"},
 		{"4.10.2", "deep names of one organization", "x.b.c.d.e.f.g.h.i.j.mail.example.com", "dkim:z.a.a.a.g.h.i.j.mail.example.com", "pass quarantine g.h.i.j.mail.example.com"},
 	})
+	// A stranger's name is not walked: only names below an organization are of it.
 	var asked []string
+	z := zone{"_dmarc.bank.example": "v=DMARC1; p=reject"}
+	stranger := &ours.Walker{Resolver: listing{z, &asked}}
+	stranger.Evaluate(t.Context(), "bank.example", identifiers(t, "dkim:a.b.c.evil.example spf:d.e.f.evil.example"))
+	if got := strings.Join(asked, " "); got != "_dmarc.bank.example _dmarc.example" {
+		t.Errorf("asked %s", got)
+	}
+	asked = nil
 	w := &ours.Walker{Resolver: listing{zone{}, &asked}}
 	w.Evaluate(t.Context(), "a.b.c.d.e.f.g.h.i.j.mail.example.com", nil)
 	want := "a.b.c.d.e.f.g.h.i.j.mail.example.com g.h.i.j.mail.example.com h.i.j.mail.example.com i.j.mail.example.com " +
