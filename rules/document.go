@@ -45,6 +45,17 @@ func raisedBy(sym *Symbol) string {
 	}
 }
 
+// policyKeys explains the columns of the table of policies.
+const policyKeys = `
+- **tag, quarantine, reject** are scores. A refusal by score alone becomes a hold while a step could not tell what it may tell the next time.
+- **greylist**: a stranger whose mail scores from here up to quarantine is asked to come again (451). Never asked are senders that DMARC proves, that the recipient wrote to before, or that the postmaster allows. ` + "`off`" + ` asks nobody.
+- **at most** (key ` + "`most`" + `) is the largest action that content may lead to: score, symbols, DMARC and own block lists. A virus and what cannot be scanned are still held, rates still defer, and a suspended account or a MAIL FROM that the account may not use is still refused.
+- **infected**: ` + "`strip`" + ` hands the message on without the infected parts where every virus has a part that is named for certain, and holds it otherwise.
+- **on list** is done instead of the domain owner's wish (p=reject, p=quarantine) where ARC_TRUSTED, FORWARDER_KNOWN, LIST_KNOWN, SOURCE_KNOWN or OWN_ALLOW speaks for the mail. While authentication or that evidence could not be checked, the wish holds and never refuses.
+
+Whose mail is judged under which policy: the most specific line of ` + "`recipients`" + ` wins: the address, the address without its +tag, its local part at any domain (` + "`postmaster@*`" + `), its domain (` + "`*@example.com`" + `), a parent domain (` + "`*@*.example.com`" + `), ` + "`*`" + `. So ` + "`\"*\": strict`" + ` leaves postmaster@ and abuse@ where they are: whoever is refused can ask why. Before DATA these two are refused to nobody inbound but who sends too much.
+`
+
 // Document writes the reference of all symbols as Markdown.
 func (s *Set) Document(w io.Writer) error {
 	var b strings.Builder
@@ -74,6 +85,7 @@ happens at which score is the policy's. ` + "`postern rules explain SYMBOL`" + `
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s / %s / %s | %s | %s | %d |\n", name, p.Tag, greylist, p.Quarantine, p.Reject,
 			p.Most, infected, p.DMARC.Reject, p.DMARC.Quarantine, p.DMARC.OnList, p.Unscannable, p.Encrypted, p.KeepDays)
 	}
+	b.WriteString(policyKeys)
 	s.documentChecks(&b)
 	s.documentPatterns(&b)
 	s.documentComposites(&b)
