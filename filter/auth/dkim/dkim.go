@@ -143,7 +143,7 @@ func (s *signed) checkIdentity() error {
 	if at < 0 {
 		return errors.New("i= is no address")
 	}
-	s.identity = strings.ToLower(strings.TrimSuffix(i[at+1:], "."))
+	s.identity = signature.ASCII(i[at+1:])
 	if s.identity != s.Domain && !strings.HasSuffix(s.identity, "."+s.Domain) {
 		return errors.New("i= is outside of d=")
 	}

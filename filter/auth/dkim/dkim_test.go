@@ -136,7 +136,7 @@ func TestTags(t *testing.T) {
 		{"s=s;", "s=other;", "there is no key"},
 		{"h=From", "h=X-From", "h= leaves From unsigned"},
 		{"v=1;", "v=1; l=x;", "l= is no length"},
-		{"bh=", "bh=AAAA", "bh= is no SHA-256"}, // H-H08
+		{"bh=", "bh=AAAA", "bh= is no SHA-256"},
 	} {
 		if got := edited(s, c.old, c.new); got.Result != dkim.PermError || got.Reason != c.reason {
 			t.Errorf("%s: %s (%s), want %s", c.new, got.Result, got.Reason, c.reason)
@@ -169,7 +169,7 @@ func TestIdentityIgnoresCase(t *testing.T) {
 	}
 }
 
-func TestH04LengthIsNoSignature(t *testing.T) {
+func TestH_H04ShortLength(t *testing.T) {
 	s := newSigner(t)
 	body := plain[strings.Index(plain, "\r\n\r\n")+4:]
 	canonical := len(strings.TrimRight(body, "\r\n")) + 2
@@ -196,7 +196,7 @@ func TestH04LengthIsNoSignature(t *testing.T) {
 }
 
 // H-H05: what was put in front of a signed field is named.
-func TestH05AddedFieldsAreNamed(t *testing.T) {
+func TestH_H05AddedFieldsAreNamed(t *testing.T) {
 	s := newSigner(t)
 	signed := s.sign(plain, func(o *oracle.SignOptions) { o.HeaderKeys = []string{"From", "Subject", "To"} })
 	got := s.one("From: CEO <ceo@bank.example>\r\nSubject: urgent\r\n" + signed)
@@ -209,7 +209,7 @@ func TestH05AddedFieldsAreNamed(t *testing.T) {
 	}
 }
 
-func TestH07Times(t *testing.T) {
+func TestH_H07Times(t *testing.T) {
 	s := newSigner(t)
 	at := func(d time.Duration) string { return fmt.Sprint(now.Add(d).Unix()) }
 	for _, c := range []struct {
@@ -232,7 +232,7 @@ func TestH07Times(t *testing.T) {
 	}
 }
 
-func TestH08Keys(t *testing.T) {
+func TestH_H08Keys(t *testing.T) {
 	s := newSigner(t)
 	record := func(n *big.Int) string {
 		der, err := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: n, E: 65537})
@@ -285,7 +285,7 @@ func TestSeveralKeyRecords(t *testing.T) {
 	}
 }
 
-func TestH09DomainsNobodySignsFor(t *testing.T) {
+func TestH_H09DomainsNobodySignsFor(t *testing.T) {
 	s := newSigner(t)
 	for d, reason := range map[string]string{
 		"com": "d=com is no signer's domain", "co.uk": "d=co.uk is a public suffix", "localhost": "d=localhost is no signer's domain",

@@ -169,28 +169,30 @@ func suiteKeys(t *testing.T, dir string) keys {
 	}
 }
 
-// TestSuiteMessages: these carry no expected results; the verdict and its reason are ours.
+// messages carry no expected results; the verdict and its reason are ours.
+var messages = map[string][]string{
+	"mimekit/rfc8463-example.msg":           {"pass", "pass"}, // RFC 8463 appendix A
+	"mimekit/gmail.msg":                     {"pass"},         // a real mail and its key
+	"mimekit/related.msg":                   {"pass"},         // the same
+	"mimekit/multipart-no-end-boundary.msg": {"pass"},         // the body's end does not matter to a hash
+	"dkimpy/rfc6376.signed.msg":             {"pass", "pass"},
+	"dkimpy/rfc6376.signed.rsa.msg":         {"pass"},
+	"dkimpy/ed25519test2.msg":               {"pass"},
+	"dkimpy/test2.message":                  {"pass"},
+	"dkimpy/test.message.baddomain":         {"permerror d= is no domain"}, // a comment in d= that other parsers strip
+	"dkimpy/message.mbox":                   {"permerror there is no key"}, // the domain's key was not kept
+	"dkimpy/rfc6376.msg":                    nil,                           // not signed, as all below
+	"dkimpy/rfc6376.w1258.msg":              nil,
+	"dkimpy/test.message":                   nil,
+	"dkimpy/test_extra.message":             nil,
+	"dkimpy/test_nofrom.message":            nil,
+	"dkimpy/ed25519test.msg":                nil,
+}
+
 func TestSuiteMessages(t *testing.T) {
 	dir := filepath.Dir(mailtest.Suites(t, "dkim/dkimpy"))
 	k := suiteKeys(t, dir)
-	for name, want := range map[string][]string{
-		"mimekit/rfc8463-example.msg":           {"pass", "pass"}, // RFC 8463 appendix A
-		"mimekit/gmail.msg":                     {"pass"},         // a real mail and its key
-		"mimekit/related.msg":                   {"pass"},         // the same
-		"mimekit/multipart-no-end-boundary.msg": {"pass"},         // the body's end does not matter to a hash
-		"dkimpy/rfc6376.signed.msg":             {"pass", "pass"},
-		"dkimpy/rfc6376.signed.rsa.msg":         {"pass"},
-		"dkimpy/ed25519test2.msg":               {"pass"},
-		"dkimpy/test2.message":                  {"pass"},
-		"dkimpy/test.message.baddomain":         {"permerror d= is no domain"}, // a comment in d= that other parsers strip
-		"dkimpy/message.mbox":                   {"permerror there is no key"}, // the domain's key was not kept
-		"dkimpy/rfc6376.msg":                    nil,                           // not signed, as all below
-		"dkimpy/rfc6376.w1258.msg":              nil,
-		"dkimpy/test.message":                   nil,
-		"dkimpy/test_extra.message":             nil,
-		"dkimpy/test_nofrom.message":            nil,
-		"dkimpy/ed25519test.msg":                nil,
-	} {
+	for name, want := range messages {
 		var got []string
 		for _, s := range verify(t, k, crlf(read(t, dir, name)), time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)) {
 			got = append(got, strings.TrimSpace(string(s.Result)+" "+s.Reason))
@@ -201,29 +203,107 @@ func TestSuiteMessages(t *testing.T) {
 	}
 }
 
-// TestSuiteKeyRecords: dkimpy's key records, each for a signature made with its key.
+// keyRecords are dkimpy's, each for a signature made with its key.
+var keyRecords = map[string]string{
+	"badk.txt":                            "key type \"ed25519-sha256\"",        // k= names an algorithm
+	"badversion.txt":                      "the key record has another version", // "DKIM1: g=*"
+	"test_bad.txt":                        "the key is no RSA key",              // cut off
+	"test_tlsrpt.txt":                     "the key is not for mail",            // s=tlsrpt
+	"test.txt":                            "the signature does not match",       // a good key
+	"test2.txt":                           "the signature does not match",       // no k= means rsa
+	"1024_testkey_wo_markers.pub.txt":     "the signature does not match",       // SubjectPublicKeyInfo
+	"2048_testkey_wo_markers.pub.txt":     "the signature does not match",       //
+	"2048_testkey_PKCS8.key.pub.txt":      "the signature does not match",       //
+	"ed25519test.dns":                     "the key is not for rsa-sha256",      //
+	"1024_testkey_wo_markers.pub.rsa.txt": "the signature does not match",       // PKCS #1
+	"2048_testkey_wo_markers.pub.rsa.txt": "the signature does not match",       //
+}
+
 func TestSuiteKeyRecords(t *testing.T) {
 	dir := mailtest.Suites(t, "dkim/dkimpy")
 	signed := []byte("DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=s; h=from; bh=" +
 		"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA\r\nFrom: a@example.com\r\n\r\n")
-	for name, want := range map[string]string{
-		"badk.txt":                            "key type \"ed25519-sha256\"",        // k= names an algorithm
-		"badversion.txt":                      "the key record has another version", // "DKIM1: g=*"
-		"test_bad.txt":                        "the key is no RSA key",              // cut off
-		"test_tlsrpt.txt":                     "the key is not for mail",            // s=tlsrpt
-		"test.txt":                            "the signature does not match",       // a good key
-		"test2.txt":                           "the signature does not match",       // no k= means rsa
-		"1024_testkey_wo_markers.pub.txt":     "the signature does not match",       // SubjectPublicKeyInfo
-		"2048_testkey_wo_markers.pub.txt":     "the signature does not match",       //
-		"2048_testkey_PKCS8.key.pub.txt":      "the signature does not match",       //
-		"ed25519test.dns":                     "the key is not for rsa-sha256",      //
-		"1024_testkey_wo_markers.pub.rsa.txt": "the signature does not match",       // PKCS #1
-		"2048_testkey_wo_markers.pub.rsa.txt": "the signature does not match",       //
-	} {
+	for name, want := range keyRecords {
 		k := keys{"s._domainkey.example.com": {strings.TrimSpace(string(read(t, dir, name)))}}
 		sigs := verify(t, k, signed, time.Now())
 		if len(sigs) != 1 || sigs[0].Reason != want {
 			t.Errorf("%s: %+v, want %q", name, sigs, want)
+		}
+	}
+}
+
+// MimeKit's example key as three tools write it: each record is read and none made the
+// signature.
+func TestSuiteKeyOfManyTools(t *testing.T) {
+	dir := mailtest.Suites(t, "dkim/mimekit")
+	pem := strings.NewReplacer("-----BEGIN PUBLIC KEY-----", "v=DKIM1; p=", "-----END PUBLIC KEY-----", "", "\r", "")
+	_, bind, _ := strings.Cut(string(read(t, dir, "example.bind9")), "(")
+	bind = strings.NewReplacer("\"", "", "\r", "", ")", "").Replace(bind)
+	tinydns := strings.Split(string(read(t, dir, "example.tinydns")), ":")[1]
+	for name, record := range map[string]string{
+		"example.pub": pem.Replace(string(read(t, dir, "example.pub"))), "example.bind9": bind, "example.tinydns": tinydns,
+	} {
+		s := newSigner(t)
+		s.keys["s._domainkey.example.com"] = []string{record}
+		got := s.one(strings.Replace(s.sign(plain), "ed25519-sha256", "rsa-sha256", 1))
+		if got.Reason != "the signature does not match" || got.KeyBits != 1024 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// notRead are files of the suites that hold nothing for a verifier.
+var notRead = map[string]string{
+	"chasquid/*.readme": "words about a case",
+	"chasquid/*.error":  "chasquid's own words, for what its .result file says",
+	"dkimpy/*.key":      "private keys, for tests of dkimpy's signer",
+}
+
+// Every file of the suites is read by a test above, or is in notRead.
+func TestSuitesAreReadWhole(t *testing.T) {
+	root := filepath.Dir(mailtest.Suites(t, "dkim/dkimpy"))
+	read := []string{
+		"chasquid/*.msg", "chasquid/*.dns", "chasquid/*.result", "stalwart-mail-auth/dkim/00[1-6].txt",
+		"mimekit/gmail.pub", "mimekit/example.*", "dkimpy/eximtest.dns", "SOURCE.txt",
+	}
+	for name := range messages {
+		read = append(read, name)
+	}
+	for name := range keyRecords {
+		read = append(read, "dkimpy/"+name)
+	}
+	for name := range notRead {
+		read = append(read, name)
+	}
+	n, used := 0, map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		n++
+		known := false
+		for _, pattern := range read {
+			if ok, err := filepath.Match(pattern, filepath.ToSlash(name)); err != nil {
+				return err
+			} else if ok {
+				known, used[pattern] = true, true
+			}
+		}
+		if !known {
+			t.Errorf("%s is read by no test", name)
+		}
+		return nil
+	})
+	if err != nil || n < 70 {
+		t.Errorf("%d files: %v", n, err)
+	}
+	for _, pattern := range read {
+		if !used[pattern] {
+			t.Errorf("%s fits no file", pattern)
 		}
 	}
 }

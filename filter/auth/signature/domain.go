@@ -10,37 +10,62 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// CheckDomain refuses what nobody may sign for: a public suffix, and an A-label that is
-// none and only looks like another name. d is in lower case.
-func CheckDomain(d string) error {
-	if len(d) > 253 || !strings.Contains(d, ".") {
-		return fmt.Errorf("d=%.60s is no signer's domain", d)
-	}
-	for label := range strings.SplitSeq(d, ".") {
-		if !isLabel(label) {
-			return errors.New("d= is no domain")
-		}
-		if strings.HasPrefix(label, "xn--") && !trueALabel(label) {
-			return fmt.Errorf("d= holds %.63s, which is no A-label", label)
-		}
+// Domain reads the domain of a signer, in lower case and with A-labels (RFC 8616), and
+// refuses what nobody may sign for: a public suffix, and a label that is none and only looks
+// like another name.
+func Domain(d string) (string, error) {
+	d, err := domainName(d)
+	if err != nil {
+		return d, err
 	}
 	if suffix, icann := publicsuffix.PublicSuffix(d); icann && suffix == d {
-		return fmt.Errorf("d=%s is a public suffix", d)
+		return d, fmt.Errorf("d=%s is a public suffix", d)
 	}
-	return nil
+	return d, nil
 }
 
-// checkSelector refuses what cannot be part of a name in the DNS.
-func checkSelector(s string) error {
-	if len(s) > 200 {
-		return errors.New("s= is no selector")
+// ASCII is a domain in lower case and with A-labels; one that is no domain stays as it is.
+func ASCII(d string) string {
+	ascii, _ := domainName(d)
+	return ascii
+}
+
+func domainName(d string) (string, error) {
+	d = strings.ToLower(strings.TrimSuffix(d, "."))
+	if len(d) > 253 || !strings.Contains(d, ".") {
+		return d, fmt.Errorf("d=%.60s is no signer's domain", d)
 	}
-	for label := range strings.SplitSeq(strings.ToLower(s), ".") {
+	return labels("d=", "domain", d)
+}
+
+// selector reads s=, which is part of a name in the DNS.
+func selector(s string) (string, error) {
+	if len(s) > 200 {
+		return s, errors.New("s= is no selector")
+	}
+	return labels("s=", "selector", strings.ToLower(s))
+}
+
+// labels makes every label of a name an A-label, or says what is none.
+func labels(tag, noun, name string) (string, error) {
+	all := strings.Split(name, ".")
+	for i, label := range all {
+		if strings.IndexFunc(label, func(r rune) bool { return r >= 0x80 }) >= 0 {
+			// No mapping: a U-label that is not in its one form is none.
+			a, err := idna.New(idna.ValidateForRegistration()).ToASCII(label)
+			if err != nil {
+				return name, fmt.Errorf("%s holds %.63s, which is no U-label", tag, label)
+			}
+			label, all[i] = a, a
+		}
 		if !isLabel(label) {
-			return errors.New("s= is no selector")
+			return name, fmt.Errorf("%s is no %s", tag, noun)
+		}
+		if strings.HasPrefix(label, "xn--") && !trueALabel(label) {
+			return name, fmt.Errorf("%s holds %.63s, which is no A-label", tag, label)
 		}
 	}
-	return nil
+	return strings.Join(all, "."), nil
 }
 
 func isLabel(label string) bool {
@@ -49,7 +74,7 @@ func isLabel(label string) bool {
 	}
 	for i := range len(label) {
 		c := label[i]
-		if c < 0x80 && c != '-' && c != '_' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+		if c != '-' && c != '_' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
 			return false
 		}
 	}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-
-	"golang.org/x/net/idna"
 )
 
 // Resolver asks for keys; *dns.Resolver is one. Errors are *net.DNSError.
@@ -45,21 +43,7 @@ func Fetch(ctx context.Context, res Resolver, all []*Signature) []Records {
 	return out
 }
 
-// keyName is where the key is, U-labels as A-labels (RFC 8616 section 5).
-func (s *Signature) keyName() string {
-	name := s.Selector + "._domainkey." + s.Domain
-	for i := range len(name) {
-		if name[i] < 0x80 {
-			continue
-		}
-		p := idna.New(idna.MapForLookup(), idna.StrictDomainName(false))
-		if ascii, err := p.ToASCII(name); err == nil {
-			return ascii
-		}
-		break
-	}
-	return name
-}
+func (s *Signature) keyName() string { return s.Selector + "._domainkey." + s.Domain }
 
 func (r *Records) fetch(ctx context.Context, res Resolver, name string) {
 	defer func() { // a panic in a goroutine would end the process

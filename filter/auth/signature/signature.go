@@ -25,8 +25,8 @@ const (
 type Signature struct {
 	Tags     canon.Tags
 	Alg      string   // a=, lower case
-	Domain   string   // d=, lower case
-	Selector string   // s=
+	Domain   string   // d=, lower case; with A-labels once CheckSigner took it
+	Selector string   // s=, likewise
 	Value    []byte   // b=
 	BodyHash []byte   // bh=
 	Names    []string // h=, lower case
@@ -84,10 +84,12 @@ func (s *Signature) CheckSigner() error {
 	default:
 		return fmt.Errorf("algorithm %.30q", s.Alg)
 	}
-	if err := checkSelector(s.Selector); err != nil {
+	var err error
+	if s.Selector, err = selector(s.Selector); err != nil {
 		return err
 	}
-	return CheckDomain(s.Domain)
+	s.Domain, err = Domain(s.Domain)
+	return err
 }
 
 // ErrSHA1: a signature of rsa-sha1 is never taken (RFC 8301 section 3.1).
