@@ -87,6 +87,9 @@ func (e *eval) checkHost(ctx context.Context, domain string, depth int) verdict 
 	default:
 		return permError("%s has %d SPF records", domain, len(found))
 	}
+	if len(found[0]) > maxRecord {
+		return permError("the record of %s is of no honest size", domain)
+	}
 	rec, err := parse(found[0])
 	if err != nil {
 		return permError("the record of %s: %v", domain, err)

@@ -32,6 +32,7 @@ const (
 	maxNames     = 10
 	maxQuestions = 40
 	maxTime      = 20 * time.Second
+	maxRecord    = 64 << 10 // octets, more than an answer of the DNS can hold
 )
 
 // Resolver asks the DNS; *dns.Resolver is one. Errors are *net.DNSError, IsNotFound where
