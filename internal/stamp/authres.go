@@ -60,6 +60,25 @@ func resinfo(r *filter.AuthResult, wide bool) []string {
 	return words
 }
 
+// Result is what a block of ours tells of a method ("arc": "pass"), of several results the
+// first; "" when it tells nothing.
+func Result(block []byte, method string) string {
+	result := ""
+	_ = eachField(bytes.NewReader(block), func(f rawField) bool {
+		if !f.named("Authentication-Results") {
+			return true
+		}
+		for line := range bytes.Lines(f.value()) { // each result begins a line
+			if rest, ok := bytes.CutPrefix(line, []byte("\t"+method+"=")); ok && result == "" {
+				end := bytes.IndexAny(rest, " ;\r\n")
+				result = string(rest[:max(end, 0)])
+			}
+		}
+		return false
+	})
+	return result
+}
+
 // isKeyword reports a Keyword of RFC 8601 section 2.2.
 func isKeyword(s string) bool {
 	for i := range len(s) {

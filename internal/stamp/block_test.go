@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postern/filter"
+	"postern/internal/stamp"
 )
 
 // Somebody else's parser reads our Authentication-Results as it was meant.
@@ -97,5 +98,30 @@ func TestHowManyResultsAreTold(t *testing.T) {
 	h := parse(t, string(stamper().Block(message(""), filter.Verdict{}, r, nil))+"\r\n")
 	if n := strings.Count(h.Get("Authentication-Results"), "dkim="); n != 32 {
 		t.Errorf("%d results", n)
+	}
+}
+
+// What a block tells of a method is found in it, and nothing that strangers wrote is taken
+// for it.
+func TestResultOfABlock(t *testing.T) {
+	auth := func(method, result, reason string) filter.Finding {
+		return filter.Finding{Auth: &filter.AuthResult{Method: method, Result: result, Reason: reason, Props: []filter.AuthProp{{Type: "smtp", Name: "mailfrom", Value: "arc=fail@x.example"}}}}
+	}
+	decoy := auth("spf", "fail", strings.Repeat("x ", 30)+"\r\n\tarc=fail; arc=fail")
+	for want, r := range map[string]filter.Report{
+		"pass": {Findings: []filter.Finding{decoy, auth("dkim", "fail", "arc=fail"), auth("arc", "pass", "by a.example"), auth("arc", "fail", "")}},
+		"none": {Findings: []filter.Finding{auth("ARC", "None", ""), decoy}},
+		"":     {Findings: []filter.Finding{decoy, auth("xarc", "pass", ""), {Symbol: "A"}}},
+	} {
+		v := filter.Verdict{Reasons: []filter.Reason{{Symbol: "A", Describe: strings.Repeat("arc=fail ", 40)}}}
+		m := message("")
+		m.Client.Helo = "arc=fail"
+		block := stamper().Block(m, v, r, []string{"b@example.com"})
+		if got := stamp.Result(block, "arc"); got != want {
+			t.Errorf("%q, want %q, in\n%s", got, want, block)
+		}
+	}
+	if got := stamp.Result(nil, "arc"); got != "" {
+		t.Error(got)
 	}
 }
