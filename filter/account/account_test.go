@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -364,6 +366,38 @@ team@example.org eve@example.com,anna@example.com
 	if !may("anna@example.com", "sales@example.org") {
 		t.Error("a file that is there again is not read")
 	}
+}
+
+// Sessions at once, while the file and the configuration change under them.
+func TestSessionsAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "senders")
+	write(t, path, "sales@example.org anna@example.com\n", start)
+	var steps atomic.Int64
+	now := func() time.Time { return start.Add(time.Duration(steps.Add(1)) * time.Second) }
+	s := senders(t, account.Config{File: path}, now)
+	check := s.Sender()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				m := &filter.Message{Direction: filter.Outbound, Account: "anna@example.com", From: "sales@example.org"}
+				if found, err := check.Check(t.Context(), m); err != nil || found != nil {
+					t.Error(found, err)
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		other := path + ".new"
+		write(t, other, "sales@example.org anna@example.com, bob\n"+strings.Repeat("# x\n", i), start)
+		if err := os.Rename(other, path); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Reload(account.Config{File: path}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wg.Wait()
 }
 
 func TestFileErrors(t *testing.T) {
