@@ -219,3 +219,44 @@ func TestTableOfWalks(t *testing.T) {
 		t.Errorf("asked %s", got)
 	}
 }
+
+func TestSameOrganization(t *testing.T) {
+	w := &ours.Walker{Resolver: zone{
+		"_dmarc.example.com": "v=DMARC1; p=reject; adkim=s", "_dmarc.dept.example.com": "v=DMARC1; p=reject; psd=n",
+		"_dmarc.bank": "v=DMARC1; p=reject; psd=y", "_dmarc.down.example": "!",
+	}}
+	for pair, want := range map[string]bool{
+		"example.com example.com": true, "a.example.com B.example.com.": true, "a.dept.example.com example.com": false,
+		"a.b.bank c.b.bank": true, "a.bank b.bank": false, "example.com com": false, "example.com example.net": false,
+		"a.none.example b.none.example": false, "x..y x..y": false,
+	} {
+		a, b, _ := strings.Cut(pair, " ")
+		if got, err := w.SameOrganization(t.Context(), a, b); got != want || err != nil {
+			t.Errorf("%s: %v %v", pair, got, err)
+		}
+	}
+	if _, err := w.SameOrganization(t.Context(), "a.down.example", "b.down.example"); err == nil {
+		t.Error("no error where the DNS did not answer")
+	}
+}
+
+// Aligned goes by the modes of the record, or relaxed where there is none.
+func TestAligned(t *testing.T) {
+	w := &ours.Walker{Resolver: zone{"_dmarc.example.com": "v=DMARC1; p=reject", "_dmarc.strict.example": "v=DMARC1; p=none; aspf=s", "_dmarc.down.example": "!"}}
+	for _, c := range []struct{ author, ids, want string }{
+		{"example.com", "dkim:other.example spf:mail.example.com dkim:example.com", "example.com"},
+		{"example.com", "dkim:other.example spf:mail.example.com", "mail.example.com"},
+		{"example.com", "dkim?:example.com", ""},
+		{"strict.example", "spf:mail.strict.example", ""},
+		{"strict.example", "dkim:mail.strict.example", "mail.strict.example"},
+		{"none.example", "dkim:none.example", "none.example"},
+		{"none.example", "dkim:mail.none.example", ""},
+		{"down.example", "dkim:down.example", ""},
+		{"x..y", "dkim:x..y", ""},
+	} {
+		id, ok := w.Aligned(t.Context(), c.author, identifiers(t, c.ids))
+		if id.Domain != c.want || ok != (c.want != "") {
+			t.Errorf("%s by %s: %+v %v", c.author, c.ids, id, ok)
+		}
+	}
+}
