@@ -307,6 +307,9 @@ func TestSealersThatCannotBeAsked(t *testing.T) {
 		if strings.Join(got, " ") != c.want || (err != nil) != (c.words != "") {
 			t.Errorf("%s, %s: %v %v", c.sealer, c.from, got, err)
 		}
+		if d := detail(found, "DMARC_QUARANTINE"); d != "" && !strings.Contains(d, "could not be asked, p=reject of bank.example") {
+			t.Errorf("%q", d)
+		}
 		var plain filter.PlainError
 		if err != nil && (!errors.As(err, &plain) || !strings.HasPrefix(plain.Plain(), c.words)) {
 			t.Errorf("%v", err)

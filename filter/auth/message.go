@@ -199,6 +199,7 @@ func (c *messageCheck) author(ctx context.Context) {
 		c.doubt("ARC: "+chain.Reason, chain.Err)
 		if worst.Policy == dmarc.PolicyReject {
 			worst.Policy = dmarc.PolicyQuarantine
+			worst.Reason += ", and those who might speak for it could not be asked"
 		}
 	}
 	c.report(worst)
