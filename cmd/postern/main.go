@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/desk"
+	"postern/cmd/postern/dkimcmd"
 	"postern/cmd/postern/judge"
 	"syscall"
 	"time"
@@ -31,6 +32,8 @@ type cli struct {
 	Outbox     desk.Outbox     `cmd:"" help:"Mail that still waits for a server behind."`
 	Blocklist  desk.Blocklist  `cmd:"" help:"Own lists, and what DNS lists say."`
 	Account    desk.Account    `cmd:"" help:"Local accounts: show, suspend, restore."`
+	DKIM       dkimcmd.DKIM    `cmd:"" name:"dkim" help:"Keys that sign what goes out."`
+	Reports    desk.Reports    `cmd:"" help:"Reports of DMARC and TLS, received and sent."`
 	Audit      desk.Audit      `cmd:"" help:"Who changed what."`
 	Store      storeCmd        `cmd:"" help:"Care for the embedded store."`
 	Load       loadCmd         `cmd:"" hidden:"" help:"Send test mail and keep the ledger."`

@@ -15,6 +15,7 @@ import (
 	"postern/internal/control"
 	"postern/internal/record"
 	"postern/internal/relay/outbox"
+	"postern/internal/report"
 	"postern/quarantine"
 	"postern/quarantine/search"
 )
@@ -57,6 +58,7 @@ type Parts struct {
 	Records    abuse.Store
 	Audit      *record.Auditor
 	Traffic    record.Traffic
+	Reports    report.Store
 	Status     func(ctx context.Context) any
 	Reload     func(ctx context.Context) (revision string, err error)
 }
@@ -69,6 +71,7 @@ func (g Parts) Server() *control.Server {
 	g.listCalls(s)
 	g.accountCalls(s)
 	g.recordCalls(s)
+	g.reportCalls(s)
 	control.Handle(s, "status", func(ctx context.Context, _ struct{}) (any, error) { return g.Status(ctx), nil })
 	control.Handle(s, "reload", func(ctx context.Context, _ struct{}) (string, error) {
 		rev, err := g.Reload(ctx)

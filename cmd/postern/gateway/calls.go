@@ -9,14 +9,18 @@ import (
 
 // Calls are the calls of the control socket.
 func (g *Gateway) Calls() *control.Server {
-	return calls.Parts{
+	s := calls.Parts{
 		Now: g.now, Quarantine: g.quarantine, Outbox: g.home.Outbox(), Worker: g.outbox,
-		Lists: g.lists, OwnStore: g.home.Lists(), Own: g.own, Accounts: g.accounts, Records: g.home.Accounts(),
-		Audit: g.audit, Traffic: g.home.Traffic(),
+		Lists: g.checks.Lists, OwnStore: g.home.Lists(), Own: g.checks.Own, Accounts: g.checks.Accounts, Records: g.home.Accounts(),
+		Audit: g.audit, Traffic: g.home.Traffic(), Reports: g.home.Reports(),
 		Status: func(ctx context.Context) any { return g.Status(ctx) },
 		Reload: func(ctx context.Context) (string, error) {
 			err := g.Reload(ctx)
 			return g.Revision(), err
 		},
 	}.Server()
+	g.dkim().Handle(s)
+	return s
 }
+
+func (g *Gateway) dkim() calls.DKIM { return calls.DKIM{Keys: g.keys, DNS: g.resolver, Audit: g.audit} }

@@ -17,14 +17,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"postern/abuse"
-	"postern/blocklist"
+	"postern/cmd/postern/checks"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
 	"postern/filter"
 	"postern/filter/clamav"
-	"postern/filter/limit"
 	"postern/internal/alert"
 	"postern/internal/config"
 	"postern/internal/dns"
@@ -37,6 +35,7 @@ import (
 	"postern/internal/smtpd"
 	"postern/internal/spool"
 	"postern/internal/stamp"
+	"postern/internal/stamp/keys"
 	"postern/internal/store/local"
 	"postern/quarantine"
 	"postern/rules"
@@ -57,6 +56,7 @@ type Options struct {
 	ConfigFile string    // watched for changes; "" = none
 	Read       time.Time // before the files were read; later changes are seen at the start
 	ReadRules  func(*config.Config) (*rules.Set, error)
+	Version    string // shown in what we send
 	// Passive builds the parts for a command line without a server: nothing runs by itself.
 	Passive bool
 }
@@ -80,19 +80,18 @@ type Gateway struct {
 	pools      *backend.Pools
 	verifier   *recipient.Verifier
 	scanner    *clamav.Scanner // nil without clamav.addrs
-	lists      *blocklist.Lists
-	own        *blocklist.Own
-	accounts   *abuse.Accounts
-	limits     *limit.Limiter
+	checks     *checks.Checks
+	steps      steps.Checks
+	keys       *keys.Store
 	stamper    *stamp.Stamper
 	releaser   *glue.Releaser
 	quarantine *quarantine.Quarantine
+	reports    *glue.Reports
 	answers    *answered.Journal
 	relay      *relay.Relay
 	outbox     *outbox.Worker
 	smtp       *smtpd.Server
 	certs      map[string]*glue.Certs
-	checks     steps.Checks
 }
 
 // Build makes all parts, in the order in which they need each other. Nothing runs yet but
@@ -111,15 +110,14 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 		{"store", g.buildStore},
 		{"alerts", g.buildAlerts},
 		{"resolver", g.buildResolver},
-		{"lists", g.buildLists},
-		{"accounts", g.buildAccounts},
 		{"clamav", g.buildScanner},
+		{"checks", g.buildChecks},
 		{"backends", g.buildBackends},
 		{"stamp", g.buildStamper},
 		{"quarantine", g.buildQuarantine},
 		{"relay", g.buildRelay},
+		{"reports", g.buildReports},
 		{"metrics", g.buildMetrics},
-		{"steps", g.buildSteps},
 		{"smtp", g.buildSMTP},
 	} {
 		if err := part.build(ctx); err != nil {

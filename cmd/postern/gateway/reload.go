@@ -52,12 +52,14 @@ func (g *Gateway) reload(ctx context.Context) error {
 	if what := needsRestart(old, c); what != "" {
 		g.log.Warn("takes effect after a restart", "changed", what)
 	}
+	if err := g.checks.Reload(c); err != nil {
+		return err
+	}
 	before := g.rules.Load().Revision()
 	g.pools.Reload(pools)
 	g.cfg.Store(c)
 	g.rules.Store(set)
-	g.pipeline.Store(steps.Pipeline(g.checks, set, c, g.log))
-	g.limits.Reload(setup.Rates(c))
+	g.pipeline.Store(steps.Pipeline(g.steps, set, c, g.log))
 	g.smtp.Reload(setup.SMTP(c, g.extras()))
 	g.log.Info("reloaded", "rules", set.Revision())
 	if before == set.Revision() {

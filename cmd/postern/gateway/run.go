@@ -12,6 +12,7 @@ import (
 
 	"postern/cmd/postern/gateway/watch"
 	"postern/internal/control"
+	"postern/internal/stamp/keys"
 )
 
 // DrainTime is how long transactions past their final dot may take after the end was asked
@@ -26,10 +27,7 @@ type Addrs map[string]net.Addr
 func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	files, err := watch.New(watch.Parts{
-		Dirs: g.watched, Read: g.opt.Read, Log: g.log,
-		Reload: func(ctx context.Context) { _ = g.Reload(ctx) }, // said and kept as an alert
-	})
+	files, err := g.watchFiles()
 	if err != nil {
 		return err
 	}
@@ -85,6 +83,13 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 	return err
 }
 
+func (g *Gateway) watchFiles() (*watch.Watch, error) {
+	return watch.New(watch.Parts{
+		Dirs: g.watched, Read: g.opt.Read, Log: g.log,
+		Reload: func(ctx context.Context) { _ = g.Reload(ctx) }, // said and kept as an alert
+	})
+}
+
 func (g *Gateway) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, DrainTime)
 	defer cancel()
@@ -98,13 +103,23 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	if g.scanner != nil {
 		background("clamav", g.scanner.Run)
 	}
-	background("dns lists", g.lists.Run)
-	background("own lists", g.own.Run)
-	background("accounts", g.accounts.Run)
+	for name, loop := range g.checks.Loops() {
+		background(name, loop)
+	}
 	g.pools.Warm(ctx)
 	background("backends", func(ctx context.Context) error { g.pools.Run(ctx); return nil })
 	background("outbox", func(ctx context.Context) error { g.outbox.Run(ctx); return nil })
 	background("quarantine", g.tendQuarantine)
+	background("dkim keys", g.keyWatch().Run)
+	background("report counts", g.reports.Count)
+	background("reports", g.reports.Send)
+}
+
+// keyWatch sees when the record of a new key is in the DNS.
+func (g *Gateway) keyWatch() *keys.Watch {
+	return &keys.Watch{Store: g.keys, Resolver: g.resolver, Alert: g.event, Log: g.log, Changed: func(ctx context.Context, c keys.Change) error {
+		return g.dkim().Changed(ctx, "postern", "its record is in the DNS", c)
+	}}
 }
 
 // tendQuarantine retries releases, expires holds and drops old traffic rows.

@@ -22,6 +22,8 @@ import (
 	"postern/internal/relay/outbox"
 	"postern/internal/smtpd"
 	"postern/internal/stamp"
+	"postern/internal/stamp/keys"
+	"postern/internal/stamp/sign"
 )
 
 func (g *Gateway) buildAlerts(context.Context) error {
@@ -59,7 +61,14 @@ func (g *Gateway) buildStamper(context.Context) error {
 	if err != nil {
 		return err
 	}
-	g.stamper = &stamp.Stamper{Names: setup.HeaderNames(c), Key: key, AV: g.avVersion}
+	g.stamper = &stamp.Stamper{Names: setup.HeaderNames(c), Key: key, AV: g.avVersion, Alert: g.event}
+	if g.keys, err = keys.Open(filepath.Join(c.State, "dkim"), g.now); err != nil {
+		return err
+	}
+	g.stamper.Signer = &sign.Signer{Keys: g.keys, Now: g.now, Log: g.log, Alert: g.event}
+	if c.Auth.ArcSeal {
+		g.stamper.Sealer = &glue.Sealer{Domain: c.Auth.ArcDomain, AuthservID: g.stamper.Names.AuthservID, Keys: g.keys, Now: g.now, Log: g.log}
+	}
 	return nil
 }
 
@@ -100,10 +109,10 @@ func (g *Gateway) buildSMTP(context.Context) error {
 	g.smtp = smtpd.New(setup.SMTP(g.cfg.Load(), g.extras()), smtpd.Parts{
 		Pipeline:      g.pipeline.Load,
 		Directory:     &glue.Directory{Config: &g.cfg, Rules: &g.rules, Verifier: g.verifier},
-		Deliverer:     &glue.Deliverer{Rules: &g.rules, Relay: g.relay},
+		Deliverer:     &glue.Deliverer{Rules: &g.rules, Relay: g.relay, Pipeline: g.pipeline.Load, Log: g.log},
 		Authenticator: &glue.Authenticator{Config: &g.cfg, Pools: g.pools},
-		Accounts:      g.accounts,
-		Observers:     []filter.Observer{observer, g.limits},
+		Accounts:      g.checks.Accounts,
+		Observers:     append([]filter.Observer{observer, g.reports}, g.checks.Observers()...),
 		Answered:      g.relay.Answered,
 		Spool:         g.spool,
 		Log:           g.log, Now: g.now, Random: g.opt.Random,

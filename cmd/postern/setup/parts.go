@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"postern/blocklist"
+	"postern/filter/account"
 	"postern/filter/clamav"
+	"postern/filter/history"
 	"postern/filter/limit"
 	"postern/internal/archive"
 	"postern/internal/config"
@@ -52,13 +54,37 @@ func Rates(c *config.Config) limit.Config {
 		r := c.Rates[name]
 		return limit.Rate{Minute: r.Minute, Hour: r.Hour, Day: r.Day}
 	}
-	return limit.Config{IP: of("ip"), Net: of("net"), Domain: of("domain"), Account: of("account"), Recipient: of("recipient"), BadRecipient: of("bad_recipient")}
+	return limit.Config{
+		IP: of("ip"), Net: of("net"), Domain: of("domain"), Account: of("account"), AccountRecipients: of("account_recipients"),
+		Recipient: of("recipient"), BadRecipient: of("bad_recipient"), Errors: of("errors"),
+	}
 }
 
 // HeaderNames are the names of the fields we write.
 func HeaderNames(c *config.Config) stamp.Names {
 	return stamp.Names{
 		Verdict: c.Headers.Verdict, Reasons: c.Headers.Reasons, Unchecked: c.Headers.Unchecked,
-		SpamFlag: c.Headers.SpamFlag, SpamScore: c.Headers.SpamScore, AuthservID: c.Auth.AuthservID, Hostname: c.Hostname,
+		SpamFlag: c.Headers.SpamFlag, SpamScore: c.Headers.SpamScore, Stripped: c.Headers.Stripped, AuthservID: c.Auth.AuthservID, Hostname: c.Hostname,
 	}
+}
+
+// Forwarders are the hosts that forward to us.
+func Forwarders(c *config.Config) []history.Forwarder {
+	var out []history.Forwarder
+	for _, f := range c.Auth.Forwarders {
+		out = append(out, history.Forwarder{Name: f.Name, Networks: config.Prefixes(f.Networks), Hosts: f.Hosts, For: f.For})
+	}
+	return out
+}
+
+// Senders is who may write as whom. Hosted reports the domains we take mail for; home is the
+// domain of logins that are written without one.
+func Senders(c *config.Config, hosted func(domain string) bool, home string) account.Config {
+	out := account.Config{Listeners: map[string]account.Listener{}, Home: home, Hosted: hosted, Allow: c.Senders.Allow, File: c.Senders.File}
+	for _, l := range c.Listeners {
+		if l.Kind != config.KindInbound {
+			out.Listeners[l.Name] = account.Listener{Mode: account.Mode(l.Senders), Late: l.AccountHeader != ""}
+		}
+	}
+	return out
 }

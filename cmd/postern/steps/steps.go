@@ -21,7 +21,11 @@ const (
 	StepAuth     = "dkim+dmarc"
 	StepLists    = "lists"
 	StepDomains  = "domain-lists"
+	StepLinks    = "links"
 	StepOwn      = "own-lists"
+	StepHistory  = "history"
+	StepGreylist = "greylist"
+	StepSenders  = "senders"
 	StepAccount  = "account"
 	StepLimits   = "limits"
 	StepAttach   = "attachments"
@@ -32,16 +36,18 @@ const (
 // Names are all of them, for metrics.
 func Names() []string {
 	return []string{
-		StepReverse, StepHelo, StepSPF, StepSender, StepAuth, StepLists, StepDomains, StepOwn,
-		StepAccount, StepLimits, StepAttach, StepClamAV, StepPatterns,
+		StepReverse, StepHelo, StepSPF, StepSender, StepAuth, StepLists, StepDomains, StepLinks,
+		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepLimits, StepAttach, StepClamAV, StepPatterns,
 	}
 }
 
 // Checks are the checks behind the steps; a nil one is left out of the list.
 type Checks struct {
 	Reverse, Helo, SPF, Sender, Auth     filter.Check
-	Lists, DomainLists                   filter.Check
+	Lists, DomainLists, Links            filter.Check
 	OwnRecipient, OwnContent             filter.Check
+	History, Greylist                    filter.Check
+	AccountSender, AccountContent        filter.Check
 	Account, LimitSender, LimitRecipient filter.Check
 	Attach, ClamAV                       filter.Check
 }
@@ -70,11 +76,16 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepSender, filter.OnSender, c.Sender, in, filter.Accept, dnsTime)
 	add(StepDomains, filter.OnSender, c.DomainLists, in, filter.Accept, dnsTime)
 	add(StepAccount, filter.OnSender, c.Account, any, filter.Defer, time.Second)
+	add(StepSenders, filter.OnSender, c.AccountSender, any, filter.Defer, time.Second)
 	add(StepLimits, filter.OnSender, c.LimitSender, any, filter.Accept, time.Second)
 	add(StepOwn, filter.OnRecipient, c.OwnRecipient, in, filter.Defer, time.Second)
 	add(StepLimits, filter.OnRecipient, c.LimitRecipient, any, filter.Accept, time.Second)
 	add(StepAuth, filter.OnData, c.Auth, in, filter.Accept, dnsTime)
+	add(StepLinks, filter.OnData, c.Links, in, filter.Accept, dnsTime)
 	add(StepOwn, filter.OnData, c.OwnContent, in, filter.Accept, dnsTime)
+	add(StepHistory, filter.OnData, c.History, in, filter.Accept, dnsTime)
+	add(StepGreylist, filter.OnData, c.Greylist, in, filter.Accept, dnsTime)
+	add(StepSenders, filter.OnData, c.AccountContent, any, filter.Defer, time.Second)
 	add(StepAttach, filter.OnData, c.Attach, any, filter.Quarantine, 20*time.Second)
 	add(StepClamAV, filter.OnData, c.ClamAV, any, scan, time.Duration(cfg.ClamAV.Timeout))
 	add(StepPatterns, filter.OnData, set.Patterns(), any, filter.Accept, 10*time.Second)

@@ -49,24 +49,6 @@ type Sender struct {
 	Log                *slog.Logger
 }
 
-// Run sends what is due, every quarter of an hour, until ctx ends.
-func (s *Sender) Run(ctx context.Context) error {
-	tick := time.NewTicker(15 * time.Minute)
-	defer tick.Stop()
-	for {
-		if n, err := s.Due(ctx); err != nil && ctx.Err() == nil {
-			s.Log.Error("DMARC reports", "err", err)
-		} else if n > 0 {
-			s.Log.Info("DMARC reports", "sent", n)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
 // Due sends the reports of all days that are over and returns how many messages went out. A
 // domain whose wishes cannot be looked up is tried again in the next round.
 func (s *Sender) Due(ctx context.Context) (int, error) {

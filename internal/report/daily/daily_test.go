@@ -267,13 +267,3 @@ func TestAgainAfterACrash(t *testing.T) {
 		t.Errorf("%d mails, or not the same", len(w.mails))
 	}
 }
-
-func TestRunEnds(t *testing.T) {
-	w := newWorld(nil)
-	w.store.add("2026-11-21", "example.com", "v=DMARC1; p=none; rua=mailto:a@example.com")
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := w.Run(ctx); err != nil || len(w.mails) != 1 {
-		t.Errorf("%v, %d mails", err, len(w.mails))
-	}
-}

@@ -16,6 +16,7 @@ import (
 	"postern/internal/store/storetest"
 	"postern/internal/store/storetest/desktest"
 	"postern/internal/store/storetest/recordtest"
+	"postern/internal/store/storetest/reportstest"
 	"postern/quarantine"
 )
 
@@ -65,11 +66,13 @@ func TestModes(t *testing.T) {
 	}
 }
 
-func TestOutbox(t *testing.T)   { storetest.Outbox(t, fresh(t).Outbox()) }
-func TestLists(t *testing.T)    { desktest.Lists(t, fresh(t).Lists()) }
-func TestAccounts(t *testing.T) { desktest.Accounts(t, fresh(t).Accounts()) }
-func TestAudit(t *testing.T)    { recordtest.Audit(t, fresh(t).Audit()) }
-func TestTraffic(t *testing.T)  { recordtest.Traffic(t, fresh(t).Traffic()) }
+func TestOutbox(t *testing.T)          { storetest.Outbox(t, fresh(t).Outbox()) }
+func TestLists(t *testing.T)           { desktest.Lists(t, fresh(t).Lists()) }
+func TestReportsCounted(t *testing.T)  { reportstest.Counts(t, fresh(t).Reports()) }
+func TestReportsReceived(t *testing.T) { reportstest.Received(t, fresh(t).Reports()) }
+func TestAccounts(t *testing.T)        { desktest.Accounts(t, fresh(t).Accounts()) }
+func TestAudit(t *testing.T)           { recordtest.Audit(t, fresh(t).Audit()) }
+func TestTraffic(t *testing.T)         { recordtest.Traffic(t, fresh(t).Traffic()) }
 
 // TestSurvivesReopen closes a home and opens it again: everything is as it was, a claim on
 // an outbox entry is void, a provisional hold has no owner left.

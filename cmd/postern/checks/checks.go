@@ -1,0 +1,179 @@
+// Package checks builds the checks of a running node, with what they remember and who writes
+// it down after the answer.
+package checks
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"postern/abuse"
+	"postern/blocklist"
+	"postern/cmd/postern/glue"
+	"postern/cmd/postern/setup"
+	"postern/cmd/postern/steps"
+	"postern/filter"
+	"postern/filter/account"
+	"postern/filter/attach"
+	"postern/filter/auth"
+	"postern/filter/clamav"
+	"postern/filter/history"
+	"postern/filter/limit"
+	"postern/filter/sender"
+	"postern/internal/config"
+	"postern/internal/dns"
+	"postern/internal/record"
+	"postern/internal/store/local"
+)
+
+// Parts are what the checks are built from.
+type Parts struct {
+	Config   *atomic.Pointer[config.Config]
+	Home     *local.Home
+	Resolver *dns.Resolver
+	Scanner  *clamav.Scanner // nil: nothing is scanned
+	Audit    *record.Auditor
+	Event    func(key, text string, over bool) // raises an alert, or says that it is over
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Checks are the checks that keep a state of their own.
+type Checks struct {
+	parts    Parts
+	Lists    *blocklist.Lists
+	Own      *blocklist.Own
+	Accounts *abuse.Accounts
+	Limits   *limit.Limiter
+	History  *history.History
+	Senders  *account.Senders
+
+	proof filter.Check // of the author; runs once for all steps that want it
+}
+
+// New builds the checks and reads their state. Nothing runs yet.
+func New(ctx context.Context, p Parts) (*Checks, error) {
+	c := &Checks{parts: p, Limits: limit.New(setup.Rates(p.Config.Load()), p.Now)}
+	var err error
+	event := func(e blocklist.Event) { p.Event("list:"+e.Key, e.Text, e.Over) }
+	c.Lists, err = blocklist.NewLists(setup.ListConfigs(p.Config.Load()), blocklist.ListParts{Resolver: p.Resolver, Now: p.Now, Log: p.Log, Alert: event})
+	if err != nil {
+		return nil, err
+	}
+	c.Own = blocklist.NewOwn(blocklist.OwnParts{Store: p.Home.Lists(), Now: p.Now, Log: p.Log})
+	if err := c.Own.Load(ctx); err != nil {
+		return nil, err
+	}
+	// Several steps need it: what speaks for a mail counts only where the sender is proved.
+	c.proof = auth.Once(auth.Message(p.Resolver, p.Now, c.trust))
+	cfg := p.Config.Load()
+	c.History = history.New(history.Parts{Store: p.Home.History(), Results: c.proof.Check, Now: p.Now, Forwarders: setup.Forwarders(cfg)})
+	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, glue.HomeDomain(cfg)), p.Now, p.Log); err != nil {
+		return nil, err
+	}
+	c.Accounts, err = abuse.NewAccounts(ctx, p.Home.Accounts(), p.Now, p.Log, func(ctx context.Context, ch abuse.Change) error {
+		return p.Audit.Write(ctx, ch.Actor, ch.Action, ch.After.Name, ch.Before, ch.After, ch.After.Reason)
+	})
+	return c, err
+}
+
+// Steps are the checks for the visible list.
+func (c *Checks) Steps() steps.Checks {
+	cfg, res := c.parts.Config.Load(), c.parts.Resolver
+	out := steps.Checks{
+		Reverse: sender.ReverseName(res),
+		Helo:    sender.Helo(res, c.ourName),
+		Sender:  sender.Domain(res),
+		SPF:     auth.SPF(res, cfg.Hostname),
+		Auth:    c.proof,
+
+		Lists:       c.Lists.Client(),
+		DomainLists: c.Lists.Sender(),
+		Links:       c.Lists.Links(c.hosted),
+
+		OwnRecipient: c.Own.Recipient(),
+		OwnContent:   c.Own.Content(c.proof.Check),
+
+		History: c.History,
+
+		Account:        c.Accounts,
+		AccountSender:  c.Senders.Sender(),
+		AccountContent: c.Senders.Content(),
+		LimitSender:    c.Limits.Sender(),
+		LimitRecipient: c.Limits.Recipient(),
+
+		Attach: &attach.Check{Limits: setup.ArchiveLimits(cfg.ClamAV)},
+	}
+	if c.parts.Scanner != nil {
+		out.ClamAV = c.parts.Scanner
+	}
+	return out
+}
+
+// Observers write down what the checks read, after the answer.
+func (c *Checks) Observers() []filter.Observer {
+	refused := account.AuditRefused(c.parts.Now, func(ctx context.Context, who, address, kind string) error {
+		return c.parts.Audit.Write(ctx, who, "sender-refused", address, nil, nil, kind)
+	})
+	return []filter.Observer{c.Limits, c.History, refused}
+}
+
+// Loops are what runs on its own clock, by name.
+func (c *Checks) Loops() map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"dns lists": c.Lists.Run,
+		"own lists": c.Own.Run,
+		"accounts":  c.Accounts.Run,
+		"history":   c.prune,
+	}
+}
+
+// prune drops what history keeps no longer, once an hour.
+func (c *Checks) prune(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if _, err := c.parts.Home.History().Prune(ctx, c.parts.Now()); err != nil && ctx.Err() == nil {
+			c.parts.Log.Error("dropping old history", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Reload takes what of the configuration can change while mail flows. The error is that of
+// the file of senders; then nothing has changed.
+func (c *Checks) Reload(cfg *config.Config) error {
+	if err := c.Senders.Reload(setup.Senders(cfg, c.hosted, glue.HomeDomain(cfg))); err != nil {
+		return err
+	}
+	c.Limits.Reload(setup.Rates(cfg))
+	c.History.Reload(setup.Forwarders(cfg))
+	return nil
+}
+
+// hosted reports the domains we take mail for.
+func (c *Checks) hosted(domain string) bool {
+	_, ok := glue.RouteFor(c.parts.Config.Load(), domain)
+	return ok
+}
+
+// trust is whose seals are believed now.
+func (c *Checks) trust() auth.Trust {
+	return auth.Trust{Sealers: c.parts.Config.Load().Auth.TrustedSealers}
+}
+
+// ourName reports names that no stranger may give at HELO.
+func (c *Checks) ourName(name string) bool {
+	cfg := c.parts.Config.Load()
+	if strings.EqualFold(name, cfg.Hostname) {
+		return true
+	}
+	_, ok := cfg.Routes[name]
+	return ok
+}
