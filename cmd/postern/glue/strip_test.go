@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"postern/filter"
@@ -122,9 +123,11 @@ func (k infectedMail) becomes(policy string) (fate string, keep bool) {
 // and by threes.
 func TestAntivirusTable(t *testing.T) {
 	names, set := antivirusPolicies(t)
-	n := 0
+	var n atomic.Int64
+	t.Cleanup(func() { t.Logf("%d mails", n.Load()) })
 	for _, k := range infectedMails(t) {
 		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
 			clamd := startScanning(t)
 			p := lookingIntoFiles(scanner(t, clamd.endpoint))
 			if k.dies != nil {
@@ -135,7 +138,7 @@ func TestAntivirusTable(t *testing.T) {
 				t.Fatalf("%+v", report.Failures)
 			}
 			run := func(policies ...string) {
-				n++
+				n.Add(1)
 				w, d := newMailroom(set, p)
 				m := messageOf(k.original(), policies...)
 				o := d.Deliver(t.Context(), smtpd.Delivery{Message: m, Report: report})
@@ -155,7 +158,6 @@ func TestAntivirusTable(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d mails", n)
 }
 
 // judged holds what happened against what should have; "" is as it should be.

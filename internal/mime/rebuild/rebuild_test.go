@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -274,5 +275,22 @@ func TestSame(t *testing.T) {
 		if rebuild.Same(old, mime.Bytes(crlf(text), mime.Limits{}), out) == nil {
 			t.Errorf("%s: not seen", name)
 		}
+	}
+}
+
+// A large message costs no copy of it: neither to make the new one nor to read it.
+func TestNothingIsCopied(t *testing.T) {
+	raw := bytes.Replace(crlf(mixed), []byte("JVBERi0="), bytes.Repeat([]byte("JVBERi0tJVBERi0tJVBERi0tJVBERi0t\r\n"), 1<<20), 1)
+	tree := mime.Bytes(raw, mime.Limits{})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	m, err := rebuild.New(bytes.NewReader(raw), int64(len(raw)), tree, []rebuild.Removal{{Path: "1.2", Text: notice}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, io.NewSectionReader(m, 0, m.Size()))
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; err != nil || n != m.Size() || got > 1<<20 {
+		t.Errorf("%d of %d bytes read for %d bytes of memory: %v", n, m.Size(), got, err)
 	}
 }
