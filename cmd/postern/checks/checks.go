@@ -70,7 +70,7 @@ func New(ctx context.Context, p Parts) (*Checks, error) {
 	c.proof = auth.Once(auth.Message(p.Resolver, p.Now, c.trust))
 	cfg := p.Config.Load()
 	c.History = history.New(history.Parts{Store: p.Home.History(), Results: c.proof.Check, Now: p.Now, Forwarders: setup.Forwarders(cfg)})
-	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, glue.HomeDomain(cfg)), p.Now, p.Log); err != nil {
+	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, home(cfg)), p.Now, p.Log); err != nil {
 		return nil, err
 	}
 	c.Accounts, err = abuse.NewAccounts(ctx, p.Home.Accounts(), p.Now, p.Log, func(ctx context.Context, ch abuse.Change) error {
@@ -103,6 +103,7 @@ func (c *Checks) Steps() steps.Checks {
 		AccountContent: c.Senders.Content(),
 		LimitSender:    c.Limits.Sender(),
 		LimitRecipient: c.Limits.Recipient(),
+		LimitAccount:   c.Limits.Account(),
 
 		Attach: &attach.Check{Limits: setup.ArchiveLimits(cfg.ClamAV)},
 	}
@@ -115,7 +116,7 @@ func (c *Checks) Steps() steps.Checks {
 // Observers write down what the checks read, after the answer.
 func (c *Checks) Observers() []filter.Observer {
 	refused := account.AuditRefused(c.parts.Now, func(ctx context.Context, who, address, kind string) error {
-		return c.parts.Audit.Write(ctx, who, "sender-refused", address, nil, nil, kind)
+		return c.parts.Audit.Write(ctx, "postern", "sender-refused", who, nil, address, kind)
 	})
 	return []filter.Observer{c.Limits, c.History, refused}
 }
@@ -149,12 +150,27 @@ func (c *Checks) prune(ctx context.Context) error {
 // Reload takes what of the configuration can change while mail flows. The error is that of
 // the file of senders; then nothing has changed.
 func (c *Checks) Reload(cfg *config.Config) error {
-	if err := c.Senders.Reload(setup.Senders(cfg, c.hosted, glue.HomeDomain(cfg))); err != nil {
+	if err := c.Senders.Reload(setup.Senders(cfg, c.hosted, home(cfg))); err != nil {
 		return err
 	}
 	c.Limits.Reload(setup.Rates(cfg))
 	c.History.Reload(setup.Forwarders(cfg))
 	return nil
+}
+
+// home is the domain of logins without one: where there is but one, it is no guess.
+func home(cfg *config.Config) string {
+	only := ""
+	for domain := range cfg.Routes {
+		if strings.HasPrefix(domain, "*.") {
+			continue
+		}
+		if only != "" {
+			return ""
+		}
+		only = domain
+	}
+	return only
 }
 
 // hosted reports the domains we take mail for.

@@ -1,15 +1,14 @@
 package glue
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"log/slog"
 	"time"
 
 	"postern/filter"
-	"postern/filter/auth/authres"
 	"postern/internal/canon"
+	"postern/internal/stamp"
 	"postern/internal/stamp/keys"
 	"postern/internal/stamp/seal"
 )
@@ -40,7 +39,11 @@ func (s *Sealer) Seal(block []byte, m *filter.Message, open func() (io.Reader, e
 		return nil, err
 	}
 	one := seal.Sealer{Domain: all[0].Domain, Selector: all[0].Selector, AuthservID: s.AuthservID, Key: all[0].Signer}
-	fields, err := one.Seal(r, s.validated(block), s.Now())
+	validated := stamp.Result(block, "arc")
+	if validated == "" {
+		validated = "none" // no chain, no result
+	}
+	fields, err := one.Seal(r, validated, s.Now())
 	for _, reason := range []error{seal.ErrFailed, seal.ErrFull, seal.ErrUnknown, seal.ErrNoResults, seal.ErrOther, canon.ErrTooLarge} {
 		if errors.Is(err, reason) {
 			s.Log.Debug("not sealed", "message", m.ID, "why", err)
@@ -48,26 +51,4 @@ func (s *Sealer) Seal(block []byte, m *filter.Message, open func() (io.Reader, e
 		}
 	}
 	return fields, err
-}
-
-// validated is what our own results in the block say of the chain: "none" where they say
-// nothing.
-func (s *Sealer) validated(block []byte) string {
-	h, _, err := canon.Read(bytes.NewReader(append(bytes.Clone(block), "\r\n"...)))
-	if err != nil {
-		return ""
-	}
-	for _, i := range h.Named("authentication-results") {
-		_, value, _ := bytes.Cut(canon.FieldForm(h.Fields[i].Raw, true), []byte(":"))
-		f, err := authres.Parse(string(value))
-		if err != nil {
-			return ""
-		}
-		for _, r := range f.Results {
-			if r.Method == "arc" {
-				return r.Result
-			}
-		}
-	}
-	return "none"
 }

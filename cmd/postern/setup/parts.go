@@ -83,7 +83,7 @@ func Senders(c *config.Config, hosted func(domain string) bool, home string) acc
 	out := account.Config{Listeners: map[string]account.Listener{}, Home: home, Hosted: hosted, Allow: c.Senders.Allow, File: c.Senders.File}
 	for _, l := range c.Listeners {
 		if l.Kind != config.KindInbound {
-			out.Listeners[l.Name] = account.Listener{Mode: account.Mode(l.Senders), Late: l.AccountHeader != ""}
+			out.Listeners[l.Name] = account.Listener{Mode: account.Mode(l.Senders), Late: l.Kind == config.KindSmarthost && l.AccountHeader != ""}
 		}
 	}
 	return out

@@ -49,6 +49,7 @@ type Checks struct {
 	History, Greylist                    filter.Check
 	AccountSender, AccountContent        filter.Check
 	Account, LimitSender, LimitRecipient filter.Check
+	LimitAccount                         filter.Check
 	Attach, ClamAV                       filter.Check
 }
 
@@ -85,7 +86,8 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepOwn, filter.OnData, c.OwnContent, in, filter.Accept, dnsTime)
 	add(StepHistory, filter.OnData, c.History, in, filter.Accept, dnsTime)
 	add(StepGreylist, filter.OnData, c.Greylist, in, filter.Accept, dnsTime)
-	add(StepSenders, filter.OnData, c.AccountContent, any, filter.Defer, time.Second)
+	add(StepSenders, filter.OnData, c.AccountContent, any, filter.Defer, 5*time.Second)
+	add(StepLimits, filter.OnData, c.LimitAccount, any, filter.Accept, time.Second)
 	add(StepAttach, filter.OnData, c.Attach, any, filter.Quarantine, 20*time.Second)
 	add(StepClamAV, filter.OnData, c.ClamAV, any, scan, time.Duration(cfg.ClamAV.Timeout))
 	add(StepPatterns, filter.OnData, set.Patterns(), any, filter.Accept, 10*time.Second)
