@@ -38,25 +38,26 @@ func (v *validator) read(now time.Time) error {
 	}
 	newest := v.sets[len(v.sets)-1]
 	if newest.seal.Tags["cv"] == "fail" {
-		return fmt.Errorf("%s found the chain failed", clip(newest.seal.Domain))
+		return errors.New("the newest seal says cv=fail")
 	}
 	for _, s := range v.sets {
 		if err := checkSeal(&s.seal, s.instance, now); err != nil {
 			return in(canon.ArcSeal, s.instance, err)
 		}
 		// An older signature that has expired does not fit, no more; the newest must fit.
-		if err := checkMessage(&s.message, now); err != nil && (s == newest || !errors.Is(err, errDated)) {
+		err := checkMessage(&s.message, now)
+		if late := (dated{}); s != newest && errors.As(err, &late) {
+			s.message.BodyHash, err = nil, nil
+		}
+		if err != nil {
 			return in(canon.ArcMessage, s.instance, err)
-		} else if err != nil {
-			s.message.BodyHash = nil
 		}
 	}
 	return nil
 }
 
-func clip(s string) string { return s[:min(len(s), 100)] }
-
-var errDated = errors.New("its time")
+// dated is what is wrong with the times of a signature.
+type dated struct{ error }
 
 // checkSeal checks an ARC-Seal (RFC 8617 section 4.1.3).
 func checkSeal(s *signature.Signature, instance int, now time.Time) error {
@@ -97,7 +98,7 @@ func checkMessage(s *signature.Signature, now time.Time) error {
 		return errors.New("h= covers ARC-Seal")
 	}
 	if err := s.CheckTimes(now); err != nil {
-		return fmt.Errorf("%w: %w", errDated, err)
+		return dated{err}
 	}
 	return nil
 }

@@ -146,7 +146,7 @@ func TestAFailedChainIsSealedOnce(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	failed := relay(t, two, msg, "fail")
-	if got := validate(t, k, failed); got.Result != arc.Fail || got.Sets[1].CV != "fail" || got.Reason != "two.example found the chain failed" {
+	if got := validate(t, k, failed); got.Result != arc.Fail || got.Sets[1].CV != "fail" || got.Reason != "the newest seal says cv=fail" {
 		t.Errorf("%+v", got)
 	}
 	if set, err := one.Seal(strings.NewReader(failed), "fail", now); !errors.Is(err, seal.ErrFailed) || set != nil {
