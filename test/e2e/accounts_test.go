@@ -93,7 +93,7 @@ func TestSubmissionGoesOutOnItsOwnLogin(t *testing.T) {
 	if code, text := c.logIn("ada@example.com", "ada-pw"); code != 235 {
 		t.Fatalf("%d %s", code, text)
 	}
-	raw := letter("Out", "hello")
+	raw := letterFrom("Ada <ada@example.com>", "Out", "hello")
 	if code, text := c.transaction("ada@example.com", []string{"x@far.example"}, raw); code != 250 {
 		t.Fatalf("%d %s", code, text)
 	}
@@ -169,7 +169,7 @@ func TestSuspensionStopsAnOpenSession(t *testing.T) {
 	if code, text := c.logIn("ada@example.com", "ada-pw"); code != 235 {
 		t.Fatalf("%d %s", code, text)
 	}
-	if code, text := c.transaction("ada@example.com", []string{"x@far.example"}, letter("one", "x")); code != 250 {
+	if code, text := c.transaction("ada@example.com", []string{"x@far.example"}, letterFrom("Ada <ada@example.com>", "one", "x")); code != 250 {
 		t.Fatalf("%d %s", code, text)
 	}
 	g.run(t, 0, "account", "suspend", "--reason", "sends spam", "ada@example.com")
@@ -180,7 +180,7 @@ func TestSuspensionStopsAnOpenSession(t *testing.T) {
 		t.Errorf("show: %s", out)
 	}
 	g.run(t, 0, "account", "restore", "--reason", "clean again", "ada@example.com")
-	if code, text := c.transaction("ada@example.com", []string{"x@far.example"}, letter("two", "x")); code != 250 {
+	if code, text := c.transaction("ada@example.com", []string{"x@far.example"}, letterFrom("Ada <ada@example.com>", "two", "x")); code != 250 {
 		t.Errorf("after restore: %d %s", code, text)
 	}
 	if n := len(egress.Transactions()); n != 2 {
@@ -203,7 +203,7 @@ func TestSuspensionDuringDataIsSeen(t *testing.T) {
 	c.must(250, "RCPT TO:<x@far.example>")
 	c.must(354, "DATA")
 	g.run(t, 0, "account", "suspend", "--reason", "now", "bob@example.com")
-	if code, text := c.body(letter("late", "x")); code != 550 {
+	if code, text := c.body(letterFrom("Ada <ada@example.com>", "late", "x")); code != 550 {
 		t.Errorf("%d %s", code, text)
 	}
 	for _, tx := range egress.Transactions() {

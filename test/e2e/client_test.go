@@ -182,10 +182,15 @@ func (g *gateway) mustDeliver(t *testing.T, code int, to, raw string) string {
 	return text
 }
 
-// letter is an ordinary message.
+// letter is an ordinary message of a stranger's.
 func letter(subject, text string) string {
-	return fmt.Sprintf("From: Frank <frank@friend.example>\r\nTo: <ada@example.com>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s@friend.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n",
-		subject, time.Now().Format(time.RFC1123Z), sum(subject)[:12], text)
+	return letterFrom("Frank <frank@friend.example>", subject, text)
+}
+
+// letterFrom is an ordinary message.
+func letterFrom(from, subject, text string) string {
+	return fmt.Sprintf("From: %s\r\nTo: <ada@example.com>\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s@friend.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\r\n",
+		from, subject, time.Now().Format(time.RFC1123Z), sum(subject)[:12], text)
 }
 
 // sum is the SHA-256 of bytes, hex.
