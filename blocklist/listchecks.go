@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"postern/blocklist/link"
 	"postern/blocklist/zone"
 	"postern/filter"
-	"postern/internal/address"
 	"postern/internal/dns"
 )
 
@@ -32,27 +31,14 @@ func (l *Lists) Client() filter.Check {
 func (l *Lists) Sender() filter.Check {
 	return filter.CheckFunc(func(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
 		of := map[Kind][]string{}
-		if d := name(m.Client.Helo); d != "" {
+		if d := zone.Domain(m.Client.Helo); d != "" {
 			of[OfHelo] = []string{d}
 		}
-		if d := name(m.FromDomain()); d != "" {
+		if d := zone.Domain(m.FromDomain()); d != "" {
 			of[OfDomain] = []string{d}
 		}
 		return l.look(dns.WithShare(ctx, dns.Lists), of, "")
 	})
-}
-
-// name is a domain in the form lists know it, "" for what is none: literals, single labels.
-func name(s string) string {
-	s = strings.TrimSuffix(s, ".")
-	a, err := address.ToASCII(s)
-	if err != nil || !strings.Contains(a, ".") || !address.ValidDomain(a) {
-		return ""
-	}
-	if _, err := netip.ParseAddr(a); err == nil {
-		return ""
-	}
-	return strings.ToLower(a)
 }
 
 // standingAfter is how long a list may be switched off before its absence is nothing that
@@ -166,7 +152,7 @@ const errTime = constError("did not answer in time")
 
 // Links asks the lists of linked domains about the links in the body; a check for OnData.
 // Ours reports domains that are never asked about: those mail is routed for. At most
-// linksMost names are asked about; what was left out is said beside every finding and, as a
+// link.Most names are asked about; what was left out is said beside every finding and, as a
 // standing failure, in the ledger.
 func (l *Lists) Links(ours func(domain string) bool) filter.Check {
 	return filter.CheckFunc(func(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
@@ -177,7 +163,7 @@ func (l *Lists) Links(ours func(domain string) bool) filter.Check {
 		if err != nil {
 			return nil, &filter.CouldNot{Words: "the links could not be read", Cause: err}
 		}
-		names, asked, known := linked(tree.URLs(), ours, l.seed)
+		names, asked, known := link.Names(tree.URLs(), ours, l.seed)
 		if len(names) == 0 {
 			return nil, nil
 		}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"postern/blocklist/zone"
 )
 
 // OwnParts is the world around Own.
@@ -141,7 +143,7 @@ func (o *Own) Why(of string) []Answer {
 		hits, kind = t.byIP(ip), OfIP
 	} else if a := subject(of); a != "" {
 		hits = t.byAddress(a)
-	} else if d := name(of); d != "" {
+	} else if d := zone.Domain(of); d != "" {
 		hits = t.byAddress(d)
 	}
 	var all []Answer

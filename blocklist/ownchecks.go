@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
+	"postern/blocklist/zone"
 	"postern/filter"
 )
 
@@ -127,7 +128,7 @@ func authorsOf(m *filter.Message) []string {
 func authorProved(m *filter.Message, domain string, seen []filter.Finding) bool {
 	for _, f := range seen {
 		if f.Auth == nil || f.Auth.Method != "dmarc" || !slices.ContainsFunc(f.Auth.Props, func(p filter.AuthProp) bool {
-			return p.Type == "header" && p.Name == "from" && name(p.Value) == domain
+			return p.Type == "header" && p.Name == "from" && zone.Domain(p.Value) == domain
 		}) {
 			continue
 		}
@@ -156,7 +157,7 @@ func proved(domain string, seen []filter.Finding) bool {
 			case f.Auth.Method == "dkim" && p.Type == "header" && p.Name == "d":
 				by = p.Value
 			}
-			if aligned(domain, name(by)) {
+			if aligned(domain, zone.Domain(by)) {
 				return true
 			}
 		}

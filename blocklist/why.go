@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"postern/blocklist/link"
 	"postern/blocklist/zone"
 )
 
@@ -56,12 +57,12 @@ func subjects(s string) map[Kind][]string {
 	if ip, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
 		return map[Kind][]string{OfIP: {ip.Unmap().WithZone("").String()}}
 	}
-	d := name(s[strings.LastIndexByte(s, '@')+1:])
+	d := zone.Domain(s[strings.LastIndexByte(s, '@')+1:])
 	if d == "" {
 		return nil
 	}
 	links := []string{d}
-	if domain, host := registrable(d); domain != "" {
+	if domain, host := link.Registrable(d); domain != "" {
 		links = slices.Compact([]string{domain, host})
 	}
 	return map[Kind][]string{OfHelo: {d}, OfDomain: {d}, OfLink: links}

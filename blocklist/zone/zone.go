@@ -153,6 +153,19 @@ func nibbles(ip [16]byte) string {
 	return string(out[:63])
 }
 
+// Domain is a domain in the form lists know it, lower case and A-labels, "" for what is none: literals, single labels.
+func Domain(s string) string {
+	s = strings.TrimSuffix(s, ".")
+	a, err := address.ToASCII(s)
+	if err != nil || !strings.Contains(a, ".") || !address.ValidDomain(a) {
+		return ""
+	}
+	if _, err := netip.ParseAddr(a); err == nil {
+		return ""
+	}
+	return strings.ToLower(a)
+}
+
 // Answer is what a list said of one subject; without addresses it is not listed.
 type Answer struct {
 	Addrs   []netip.Addr // all it answered

@@ -1,4 +1,5 @@
-package blocklist
+// Package link picks the names that the links of a message are looked up under.
+package link
 
 import (
 	"crypto/sha256"
@@ -8,21 +9,25 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
+	"postern/blocklist/zone"
 	"postern/internal/mime"
 )
 
-// How many names of one message the lists of links are asked about, and which of a message
-// with more: the first, the last, and some from between that nobody outside can foretell, so
-// that a campaign cannot hide its domain behind padding in every mail.
+// Most is how many names of one message are asked about.
+const Most = 20
+
+// Which of a message with more: the first, the last, and some from between that nobody
+// outside can foretell, so that a campaign cannot hide its domain behind padding in every
+// mail.
 const (
-	linksMost  = 20
-	linksFirst = 8
-	linksLast  = 4
+	firstOf = 8
+	lastOf  = 4
 )
 
-// linked are the names to ask about, registrable domains first, then the hosts below them
-// where there is room; how many domains that is, and how many the message links to.
-func linked(urls []mime.URL, ours func(string) bool, seed string) (names []string, asked, known int) {
+// Names are the names to ask about, registrable domains first, then the hosts below them
+// where there is room; how many domains that is, and how many the message links to. Ours, if
+// not nil, reports domains to leave out; seed decides what is picked from between.
+func Names(urls []mime.URL, ours func(string) bool, seed string) (names []string, asked, known int) {
 	var domains, hosts []string
 	seen := map[string]bool{}
 	once := func(to *[]string, name string) {
@@ -37,7 +42,7 @@ func linked(urls []mime.URL, ours func(string) bool, seed string) (names []strin
 			continue
 		}
 		last = u.Host
-		domain, host := registrable(u.Host)
+		domain, host := Registrable(u.Host)
 		if domain == "" || ours != nil && (ours(domain) || ours(host)) {
 			continue
 		}
@@ -47,29 +52,33 @@ func linked(urls []mime.URL, ours func(string) bool, seed string) (names []strin
 		}
 	}
 	known = len(domains)
-	names = spread(domains, linksMost, seed)
+	names = spread(domains, Most, seed)
 	asked = len(names)
-	return append(names, spread(hosts, linksMost-asked, seed)...), asked, known
+	return append(names, spread(hosts, Most-asked, seed)...), asked, known
 }
 
-// registrable is the domain somebody registered and the host below it, without "www."; ""
+// Registrable is the domain somebody registered and the host below it, without "www."; ""
 // for addresses, registries and what is no name. Where a company lets others register below
 // its name, that name stands for itself.
-func registrable(s string) (domain, host string) {
+func Registrable(s string) (domain, host string) {
 	if _, err := netip.ParseAddr(s); err == nil {
 		return "", ""
 	}
-	host = name(strings.TrimPrefix(s, "www."))
+	host = zone.Domain(s)
 	if host == "" {
 		return "", ""
 	}
-	if domain, err := publicsuffix.EffectiveTLDPlusOne(host); err == nil {
-		return domain, host
+	domain, err := publicsuffix.EffectiveTLDPlusOne(host)
+	if err != nil {
+		if _, icann := publicsuffix.PublicSuffix(host); icann {
+			return "", ""
+		}
+		return host, host
 	}
-	if _, icann := publicsuffix.PublicSuffix(host); icann {
-		return "", ""
+	if below, www := strings.CutPrefix(host, "www."); www && host != domain {
+		host = below
 	}
-	return host, host
+	return domain, host
 }
 
 // spread picks at most n of the names and keeps their order.
@@ -77,7 +86,7 @@ func spread(names []string, n int, seed string) []string {
 	if len(names) <= n {
 		return names
 	}
-	first, last := linksFirst*n/linksMost, linksLast*n/linksMost
+	first, last := firstOf*n/Most, lastOf*n/Most
 	between := slices.Clone(names[first : len(names)-last])
 	rank := map[string]string{}
 	for _, b := range between {
