@@ -78,7 +78,7 @@ func needsRestart(old, now *config.Config) string {
 		{"hostname", old.Hostname, now.Hostname}, {"state", old.State, now.State}, {"store", old.Store, now.Store},
 		{"listeners", fixed(old.Listeners), fixed(now.Listeners)}, {"relay", old.Relay, now.Relay},
 		{"recipient_cache", old.RecipientCache, now.RecipientCache}, {"dns", old.DNS, now.DNS}, {"clamav", old.ClamAV, now.ClamAV},
-		{"lists", old.Lists, now.Lists}, {"auth", old.Auth, now.Auth}, {"headers", old.Headers, now.Headers},
+		{"lists", old.Lists, now.Lists}, {"auth", seals(old.Auth), seals(now.Auth)}, {"headers", old.Headers, now.Headers},
 		{"quarantine", old.Quarantine, now.Quarantine}, {"admin", old.Admin, now.Admin}, {"alerts", old.Alerts, now.Alerts}, {"log", old.Log, now.Log},
 	} {
 		if !reflect.DeepEqual(part.was, part.new) {
@@ -86,6 +86,11 @@ func needsRestart(old, now *config.Config) string {
 		}
 	}
 	return strings.Join(names, ", ")
+}
+
+// seals is what of authentication stays until a restart.
+func seals(a config.Auth) config.Auth {
+	return config.Auth{AuthservID: a.AuthservID, ArcSeal: a.ArcSeal, ArcDomain: a.ArcDomain}
 }
 
 // fixed is what of the listeners stays until a restart.

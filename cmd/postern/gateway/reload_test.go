@@ -18,9 +18,11 @@ func TestWhatAReloadCannotChangeIsNamed(t *testing.T) {
 		"": func(c *config.Config) {
 			c.Limits.Errors, c.Listeners[0].GreetPause, c.Rates = 3, 5, map[string]config.Rate{"ip": {Hour: 1}}
 			c.Routes = map[string]config.Route{"example.com": {}}
+			c.Auth.TrustedSealers, c.Reports.Send = map[string][]string{"*": {"a.example"}}, true
 		},
 		"hostname":         func(c *config.Config) { c.Hostname = "other" },
 		"listeners":        func(c *config.Config) { c.Listeners[0].TLS.Cert = "new.pem" },
+		"auth":             func(c *config.Config) { c.Auth.ArcSeal = true },
 		"headers":          func(c *config.Config) { c.Headers.Verdict = "X-Other" },
 		"listeners, admin": func(c *config.Config) { c.Listeners[0].Addr, c.Admin.Addr = ":26", "" },
 		"clamav, alerts":   func(c *config.Config) { c.ClamAV.Addrs, c.Alerts.Mail = []string{"unix:/x"}, []string{"a@b.example"} },
