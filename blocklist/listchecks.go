@@ -56,7 +56,7 @@ type opinion struct {
 // the detail of every finding.
 func (l *Lists) look(ctx context.Context, of map[Kind][]string, note string) ([]filter.Finding, error) {
 	all := make([]opinion, len(l.all))
-	var wg sync.WaitGroup
+	var asks []func()
 	for i, one := range l.all {
 		subjects := of[one.Of()]
 		if len(subjects) == 0 {
@@ -66,9 +66,9 @@ func (l *Lists) look(ctx context.Context, of map[Kind][]string, note string) ([]
 			all[i] = opinion{words: one.Name() + " is switched off", standing: one.OffFor(l.now()) > standingAfter}
 			continue
 		}
-		wg.Go(func() { all[i] = l.consult(ctx, one, subjects, note) })
+		asks = append(asks, func() { all[i] = l.consult(ctx, one, subjects, note) })
 	}
-	wg.Wait()
+	sideBySide(asks)
 	var found []filter.Finding
 	var words []string
 	standing := true
@@ -85,15 +85,27 @@ func (l *Lists) look(ctx context.Context, of map[Kind][]string, note string) ([]
 	return found, nil
 }
 
+// sideBySide runs all at once and waits for them; the first needs no goroutine of its own.
+func sideBySide(all []func()) {
+	if len(all) == 0 {
+		return
+	}
+	var wg sync.WaitGroup
+	for _, f := range all[1:] {
+		wg.Go(f)
+	}
+	all[0]()
+	wg.Wait()
+}
+
 // consult asks one list about all subjects and makes sure of its hits.
 func (l *Lists) consult(ctx context.Context, one *zone.Zone, subjects []string, note string) opinion {
 	answers, errs := make([]zone.Answer, len(subjects)), make([]error, len(subjects))
-	var wg sync.WaitGroup
-	for i, s := range subjects[1:] {
-		wg.Go(func() { answers[i+1], errs[i+1] = one.Ask(ctx, s, l.now()) })
+	asks := make([]func(), len(subjects))
+	for i, s := range subjects {
+		asks[i] = func() { answers[i], errs[i] = one.Ask(ctx, s, l.now()) }
 	}
-	answers[0], errs[0] = one.Ask(ctx, subjects[0], l.now())
-	wg.Wait()
+	sideBySide(asks)
 	o := opinion{}
 	for i, a := range answers {
 		for _, s := range a.Symbols {

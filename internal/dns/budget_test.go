@@ -151,3 +151,30 @@ func TestFreshAndOthersShareAFlight(t *testing.T) {
 		t.Errorf("%v, %d questions", err, srv.Count("example.com"))
 	}
 }
+
+// H-H15: hundreds of signatures, links and reverse names of one mail, each asked for: the
+// host's lists are asked, and what the author's domain wants of us too.
+func TestH_H15SignaturesStarveNothing(t *testing.T) {
+	for _, queries := range []int{100, 40} {
+		r, srv, _ := resolver(t, mailtest.Zone{"*.example.com": {"A 192.0.2.1"}})
+		ctx := dns.WithBudget(t.Context(), dns.NewBudget(queries, 8*time.Second))
+		for i, s := range []dns.Share{dns.Names, dns.Keys, dns.Links} {
+			for n := range 300 {
+				_, _ = r.A(dns.WithShare(ctx, s), fmt.Sprintf("h%d-%d.example.com", i, n))
+			}
+		}
+		for n := range queries * 20 / 100 {
+			if _, err := r.A(dns.WithShare(ctx, dns.Lists), fmt.Sprintf("list%d.example.com", n)); err != nil {
+				t.Errorf("of %d: list %d: %v", queries, n, err)
+			}
+		}
+		for n := range queries * 10 / 100 {
+			if _, err := r.A(ctx, fmt.Sprintf("policy%d.example.com", n)); err != nil {
+				t.Errorf("of %d: policy %d: %v", queries, n, err)
+			}
+		}
+		if n := len(srv.Queries()); n != queries {
+			t.Errorf("%d questions of %d", n, queries)
+		}
+	}
+}
