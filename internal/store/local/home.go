@@ -15,6 +15,7 @@ import (
 	"postern/internal/spool"
 	"postern/internal/store/local/bodies"
 	"postern/internal/store/local/desk"
+	"postern/internal/store/local/greylist"
 	"postern/internal/store/local/ground"
 	"postern/internal/store/local/guard"
 	"postern/internal/store/local/history"
@@ -55,6 +56,7 @@ type Home struct {
 	audit    *desk.Audit
 	traffic  *traffic.Store
 	history  *history.Store
+	greylist *greylist.Store
 }
 
 // Open opens the home: takes its lock, checks and migrates the databases, and removes what a
@@ -159,6 +161,9 @@ func (h *Home) openTraffic(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if h.greylist, err = greylist.Open(ctx, h.traffic.DB(), 0); err != nil {
+		return err
+	}
 	h.history, err = history.Open(ctx, h.traffic.DB(), history.Options{Log: o.Log})
 	return err
 }
@@ -247,6 +252,9 @@ func (h *Home) Traffic() *traffic.Store { return h.traffic }
 
 // History is the home of what speaks for mail; it implements the store of filter/history.
 func (h *Home) History() *history.Store { return h.history }
+
+// Greylist is the home of who was asked to come again; it implements greylist.Store.
+func (h *Home) Greylist() *greylist.Store { return h.greylist }
 
 // Reports is the home of DMARC and TLS reports; it implements report.Store.
 func (h *Home) Reports() *reports.Store { return reports.New(h.traffic.DB()) }
