@@ -80,6 +80,9 @@ func TestLocate(t *testing.T) {
 		"in the header":   {letter("X-Evil: " + string(mailtest.EICAR()) + "\r\n" + clean), "-"},
 		"in the preamble": {preamble(string(mailtest.EICAR())), "-"},
 		"embedded":        {letter(clean, uuencoded), "1.2"},
+		"text and file":   {letter(clean, strings.Replace(uuencoded, "look:", string(mailtest.EICAR()), 1)), "1.2"},
+		"other reading":   {letter(clean, strings.Replace(evil("base64"), "Content-T", "Content-Transfer-Encoding: 7bit\r\nContent-T", 1)), "1.2"},
+		"other part":      {preamble(evil("base64")), "-"},
 		"no walk":         {mail(string(mailtest.EICAR())), "-"},
 	} {
 		found, err := w.Check(t.Context(), c.m)

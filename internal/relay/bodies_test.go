@@ -98,11 +98,11 @@ func TestEachGetsItsBody(t *testing.T) {
 	}
 	// The same backend and the same header block, yet another body: two transactions.
 	w = newWorld(t)
-	j = stripping(map[string]filter.Verdict{"p": tag, "s": tag}, "a@s.x", "b@p.x")
+	j = stripping(map[string]filter.Verdict{"p": tag, "s": tag}, "b@p.x", "a@s.x")
 	for i := range j.Verdicts {
 		j.Verdicts[i].Policy = "same"
 	}
-	expect(t, w.relay.Deliver(t.Context(), j), "250", "a@s.x delivered", "b@p.x delivered")
+	expect(t, w.relay.Deliver(t.Context(), j), "250", "b@p.x delivered", "a@s.x delivered")
 	if s := w.server("x"); s.begun != 2 || w.got(t, "x", 0) == w.got(t, "x", 1) || s.envelopes[0].EightBit == s.envelopes[1].EightBit {
 		t.Errorf("%d transactions", s.begun)
 	}
@@ -137,6 +137,8 @@ func TestOriginalIsKeptBesideAStrip(t *testing.T) {
 		{"another gets it as it came", []string{"a@p.x", "b@s.x"}, said{}, "250", []string{"a@p.x delivered", "b@s.x delivered"}, "evidence b@s.x original"},
 		{"refused before the dot for one", []string{"a@s.x", "b@s.x"}, said{rcptFor: map[string]string{"b@s.x": "550 5.1.1 no"}}, "250",
 			[]string{"a@s.x delivered", "b@s.x held"}, "backend-refused b@s.x lacking, evidence a@s.x original"},
+		{"all of them refused before the dot", []string{"a@s.x", "b@q.x"}, said{rcptFor: map[string]string{"a@s.x": "550 5.1.1 no"}}, "250",
+			[]string{"a@s.x held", "b@q.x delivered"}, "backend-refused a@s.x lacking, evidence a@s.x original"},
 		{"refused at the dot for one", []string{"a@s.x", "b@s.x"}, said{lmtp: true, dotFor: map[string]string{"b@s.x": "550 5.1.1 no"}}, "250",
 			[]string{"a@s.x delivered", "b@s.x held"}, "backend-refused b@s.x lacking, evidence a@s.x original"},
 		{"later for one", []string{"a@s.x", "b@s.x"}, said{lmtp: true, dotFor: map[string]string{"b@s.x": "452 4.2.2 full"}}, "250",

@@ -125,6 +125,9 @@ func TestPlaces(t *testing.T) {
 					t.Errorf("%q is still in\n%s", s, got)
 				}
 			}
+			if n := bytes.Count(got, []byte("MIME-Version")); n > 1 {
+				t.Errorf("%d MIME-Version fields", n)
+			}
 			if bytes.Count(got, []byte("\n")) != bytes.Count(got, []byte("\r\n")) {
 				t.Error("line ends are mixed")
 			}
@@ -151,6 +154,9 @@ func TestRefused(t *testing.T) {
 		if !errors.As(err, &no) || no.Reason == "" {
 			t.Errorf("%s: %v (parts %d, %v)", c.name, err, len(tree.Parts), tree.Anomalies)
 		}
+	}
+	if _, _, _, err := built(t, crlf(strings.Replace(mixed, "hello\n", "hello\n"+strings.Repeat("--b\nContent-Type: text/plain; charset=none\n\nx\n", 250), 1)), "1.252"); err == nil {
+		t.Error("more oddities than are kept: taken apart")
 	}
 	// What goes with its header may be as odd as it likes.
 	odd := strings.Replace(mixed, `application/zip; name="virus.zip"`, `application/zip (comment); name=virus .zip; name="x`, 1)
