@@ -163,9 +163,9 @@ func subject(m *filter.Message) string {
 
 // bodyHash is the SHA-256 of what follows the header, without trailing blank lines: a retry
 // may carry new header fields. Of a large message the first MiB counts. An empty body is "".
-func bodyHash(r io.Reader) (string, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, hashed))
-	if err != nil {
+func bodyHash(r *io.SectionReader) (string, error) {
+	raw := make([]byte, min(r.Size(), hashed))
+	if _, err := io.ReadFull(r, raw); err != nil {
 		return "", err
 	}
 	_, body, ok := bytes.Cut(raw, []byte("\r\n\r\n"))

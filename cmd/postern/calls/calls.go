@@ -11,6 +11,7 @@ import (
 
 	"postern/abuse"
 	"postern/blocklist"
+	"postern/filter/greylist"
 	"postern/internal/address"
 	"postern/internal/control"
 	"postern/internal/record"
@@ -58,6 +59,7 @@ type Parts struct {
 	Records    abuse.Store
 	Audit      *record.Auditor
 	Traffic    record.Traffic
+	Greylist   *greylist.Greylist
 	Reports    report.Store
 	Status     func(ctx context.Context) any
 	Reload     func(ctx context.Context) (revision string, err error)
@@ -71,6 +73,9 @@ func (g Parts) Server() *control.Server {
 	g.listCalls(s)
 	g.accountCalls(s)
 	g.recordCalls(s)
+	if g.Greylist != nil {
+		g.greylistCalls(s)
+	}
 	g.reportCalls(s)
 	control.Handle(s, "status", func(ctx context.Context, _ struct{}) (any, error) { return g.Status(ctx), nil })
 	control.Handle(s, "reload", func(ctx context.Context, _ struct{}) (string, error) {
