@@ -31,6 +31,7 @@ type cli struct {
 	Quarantine desk.Quarantine `cmd:"" help:"List, show, release and delete held mail."`
 	Outbox     desk.Outbox     `cmd:"" help:"Mail that still waits for a server behind."`
 	Blocklist  desk.Blocklist  `cmd:"" help:"Own lists, and what DNS lists say."`
+	Greylist   desk.Greylist   `cmd:"" help:"Senders who were asked to come again."`
 	Account    desk.Account    `cmd:"" help:"Local accounts: show, suspend, restore."`
 	DKIM       dkimcmd.DKIM    `cmd:"" name:"dkim" help:"Keys that sign what goes out."`
 	Reports    desk.Reports    `cmd:"" help:"Reports of DMARC and TLS, received and sent."`

@@ -19,6 +19,7 @@ import (
 	"postern/filter/attach"
 	"postern/filter/auth"
 	"postern/filter/clamav"
+	"postern/filter/greylist"
 	"postern/filter/history"
 	"postern/filter/limit"
 	"postern/filter/sender"
@@ -48,6 +49,7 @@ type Checks struct {
 	Accounts *abuse.Accounts
 	Limits   *limit.Limiter
 	History  *history.History
+	Greylist *greylist.Greylist
 	Senders  *account.Senders
 
 	proof filter.Check // of the author; runs once for all steps that want it
@@ -70,6 +72,7 @@ func New(ctx context.Context, p Parts) (*Checks, error) {
 	c.proof = auth.Once(auth.Message(p.Resolver, p.Now, c.trust))
 	cfg := p.Config.Load()
 	c.History = history.New(history.Parts{Store: p.Home.History(), Results: c.proof.Check, Now: p.Now, Forwarders: setup.Forwarders(cfg)})
+	c.Greylist = greylist.NewGreylist(setup.Greylist(cfg), greylist.Parts{Store: p.Home.Greylist(), Results: c.proof.Check, Now: p.Now})
 	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, home(cfg)), p.Now, p.Log); err != nil {
 		return nil, err
 	}
@@ -96,7 +99,8 @@ func (c *Checks) Steps() steps.Checks {
 		OwnRecipient: c.Own.Recipient(),
 		OwnContent:   c.Own.Content(c.proof.Check),
 
-		History: c.History,
+		History:  c.History,
+		Greylist: c.Greylist,
 
 		Account:        c.Accounts,
 		AccountSender:  c.Senders.Sender(),
@@ -118,7 +122,7 @@ func (c *Checks) Observers() []filter.Observer {
 	refused := account.AuditRefused(c.parts.Now, func(ctx context.Context, who, address, kind string) error {
 		return c.parts.Audit.Write(ctx, "postern", "sender-refused", who, nil, address, kind)
 	})
-	return []filter.Observer{c.Limits, c.History, refused}
+	return []filter.Observer{c.Limits, c.History, c.Greylist, refused}
 }
 
 // Loops are what runs on its own clock, by name.
@@ -155,6 +159,7 @@ func (c *Checks) Reload(cfg *config.Config) error {
 	}
 	c.Limits.Reload(setup.Rates(cfg))
 	c.History.Reload(setup.Forwarders(cfg))
+	c.Greylist.Reload(setup.Greylist(cfg))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"postern/blocklist"
 	"postern/filter/account"
 	"postern/filter/clamav"
+	"postern/filter/greylist"
 	"postern/filter/history"
 	"postern/filter/limit"
 	"postern/internal/archive"
@@ -87,4 +88,11 @@ func Senders(c *config.Config, hosted func(domain string) bool, home string) acc
 		}
 	}
 	return out
+}
+
+// Greylist are the times of first contacts.
+func Greylist(c *config.Config) greylist.Config {
+	return greylist.Config{
+		Wait: time.Duration(c.Greylist.Wait), RetryWithin: time.Duration(c.Greylist.RetryWithin), Remember: time.Duration(c.Greylist.Remember),
+	}
 }

@@ -30,7 +30,7 @@ func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Lo
 			return nil, nil, err
 		}
 		closeAll = r.Close
-		if err := offlineDNS(&checks, r, c, log, now); err != nil {
+		if err := offlineDNS(ctx, &checks, r, c, log, now); err != nil {
 			closeAll()
 			return nil, nil, err
 		}
@@ -49,7 +49,10 @@ func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Lo
 	return Pipeline(checks, set, c, log), closeAll, nil
 }
 
-func offlineDNS(checks *Checks, r *dns.Resolver, c *config.Config, log *slog.Logger, now func() time.Time) error {
+// listsTested bounds the self-tests of all lists before the first message.
+const listsTested = 3 * time.Second
+
+func offlineDNS(ctx context.Context, checks *Checks, r *dns.Resolver, c *config.Config, log *slog.Logger, now func() time.Time) error {
 	lists, err := blocklist.NewLists(setup.ListConfigs(c), blocklist.ListParts{Resolver: r, Now: now, Log: log})
 	if err != nil {
 		return err
@@ -61,6 +64,10 @@ func offlineDNS(checks *Checks, r *dns.Resolver, c *config.Config, log *slog.Log
 	checks.Auth = auth.Message(r, now, func() auth.Trust { return auth.Trust{Sealers: c.Auth.TrustedSealers} })
 	checks.Lists = needsIP(lists.Client())
 	checks.DomainLists = lists.Sender()
+	checks.Links = lists.Links(func(domain string) bool { _, ok := c.Routes[domain]; return ok })
+	test, cancel := context.WithTimeout(ctx, listsTested)
+	defer cancel()
+	lists.Test(test) // a list counts only after it
 	return nil
 }
 
