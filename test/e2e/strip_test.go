@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"io"
 	"maps"
 	"mime"
@@ -52,7 +53,7 @@ func parts(t *testing.T, raw []byte) (files map[string]string, texts []string) {
 	files = map[string]string{}
 	for r := multipart.NewReader(m.Body, params["boundary"]); ; {
 		p, err := r.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return files, texts
 		}
 		if err != nil {
