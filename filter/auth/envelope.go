@@ -21,7 +21,7 @@ func SPF(res Resolver, hostname string) filter.Check {
 		if !m.Time.IsZero() {
 			req.Now = func() time.Time { return m.Time }
 		}
-		out := spf.Check(ctx, res, req)
+		out := spf.Check(dns.WithShare(ctx, dns.SPF), res, req)
 		result := &filter.AuthResult{Method: "spf", Result: string(out.Result), Reason: out.Problem}
 		if m.From == "" {
 			result.Props = props("smtp", "helo", m.Client.Helo)

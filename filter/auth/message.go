@@ -12,6 +12,7 @@ import (
 	"postern/filter/auth/arc"
 	"postern/filter/auth/dkim"
 	"postern/filter/auth/dmarc"
+	"postern/internal/dns"
 )
 
 // Message checks at OnData the signatures of a message (DKIM) and whether SPF or one of
@@ -36,7 +37,7 @@ func Message(res Resolver, now func() time.Time, trust func() Trust) filter.Chec
 		if trust != nil {
 			c.trust = trust()
 		}
-		sigs, err := dkim.Verify(ctx, res, m.Body, m.Size, c.at)
+		sigs, err := dkim.Verify(dns.WithShare(ctx, dns.Keys), res, m.Body, m.Size, c.at)
 		switch {
 		case errors.Is(err, dkim.ErrTooLarge):
 			c.found = append(c.found, filter.Finding{
@@ -183,7 +184,7 @@ func (c *messageCheck) author(ctx context.Context) {
 	var chain arc.Chain
 	vouched := ""
 	if isSealed(tree.Root.Header.All) {
-		switch chain, err = arc.Validate(ctx, c.res, c.m.Body, c.m.Size, c.at); {
+		switch chain, err = arc.Validate(dns.WithShare(ctx, dns.Keys), c.res, c.m.Body, c.m.Size, c.at); {
 		case errors.Is(err, dkim.ErrTooLarge):
 			chain = arc.Chain{Result: arc.Fail, Reason: err.Error()}
 		case err != nil:

@@ -7,12 +7,14 @@ import (
 
 	"postern/filter"
 	"postern/internal/address"
+	"postern/internal/dns"
 )
 
 // Helo is the step that looks at the name given at HELO or EHLO. ours reports names that
 // only we may give: our host name and the routed domains.
 func Helo(r Resolver, ours func(name string) bool) filter.Check {
 	return filter.CheckFunc(func(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
+		ctx = dns.WithShare(ctx, dns.Names)
 		name := strings.ToLower(strings.TrimSuffix(m.Client.Helo, "."))
 		if name == "" {
 			return nil, nil // scan without --helo; a session has one
@@ -55,6 +57,7 @@ func Helo(r Resolver, ours func(name string) bool) filter.Check {
 // Domain is the step that looks at the sender's domain: mail that cannot be answered.
 func Domain(r Resolver) filter.Check {
 	return filter.CheckFunc(func(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
+		ctx = dns.WithShare(ctx, dns.Names)
 		domain := m.FromDomain()
 		if domain == "" || strings.HasPrefix(domain, "[") {
 			return nil, nil

@@ -94,6 +94,7 @@ func couldNot(err error) error {
 // ReverseName is the step at OnConnect.
 func ReverseName(r Resolver) filter.Check {
 	return filter.CheckFunc(func(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
+		ctx = dns.WithShare(ctx, dns.Names)
 		ip := m.Client.IP
 		if !ip.IsValid() {
 			return nil, &filter.CouldNot{Words: "no client address is known"}

@@ -4,6 +4,8 @@ package checks
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -36,6 +38,7 @@ type Parts struct {
 	Resolver *dns.Resolver
 	Scanner  *clamav.Scanner // nil: nothing is scanned
 	Audit    *record.Auditor
+	Key      []byte                            // a secret, the same after a restart
 	Event    func(key, text string, over bool) // raises an alert, or says that it is over
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -59,8 +62,10 @@ type Checks struct {
 func New(ctx context.Context, p Parts) (*Checks, error) {
 	c := &Checks{parts: p, Limits: limit.New(setup.Rates(p.Config.Load()), p.Now)}
 	var err error
-	event := func(e blocklist.Event) { p.Event("list:"+e.Key, e.Text, e.Over) }
-	c.Lists, err = blocklist.NewLists(setup.ListConfigs(p.Config.Load()), blocklist.ListParts{Resolver: p.Resolver, Now: p.Now, Log: p.Log, Alert: event})
+	c.Lists, err = blocklist.NewLists(setup.ListConfigs(p.Config.Load()), blocklist.ListParts{
+		Resolver: p.Resolver, Now: p.Now, Log: p.Log, Seed: fmt.Sprintf("%x", sha256.Sum256(append([]byte("links "), p.Key...))),
+		Alert: func(e blocklist.Event) { p.Event("list:"+e.Key, e.Text, e.Over) },
+	})
 	if err != nil {
 		return nil, err
 	}

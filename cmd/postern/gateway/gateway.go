@@ -71,6 +71,7 @@ type Gateway struct {
 	pipeline atomic.Pointer[filter.Pipeline]
 
 	home       *local.Home
+	key        []byte // of this installation
 	spool      *spool.Spool
 	resolver   *dns.Resolver
 	alerts     *alert.Alerter
@@ -137,6 +138,9 @@ func (g *Gateway) buildStore(ctx context.Context) error {
 	}
 	g.home = home
 	g.audit = &record.Auditor{Store: home.Audit(), Now: g.now}
+	if g.key, err = glue.NodeKey(filepath.Join(c.State, "trace.key"), g.opt.Random); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(g.spool.Dir, 0o700); err != nil {
 		return err
 	}

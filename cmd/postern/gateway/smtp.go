@@ -55,13 +55,9 @@ func (g *Gateway) submitter() *glue.Submitter {
 	}}
 }
 
-func (g *Gateway) buildStamper(context.Context) error {
+func (g *Gateway) buildStamper(context.Context) (err error) {
 	c := g.cfg.Load()
-	key, err := glue.NodeKey(filepath.Join(c.State, "trace.key"), g.opt.Random)
-	if err != nil {
-		return err
-	}
-	g.stamper = &stamp.Stamper{Names: setup.HeaderNames(c), Key: key, AV: g.avVersion, Alert: g.event}
+	g.stamper = &stamp.Stamper{Names: setup.HeaderNames(c), Key: g.key, AV: g.avVersion, Alert: g.event}
 	if g.keys, err = keys.Open(filepath.Join(c.State, "dkim"), g.now); err != nil {
 		return err
 	}
@@ -114,6 +110,8 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		Accounts:      g.checks.Accounts,
 		Observers:     append([]filter.Observer{observer, g.reports}, g.checks.Observers()...),
 		Answered:      g.relay.Answered,
+		Refused:       g.checks.Limits.Refused,
+		Abandoned:     g.checks.Limits.Abandoned,
 		Spool:         g.spool,
 		Log:           g.log, Now: g.now, Random: g.opt.Random,
 		ParseMail: func(r io.ReaderAt, size int64) (*mime.Tree, error) { return mime.Walk(r, size, mime.DefaultLimits()) },

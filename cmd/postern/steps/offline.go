@@ -53,7 +53,7 @@ func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Lo
 const listsTested = 3 * time.Second
 
 func offlineDNS(ctx context.Context, checks *Checks, r *dns.Resolver, c *config.Config, log *slog.Logger, now func() time.Time) error {
-	lists, err := blocklist.NewLists(setup.ListConfigs(c), blocklist.ListParts{Resolver: r, Now: now, Log: log})
+	lists, err := blocklist.NewLists(setup.ListConfigs(c), blocklist.ListParts{Resolver: r, Now: now, Log: log, Seed: "files"})
 	if err != nil {
 		return err
 	}
