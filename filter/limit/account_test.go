@@ -211,3 +211,21 @@ func TestErrors(t *testing.T) {
 		t.Errorf("a local server pays for what its users wrote: %s", got)
 	}
 }
+
+// A transaction that was given up leaves no reservation; one that was not there is no matter.
+func TestAbandoned(t *testing.T) {
+	l := limit.New(limit.Config{IP: limit.Rate{Minute: 1}, Recipient: limit.Rate{Minute: 1}}, start().now)
+	for range 5 {
+		m := message(func(m *filter.Message) { m.To = []filter.Recipient{{Address: "ann@us.example"}} })
+		for _, c := range []filter.Check{l.Sender(), l.Recipient()} {
+			if f, err := c.Check(t.Context(), m); len(f) > 0 || err != nil {
+				t.Fatal(f, err)
+			}
+		}
+		l.Abandoned(m)
+		l.Abandoned(m)
+	}
+	if l.Open() != 0 {
+		t.Errorf("%d open", l.Open())
+	}
+}

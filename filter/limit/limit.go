@@ -334,6 +334,13 @@ func (l *Limiter) Refused(ip netip.Addr) {
 	l.count(all, at)
 }
 
+// Abandoned gives back what a transaction reserved that ended with nothing said of it.
+func (l *Limiter) Abandoned(m *filter.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open.end(m.ID)
+}
+
 func (l *Limiter) count(s subject, at time.Duration) {
 	if s.name != "" && !s.rate.none() {
 		l.counter(s, at).add(at)

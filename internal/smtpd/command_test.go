@@ -17,7 +17,6 @@ func lenient(w *world) {
 }
 
 // H-B01
-
 func TestHB01OutOfTurn(t *testing.T) {
 	w := start(t, lenient)
 	c := w.raw()
@@ -45,7 +44,6 @@ func TestHB01OutOfTurn(t *testing.T) {
 }
 
 // H-B02
-
 func TestHB02Reset(t *testing.T) {
 	w := start(t, withTLS)
 	for _, verb := range []string{"RSET", "EHLO again.test", "HELO again.test"} {
@@ -71,7 +69,6 @@ func TestHB02Reset(t *testing.T) {
 }
 
 // H-B03
-
 func TestHB03AfterRefusal(t *testing.T) {
 	w := start(t, func(w *world) {
 		w.deliver = func(_ context.Context, d smtpd.Delivery) filter.Outcome {
@@ -96,10 +93,7 @@ func TestHB03AfterRefusal(t *testing.T) {
 	w.legit()
 }
 
-// H-B04
-
 // What the backends cannot take is not offered, and refused.
-
 func TestExtensionsOffered(t *testing.T) {
 	w := start(t, lenient, func(w *world) {
 		w.l.Extensions = func() smtpd.Extensions { return smtpd.Extensions{Size: 5000} }
@@ -123,7 +117,6 @@ func TestExtensionsOffered(t *testing.T) {
 }
 
 // H-B05
-
 func TestHB05EarlyTalker(t *testing.T) {
 	w := start(t, func(w *world) { w.l.GreetPause = patience })
 	c := w.raw()
@@ -180,7 +173,6 @@ func TestHB05PipelinedEHLO(t *testing.T) {
 }
 
 // H-B06
-
 func TestHB06LongCommands(t *testing.T) {
 	w := start(t)
 	c := w.dial()
@@ -196,7 +188,6 @@ func TestHB06LongCommands(t *testing.T) {
 }
 
 // repeat is an endless line.
-
 type repeat struct{}
 
 func (repeat) Read(p []byte) (int, error) {
@@ -207,7 +198,6 @@ func (repeat) Read(p []byte) (int, error) {
 }
 
 // H-B07
-
 func TestHB07Controls(t *testing.T) {
 	w := start(t, lenient)
 	c := w.raw()
@@ -236,7 +226,6 @@ func TestHB07Controls(t *testing.T) {
 }
 
 // H-B08
-
 func TestHB08Parameters(t *testing.T) {
 	w := start(t, lenient)
 	c := w.dial()
@@ -265,22 +254,7 @@ func TestHB08Parameters(t *testing.T) {
 	c.cmd("MAIL FROM:<a@sender.test> SIZE=0", "250")
 }
 
-// H-B09
-
-// Dead members of a list do not keep the mail from the others; somebody who only guesses is
-
-// dropped.
-
-// H-B10, H-B14
-
-// H-B11
-
-// H-B12
-
-// H-B13
-
 // H-B15
-
 func TestHB15Junk(t *testing.T) {
 	w := start(t)
 	for verb, code := range map[string]string{"VRFY x": "252", "HELP": "214", "NOOP": "250", "NOOP x": "250", "RSET": "250"} {
@@ -319,14 +293,7 @@ func TestHB15Junk(t *testing.T) {
 	w.legit()
 }
 
-// H-B16
-
-// H-B17
-
-// H-B18
-
 // A command that ends in a bare LF is none, unless the listener normalises.
-
 func TestBareLFCommand(t *testing.T) {
 	w := start(t)
 	c := w.dial()
@@ -337,10 +304,6 @@ func TestBareLFCommand(t *testing.T) {
 	c.send("NOOP\n")
 	c.want("250")
 }
-
-// Trap 8: <postmaster> has no domain, and takes mail from whoever is blocked.
-
-// No path: what MAIL and RCPT take beside <address>.
 
 func TestHELO(t *testing.T) {
 	w := start(t)

@@ -174,35 +174,6 @@ func TestHB13NullSender(t *testing.T) {
 	}
 }
 
-func TestPostmaster(t *testing.T) {
-	w := start(t, func(w *world) {
-		w.steps = []filter.Step{check(filter.OnConnect, func(*filter.Message) []filter.Finding { return []filter.Finding{{Symbol: "OWN_BLOCK"}} })}
-		w.judge = rejectBlocked
-	})
-	c := w.dial()
-	c.cmd("MAIL FROM:<a@sender.test>", "250")
-	c.cmd("RCPT TO:<to@example.com>", "550 5.7.1 you are blocked (ref ")
-	c.cmd("RCPT TO:<PostMaster>", "250")
-	c.cmd("RCPT TO:<postmaster@example.com>", "250")
-	c.cmd("MAIL FROM:<postmaster>", "503")
-	c.cmd("DATA", "354")
-	c.send("\r\n.\r\n")
-	c.want("250")
-	if g := w.only(); len(g.msg.To) != 1 || g.msg.To[0].Address != "postmaster@example.com" {
-		t.Fatalf("to %v", g.msg.To)
-	}
-	c.cmd("MAIL FROM:<postmaster>", "501")
-}
-
-func rejectBlocked(m *filter.Message, r filter.Report, policy string) filter.Verdict {
-	for _, f := range r.Findings {
-		if f.Symbol == "OWN_BLOCK" && m.Body == nil {
-			return filter.Verdict{Action: filter.Reject, Policy: policy, Public: "you are blocked"}
-		}
-	}
-	return filter.Verdict{Policy: policy}
-}
-
 func TestPaths(t *testing.T) {
 	w := start(t, lenient)
 	c := w.dial()

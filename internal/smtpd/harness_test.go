@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"postern/filter"
+	"postern/filter/limit"
 	"postern/internal/mime"
 	"postern/internal/smtpd"
 	"postern/internal/spool"
@@ -27,11 +28,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for something that must happen.
-
 const patience = 20 * time.Second
 
 // got is one message as the Deliverer saw it.
-
 type got struct {
 	msg    filter.Message
 	report filter.Report
@@ -41,14 +40,12 @@ type got struct {
 }
 
 // done is one call of the Observer.
-
 type done struct {
 	msg filter.Message
 	out filter.Outcome
 }
 
 // world is a running server with everything behind it scripted.
-
 type world struct {
 	t       testing.TB
 	srv     *smtpd.Server
@@ -69,6 +66,9 @@ type world struct {
 	now     func() time.Time
 	parse   func(io.ReaderAt, int64) (*mime.Tree, error)
 	observe func() error
+	policy  func(address string) string // nil: "default"
+	limiter *limit.Limiter              // nil: nobody counts
+	refused func(ip netip.Addr)
 
 	mu        sync.Mutex
 	taken     []got
@@ -79,7 +79,6 @@ type world struct {
 }
 
 // syncBuffer is a log that tests may read while it is written.
-
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -98,7 +97,6 @@ func (s *syncBuffer) String() string {
 }
 
 // start runs a server on loopback. The setup may change everything before it listens.
-
 func start(t testing.TB, setup ...func(*world)) *world {
 	t.Helper()
 	w := &world{
@@ -144,19 +142,30 @@ func routeTest(addr string) (filter.Recipient, error) {
 }
 
 func (w *world) serve(ln net.Listener) {
-	w.srv = smtpd.New(w.cfg, smtpd.Parts{
+	parts := smtpd.Parts{
 		Pipeline:  func() *filter.Pipeline { return &filter.Pipeline{Steps: w.steps, Judge: w} },
 		Directory: w, Deliverer: w, Authenticator: w.authenticator(), Accounts: w,
 		Observers: []filter.Observer{w}, Spool: w.spool, Answered: func(_ *filter.Message, read bool) { w.read <- read },
 		Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: w.now, Random: w.random, ParseMail: w.parse,
-		Policy: func(filter.Direction, string, string) string { return "default" },
+		Policy: func(_ filter.Direction, _, address string) string {
+			if w.policy == nil {
+				return "default"
+			}
+			return w.policy(address)
+		},
 		ReverseName: func(_ context.Context, ip netip.Addr) string {
 			if w.names == nil {
 				return ""
 			}
 			return w.names(ip)
 		},
-	})
+	}
+	parts.Refused = w.refused
+	if l := w.limiter; l != nil {
+		parts.Observers = []filter.Observer{l, w}
+		parts.Refused, parts.Abandoned = l.Refused, l.Abandoned
+	}
+	w.srv = smtpd.New(w.cfg, parts)
 	w.addr = ln.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { w.served <- w.srv.Serve(ctx, w.l, ln) }()
@@ -233,7 +242,6 @@ func (w *world) Done(_ context.Context, m *filter.Message, o filter.Outcome) err
 }
 
 // messages are those the Deliverer got.
-
 func (w *world) messages() []got {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -241,7 +249,6 @@ func (w *world) messages() []got {
 }
 
 // only is the one message the Deliverer must have got.
-
 func (w *world) only() got {
 	w.t.Helper()
 	all := w.messages()
@@ -259,7 +266,6 @@ func (w *world) nothing() {
 }
 
 // observed waits for the next call of the Observer.
-
 func (w *world) observed() done {
 	w.t.Helper()
 	select {
@@ -272,7 +278,6 @@ func (w *world) observed() done {
 }
 
 // legit shows that the server still takes the next proper mail.
-
 func (w *world) legit() {
 	w.t.Helper()
 	before := len(w.messages())
@@ -288,26 +293,7 @@ func (w *world) legit() {
 	}
 }
 
-// client is a raw SMTP client.
-
-// dial connects, reads the greeting and says EHLO.
-
-// reply reads one whole reply; lines are joined by \n.
-
-// want reads one reply that must begin with prefix.
-
-// mail opens a transaction with one recipient.
-
-// closed wants the server to have closed the connection.
-
-// authority makes certificates.
-
-// client is a configuration that trusts the authority and nobody else.
-
-// withTLS offers STARTTLS with a certificate for mx.test.
-
 // check is a step that finds what f says.
-
 func check(stage filter.Stage, f func(m *filter.Message) []filter.Finding) filter.Step {
 	return filter.Step{Name: "test", Stage: stage, Check: filter.CheckFunc(func(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
 		return f(m), nil

@@ -71,7 +71,6 @@ func TestPer64Limit(t *testing.T) {
 }
 
 // H-D08: bodies that together pass the budget are refused before they are kept.
-
 func TestHD08BytesInFlight(t *testing.T) {
 	release := make(chan struct{})
 	arrived := make(chan struct{}, 100)
@@ -114,7 +113,6 @@ func TestHD08BytesInFlight(t *testing.T) {
 }
 
 // A full or missing spool is a 4xx, never a loss.
-
 func TestSpoolFaults(t *testing.T) {
 	w := start(t)
 	c := w.dial()
@@ -169,7 +167,6 @@ func TestIdleCommand(t *testing.T) {
 }
 
 // H-D03: a client that reads nothing does not hold its session for ever.
-
 func TestHD03ZeroWindow(t *testing.T) {
 	w := start(t, lenient, func(w *world) { w.cfg.Limits.Write = 100 * time.Millisecond })
 	c := w.dial()
@@ -186,7 +183,6 @@ func TestHD03ZeroWindow(t *testing.T) {
 }
 
 // H-D05
-
 func TestHD05TransactionsPerSession(t *testing.T) {
 	w := start(t)
 	c := w.dial()
@@ -205,16 +201,7 @@ func TestHD05TransactionsPerSession(t *testing.T) {
 	w.legit()
 }
 
-// Delivery.Abort closes when the client leaves; the client that stays is not disturbed.
-
-// A client that stays, over TLS too, can go on after a watched delivery.
-
-// At the end of its context Drain drops what is left.
-
-// starving is a listener that runs out of descriptors a few times.
-
 // Many at once, some of them rude: all good mail arrives, nothing is left open.
-
 func TestCrowd(t *testing.T) {
 	w := start(t, withTLS, func(w *world) { w.cfg.Limits.PerIP = 1000 })
 	var wg sync.WaitGroup

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -192,7 +193,8 @@ func (s *Server) options(l *Listener, tickets *listen.Tickets) (wire.Options, er
 		Errors: lim.Errors, Commands: lim.Commands, Recipients: lim.Recipients,
 		Message: l.MessageLimit(lim), Line: lim.Line, DataRate: lim.DataRate,
 		Idle: lim.Idle, Handshake: lim.Handshake, Write: lim.Write,
-		Offer: func(c *wire.Conn) []string { return s.shared.Offer(s.current(l), c) },
+		Refused: func(c *wire.Conn) { s.refused(s.current(l), c) },
+		Offer:   func(c *wire.Conn) []string { return s.shared.Offer(s.current(l), c) },
 		Admit: func(ip netip.Addr) (func(), *Reply) {
 			leave := s.sessions.EnterFrom(ip, lim.PerIP, lim.Per64)
 			if leave == nil {
@@ -201,4 +203,12 @@ func (s *Server) options(l *Listener, tickets *listen.Tickets) (wire.Options, er
 			return leave, nil
 		},
 	}, nil
+}
+
+// refused passes on that a stranger was answered 5xx. A local server is none.
+func (s *Server) refused(l *Listener, c *wire.Conn) {
+	local := func(p netip.Prefix) bool { return p.Contains(c.Neighbour()) }
+	if f := s.shared.Parts.Refused; f != nil && !slices.ContainsFunc(l.Networks, local) {
+		f(c.Peer().Addr())
+	}
 }

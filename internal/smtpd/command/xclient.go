@@ -1,6 +1,7 @@
 package command
 
 import (
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -102,4 +103,16 @@ func xtext(s string) (string, error) {
 		i += 2
 	}
 	return b.String(), nil
+}
+
+// AddrPort is a network address without zone or IPv4 mapping; invalid when it is none.
+func AddrPort(a net.Addr) netip.AddrPort {
+	if a == nil {
+		return netip.AddrPort{}
+	}
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }

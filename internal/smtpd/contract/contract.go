@@ -129,7 +129,14 @@ type Parts struct {
 	Observers     []filter.Observer
 	// Answered is told whether the client is known to have read the answer to a message: it
 	// sent something after it. nil: nobody asks.
-	Answered  func(m *filter.Message, read bool)
+	Answered func(m *filter.Message, read bool)
+	// Refused is told of each 5xx answer that no Observer hears of, with who got it: what is no
+	// SMTP, bad addresses, failed logins. Those who may send through us are left out. nil:
+	// nobody asks.
+	Refused func(ip netip.Addr)
+	// Abandoned is told of each transaction that ended without a body and without a refusal,
+	// of which no Observer hears. nil: nobody asks.
+	Abandoned func(m *filter.Message)
 	Spool     *spool.Spool
 	Log       *slog.Logger
 	Now       func() time.Time

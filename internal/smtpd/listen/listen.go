@@ -114,7 +114,7 @@ func (l *Listener) take(raw net.Conn) *wire.Conn {
 }
 
 func (l *Listener) proxied(a net.Addr) bool {
-	ip := wire.AddrPort(a).Addr()
+	ip := command.AddrPort(a).Addr()
 	for _, p := range l.Proxy() {
 		if p.Contains(ip) {
 			return true

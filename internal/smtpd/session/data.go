@@ -31,6 +31,7 @@ func (n *session) Data(io.Reader) error {
 	if n.tx.outcome == nil || n.tx.outcome.Reply == "" {
 		_ = n.ended(answer.TryLater()) // a panic cut it short
 	}
+	n.c.Recorded()
 	return err
 }
 

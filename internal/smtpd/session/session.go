@@ -228,6 +228,7 @@ func (n *session) Rcpt(string, *smtp.RcptOptions) error {
 		if refusal != nil {
 			refusal.To = to
 			tx.refused = append(tx.refused, *refusal)
+			n.c.Recorded()
 			return answer.Error(refusal.Reply, tx.msg.ID)
 		}
 		tx.accepted++
@@ -268,17 +269,11 @@ func (n *session) recipient(a address.Address) (filter.Recipient, *fate.Refusal)
 	report.Join(found)
 	probe.To = []filter.Recipient{to}
 	v := filter.Verdicts(tx.pipe.Judge, &probe, report)[0]
-	if r := answer.Verdict(v); r != nil && !mustReach(a) {
+	if r := answer.Verdict(v); r != nil {
 		return to, &fate.Refusal{Reply: r, Verdict: &v}
 	}
 	tx.report.Join(found)
 	return to, nil
-}
-
-// mustReach: whoever is refused must be able to ask why, so these mailboxes take mail from
-// everybody until the body is judged (RFC 5321 section 4.5.1, RFC 2142).
-func mustReach(a address.Address) bool {
-	return strings.EqualFold(a.Local, "postmaster") || strings.EqualFold(a.Local, "abuse")
 }
 
 // Reset ends the transaction: after the answer to DATA, at RSET and at EHLO.

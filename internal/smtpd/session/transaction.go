@@ -110,6 +110,9 @@ func (n *session) finish() {
 	}()
 	m, o, ok := tx.account()
 	if !ok {
+		if f := n.shared.Parts.Abandoned; f != nil {
+			f(tx.msg)
+		}
 		return
 	}
 	o.Times.Done = n.shared.Parts.Now()

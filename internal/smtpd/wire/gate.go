@@ -61,6 +61,7 @@ func (c *Conn) command(line string, ended bool) {
 		return
 	}
 	verb, arg := command.Split(line)
+	c.told = false
 	if c.cmds++; verb == "RCPT" && c.mail {
 		c.cmds-- // recipients have a budget of their own
 	}

@@ -149,4 +149,9 @@ func (c *Conn) drop(code, subject, detail int, text string) {
 	c.ended, c.abrupt = true, true
 }
 
-func (c *Conn) put(r *Reply) { c.out = append(c.out, r.String()+"\r\n"...) }
+func (c *Conn) put(r *Reply) {
+	if r.Code/100 == 5 && !c.told && !c.authed && c.opt.Refused != nil {
+		c.opt.Refused(c)
+	}
+	c.out = append(c.out, r.String()+"\r\n"...)
+}

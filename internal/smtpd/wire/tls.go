@@ -3,8 +3,6 @@ package wire
 import (
 	"crypto/tls"
 	"io"
-	"net"
-	"net/netip"
 	"time"
 
 	"postern/internal/smtpd/command"
@@ -15,7 +13,7 @@ import (
 // talkers.
 func (c *Conn) start() {
 	// Where a PROXY header is due this reads it, with its own deadline.
-	c.peer = AddrPort(c.base.RemoteAddr())
+	c.peer = command.AddrPort(c.base.RemoteAddr())
 	if !c.peer.IsValid() {
 		c.ended = true
 		return
@@ -46,18 +44,6 @@ func (c *Conn) start() {
 		}
 	}
 	c.put(&Reply{Code: 220, Text: c.opt.Hostname + " ESMTP"})
-}
-
-// AddrPort is a network address without zone or IPv4 mapping; invalid when it is none.
-func AddrPort(a net.Addr) netip.AddrPort {
-	if a == nil {
-		return netip.AddrPort{}
-	}
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.AddrPort{}
-	}
-	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
 
 func (c *Conn) startTLS(arg string) {

@@ -55,6 +55,9 @@ type Options struct {
 	// Offer lists the EHLO keywords besides PIPELINING, ENHANCEDSTATUSCODES, STARTTLS and
 	// XCLIENT.
 	Offer func(c *Conn) []string
+	// Refused, if not nil, is told of every 5xx answer to a client that has not authenticated,
+	// but for those that Recorded was called for.
+	Refused func(c *Conn)
 }
 
 // Conn is one client's connection. Its methods are for the goroutine that serves it, but
@@ -88,6 +91,7 @@ type Conn struct {
 	auth    bool   // the next line answers a 334
 	body    bool   // a body comes next
 	authed  bool
+	told    bool // the answer to come is in somebody's records
 
 	mail         bool
 	rcpts, tried int
@@ -143,6 +147,9 @@ func (c *Conn) Size() int64 { return c.size }
 
 // Commands counts what the client has sent.
 func (c *Conn) Commands() int { return c.cmds }
+
+// Recorded says that the answer to the command at hand is in the record of a transaction.
+func (c *Conn) Recorded() { c.told = true }
 
 // Early says in plain words where the client spoke before its turn, or "".
 func (c *Conn) Early() string { return c.early }
