@@ -112,8 +112,6 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		Answered:      g.relay.Answered,
 		Refused:       g.checks.Limits.Refused,
 		Abandoned:     g.checks.Limits.Abandoned,
-		Refused:       g.checks.Limits.Refused,
-		Abandoned:     g.checks.Limits.Abandoned,
 		Spool:         g.spool,
 		Log:           g.log, Now: g.now, Random: g.opt.Random,
 		ParseMail: func(r io.ReaderAt, size int64) (*mime.Tree, error) { return mime.Walk(r, size, mime.DefaultLimits()) },
