@@ -78,7 +78,7 @@ func outgoing(t *testing.T) (*gateway, *mailtest.Backend) {
   - {name: tls, kind: submission, addr: "127.0.0.1:0", tls: {cert: DIR/cert.pem, key: DIR/key.pem, implicit: true}, backend: out}
   - {name: servers, kind: smarthost, addr: "127.0.0.1:0", networks: [127.0.0.0/8], proxy_from: [127.0.0.1], account_header: X-Account, framing: normalize}`,
 		Backends: fmt.Sprintf(`  out: [{addr: %q, tls: required, ca: DIR/out.pem, server_name: localhost}]`, egress.Addr()),
-		More:     "egress: out\n",
+		More:     "egress: out\nsenders: {allow: {ada@elsewhere.example: [ada@example.com]}}\n",
 	})
 	g.WriteFile("out.pem", string(certPEM))
 	g.Start()
