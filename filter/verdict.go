@@ -27,6 +27,7 @@ type Reason struct {
 	Score    Score
 	Describe string // the rule's plain sentence
 	Detail   string // what was seen this time; may hold attacker text
+	Step     string `json:",omitempty"` // the steps that said so, joined by ","; "" = the rules themselves
 }
 
 // Verdict is what the rules decided for one policy and the findings that apply to it.

@@ -103,6 +103,7 @@ type Reason struct {
 	Score    filter.Score `json:"score"` // hundredths
 	Describe string       `json:"describe"`
 	Detail   string       `json:"detail"`
+	Step     string       `json:"step,omitempty"` // the steps that said so, joined by ","; "" in records of before
 }
 
 // Unchecked is a step that could not tell.

@@ -43,6 +43,7 @@ type judgement struct {
 	order  []string
 	fired  map[string]bool
 	detail map[string][]string
+	steps  map[string][]string      // who said so
 	action map[string]filter.Action // what each symbol's own action comes to
 	parts  []string                 // where viruses were found, "" where nobody can say
 	unsure bool                     // what could speak for an unproven mail was not all checked
@@ -52,12 +53,15 @@ type judgement struct {
 
 // collect gathers the symbols that count, each once, and the composites they make.
 func (c *judgement) collect(r filter.Report) {
-	c.detail = map[string][]string{}
+	c.detail, c.steps = map[string][]string{}, map[string][]string{}
 	for _, f := range r.Findings {
 		if f.Step == scanStep && !c.policy.Antivirus.Scan {
 			continue
 		}
 		c.fire(f.Symbol)
+		if f.Step != "" && !slices.Contains(c.steps[f.Symbol], f.Step) {
+			c.steps[f.Symbol] = append(c.steps[f.Symbol], f.Step)
+		}
 		if f.Symbol == virus {
 			c.parts = append(c.parts, f.Part)
 		}
@@ -105,7 +109,7 @@ func (c *judgement) reasons(v *filter.Verdict) filter.Action {
 	largest := filter.Accept
 	c.action = map[string]filter.Action{}
 	for _, name := range c.order {
-		reason := filter.Reason{Symbol: name, Detail: joined(c.detail[name])}
+		reason := filter.Reason{Symbol: name, Detail: joined(c.detail[name]), Step: strings.Join(c.steps[name], ",")}
 		var action filter.Action
 		if sym := c.set.book.Symbols[name]; sym != nil {
 			reason.Describe = sym.Describe

@@ -193,6 +193,21 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// A reason names the steps that said it, a composite none.
+func TestReasonsNameTheirSteps(t *testing.T) {
+	r := found("T_TAG")
+	for _, step := range []string{"lists", "links", "lists"} {
+		r.Findings = append(r.Findings, filter.Finding{Symbol: "T_ONE", Step: step})
+	}
+	got := map[string]string{}
+	for _, reason := range layer(t, worths).Judge(after(), r, "default").Reasons {
+		got[reason.Symbol] = reason.Step
+	}
+	if diff := cmp.Diff(map[string]string{"T_ONE": "lists,links", "T_TAG": "", "T_BOTH": "", "T_OF_BOTH": ""}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestCompositesOfComposites(t *testing.T) {
 	s := layer(t, worths)
 	if v := s.Judge(after(), found("T_ONE", "T_TAG"), "default"); v.Score != 375 {
