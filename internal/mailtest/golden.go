@@ -26,26 +26,71 @@ type Circumstances struct {
 	About  string    `yaml:"about"`  // one sentence for whoever reads the folder
 	Fires  []string  `yaml:"fires"`  // symbols the case is about: -update never takes them away
 	Misses []string  `yaml:"misses"` // symbols the case is a near miss of
-	IP     string    `yaml:"ip"`
-	Helo   string    `yaml:"helo"`
-	From   *string   `yaml:"from"` // "" is the null sender
-	To     []string  `yaml:"to"`
-	Login  string    `yaml:"account"` // set = outbound
 	Time   time.Time `yaml:"time"`
+
+	Envelope `yaml:",inline"`
+	Earlier  []GoldenEarlier `yaml:"earlier"` // what was seen before, the oldest first
 
 	DNS       Zone              `yaml:"dns"`       // laid over the runner's own zone
 	Lists     []GoldenList      `yaml:"lists"`     // DNS lists
 	Block     []string          `yaml:"block"`     // the operator's block list
 	Allow     []string          `yaml:"allow"`     // the operator's allow list
 	Suspended []string          `yaml:"suspended"` // accounts
-	Rates     map[string]int    `yaml:"rates"`     // messages a minute by ip, net, domain, account or recipient
+	Rates     map[string]int    `yaml:"rates"`     // messages a minute by ip, net, domain, account or recipient; further as configured
+	Refusals  int               `yaml:"refusals"`  // commands of this client that were refused just before
+	Unknown   int               `yaml:"unknown"`   // recipients that were, as nobody has such a name
 	Virus     map[string]string `yaml:"virus"`     // text in the mail -> signature the scanner reports
+
+	Sealers    map[string][]string `yaml:"sealers"`    // auth.trusted_sealers
+	Forwarders []GoldenForwarder   `yaml:"forwarders"` // auth.forwarders
+	Senders    string              `yaml:"senders"`    // what accounts may write as: own, hosted or any
+	Grants     map[string][]string `yaml:"grants"`     // senders.allow
+	Greylist   bool                `yaml:"greylist"`   // whether first contacts are looked for
+}
+
+// Envelope is who brings a message to whom.
+type Envelope struct {
+	IP      string   `yaml:"ip"`
+	Helo    string   `yaml:"helo"`
+	From    *string  `yaml:"from"` // "" is the null sender
+	To      []string `yaml:"to"`
+	Readers int      `yaml:"readers"` // so many recipients instead, each with a name of his own
+	Login   string   `yaml:"account"` // set = outbound
+}
+
+// GoldenEarlier is a message that came, or went, before the golden mail. Of its envelope only
+// what differs from that of the golden mail needs to be said.
+type GoldenEarlier struct {
+	Mail     string        `yaml:"mail"`     // a file of the case's folder; "" = the golden mail itself
+	DaysAgo  []int         `yaml:"days_ago"` // one on each day; none = just before
+	Before   time.Duration `yaml:"before"`   // and so much before that time of day
+	Envelope `yaml:",inline"`
+}
+
+// GoldenForwarder is an entry of auth.forwarders.
+type GoldenForwarder struct {
+	Name     string   `yaml:"name"`
+	Networks []string `yaml:"networks"`
+	Hosts    []string `yaml:"hosts"`
+	For      []string `yaml:"for"`
+}
+
+// Over returns e with what it leaves out taken from whole, but for the account.
+func (e Envelope) Over(whole Envelope) Envelope {
+	if len(e.To) == 0 && e.Readers == 0 {
+		e.To, e.Readers = whole.To, whole.Readers
+	}
+	if e.From == nil {
+		e.From = whole.From
+	}
+	e.IP, e.Helo = cmp.Or(e.IP, whole.IP), cmp.Or(e.Helo, whole.Helo)
+	return e
 }
 
 // GoldenList is a DNS list of a golden case.
 type GoldenList struct {
 	Zone  string            `yaml:"zone"`
-	Of    string            `yaml:"of"` // ip or domain
+	Of    string            `yaml:"of"` // ip, helo, domain or link
 	Codes map[string]string `yaml:"codes"`
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"postern/filter"
 )
@@ -76,5 +77,31 @@ func TestUncovered(t *testing.T) {
 	unfired, unmissed := Uncovered(cases, []string{"AA", "BB", "CC"})
 	if !slices.Equal(unfired, []string{"BB", "CC"}) || !slices.Equal(unmissed, []string{"AA", "CC"}) {
 		t.Errorf("%v %v", unfired, unmissed)
+	}
+}
+
+func TestWhatCameEarlierHasTheSameEnvelope(t *testing.T) {
+	dir := t.TempDir()
+	writeCase(t, dir, "a", map[string]string{"mail.eml": "A", "circumstances.yaml": `
+ip: 192.0.2.9
+to: [bob@example.com]
+account: ann
+earlier:
+  - {days_ago: [3, 1], before: 2h}
+  - {mail: other.eml, from: "", ip: 192.0.2.8, readers: 3, account: bob}
+`})
+	c, err := ReadCase(filepath.Join(dir, "a"))
+	if err != nil || c.IP != "192.0.2.9" || c.Login != "ann" || len(c.Earlier) != 2 {
+		t.Fatalf("%+v %v", c, err)
+	}
+	first, second := c.Earlier[0], c.Earlier[1]
+	if e := first.Over(c.Envelope); e.IP != "192.0.2.9" || !slices.Equal(e.To, c.To) || e.Login != "" || e.From != nil {
+		t.Errorf("%+v", e)
+	}
+	if !slices.Equal(first.DaysAgo, []int{3, 1}) || first.Before != 2*time.Hour {
+		t.Errorf("%+v", first)
+	}
+	if e := second.Over(c.Envelope); e.IP != "192.0.2.8" || len(e.To) != 0 || e.Readers != 3 || e.Login != "bob" || *e.From != "" {
+		t.Errorf("%+v", e)
 	}
 }
