@@ -2,12 +2,13 @@ package judge
 
 import (
 	"fmt"
-	"io"
 	"net/netip"
 	"strings"
 
 	"postern/cmd/postern/app"
 	"postern/filter"
+	"postern/rules"
+	"postern/rules/book"
 )
 
 type Scan struct {
@@ -26,6 +27,7 @@ type scanReason struct {
 	Score    float64 `json:"score"`
 	Describe string  `json:"describe"`
 	Detail   string  `json:"detail"`
+	Step     string  `json:"step,omitempty"` // the steps that said so, joined by ","
 }
 
 type scanUnchecked struct {
@@ -44,6 +46,13 @@ type scanResult struct {
 	Public    string          `json:"public"`
 	Size      int64           `json:"size"`
 	SHA256    string          `json:"sha256"`
+
+	Strip      []string `json:"strip,omitempty"`      // parts to be taken out
+	Greylisted bool     `json:"greylisted,omitempty"` // asked to come again as a first contact
+
+	verdict filter.Verdict
+	policy  rules.Policy
+	acts    func(symbol string) filter.Action
 }
 
 // Run scans the files. It ends with a finding when any would be held or refused.
@@ -82,7 +91,7 @@ func Files(a *app.App, o *Offline, paths []string, env Circumstances, asJSON boo
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		worst = max(worst, scanWeight(j.verdict.Action))
-		results = append(results, resultOf(path, j))
+		results = append(results, o.resultOf(path, j))
 	}
 	if asJSON {
 		if err := a.JSON(results); err != nil {
@@ -107,15 +116,17 @@ func scanWeight(a filter.Action) filter.Action {
 	return a
 }
 
-func resultOf(path string, j judged) scanResult {
+func (o *Offline) resultOf(path string, j judged) scanResult {
 	v := j.verdict
+	policy, _ := o.set.Policy(v.Policy)
 	r := scanResult{
 		Path: path, ID: j.message.ID, Action: v.Action.String(), Score: v.Score.Points(), Policy: v.Policy,
 		Public: v.Public, Size: j.message.Size, SHA256: j.message.SHA256,
-		Reasons: []scanReason{}, Unchecked: []scanUnchecked{},
+		Reasons: []scanReason{}, Unchecked: []scanUnchecked{}, Strip: v.Strip, Greylisted: v.Greylisted,
+		verdict: v, policy: policy, acts: o.acts,
 	}
 	for _, x := range v.Reasons {
-		r.Reasons = append(r.Reasons, scanReason{x.Symbol, x.Score.Points(), x.Describe, x.Detail})
+		r.Reasons = append(r.Reasons, scanReason{x.Symbol, x.Score.Points(), x.Describe, x.Detail, x.Step})
 	}
 	for _, f := range v.Failures {
 		r.Unchecked = append(r.Unchecked, scanUnchecked{f.Step, f.Reason})
@@ -123,16 +134,11 @@ func resultOf(path string, j judged) scanResult {
 	return r
 }
 
-func (r scanResult) print(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s, score %.2f under policy %s (%d bytes)\n", app.Clean(r.Path), r.Action, r.Score, r.Policy, r.Size)
-	for _, x := range r.Reasons {
-		fmt.Fprintf(w, "  %+7.2f  %-22s %s", x.Score, x.Symbol, app.Clean(x.Describe))
-		if x.Detail != "" {
-			fmt.Fprintf(w, " (%s)", app.Clean(x.Detail))
-		}
-		fmt.Fprintln(w)
+// acts is the largest action that a symbol can lead to by itself.
+func (o *Offline) acts(symbol string) filter.Action {
+	if _, policys := book.PolicyDecides(symbol); policys {
+		return filter.Reject
 	}
-	for _, u := range r.Unchecked {
-		fmt.Fprintf(w, "  not checked: %s (%s)\n", u.Step, app.Clean(u.Reason))
-	}
+	sym, _ := o.set.Symbol(symbol)
+	return sym.Action
 }
