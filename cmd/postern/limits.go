@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"text/tabwriter"
 
 	"postern/cmd/postern/app"
@@ -100,7 +101,7 @@ func limitRows(c *config.Config) []limitRow {
 		{"files", "bytes of a message file of scan and eval", fmt.Sprint(judge.MaxFile), "refused", ""},
 		{"control socket", "bytes of a request or answer", fmt.Sprint(control.MaxBytes), "refused", ""},
 	}
-	return append(rows, parserLimits()...)
+	return slices.Concat(rows, proofLimits(), memoryLimits(c), parserLimits())
 }
 
 // parserLimits are those of the parsers of hostile input.

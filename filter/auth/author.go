@@ -8,8 +8,8 @@ import (
 	"postern/internal/mime"
 )
 
-// maxAuthors bounds the author domains that are judged; a message with more is malformed.
-const maxAuthors = 20
+// MaxAuthors bounds the author domains that are judged; a message with more is malformed.
+const MaxAuthors = 20
 
 // authors are the people a message claims to be from, as any reader might see them.
 type authors struct {
@@ -64,8 +64,8 @@ func readAuthors(t *mime.Tree) authors {
 	if len(a.domains) == 0 {
 		a.fault("From names no domain")
 	}
-	if len(a.domains) > maxAuthors {
-		a.domains, a.more = a.domains[:maxAuthors], true
+	if len(a.domains) > MaxAuthors {
+		a.domains, a.more = a.domains[:MaxAuthors], true
 		a.fault("From names more domains than anyone reads")
 	}
 	return a

@@ -45,7 +45,7 @@ func FuzzFrom(f *testing.F) {
 			t.Skip()
 		}
 		who := readAuthors(tree)
-		if len(who.domains) > maxAuthors || len(who.domains) == 0 && who.malformed == "" || who.more && who.malformed == "" {
+		if len(who.domains) > MaxAuthors || len(who.domains) == 0 && who.malformed == "" || who.more && who.malformed == "" {
 			t.Errorf("%+v", who)
 		}
 		for i, d := range who.domains {

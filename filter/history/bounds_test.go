@@ -12,12 +12,12 @@ func TestSignaturesAreBounded(t *testing.T) {
 	now := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
 	r := newReplays(now)
 	busy := []signature{{"a.example", "busy"}}
-	for n := range maxSignatures + 5000 {
+	for n := range MaxSignatures + 5000 {
 		r.add(now, []signature{{"a.example", fmt.Sprint(n)}}, []string{"x"})
 		if n < 300 || n%1000 == 0 {
 			r.add(now, busy, []string{fmt.Sprint(n)})
 		}
-		if n := r.order.Len(); n > maxSignatures || n != len(r.known) {
+		if n := r.order.Len(); n > MaxSignatures || n != len(r.known) {
 			t.Fatalf("%d signatures in order, %d known", n, len(r.known))
 		}
 	}

@@ -11,9 +11,9 @@ import (
 	"postern/filter"
 )
 
-// maxSignatures bounds the signatures that are watched; those seen longest ago are forgotten.
+// MaxSignatures bounds the signatures that are watched; those seen longest ago are forgotten.
 // Each costs up to 16 octets for every envelope up to ReplayEnvelopes.
-const maxSignatures = 20_000
+const MaxSignatures = 20_000
 
 // replays counts the envelopes of signatures on this node.
 type replays struct {
@@ -144,7 +144,7 @@ func (w *watched) see(hash uint64, at time.Duration) {
 func (r *replays) forget(at time.Duration) {
 	for e := r.order.Back(); e != nil; e = r.order.Back() {
 		w := e.Value.(*watched)
-		if recent(w.last, at) && r.order.Len() <= maxSignatures {
+		if recent(w.last, at) && r.order.Len() <= MaxSignatures {
 			return
 		}
 		r.order.Remove(e)

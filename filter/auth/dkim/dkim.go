@@ -53,8 +53,8 @@ type Resolver interface {
 // ErrTooLarge: the header is larger than any honest one, so nothing is verified.
 var ErrTooLarge = canon.ErrTooLarge
 
-// maxSignatures is how many signatures of a message are looked at.
-const maxSignatures = 10
+// MaxSignatures is how many signatures of a message are looked at.
+const MaxSignatures = 10
 
 // Verify verifies the signatures of a message, at most ten, in the order they stand. No
 // signature gives an empty list. The error is that of r, or ErrTooLarge; a signature's own
@@ -65,7 +65,7 @@ func Verify(ctx context.Context, res Resolver, r io.ReaderAt, size int64, now ti
 		return nil, err
 	}
 	at := h.Named("dkim-signature")
-	at = at[:min(len(at), maxSignatures)]
+	at = at[:min(len(at), MaxSignatures)]
 	if len(at) == 0 {
 		return nil, nil
 	}

@@ -64,7 +64,7 @@ func notFound(err error) bool {
 // checkHost finds and evaluates the record of a domain (RFC 7208 section 4). Depth counts
 // includes and redirects, which the count of terms bounds too.
 func (e *eval) checkHost(ctx context.Context, domain string, depth int) verdict {
-	if depth > maxTerms {
+	if depth > MaxTerms {
 		return stop(errTerms)
 	}
 	txt, err := e.record(ctx, domain)
@@ -98,7 +98,7 @@ func (e *eval) checkHost(ctx context.Context, domain string, depth int) verdict 
 }
 
 func (e *eval) record(ctx context.Context, domain string) ([]string, error) {
-	if e.questions++; e.questions > maxQuestions {
+	if e.questions++; e.questions > MaxQuestions {
 		return nil, errQuestions
 	}
 	return e.res.TXT(ctx, domain)
@@ -132,7 +132,7 @@ func (e *eval) evaluate(ctx context.Context, rec *record, domain string, depth i
 }
 
 func (e *eval) countTerm() error {
-	if e.terms++; e.terms > maxTerms {
+	if e.terms++; e.terms > MaxTerms {
 		return errTerms
 	}
 	return nil
@@ -163,7 +163,7 @@ func (e *eval) match(ctx context.Context, t term, domain string, depth int) (boo
 	case "mx":
 		ok, err = e.matchMX(ctx, target, t)
 		if errors.Is(err, errNames) {
-			return false, ended(permError("%s has more than %d mail exchangers", target, maxNames))
+			return false, ended(permError("%s has more than %d mail exchangers", target, MaxNames))
 		}
 	case "exists":
 		ok, err = e.exists(ctx, target)
@@ -203,12 +203,12 @@ func (e *eval) addrs(ctx context.Context, name string) ([]netip.Addr, error) {
 
 // lookup asks one question and keeps the counts; "there is none" is an empty answer.
 func lookup[K, V any](ctx context.Context, e *eval, ask func(context.Context, K) ([]V, error), what K) ([]V, error) {
-	if e.questions++; e.questions > maxQuestions {
+	if e.questions++; e.questions > MaxQuestions {
 		return nil, errQuestions
 	}
 	got, err := ask(ctx, what)
 	if notFound(err) {
-		if e.voids++; e.voids > maxVoid {
+		if e.voids++; e.voids > MaxVoid {
 			return nil, errVoid
 		}
 		return nil, nil
@@ -240,7 +240,7 @@ func (e *eval) matchMX(ctx context.Context, name string, t term) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if len(mx) > maxNames {
+	if len(mx) > MaxNames {
 		return false, errNames
 	}
 	for _, x := range mx {
@@ -287,8 +287,8 @@ func (e *eval) reverseNames(ctx context.Context) []string {
 	if err != nil {
 		return nil
 	}
-	for _, n := range names[:min(len(names), maxNames)] {
-		if e.questions++; e.questions > maxQuestions {
+	for _, n := range names[:min(len(names), MaxNames)] {
+		if e.questions++; e.questions > MaxQuestions {
 			break
 		}
 		ask := e.res.A

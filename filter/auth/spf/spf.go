@@ -27,10 +27,10 @@ const (
 // The limits of RFC 7208 section 4.6.4, and one of our own on all questions together: ten
 // mx terms with ten hosts each would be a hundred.
 const (
-	maxTerms     = 10
-	maxVoid      = 2
-	maxNames     = 10
-	maxQuestions = 40
+	MaxTerms     = 10 // terms that ask the DNS
+	MaxVoid      = 2  // answers without a record
+	MaxNames     = 10 // hosts of one mx, names of one ptr
+	MaxQuestions = 40
 	maxTime      = 20 * time.Second
 	maxRecord    = 64 << 10 // octets, more than an answer of the DNS can hold
 )
