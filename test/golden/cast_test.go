@@ -9,11 +9,13 @@ import (
 	"postern/internal/mailtest"
 )
 
-// The prefixes of made cases: mail handed on with evidence, without any, and forged mail.
+// The prefixes of made cases: mail handed on with evidence, without any, forged mail, and
+// what can happen to a chain of seals.
 const (
 	viaPrefix      = "via-"
 	strangerPrefix = "stranger-"
 	spoofPrefix    = "spoof-"
+	chainPrefix    = "chain-"
 )
 
 // written is when the letters were written.

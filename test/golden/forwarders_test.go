@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"postern/internal/mailtest"
 )
 
 // Bob's addresses elsewhere, which forward to us.
@@ -170,4 +172,33 @@ func loose(t testing.TB, a author) *letter {
 	return draft(t, a, "Bob Winter <"+atTenant+">", "Minutes of Thursday", "Dear Bob,", "", "the minutes follow tomorrow.", "", a.person).
 		sign(signature{key: a.key, domain: a.domain, selector: "post", names: "from:date:message-id"}).
 		received(2*time.Second, a.name, a.ip, cloud().name, "with ESMTPS id 5AMAwA21018442")
+}
+
+// chains are sealed mails whose seals cannot be judged, or just can.
+func chains(t testing.TB) []made {
+	a, c, s := ruth(), cloud(), cloudSealer()
+	saw := a.says("pass", "pass", "pass")
+	sealed := func() *letter {
+		return forwarded(external(toBob(t, a, atTenant, c)).seal(s, "none", saw), c, atTenant)
+	}
+	long := toBob(t, a, atTenant, c).seal(s, "none", saw)
+	for range 9 {
+		long.seal(edgeSealer(), "pass", "arc=pass; "+saw)
+	}
+	zone := zones(a.zone(t), c.zone(t), s.zone(t), edgeSealer().zone(t))
+	key := s.selector + "._domainkey." + s.domain
+	with := func(records ...string) mailtest.Zone { return zones(zone, mailtest.Zone{key: records}) }
+	mails := []made{
+		{name: "key-away", about: "the key of the seal cannot be looked up now", fires: "ARC_TEMPERROR DMARC_FAIL", misses: "ARC_PASS ARC_FAIL ARC_TRUSTED", mail: sealed(), zone: with("!servfail TXT")},
+		{name: "key-gone", about: "the key of the seal is there no more", fires: "ARC_FAIL", misses: "ARC_TEMPERROR ARC_PASS ARC_TRUSTED", mail: sealed(), zone: with("A 203.0.113.80")},
+		{name: "key-revoked", about: "the sealer took its key back", fires: "ARC_FAIL", misses: "ARC_PASS ARC_TRUSTED", mail: sealed(), zone: with("TXT v=DKIM1; p=")},
+		{name: "ten", about: "ten sets, each good", fires: "ARC_PASS ARC_TRUSTED DKIM_PASS", misses: "ARC_FAIL ARC_TEMPERROR", mail: long, zone: zone},
+		{name: "two-keys", about: "two keys at one name: any may be the one", fires: "ARC_PASS ARC_TRUSTED", misses: "ARC_FAIL", mail: sealed(), zone: with(record(t, "host-rsa2048"), record(t, s.key))},
+	}
+	for i := range mails {
+		m := &mails[i]
+		m.name, m.by, m.from = chainPrefix+m.name, c, "bob+SRS=Zx81Q=W3=kestrel.example=ruth@tenant.example"
+		m.more = []string{"sealers: {'*': [cloudpost.example, edgefilter.example]}"}
+	}
+	return mails
 }
