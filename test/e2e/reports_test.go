@@ -55,7 +55,7 @@ func seen(all []*aggregate.Feedback) map[string]int64 {
 	for _, f := range all {
 		for _, r := range f.Records {
 			e := r.Row.Evaluated
-			sum[fmt.Sprintf("%s dkim=%s spf=%s -> %s", r.Row.Source, e.DKIM, e.SPF, e.Disposition)] += int64(r.Row.Count)
+			sum[fmt.Sprintf("%s dkim=%s spf=%s -> %s", r.Row.Source, e.DKIM, e.SPF, e.Disposition)] += r.Row.Count
 		}
 	}
 	return sum
