@@ -42,7 +42,8 @@ type Verdict struct {
 	Failures []Failure // what was not checked: the ledger
 	Public   string    // all that a stranger may read
 
-	Greylisted bool // the Defer asks a stranger to come again; nothing else speaks against the mail
+	Softened   []string `json:",omitempty"` // symbols that spoke for the mail against the wish of DMARC
+	Greylisted bool     // the Defer asks a stranger to come again; nothing else speaks against the mail
 }
 
 // Judge turns a report into a verdict under a policy. Before OnData (m.Body is nil) only

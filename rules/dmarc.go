@@ -53,6 +53,22 @@ func (c *judgement) doubtful() bool {
 	return c.unsure || c.fired["DMARC_TEMPERROR"] || c.fired["ARC_TEMPERROR"]
 }
 
+// softened are the symbols that lowered a wish of the domain owner.
+func (c *judgement) softened() []string {
+	var by []string
+	for _, wished := range [...]string{"DMARC_REJECT", "DMARC_QUARANTINE"} {
+		if !c.before && c.fired[wished] && wish(c.policy.DMARC.OnList) < c.asked(wished) {
+			for _, s := range evidence {
+				if c.fired[s] {
+					by = append(by, s)
+				}
+			}
+			return by
+		}
+	}
+	return nil
+}
+
 // dmarcNote says which evidence softened the owner's wish, with what was seen of it.
 func (c *judgement) dmarcNote(symbol string) string {
 	a := c.asked(symbol)

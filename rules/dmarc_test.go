@@ -169,3 +169,27 @@ func TestEvidenceAlwaysSoftens(t *testing.T) {
 		}
 	})
 }
+
+// The verdict names what softened the owner's wish, and nothing where it stood.
+func TestSoftened(t *testing.T) {
+	s := layer(t, worths)
+	for symbols, want := range map[string]string{
+		"DMARC_REJECT LIST_KNOWN SOURCE_KNOWN":          "LIST_KNOWN SOURCE_KNOWN",
+		"DMARC_QUARANTINE ARC_TRUSTED":                  "ARC_TRUSTED",
+		"DMARC_REJECT DMARC_QUARANTINE FORWARDER_KNOWN": "FORWARDER_KNOWN",
+		"DMARC_REJECT": "",
+		"LIST_KNOWN":   "",
+	} {
+		v := s.Judge(after(), found(strings.Fields(symbols)...), "lists")
+		if got := strings.Join(v.Softened, " "); got != want {
+			t.Errorf("%s: %q, want %q", symbols, got, want)
+		}
+	}
+	// The default holds what asks for quarantine, and so does on_list: hold.
+	if v := s.Judge(after(), found("DMARC_QUARANTINE", "LIST_KNOWN"), "default"); v.Softened != nil {
+		t.Errorf("%v", v.Softened)
+	}
+	if v := s.Judge(&filter.Message{ID: id}, found("DMARC_REJECT", "LIST_KNOWN"), "lists"); v.Softened != nil {
+		t.Errorf("before the body: %v", v.Softened)
+	}
+}

@@ -29,7 +29,7 @@ func (s *Set) Judge(m *filter.Message, r filter.Report, policy string) filter.Ve
 		c.greylist(&v)
 	}
 	v.Keep = c.fired[virus] && c.policy.Antivirus.KeepOriginal
-	v.Strip = c.strip(v)
+	v.Strip, v.Softened = c.strip(v), c.softened()
 	v.Public = c.public(v, acting)
 	return v
 }

@@ -37,6 +37,7 @@ func Build(node string, m *filter.Message, o filter.Outcome, h Headers) Row {
 		Subject: Clean(h.Subject, maxSubject), MessageID: Clean(strings.Trim(h.MessageID, "<> \t\r\n"), maxMessageID),
 		Size: m.Size, SHA256: m.SHA256, Reply: Clean(o.Reply, maxReply), Delay: delays(o.Times), Symbols: []string{},
 	}
+	r.DNSCut = m.DNS != nil && m.DNS.Cut()
 	if m.Client.IP.IsValid() {
 		r.Client.IP = m.Client.IP.Unmap().String()
 	}
@@ -48,10 +49,7 @@ func Build(node string, m *filter.Message, o filter.Outcome, h Headers) Row {
 		}
 		if i < len(o.Verdicts) {
 			v := o.Verdicts[i]
-			f.Action, f.Score = v.Action.String(), v.Score
-			if f.State == string(filter.Delivered) || f.State == string(filter.InOutbox) {
-				f.Stripped = v.Strip
-			}
+			f.judged(v)
 			if i == 0 || v.Action > top.Action {
 				top = v
 			}
@@ -61,6 +59,15 @@ func Build(node string, m *filter.Message, o filter.Outcome, h Headers) Row {
 	r.Action, r.Score = top.Action.String(), top.Score
 	r.Symbols, r.Unchecked = symbols(o), unchecked(o.Report.Failures)
 	return r
+}
+
+// judged adds what the rules said of this copy, as far as it came to it.
+func (f *Fate) judged(v filter.Verdict) {
+	f.Action, f.Score, f.Softened = v.Action.String(), v.Score, v.Softened
+	f.Greylisted = v.Greylisted && f.State == string(filter.Deferred)
+	if f.State == string(filter.Delivered) || f.State == string(filter.InOutbox) {
+		f.Stripped = v.Strip
+	}
 }
 
 func fate(f *Fate, from filter.Fate) {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +24,10 @@ type Metrics struct {
 	in       *prometheus.CounterVec
 	fates    *prometheus.CounterVec
 	failures *prometheus.CounterVec
+	grey     *prometheus.CounterVec
+	stripped *prometheus.CounterVec
+	softened *prometheus.CounterVec
+	dnsCut   *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	dropped  prometheus.Counter
 }
@@ -35,6 +40,10 @@ func NewMetrics(reg prometheus.Registerer, steps []string, g Gauges) (*Metrics, 
 		in:       counters("recipients_total", "Recipients asked for at RCPT, those refused there included. Equals the sum of postern_fates_total.", "direction"),
 		fates:    counters("fates_total", "What became of each accepted recipient's copy.", "direction", "fate"),
 		failures: counters("step_failures_total", "Checks that could not tell, by step.", "step"),
+		grey:     counters("greylist_total", "Recipients' copies of first contacts: asked to bring it later, or decided about now.", "answer"),
+		stripped: counters("stripped_total", "Recipients' copies that were handed on without their infected parts.", "direction"),
+		softened: counters("dmarc_softened_total", "Recipients' copies for which this symbol spoke against the wish of DMARC.", "symbol"),
+		dnsCut:   counters("dns_budget_total", "Messages whose lookups were left out because their DNS budget was spent.", "direction"),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "postern", Name: "traffic_dropped_total", Help: "Traffic rows dropped because the disk did not keep up."}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -44,7 +53,7 @@ func NewMetrics(reg prometheus.Registerer, steps []string, g Gauges) (*Metrics, 
 	for _, s := range steps {
 		m.steps[s] = true
 	}
-	for _, c := range []prometheus.Collector{m.messages, m.in, m.fates, m.failures, m.dropped, m.seconds, &gauges{g}} {
+	for _, c := range []prometheus.Collector{m.messages, m.in, m.fates, m.failures, m.grey, m.stripped, m.softened, m.dnsCut, m.dropped, m.seconds, &gauges{g}} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -60,8 +69,13 @@ func counters(name, help string, labels ...string) *prometheus.CounterVec {
 func (m *Metrics) count(r Row) {
 	m.messages.WithLabelValues(r.Direction, r.Action).Inc()
 	m.in.WithLabelValues(r.Direction).Add(float64(len(r.To)))
+	first := slices.Contains(r.Symbols, "GREY_NEW")
 	for _, f := range r.To {
 		m.fates.WithLabelValues(r.Direction, f.State).Inc()
+		m.countCopy(r.Direction, f, first)
+	}
+	if r.DNSCut {
+		m.dnsCut.WithLabelValues(r.Direction).Inc()
 	}
 	for _, u := range r.Unchecked {
 		step := u.Step
@@ -78,6 +92,22 @@ func (m *Metrics) count(r Row) {
 		if p.ms >= 0 {
 			m.seconds.WithLabelValues(p.name).Observe((time.Duration(p.ms) * time.Millisecond).Seconds())
 		}
+	}
+}
+
+// countCopy counts what the rules made of one recipient's copy, of a first contact or not.
+func (m *Metrics) countCopy(direction string, f Fate, first bool) {
+	switch {
+	case f.Greylisted:
+		m.grey.WithLabelValues("later").Inc()
+	case first:
+		m.grey.WithLabelValues("now").Inc()
+	}
+	if len(f.Stripped) > 0 {
+		m.stripped.WithLabelValues(direction).Inc()
+	}
+	for _, s := range f.Softened {
+		m.softened.WithLabelValues(s).Inc()
 	}
 }
 

@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"postern/filter"
 )
@@ -15,6 +16,9 @@ type Observer struct {
 	Traffic Traffic                         // nil: no rows
 	Metrics *Metrics                        // nil: no counters
 	Headers func(m *filter.Message) Headers // nil: no subject and no Message-ID
+	// MessageID is the Message-ID that a message without one went out with, "" = none. nil:
+	// no message gets one.
+	MessageID func(m *filter.Message) string
 }
 
 // Done implements filter.Observer. It waits for nothing and never fails.
@@ -22,6 +26,9 @@ func (o *Observer) Done(ctx context.Context, m *filter.Message, out filter.Outco
 	var h Headers
 	if o.Headers != nil && m.Body != nil {
 		h = o.Headers(m)
+	}
+	if h.MessageID == "" && o.MessageID != nil && m.Body != nil && goesOn(out) {
+		h.MessageID = o.MessageID(m)
 	}
 	row := Build(o.Node, m, out, h)
 	stored := o.Traffic == nil || o.Traffic.Add(row)
@@ -37,6 +44,13 @@ func (o *Observer) Done(ctx context.Context, m *filter.Message, out filter.Outco
 	return nil
 }
 
+// goesOn reports that a copy of the message was handed on, or may be.
+func goesOn(out filter.Outcome) bool {
+	return slices.ContainsFunc(out.Fates, func(f filter.Fate) bool {
+		return f.State == filter.Delivered || f.State == filter.InOutbox || f.State == filter.Held
+	})
+}
+
 // maxLogged bounds the recipients of one log line; the traffic row has them all.
 const maxLogged = 50
 
@@ -48,7 +62,7 @@ func attrs(r Row) []slog.Attr {
 		slog.String("account", r.Account), slog.String("from", r.From), slog.Int("recipients", len(r.To)), slog.Any("to", r.To[:min(len(r.To), maxLogged)]),
 		slog.String("subject", r.Subject), slog.String("message_id", r.MessageID), slog.Int64("size", r.Size), slog.String("sha256", r.SHA256),
 		slog.String("action", r.Action), slog.String("score", r.Score.String()), slog.Any("symbols", r.Symbols),
-		slog.Any("unchecked", r.Unchecked), slog.String("reply", r.Reply), slog.Any("delay", r.Delay),
+		slog.Any("unchecked", r.Unchecked), slog.Bool("dns_budget", r.DNSCut), slog.String("reply", r.Reply), slog.Any("delay", r.Delay),
 	}
 	return out
 }

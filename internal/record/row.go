@@ -28,7 +28,8 @@ type Row struct {
 	Score     filter.Score `json:"score"`  // hundredths; that of the largest action
 	Symbols   []string     `json:"symbols"`
 	Unchecked []Unchecked  `json:"unchecked,omitempty"`
-	Reply     string       `json:"reply"` // what the client was answered
+	DNSCut    bool         `json:"dns_budget,omitempty"` // lookups were left out: its DNS budget was spent
+	Reply     string       `json:"reply"`                // what the client was answered
 	Delay     Delay        `json:"delay"`
 }
 
@@ -52,6 +53,9 @@ type Fate struct {
 	Score     filter.Score `json:"score,omitempty"` // hundredths
 	Ambiguous bool         `json:"ambiguous,omitempty"`
 	Stripped  []string     `json:"stripped,omitempty"` // paths of the parts left out of what was handed on
+
+	Greylisted bool     `json:"greylisted,omitempty"` // deferred as a first contact, and for nothing else
+	Softened   []string `json:"softened,omitempty"`   // symbols that spoke for it against the wish of DMARC
 }
 
 // Unchecked is a step that could not tell.

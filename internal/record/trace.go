@@ -33,6 +33,9 @@ func writeRow(w io.Writer, r Row) {
 	for _, u := range r.Unchecked {
 		line(w, "unchecked", u.Step+": "+u.Reason)
 	}
+	if r.DNSCut {
+		line(w, "dns", "lookups were left out, the budget of the message was spent (DNS_BUDGET)")
+	}
 	for _, f := range r.To {
 		line(w, "to", f.String())
 	}
@@ -81,6 +84,9 @@ func (f Fate) String() string {
 	if len(f.Stripped) > 0 {
 		b.WriteString(", stripped " + strings.Join(f.Stripped, " "))
 	}
+	if f.Greylisted {
+		b.WriteString(", asked to come again as a first contact")
+	}
 	if f.Hold != "" {
 		b.WriteString(" as " + f.Hold)
 	}
@@ -89,6 +95,9 @@ func (f Fate) String() string {
 	}
 	if f.Action != "" {
 		fmt.Fprintf(&b, " (%s, score %s, policy %s)", f.Action, f.Score, f.Policy)
+	}
+	if len(f.Softened) > 0 {
+		b.WriteString(", DMARC softened by " + strings.Join(f.Softened, " "))
 	}
 	if f.Reply != "" {
 		b.WriteString(": " + f.Reply)

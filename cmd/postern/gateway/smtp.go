@@ -101,7 +101,7 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		}
 		g.certs[l.Name] = certs
 	}
-	observer := &record.Observer{Node: g.cfg.Load().Hostname, Log: g.log, Traffic: g.home.Traffic(), Metrics: g.metrics, Headers: headers}
+	observer := &record.Observer{Node: g.cfg.Load().Hostname, Log: g.log, Traffic: g.home.Traffic(), Metrics: g.metrics, Headers: headers, MessageID: g.givenID}
 	g.smtp = smtpd.New(setup.SMTP(g.cfg.Load(), g.extras()), smtpd.Parts{
 		Pipeline:      g.pipeline.Load,
 		Directory:     &glue.Directory{Config: &g.cfg, Rules: &g.rules, Verifier: g.verifier},
@@ -136,6 +136,18 @@ func headers(m *filter.Message) record.Headers {
 		return record.Headers{}
 	}
 	return record.Headers{Subject: t.Subject(), MessageID: t.Root.Header.Get("Message-ID")}
+}
+
+// givenID is the Message-ID that the stamper gives to what is sent without one.
+func (g *Gateway) givenID(m *filter.Message) string {
+	if m.Direction != filter.Outbound || m.Parts == nil {
+		return ""
+	}
+	t, err := m.Parts()
+	if err != nil || t.Root.Header.Get("DKIM-Signature") != "" { // nothing is added to what is signed
+		return ""
+	}
+	return g.stamper.MessageID(m)
 }
 
 // extras are what listeners have besides their configuration.
