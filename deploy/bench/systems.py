@@ -210,6 +210,7 @@ class Postern(System):
         write(os.path.join(rules, "bench.yaml"), """policies:
   bench:
     extends: default
+    greylist: off
     quarantine: 100
     reject: 100
     antivirus: {scan: true, infected: tag}

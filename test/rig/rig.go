@@ -64,7 +64,7 @@ const ruleFile = `patterns:
   - {id: LOAD_HELD, describe: A message of the load to be held, in: subject, match: 'of the load, dots', score: 8, tests: {hit: ["x of the load, dots"], miss: ["dots"]}}
   - {id: LOAD_REFUSED, describe: A message of the load to be refused, in: subject, match: 'of the load, long lines', score: 20, tests: {hit: ["x of the load, long lines"], miss: ["long lines"]}}
 policies:
-  lax: {extends: default, tag: 60, quarantine: 70, reject: 80, antivirus: {scan: true, infected: quarantine}}
+  lax: {extends: default, greylist: off, tag: 60, quarantine: 70, reject: 80, antivirus: {scan: true, infected: quarantine}}
 recipients:
   "*": default
   lax@example.com: lax
