@@ -186,8 +186,8 @@ func TestOneLookup(t *testing.T) {
 			t.Errorf("%q is in clear", m.Key)
 		}
 	}
-	if len(w.store.marks) != 2 {
-		t.Errorf("%d marks, want one of the source and one of the list", len(w.store.marks))
+	if len(w.store.marks) != 3 {
+		t.Errorf("%d marks, want one of the source, one of its proof and one of the list", len(w.store.marks))
 	}
 }
 

@@ -25,13 +25,48 @@ func (h *History) Done(ctx context.Context, m *filter.Message, o filter.Outcome)
 		h.replays.add(now, counted(m, &f, o.Report.Findings), envelopes(m, o.Report.Findings))
 		marks = received(m, o, &f, now)
 	}
+	marks, unsure := h.unrepeated(ctx, marks, &f, m.Client, now)
 	if len(marks) == 0 {
-		return nil
+		return unsure
 	}
 	if err := h.store.Mark(ctx, marks); err != nil {
 		return fmt.Errorf("history: %w", err)
 	}
-	return nil
+	return unsure
+}
+
+// unrepeated leaves out the good mark of a source whose proof is a signature that made one
+// before: whoever got a signed mail can send it again, as often as he likes. Mail that SPF
+// proves comes from the author's own hosts each time.
+func (h *History) unrepeated(ctx context.Context, marks []Mark, f *facts, c filter.Client, now time.Time) ([]Mark, error) {
+	source, ok := f.sourceKey(c)
+	at := slices.IndexFunc(marks, func(m Mark) bool { return ok && m.Key == source && !m.Bad })
+	if at < 0 || aligned(f.domain, f.mailFrom) || aligned(f.domain, f.helo) {
+		return marks, nil
+	}
+	questions := []Question{{Key: source, Since: now.Add(-Keep)}}
+	for _, s := range f.signatures {
+		if s.value != "" && aligned(f.domain, s.domain) {
+			k := keyOf("signature", f.source(c), f.domain, s.domain, s.value)
+			questions = append(questions, Question{Key: k, Since: now.Add(-Keep)})
+		}
+	}
+	if len(questions) == 1 {
+		return marks, nil
+	}
+	past, err := h.store.Past(ctx, questions, now)
+	switch {
+	case err != nil:
+		return slices.Delete(marks, at, at+1), fmt.Errorf("history: %w", err)
+	case past[0].proven(): // nothing is left to gain, and large senders are not remembered mail by mail
+		return marks, nil
+	case slices.ContainsFunc(past[1:], func(p Past) bool { return p.Good > 0 }):
+		return slices.Delete(marks, at, at+1), nil
+	}
+	for _, q := range questions[1:] {
+		marks = append(marks, Mark{Key: q.Key, At: now, Keep: Keep})
+	}
+	return marks, nil
 }
 
 // fate is what a message says for or against where it came from.

@@ -75,6 +75,7 @@ type world struct {
 	h     *history.History
 	auth  []filter.Finding // what authentication at OnData finds
 	err   error            // and what it could not
+	sent  int              // mails that ended
 }
 
 func newWorld(t testing.TB, forwarders ...history.Forwarder) *world {
@@ -189,17 +190,25 @@ func (w *world) has(l mail, symbol string) bool {
 // ends tells the observer that all recipients got the same verdict and fate.
 func (w *world) ends(l mail, action filter.Action, state filter.FateState) {
 	w.t.Helper()
+	if l.b == "" {
+		w.sent++
+		l.b = fmt.Sprintf("m%d", w.sent) // every mail is signed for itself
+	}
 	found, err := w.run(l)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.done(l, outcome(l, found, action, state))
+}
+
+func outcome(l mail, found []filter.Finding, action filter.Action, state filter.FateState) filter.Outcome {
 	var o filter.Outcome
 	o.Report.Findings = append(append(l.seen(), l.found()...), found...)
 	for _, to := range l.to {
 		o.Verdicts = append(o.Verdicts, filter.Verdict{Action: action})
 		o.Fates = append(o.Fates, filter.Fate{Recipient: to, State: state})
 	}
-	w.done(l, o)
+	return o
 }
 
 func (w *world) done(l mail, o filter.Outcome) {
