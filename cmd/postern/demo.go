@@ -205,7 +205,7 @@ func (s sight) tell(answer demo.Answer) (where, why string) {
 			why = answer.Text
 		}
 	case len(places) == 0 && answer.Code >= 400:
-		places = []string{"with the sender, who tries again"}
+		places, why = []string{"with the sender, who tries again"}, answer.Text
 	}
 	return strings.Join(places, "; ") + evidence, why
 }

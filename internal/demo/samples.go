@@ -11,6 +11,7 @@ import (
 	"github.com/emersion/go-msgauth/dkim"
 
 	"postern/internal/mailtest"
+	"postern/internal/stamp/seal"
 )
 
 // Sample is one message that somebody sends to the gateway, and what should become of it.
@@ -21,8 +22,9 @@ type Sample struct {
 	From     string
 	To       []string
 	Body     []byte
-	Size     int    // SIZE= said at MAIL; 0 = none
-	Login    string // local account; "" = mail from outside
+	Size     int           // SIZE= said at MAIL; 0 = none
+	Login    string        // local account; "" = mail from outside
+	Pause    time.Duration // the sender waits so long before
 
 	Code  int    // first digits of the answer that is expected
 	Where string // where each copy should end: see Row.Where
@@ -36,14 +38,14 @@ func (w *World) Samples(now time.Time) ([]Sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	signed, err := w.sign(mail(now, "Grace <grace@signed.example>", "ada@example.com", "Signed and in order", "This one carries a signature that verifies.\r\n"))
+	signed, err := w.sign("signed.example", mail(now, "Grace <grace@signed.example>", "ada@example.com", "Signed and in order", "This one carries a signature that verifies.\r\n"))
 	if err != nil {
 		return nil, err
 	}
 	plain := mail(now, "Frank <frank@friend.example>", "ada@example.com", "Lunch on Friday?", "Shall we meet at noon?\r\n\r\nFrank\r\n")
 	lure := mail(now, "Account Service <service@crook.example>", "bob@example.com", "You are a LOTTERY WINNER",
 		"Dear lottery winner,\r\n\r\nYou have won 1,500,000 US dollars in the international lottery. To claim your prize\r\nsend your bank account details and a processing fee by Western Union to our agent.\r\nThis is strictly confidential. God bless.\r\n")
-	return []Sample{
+	all := []Sample{
 		{Name: "plain", Client: friendIP, ClientID: "mail.friend.example", From: "frank@friend.example", To: []string{"ada@example.com"}, Body: plain, Code: 250, Where: "delivered"},
 		{Name: "signed", Client: signedIP, ClientID: "out.signed.example", From: "grace@signed.example", To: []string{"ada@example.com"}, Body: signed, Code: 250, Where: "delivered"},
 		{Name: "spoofed bank", Client: crookIP, ClientID: "mx.crook.example", From: "info@bank.example", To: []string{"ada@example.com"},
@@ -63,7 +65,35 @@ func (w *World) Samples(now time.Time) ([]Sample, error) {
 			Body: mail(now, "Ada <ada@example.com>", "frank@friend.example", "Re: Lunch on Friday?", "Noon is fine.\r\n"), Code: 250, Where: "delivered"},
 		{Name: "outbound, suspended account", Login: "mallory@example.com", From: "mallory@example.com", To: []string{"frank@friend.example"},
 			Body: mail(now, "Mallory <mallory@example.com>", "frank@friend.example", "Hello", "Hello.\r\n"), Code: 550, Where: "refused"},
-	}, nil
+	}
+	posted, err := w.posted(now)
+	if err != nil {
+		return nil, err
+	}
+	offer := mail(now, "Shop <shop@crook.example>", "carol@example.com", "Special offer", "Only this week.\r\n")
+	return append(all,
+		Sample{Name: "EICAR, policy strips", Client: friendIP, ClientID: "mail.friend.example", From: "frank@friend.example", To: []string{"carol@example.com"},
+			Body: withAttachment(now, "invoice.zip", infected), Code: 250, Where: "delivered, a copy kept as evidence"},
+		Sample{Name: "bank's mail by a trusted list", Client: listsIP, ClientID: "mx.lists.example", From: "talk-bounces@lists.example", To: []string{"carol@example.com"},
+			Body: posted, Code: 250, Where: "delivered"},
+		Sample{Name: "doubtful, first contact", Client: crookIP, ClientID: "mx.crook.example", From: "shop@crook.example", To: []string{"carol@example.com"},
+			Body: offer, Code: 451, Where: "with the sender, who tries again"},
+		Sample{Name: "the same, a second later", Client: crookIP, ClientID: "mx.crook.example", From: "shop@crook.example", To: []string{"carol@example.com"},
+			Body: offer, Pause: 1100 * time.Millisecond, Code: 250, Where: "delivered"},
+	), nil
+}
+
+// posted is mail of the bank that a list has changed and sealed: its signature is broken.
+func (w *World) posted(now time.Time) ([]byte, error) {
+	raw, err := w.sign("bank.example", mail(now, "Bea <bea@bank.example>", "talk@lists.example", "About fees", "They stay as they are.\r\n"))
+	if err != nil {
+		return nil, err
+	}
+	raw = bytes.Replace(raw, []byte("Subject: "), []byte("Subject: [talk] "), 1)
+	raw = append([]byte("Authentication-Results: lists.example; dmarc=pass header.from=bank.example\r\n"), raw...)
+	one := seal.Sealer{Domain: "lists.example", Selector: "demo", AuthservID: "lists.example", Key: w.key}
+	set, err := one.Seal(bytes.NewReader(raw), "none", now)
+	return append(set, raw...), err
 }
 
 func mail(now time.Time, from, to, subject, body string) []byte {
@@ -101,8 +131,8 @@ func infectedZip() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func (w *World) sign(raw []byte) ([]byte, error) {
+func (w *World) sign(domain string, raw []byte) ([]byte, error) {
 	var b bytes.Buffer
-	err := dkim.Sign(&b, bytes.NewReader(raw), &dkim.SignOptions{Domain: "signed.example", Selector: "demo", Signer: w.key, HeaderKeys: []string{"From", "To", "Subject", "Date"}})
+	err := dkim.Sign(&b, bytes.NewReader(raw), &dkim.SignOptions{Domain: domain, Selector: "demo", Signer: w.key, HeaderKeys: []string{"From", "To", "Subject", "Date"}})
 	return b.Bytes(), err
 }

@@ -19,6 +19,7 @@ type Answer struct {
 // Send sends a sample to the listener at addr and returns the answer that decided: the first
 // refusal, or that to the end of the message. The error is that of the connection.
 func Send(addr string, s Sample) (Answer, error) {
+	time.Sleep(s.Pause)
 	conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
 	if err != nil {
 		return Answer{}, err

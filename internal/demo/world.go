@@ -33,11 +33,11 @@ type World struct {
 	Internet *mailtest.DNS
 
 	clamd *mailtest.RealClamd
-	key   ed25519.PrivateKey // signs for signed.example
+	key   ed25519.PrivateKey // signs for signed.example, bank.example and lists.example
 }
 
 // Mailboxes exist behind the gateway.
-var Mailboxes = []string{"ada@example.com", "bob@example.com", "strict@example.com", "postmaster@example.com"}
+var Mailboxes = []string{"ada@example.com", "bob@example.com", "carol@example.com", "strict@example.com", "postmaster@example.com"}
 
 // Password is that of every local account.
 const Password = "demo-password"
@@ -103,10 +103,12 @@ const (
 	signedIP = "192.0.2.20"
 	crookIP  = "198.51.100.66"
 	listedIP = "203.0.113.99"
+	listsIP  = "192.0.2.40"
 )
 
 // zone is all of the Internet that the samples need.
 func zone(pub ed25519.PublicKey) mailtest.Zone {
+	key := "TXT v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(pub)
 	z := mailtest.Zone{
 		"friend.example":      {"MX 10 mail.friend.example", "TXT v=spf1 ip4:" + friendIP + " -all"},
 		"mail.friend.example": {"A " + friendIP},
@@ -115,16 +117,20 @@ func zone(pub ed25519.PublicKey) mailtest.Zone {
 		"_dmarc.signed.example": {
 			"TXT v=DMARC1; p=quarantine",
 		},
-		"demo._domainkey.signed.example": {"TXT v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(pub)},
+		"demo._domainkey.signed.example": {key},
 		"bank.example":                   {"MX 10 mail.bank.example", "TXT v=spf1 ip4:192.0.2.30 -all"},
 		"_dmarc.bank.example":            {"TXT v=DMARC1; p=reject"},
+		"demo._domainkey.bank.example":   {key},
 		"mail.bank.example":              {"A 192.0.2.30"},
+		"lists.example":                  {"MX 10 mx.lists.example", "TXT v=spf1 ip4:" + listsIP + " -all"},
+		"mx.lists.example":               {"A " + listsIP},
+		"demo._domainkey.lists.example":  {key},
 		"crook.example":                  {"MX 10 mx.crook.example", "TXT v=spf1 ip4:" + crookIP + " -all"},
 		"mx.crook.example":               {"A " + crookIP},
 		"2.0.0.127.bl.example":           {"A 127.0.0.2"},
 		"99.113.0.203.bl.example":        {"A 127.0.0.2", "TXT listed for spam"},
 	}
-	for ip, name := range map[string]string{friendIP: "mail.friend.example", signedIP: "out.signed.example", crookIP: "mx.crook.example"} {
+	for ip, name := range map[string]string{friendIP: "mail.friend.example", signedIP: "out.signed.example", crookIP: "mx.crook.example", listsIP: "mx.lists.example"} {
 		z[mailtest.ReverseName(ip)] = []string{"PTR " + name}
 	}
 	return z
@@ -138,10 +144,19 @@ func (w *World) write() error {
 	}
 	err := os.WriteFile(filepath.Join(rules, "demo.yaml"), []byte(`symbols:
   RBL_DEMO: {action: reject, stage: rcpt, describe: The sending host is on a block list}
+patterns:
+  - id: DEMO_OFFER
+    describe: The subject speaks of a special offer
+    in: subject
+    match: 'Special offer'
+    score: 5.5
+    tests: {hit: ["Special offer"], miss: ["Lunch"]}
 policies:
   strict: {extends: default, reject: 3, quarantine: 2, tag: 1}
+  mild: {extends: default, antivirus: {infected: strip}, dmarc: {on_list: tag}}
 recipients:
   strict@example.com: strict
+  carol@example.com: mild
 `), 0o600)
 	if err != nil {
 		return err
@@ -161,6 +176,8 @@ dns: {servers: ["%[4]s"]}
 clamav: {addrs: ["%[5]s"], stream_max: 25MB}
 lists:
   - {name: demo-list, zone: bl.example, of: ip, codes: {127.0.0.2: RBL_DEMO}}
+auth: {trusted_sealers: {"*": [lists.example]}}
+greylist: {wait: 1s}
 quarantine: {cap: 1GB}
 rules: {dir: %[1]s/rules.d}
 admin: {addr: "127.0.0.1:0"}
