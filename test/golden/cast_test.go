@@ -9,12 +9,13 @@ import (
 	"postern/internal/mailtest"
 )
 
-// The prefixes of made cases: mail handed on with evidence, without any, forged mail, and
-// what can happen to a chain of seals.
+// The prefixes of made cases: mail handed on with evidence, without any, forged mail, forged
+// mail that evidence speaks for, and what can happen to a chain of seals.
 const (
 	viaPrefix      = "via-"
 	strangerPrefix = "stranger-"
 	spoofPrefix    = "spoof-"
+	doubtPrefix    = "doubt-"
 	chainPrefix    = "chain-"
 )
 
@@ -90,6 +91,19 @@ func thief() host {
 	return host{"vps17.lootbox.example", "192.0.2.200", "lootbox.example", "thief-ed25519", "none"}
 }
 
+// with is how the software of a host says that it took a mail.
+func (h host) with() string {
+	switch h.domain {
+	case "groupmail.example":
+		return "with SMTPS id 5b1f17b1804b1-477a9d3f2c1sor4417235e9.3.2026.11.22.02.58.05"
+	case "tenant.example":
+		return "with Microsoft SMTP\nServer (version=TLS1_3, cipher=TLS_AES_256_GCM_SHA384) id 15.20.9343.16"
+	case "alumni.example":
+		return "(Exim 4.98)\n(envelope-from <bounce@alumni.example>)\nid 1vMnQ7-0000000A2bC-3dEf"
+	}
+	return "(Postfix) with ESMTPS id 7C2AF601E8"
+}
+
 // The sealers.
 func groupSealer() sealer { return sealer{"groupmail.example", "arc-20260101", "sealer-rsa2048"} }
 func cloudSealer() sealer { return sealer{"cloudpost.example", "arcselector10001", "sealer-rsa2048"} }
@@ -128,22 +142,22 @@ func (l *letter) earlier(days int) *letter {
 }
 
 // post signs a letter and hands it to the first host.
-func (l *letter) post(a author, by string) *letter {
+func (l *letter) post(a author, by host) *letter {
 	l.sign(signature{key: a.key, domain: a.domain, selector: "post"})
 	l.received(0, "[10.20.0.7]", "10.20.0.7", a.name, "(Postfix) with ESMTPSA id 4Fq2Xk0Zr1z9s")
-	return l.received(2*time.Second, a.name, a.ip, by, "with ESMTPS id 5AMAwA21018442")
+	return l.received(2*time.Second, a.name, a.ip, by.name, by.with())
 }
 
 // toList is a letter of a to the gardeners, as it reaches the host of the list.
 func toList(t testing.TB, a author, list string, by host) *letter {
 	return draft(t, a, "Gardeners <"+list+">", "Seed potatoes for March",
 		"Hello all,", "", "we have forty kilos of early seed potatoes left. Who takes some?", "They keep until March in a cool shed.", "", a.person,
-	).post(a, by.name)
+	).post(a, by)
 }
 
 // toBob is a letter of a to an old address of Bob's, as it reaches the host of that address.
 func toBob(t testing.TB, a author, to string, by host) *letter {
 	return draft(t, a, "Bob Winter <"+to+">", "Minutes of Thursday",
 		"Dear Bob,", "", "here are the minutes of Thursday. Please look at item 4,", "the new fence, before we send them round.", "", "Best wishes", a.person,
-	).post(a, by.name)
+	).post(a, by)
 }

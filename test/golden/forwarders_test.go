@@ -24,7 +24,7 @@ func srs(a author, by string) string {
 
 // forwarded adds what forwarders write.
 func forwarded(l *letter, by host, old string) *letter {
-	l.received(4*time.Second, "localhost", "127.0.0.1", by.name, "(Postfix) with ESMTP id 4Fq2Xn3Yt2z3b\n\tfor <bob@example.com>")
+	l.received(4*time.Second, "localhost", "127.0.0.1", by.name, by.with()+"\nfor <bob@example.com>")
 	return l.put("X-Forwarded-To", "bob@example.com").put("X-Forwarded-For", old+" bob@example.com").put("Delivered-To", old)
 }
 
@@ -72,9 +72,7 @@ func forwarderMails(t testing.TB, a author) []made {
 	viaAlumni := func() *letter { return forwarded(toBob(t, a, atAlumni, al), al, atAlumni) }
 	viaISP := func() *letter { return forwarded(toBob(t, a, atISP, isp), isp, atISP) }
 	unsigned := func() *letter { return viaISP().drop("DKIM-Signature") }
-	before := func() *letter {
-		return forwarded(draft(t, a, atAlumni, "Before", "An earlier letter.").earlier(20).post(a, al.name), al, atAlumni)
-	}
+	handOn := func(l *letter) *letter { return forwarded(l, al, atAlumni) }
 	mails := []made{
 		{name: "fwd-plain", by: isp, from: a.address(), about: "a .forward: the envelope stays, SPF breaks, the signature lives", fires: "SPF_FAIL DKIM_PASS DMARC_PASS", misses: "DMARC_FAIL FORWARDER_KNOWN", mail: viaISP()},
 		{name: "fwd-srs", by: al, from: srs(a, al.domain), about: "a forwarder with SRS: SPF passes for him, the signature lives", fires: "SPF_PASS DKIM_PASS DMARC_PASS", misses: "DMARC_FAIL", mail: viaAlumni()},
@@ -87,7 +85,7 @@ func forwarderMails(t testing.TB, a author) []made {
 		{name: "fwd-null", by: isp, from: "", about: "a forwarder with the null sender, which some use against loops", fires: "FORWARDER_KNOWN DMARC_FAIL", misses: "DMARC_PASS",
 			mail: unsigned(), more: []string{knownISP}},
 		{name: "fwd-source", by: al, from: srs(a, al.domain), about: "an alumni office began to write below the text; before, the author's signature lived", fires: "SOURCE_KNOWN DMARC_FAIL", misses: "FORWARDER_KNOWN",
-			mail: footed(viaAlumni()), more: []string{"earlier: [{mail: earlier.eml, days_ago: [14, 9, 3]}]"}, earlier: map[string]*letter{"earlier.eml": before()}},
+			mail: footed(viaAlumni()), more: []string{knownSource}, earlier: letters(t, a, atAlumni, al, handOn)},
 		{name: "fwd-resent", by: neighbour().host, from: neighbour().address(), about: "somebody sends a letter on as it is, in his own envelope", fires: "SPF_PASS DKIM_PASS DMARC_PASS", misses: "FROM_MULTIPLE DKIM_ADDED_FIELDS",
 			mail: toBob(t, a, neighbour().address(), neighbour().host).put("Resent-Message-ID", "<resent.1@hobbygarden.example>").put("Resent-To", "bob@example.com").
 				put("Resent-Date", "Sun, 22 Nov 2026 11:20:00 +0000").put("Resent-From", neighbour().String())},
@@ -153,8 +151,8 @@ func sealedMails(t testing.TB, a author) []made {
 		{name: "arc-broken-signed", about: "somebody put another subject of his own behind the sealer, which the author did not sign", fires: "DKIM_PASS DMARC_PASS", misses: "ARC_TRUSTED DMARC_FAIL",
 			mail: forwarded(loose(t, a).seal(edgeSealer(), "none", saw).set("Subject", "Fwd: Minutes of Thursday"), c, atTenant)},
 		{name: "arc-source", about: "two sealers nobody believes; what this source brought before was the author's", fires: "SOURCE_KNOWN ARC_PASS DMARC_FAIL", misses: "ARC_TRUSTED",
-			mail: second(first(), spoiled), more: []string{"earlier: [{mail: earlier.eml, days_ago: [5, 3, 1]}]"},
-			earlier: map[string]*letter{"earlier.eml": forwarded(draft(t, a, atTenant, "Before", "An earlier letter.").earlier(8).post(a, c.name), c, atTenant)}},
+			mail: second(first(), spoiled), more: []string{knownSource},
+			earlier: letters(t, a, atTenant, c, func(l *letter) *letter { return forwarded(l, c, atTenant) })},
 	}
 	zone := zones(a.zone(t), c.zone(t), isp.zone(t), cloudSealer().zone(t), edgeSealer().zone(t))
 	for i := range mails {
@@ -171,7 +169,7 @@ func sealedMails(t testing.TB, a author) []made {
 func loose(t testing.TB, a author) *letter {
 	return draft(t, a, "Bob Winter <"+atTenant+">", "Minutes of Thursday", "Dear Bob,", "", "the minutes follow tomorrow.", "", a.person).
 		sign(signature{key: a.key, domain: a.domain, selector: "post", names: "from:date:message-id"}).
-		received(2*time.Second, a.name, a.ip, cloud().name, "with ESMTPS id 5AMAwA21018442")
+		received(2*time.Second, a.name, a.ip, cloud().name, cloud().with())
 }
 
 // chains are sealed mails whose seals cannot be judged, or just can.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -121,6 +122,63 @@ func TestTheSameDomainsSpoofedAreRefused(t *testing.T) {
 		}
 		if !j.has("DMARC_REJECT") {
 			t.Errorf("%s: the author's domain does not ask for it", j.Name)
+		}
+	}
+}
+
+// TestSpoofsFailByOneThing brings forged mails from the host that their past or the operator
+// speaks for: then the evidence is there. So it is that one thing they are refused for.
+func TestSpoofsFailByOneThing(t *testing.T) {
+	k := newKit(t)
+	for name, c := range map[string]struct {
+		by     host
+		from   string
+		symbol string
+	}{
+		"list-unproven":           {mailman(), bounces, "LIST_KNOWN"},
+		"list-envelope":           {mailman(), bounces, "LIST_KNOWN"},
+		"source-envelope":         {alumni(), srs(ruth(), "alumni.example"), "SOURCE_KNOWN"},
+		"forwarder-name":          {alumni(), "x@alumni.example", "FORWARDER_KNOWN"},
+		"forwarder-helo":          {alumni(), "x@alumni.example", "FORWARDER_KNOWN"},
+		"forwarder-below":         {alumni(), "x@alumni.example", "FORWARDER_KNOWN"},
+		"srs":                     {alumni(), "x@alumni.example", "FORWARDER_KNOWN"},
+		"list-group":              {groups(), groupBounces, ""},
+		"arc-elsewhere":           {cloud(), "x@tenant.example", ""},
+		"own-signature-of-author": {alumni(), "x@alumni.example", ""},
+	} {
+		all, err := mailtest.ReadCase(filepath.Join(folders[0], spoofPrefix+name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range all.Earlier {
+			all.Earlier[i].Envelope = all.Earlier[i].Over(all.Envelope)
+		}
+		all.IP, all.Helo, all.From = c.by.ip, c.by.name, &c.from
+		found, verdicts := newWorld(t, all, k).run(t.Context())
+		j := judged{Case: all, found: found, verdict: verdicts[0]}
+		if c.symbol == "" {
+			if j.verdict.Action != filter.Reject {
+				t.Errorf("%s from %s: %s, though nothing speaks for it there either", name, c.by.name, j.verdict.Action)
+			}
+			continue
+		}
+		if !j.has(c.symbol) || j.verdict.Action != filter.Quarantine {
+			t.Errorf("%s from %s: %s, %s %v", name, c.by.name, j.verdict.Action, c.symbol, j.has(c.symbol))
+		}
+	}
+}
+
+// TestForgeriesBehindEvidenceAreHeld: what on_list costs at most. Such mail is never handed on
+// as it is.
+func TestForgeriesBehindEvidenceAreHeld(t *testing.T) {
+	all := judgeAll(t, doubtPrefix)
+	tell(t, "forged, and spoken for", all)
+	if len(all) == 0 {
+		t.Error("there are none")
+	}
+	for _, j := range all {
+		if j.verdict.Action != filter.Quarantine {
+			t.Errorf("%s: %s", j.Name, j.verdict.Action)
 		}
 	}
 }

@@ -77,7 +77,11 @@ func (l *letter) drop(names ...string) *letter {
 // received is the trace of a host that took the letter some seconds after it was written.
 func (l *letter) received(after time.Duration, from, ip, by, rest string) *letter {
 	stamp := l.at.Add(after).Format("Mon, 2 Jan 2006 15:04:05 -0700")
-	return l.put("Received", fmt.Sprintf("from %s (%s [%s])\nby %s %s;\n%s", from, from, ip, by, rest, stamp))
+	name := from
+	if strings.HasPrefix(from, "[") {
+		name = "unknown"
+	}
+	return l.put("Received", fmt.Sprintf("from %s (%s [%s])\nby %s %s;\n%s", from, name, ip, by, rest, stamp))
 }
 
 // text makes lines end in CRLF.
@@ -156,7 +160,7 @@ func (l *letter) seal(s sealer, validated, results string) *letter {
 	id := "mx." + s.domain
 	l.put("Authentication-Results", id+"; "+results)
 	by := &seal.Sealer{Domain: s.domain, Selector: s.selector, AuthservID: id, Key: private(l.t, s.key)}
-	set, err := by.Seal(strings.NewReader(l.text()), validated, l.at.Add(time.Minute))
+	set, err := by.Seal(strings.NewReader(l.text()), validated, l.at.Add(5*time.Second))
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -100,14 +100,27 @@ func via(l *letter, a author, form, list string) *letter {
 
 // out is the last hop of a list or forwarder, to us.
 func out(l *letter, from host) *letter {
-	return l.received(7*time.Second, "localhost", "127.0.0.1", from.name, "(Postfix) with ESMTP id 7C2AF601E8")
+	return l.received(7*time.Second, "localhost", "127.0.0.1", from.name, from.with())
 }
 
 // past is a post of a member whose domain asks for nothing, through the list in its usual form.
 func past(t testing.TB, through func(*letter, author) *letter, list string, by host) *letter {
 	p := neighbour()
-	l := draft(t, p, "Gardeners <"+list+">", "Rain barrels", "Does anybody know a good cooper?", "", p.person).earlier(12).post(p, by.name)
+	l := draft(t, p, "Gardeners <"+list+">", "Rain barrels", "Does anybody know a good cooper?", "", p.person).earlier(12).post(p, by)
 	return out(through(l, p), by)
+}
+
+// knownSource says that three letters came before, each on its day.
+const knownSource = "earlier: [{mail: may.eml, days_ago: [9]}, {mail: june.eml, days_ago: [5]}, {mail: july.eml, days_ago: [2]}]"
+
+// letters are the three of knownSource, handed on as they are.
+func letters(t testing.TB, a author, to string, by host, handOn func(*letter) *letter) map[string]*letter {
+	all := map[string]*letter{}
+	for _, month := range []string{"May", "June", "July"} {
+		l := draft(t, a, to, "Letter of "+month, "Dear all,", "", "this is the letter of "+month+".", "", a.person).earlier(12)
+		all[strings.ToLower(month)+".eml"] = handOn(l.post(a, by))
+	}
+	return all
 }
 
 const knownList = "earlier: [{mail: earlier.eml, days_ago: [9, 5, 2]}]"
@@ -126,7 +139,7 @@ func listMails(t testing.TB, a author) []made {
 			mail: out(footer3(list(), a), mm), more: []string{knownList}, earlier: map[string]*letter{"earlier.eml": past(t, footer3, atMailman, mm)}},
 		{name: "mm2-signed", about: "the known list signs what it sends; its envelope proves nothing any more, as a relay brings it", fires: "LIST_KNOWN SPF_FAIL DKIM_PASS DMARC_FAIL",
 			mail: out(signed(footer2(list(), a)), mm), ip: "203.0.113.11", more: []string{knownList},
-			earlier: map[string]*letter{"earlier.eml": out(signed(footer2(draft(t, neighbour(), atMailman, "Rain barrels", "Does anybody know a good cooper?").earlier(12).post(neighbour(), mm.name), a)), mm)}},
+			earlier: map[string]*letter{"earlier.eml": out(signed(footer2(draft(t, neighbour(), atMailman, "Rain barrels", "Does anybody know a good cooper?").earlier(12).post(neighbour(), mm), a)), mm)}},
 		{name: "mm3-arc", about: "Mailman 3 marks the text and seals what it saw; its seals are believed", fires: "ARC_PASS ARC_TRUSTED DMARC_FAIL", misses: "LIST_KNOWN ARC_FAIL",
 			mail: out(footer3(list(), a).seal(listSealer(), "none", a.says("pass", "pass", "pass")), mm), more: []string{"sealers: {'*': [lists.seedswap.example]}"}},
 		{name: "mm2-munged", about: "Mailman 2 writes the list into From: the author's domain has no say", fires: "DKIM_FAIL", misses: "DMARC_FAIL",
@@ -139,8 +152,8 @@ func listMails(t testing.TB, a author) []made {
 		{name: "mm3-untouched", about: "Mailman 3 without marks: the author's signature lives", fires: "DKIM_PASS DMARC_PASS", misses: "DKIM_FAIL LIST_KNOWN",
 			mail: out(mailman3(list()), mm)},
 		{name: "mm2-source", about: "a list that began to mark what it sends; before, the author's signature lived", fires: "SOURCE_KNOWN DMARC_FAIL",
-			mail: out(footer2(list(), a), mm), more: []string{"earlier: [{mail: earlier.eml, days_ago: [30, 20, 10]}]"},
-			earlier: map[string]*letter{"earlier.eml": out(mailman2(draft(t, a, atMailman, "Beans", "Are there any beans left?").earlier(40).post(a, mm.name)), mm)}},
+			mail: out(footer2(list(), a), mm), more: []string{knownSource},
+			earlier: letters(t, a, atMailman, mm, func(l *letter) *letter { return out(mailman2(l), mm) })},
 	}
 	for i := range mails {
 		m := &mails[i]

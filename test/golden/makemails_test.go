@@ -82,7 +82,7 @@ func zones(all ...mailtest.Zone) mailtest.Zone {
 }
 
 func allMade(t testing.TB) []made {
-	return slices.Concat(handedOn(t), strangers(t), spoofs(t), chains(t))
+	return slices.Concat(handedOn(t), strangers(t), spoofs(t), doubts(t), chains(t))
 }
 
 // TestMakeMails compares the folders with what the templates write, and with -make writes
@@ -115,7 +115,7 @@ func TestMakeMails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range cases {
-		for _, prefix := range []string{viaPrefix, strangerPrefix, spoofPrefix, chainPrefix} {
+		for _, prefix := range []string{viaPrefix, strangerPrefix, spoofPrefix, doubtPrefix, chainPrefix} {
 			if strings.HasPrefix(c.Name, prefix) && !names[c.Name] {
 				t.Errorf("no template writes %s", c.Name)
 			}

@@ -32,6 +32,8 @@ func (m made) beside(file string, l *letter) made {
 	return m
 }
 
+func (m made) after(all map[string]*letter) made { m.earlier = all; return m }
+
 func (m made) over(z mailtest.Zone) made { m.zone = zones(m.zone, z); return m }
 
 const (
@@ -163,13 +165,15 @@ func pastSpoofs(t testing.TB) []made {
 		spoof(t, "forwarder-other-reader", "a named forwarder, but named for another reader", asked, "FORWARDER_KNOWN", footed(forged(t, bob)),
 			"forwarders: [{name: lootbox, networks: [192.0.2.200/32], for: [carol@example.com, example.net]}]"),
 		spoof(t, "source-other-author", "a source that proved another author before", asked+" SPF_PASS", "SOURCE_KNOWN", forged(t, bob),
-			"earlier: [{mail: earlier.eml, days_ago: [9, 5, 2]}]").beside("earlier.eml", draft(t, own, bob, "Offer", "Our offer is attached.").earlier(12)),
+			knownSource).after(letters(t, own, bob, th, func(l *letter) *letter { return l })),
 		spoof(t, "source-refused", "the same was tried, and refused, on several days before", asked, "SOURCE_KNOWN", forged(t, bob), "earlier: [{days_ago: [9, 5, 2, 1]}]"),
 		spoof(t, "source-envelope", "the forwarder's envelope, which history knows, from another host", asked+" SPF_FAIL", "SOURCE_KNOWN", forged(t, bob),
-			fmt.Sprintf("earlier: [{mail: earlier.eml, days_ago: [9, 5, 2], ip: %s, helo: %s}]", alumni().ip, alumni().name)).envelope(srs(r, "alumni.example")).
-			beside("earlier.eml", forwarded(draft(t, r, atAlumni, "Before", "An earlier letter.").earlier(12).post(r, alumni().name), alumni(), atAlumni)),
+			strings.ReplaceAll(knownSource, "}", fmt.Sprintf(", ip: %s, helo: %s}", alumni().ip, alumni().name))).envelope(srs(r, "alumni.example")).
+			after(letters(t, r, atAlumni, alumni(), func(l *letter) *letter { return forwarded(l, alumni(), atAlumni) })),
 		spoof(t, "source-once", "a genuine mail was replayed from this host, twice on one day", asked, "SOURCE_KNOWN", forged(t, bob),
 			"earlier: [{mail: earlier.eml, days_ago: [1, 1]}]").beside("earlier.eml", genuine.earlier(2)),
+		spoof(t, "source-replayed", "one genuine mail was sent again from this host, on many days", asked, "SOURCE_KNOWN", forged(t, bob),
+			"earlier: [{mail: earlier.eml, days_ago: [9, 8, 7, 6, 5, 4, 3, 2, 1]}]").beside("earlier.eml", toBob(t, r, atAlumni, alumni()).earlier(0)),
 		spoof(t, "correspondent", "Bob wrote to the author before", asked, "KNOWN_CORRESPONDENT", forged(t, bob),
 			"earlier: [{mail: earlier.eml, days_ago: [4], account: bob@example.com, from: bob@example.com, to: [ruth@kestrel.example]}]").
 			beside("earlier.eml", draft(t, author{host{domain: "example.com"}, "Bob Winter", "bob"}, "ruth@kestrel.example", "The fence", "Dear Ruth,", "", "who pays for the fence?", "", "Bob").earlier(4)),
@@ -177,6 +181,29 @@ func pastSpoofs(t testing.TB) []made {
 }
 
 func (m made) as(helo string) made { m.by.name = helo; return m }
+
+// doubts are forged mails for which something does speak: a list does not ask who writes to
+// it, and what a forger handed on before was genuine. Nobody can tell them from honest ones,
+// so they are held.
+func doubts(t testing.TB) []made {
+	r, mm, al, bob := ruth(), mailman(), alumni(), "bob@example.com"
+	footer := func(l *letter, _ author) *letter { return mailman2(marked(l)) }
+	own := func(l *letter) *letter {
+		return mailman2(marked(l)).set("List-Id", "Friends <friends.lootbox.example>")
+	}
+	grown := spoof(t, "", "the forger handed on three genuine mails of the author before", asked+" SOURCE_KNOWN", "DMARC_PASS", forged(t, bob), knownSource)
+	grown.earlier = letters(t, r, atAlumni, al, func(l *letter) *letter { return l })
+	member := spoof(t, "", "a forged mail that a known list hands on", asked+" LIST_KNOWN", "DMARC_PASS", out(footer(forged(t, atMailman), r), mm), knownList).
+		envelope(bounces).beside("earlier.eml", past(t, footer, atMailman, mm))
+	member.by = mm
+	members := spoof(t, "", "the forger's own list, which carried harmless mail for a week", asked+" LIST_KNOWN", "DMARC_PASS", own(forged(t, atMailman)), knownList).
+		beside("earlier.eml", own(draft(t, author{thief(), "Joe", "joe"}, atMailman, "Hello", "Welcome to the list.").earlier(12)))
+	all := []made{grown, member, members}
+	for i, name := range []string{"source-grown", "list-member", "list-grown"} {
+		all[i].name = doubtPrefix + name
+	}
+	return all
+}
 
 // strangers are honest mails that nothing speaks for: what the author's domain asks is done.
 func strangers(t testing.TB) []made {
