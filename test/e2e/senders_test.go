@@ -28,7 +28,7 @@ func writers(t *testing.T) (*gateway, *mailtest.Backend) {
 	for _, mode := range []string{"hosted", "any"} {
 		p.Listeners += fmt.Sprintf("\n  - {name: %s, kind: submission, addr: \"127.0.0.1:0\", tls: {cert: DIR/cert.pem, key: DIR/key.pem}, backend: out, senders: %s}", mode, mode)
 	}
-	p.More += "senders: {allow: {\"sales@example.com\": [ada@example.com], \"@shop.example\": [bob@example.com]}, file: DIR/senders}\n"
+	p.More = "egress: out\nsenders: {allow: {\"sales@example.com\": [ada@example.com], \"@shop.example\": [bob@example.com]}, file: DIR/senders}\n"
 	g.WriteFile("senders", "press@example.com ada@example.com\n")
 	g.plan = p
 	g.configure(p)
