@@ -16,6 +16,7 @@ import (
 	node "postern/cmd/postern/gateway"
 	"postern/internal/config"
 	"postern/internal/mailtest"
+	"postern/internal/report"
 	dkimkeys "postern/internal/stamp/keys"
 	"postern/quarantine"
 	"postern/test/world"
@@ -112,7 +113,7 @@ func TestF37ClockJumps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := mailtest.NewBackend(t, mailtest.Script{})
-			g := prepare(t, plan{Backend: b.Addr(), More: "auth: {arc_seal: true}\n"})
+			g := prepare(t, plan{Backend: b.Addr(), More: "auth: {arc_seal: true}\nreports: {receive: [reports@example.com]}\n"})
 			_, end := g.startAt(t, time.Now)
 			kept := keepThings(t, g)
 			end()
@@ -146,6 +147,7 @@ func keepThings(t *testing.T, g *gateway) (out things) {
 	out.key = runJSON[calls.DKIMKey](t, g, 0, "dkim", "add", "--json", "--alg", "ed25519", "mx1.example.com")
 	g.set(t, out.key.Record.Name, "TXT "+out.key.Record.Text)
 	g.run(t, 0, "dkim", "dns", "mx1.example.com")
+	g.mustDeliver(t, 250, "reports@example.com", reportMail("application/gzip", "x.xml.gz", gzipped(t, foreignReport)))
 	g.run(t, 0, "blocklist", "add", "--reason", "for ever", "crook.example")
 	g.run(t, 0, "blocklist", "add", "--reason", "for a day", "--for", "24h", "nuisance.example")
 	return out
@@ -162,6 +164,12 @@ func checkThings(t *testing.T, g *gateway, b *mailtest.Backend, kept things, off
 	}
 	if all := runJSON[calls.DKIMList](t, g, 0, "dkim", "list", "--json").Keys; len(all) != 1 || all[0].State != dkimkeys.Active {
 		t.Errorf("off by %v: keys %+v", off, all)
+	}
+	if all := runJSON[[]report.Received](t, g, 0, "reports", "list", "--json"); len(all) != 1 {
+		t.Errorf("off by %v: %d received reports", off, len(all))
+	}
+	if out, _, _ := g.Run("trace", "--since", "200000h", "--id", kept.hold.MessageID); !strings.Contains(out, kept.hold.MessageID) {
+		t.Errorf("off by %v: trace does not find the mail that is held: %s", off, out)
 	}
 	before := len(b.Transactions())
 	g.mustDeliver(t, 250, "ada@example.com", letter("While the clock is off", "x"))

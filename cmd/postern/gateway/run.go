@@ -136,8 +136,11 @@ func (g *Gateway) tendQuarantine(ctx context.Context) error {
 		if _, err := g.quarantine.Usage(ctx); err != nil && ctx.Err() == nil {
 			g.log.Error("reading the quarantine's size", "err", err)
 		}
-		if _, err := g.home.Traffic().Prune(ctx, g.now().Add(-trafficKept)); err != nil && ctx.Err() == nil {
-			g.log.Error("dropping old traffic rows", "err", err)
+		if g.clockRight(ctx) {
+			g.alerts.Clear("clock")
+			if _, err := g.home.Traffic().Prune(ctx, g.now().Add(-trafficKept)); err != nil && ctx.Err() == nil {
+				g.log.Error("dropping old traffic rows", "err", err)
+			}
 		}
 		if err := g.home.Degraded(); err != nil {
 			g.event("store", "the store is read-only: "+err.Error(), false)
@@ -148,6 +151,16 @@ func (g *Gateway) tendQuarantine(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// clockStep is how far the clock may have moved since the quarantine last believed it.
+const clockStep = 12 * time.Hour
+
+// clockRight reports whether the quarantine believes the clock: while it does not, nothing is
+// dropped for its age.
+func (g *Gateway) clockRight(ctx context.Context) bool {
+	last, err := g.home.Holds().Clock(ctx)
+	return err == nil && (last.IsZero() || g.now().Sub(last) <= clockStep)
 }
 
 // trafficKept is how long trace finds a message.
