@@ -74,7 +74,7 @@ func (w *World) Samples(now time.Time) ([]Sample, error) {
 	return append(all,
 		Sample{Name: "EICAR, policy strips", Client: friendIP, ClientID: "mail.friend.example", From: "frank@friend.example", To: []string{"carol@example.com"},
 			Body: withAttachment(now, "invoice.zip", infected), Code: 250, Where: "delivered, a copy kept as evidence"},
-		Sample{Name: "bank's mail by a trusted list", Client: listsIP, ClientID: "mx.lists.example", From: "talk-bounces@lists.example", To: []string{"carol@example.com"},
+		Sample{Name: "bank's mail by trusted list", Client: listsIP, ClientID: "mx.lists.example", From: "talk-bounces@lists.example", To: []string{"carol@example.com"},
 			Body: posted, Code: 250, Where: "delivered"},
 		Sample{Name: "doubtful, first contact", Client: crookIP, ClientID: "mx.crook.example", From: "shop@crook.example", To: []string{"carol@example.com"},
 			Body: offer, Code: 451, Where: "with the sender, who tries again"},
