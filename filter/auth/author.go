@@ -87,12 +87,24 @@ func (a *authors) add(address string) {
 			rest = rest[end:]
 		}
 	}
+	if bare := uncommented(rest); bare != rest {
+		a.fault("a From address holds a comment")
+		a.read(bare)
+	}
+	a.read(rest)
+	if address[0] == '@' {
+		a.fault("a From address has several @")
+	}
+}
+
+// read takes the domains out of what stands behind a local part.
+func (a *authors) read(rest string) {
 	pieces := strings.Split(rest, "@")
 	if len(pieces) < 2 {
 		a.fault("a From address has no domain")
 		return
 	}
-	if len(pieces) > 2 || address[0] == '@' {
+	if len(pieces) > 2 {
 		a.fault("a From address has several @")
 	}
 	for _, p := range pieces[1:] {
@@ -101,19 +113,58 @@ func (a *authors) add(address string) {
 			p = p[:i]
 		}
 		p = strings.TrimSpace(p)
-		if i := strings.IndexAny(p, " \t\r\n<>"); i >= 0 {
-			a.fault("a From address holds blanks or brackets")
-			p = p[:i]
-		}
-		d, ok := dmarc.Name(p)
-		if !ok || !strings.Contains(d, ".") {
-			a.fault("a From address has a domain that is none")
-			continue
-		}
-		if !slices.Contains(a.domains, d) {
-			a.domains = append(a.domains, d)
+		first := a.uncut(p)
+		a.name(first)
+		if whole := a.uncut(joined(p)); whole != first {
+			a.name(whole)
 		}
 	}
+}
+
+// uncut is a domain up to where a reader may think that it ends.
+func (a *authors) uncut(p string) string {
+	if i := strings.IndexAny(p, " \t\r\n<>()"); i >= 0 {
+		a.fault("a From address holds blanks or brackets")
+		p = p[:i]
+	}
+	return p
+}
+
+// name takes one domain.
+func (a *authors) name(p string) {
+	d, ok := dmarc.Name(p)
+	if !ok || !strings.Contains(d, ".") {
+		a.fault("a From address has a domain that is none")
+		return
+	}
+	if !slices.Contains(a.domains, d) {
+		a.domains = append(a.domains, d)
+	}
+}
+
+// joined is a domain without the blanks around its dots, which RFC 5322 section 4.4 allows.
+func joined(p string) string {
+	labels := strings.Split(p, ".")
+	for i := range labels {
+		labels[i] = strings.TrimSpace(labels[i])
+	}
+	return strings.Join(labels, ".")
+}
+
+// uncommented is a text without its comments (RFC 5322 section 3.2.2).
+func uncommented(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		if s[i] == '(' {
+			if n := closingParenthesis(s[i:]); n > 0 {
+				i += n
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+		i++
+	}
+	return b.String()
 }
 
 // closingQuote is the offset behind the quoted string s begins with, or 0.
