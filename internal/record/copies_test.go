@@ -110,7 +110,7 @@ func TestCopyMetrics(t *testing.T) {
 	o := outcome()
 	o.Report.Findings = []filter.Finding{{Symbol: "GREY_NEW"}}
 	o.Verdicts[0].Strip = []string{"1.2", "1.3"}
-	o.Verdicts[1].Softened = []string{"LIST_KNOWN"}
+	o.Verdicts[1].Softened = []string{"LIST_KNOWN", "SOURCE_KNOWN"}
 	o.Verdicts[2] = filter.Verdict{Action: filter.Defer, Greylisted: true}
 	o.Fates = append(o.Fates, filter.Fate{State: filter.Deferred})
 	for range 2 {
@@ -121,7 +121,7 @@ func TestCopyMetrics(t *testing.T) {
 	got := scrape(t, reg)
 	for _, want := range []string{
 		`postern_greylist_total{answer="later"} 2`, `postern_greylist_total{answer="now"} 4`, `postern_stripped_total{direction="inbound"} 2`,
-		`postern_dmarc_softened_total{symbol="LIST_KNOWN"} 2`, `postern_dns_budget_total{direction="inbound"} 2`,
+		`postern_dmarc_softened_total{direction="inbound"} 2`, `postern_dns_budget_total{direction="inbound"} 2`,
 	} {
 		if !strings.Contains(got, want+"\n") {
 			t.Errorf("%s is not in\n%s", want, got)

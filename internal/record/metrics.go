@@ -42,7 +42,7 @@ func NewMetrics(reg prometheus.Registerer, steps []string, g Gauges) (*Metrics, 
 		failures: counters("step_failures_total", "Checks that could not tell, by step.", "step"),
 		grey:     counters("greylist_total", "Recipients' copies of first contacts: asked to bring it later, or decided about now.", "answer"),
 		stripped: counters("stripped_total", "Recipients' copies that were handed on without their infected parts.", "direction"),
-		softened: counters("dmarc_softened_total", "Recipients' copies for which this symbol spoke against the wish of DMARC.", "symbol"),
+		softened: counters("dmarc_softened_total", "Recipients' copies for which evidence lowered the wish of DMARC.", "direction"),
 		dnsCut:   counters("dns_budget_total", "Messages whose lookups were left out because their DNS budget was spent.", "direction"),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "postern", Name: "traffic_dropped_total", Help: "Traffic rows dropped because the disk did not keep up."}),
@@ -106,8 +106,8 @@ func (m *Metrics) countCopy(direction string, f Fate, first bool) {
 	if len(f.Stripped) > 0 {
 		m.stripped.WithLabelValues(direction).Inc()
 	}
-	for _, s := range f.Softened {
-		m.softened.WithLabelValues(s).Inc()
+	if len(f.Softened) > 0 {
+		m.softened.WithLabelValues(direction).Inc()
 	}
 }
 

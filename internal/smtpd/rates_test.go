@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,10 +13,13 @@ import (
 	"postern/rules"
 )
 
-// judged puts the default rules, as an operator's file changes them, behind the server.
-func judged(t testing.TB, w *world, layers ...rules.Layer) {
+// defaults are the embedded rules, loaded once: a Set never changes.
+var defaults = sync.OnceValues(func() (*rules.Set, error) { return rules.Load() })
+
+// judged puts the default rules behind the server.
+func judged(t testing.TB, w *world) {
 	t.Helper()
-	set, err := rules.LoadFS(layers...)
+	set, err := defaults()
 	if err != nil {
 		t.Fatal(err)
 	}
