@@ -42,7 +42,7 @@ const (
 )
 
 func spoofs(t testing.TB) []made {
-	all := plainSpoofs(t)
+	all := append(plainSpoofs(t), oddAuthors(t)...)
 	all = append(all, listSpoofs(t)...)
 	all = append(all, arcSpoofs(t)...)
 	return append(all, pastSpoofs(t)...)
@@ -85,6 +85,31 @@ func plainSpoofs(t testing.TB) []made {
 			forwarded(forged(t, bob), thief(), "bobw@lootbox.example"), knownAlumni).envelope(srs(r, "lootbox.example")),
 		spoof(t, "resent", "a mail that claims to be sent on", asked, "DMARC_PASS", forged(t, bob).put("Resent-From", neighbour().String()).put("Resent-To", bob)),
 	}
+}
+
+// oddAuthors write Ruth's address in ways that readers still show as hers.
+func oddAuthors(t testing.TB) []made {
+	var all []made
+	for name, from := range map[string]string{
+		"dot":       "Ruth Adler <ruth@kestrel.example.>",
+		"capitals":  "Ruth Adler <RUTH@KESTREL.EXAMPLE>",
+		"comment":   "Ruth Adler <ruth@(in the office)kestrel.example>",
+		"group":     "The board: Ruth Adler <ruth@kestrel.example>;",
+		"folded":    "Ruth Adler\n<ruth@kestrel.example>",
+		"bare":      "ruth@kestrel.example",
+		"route":     "Ruth Adler <@lootbox.example:ruth@kestrel.example>",
+		"two-at":    "Ruth Adler <ruth@kestrel.example@lootbox.example>",
+		"quoted":    `Ruth Adler <"ruth"@kestrel.example>`,
+		"no-close":  "Ruth Adler <ruth@kestrel.example",
+		"blanks":    "Ruth Adler <ruth@kestrel . example>",
+		"two-words": "ruth@kestrel.example office@lootbox.example",
+	} {
+		all = append(all, spoof(t, "author-"+name, "the author written so: "+name, "DMARC_REJECT", "DMARC_PASS",
+			forged(t, "bob@example.com").set("From", from)))
+	}
+	plain := forged(t, "bob@example.com").drop("From")
+	plain.fields = append(plain.fields, "From : Ruth Adler <ruth@kestrel.example>\r\n")
+	return append(all, spoof(t, "author-blank", "a blank before the colon of From", "DMARC_REJECT", "DMARC_PASS", plain))
 }
 
 // listSpoofs claim to come through a list.
