@@ -147,6 +147,33 @@ func TestInboundMailIsSealed(t *testing.T) {
 	}
 }
 
+// Mail that was held, or whose server was away, is sealed as if it had gone on at once.
+func TestLaterDeliveriesAreSealed(t *testing.T) {
+	t.Parallel()
+	g, b := startWith(t, "", plan{More: "auth: {arc_seal: true}\n"})
+	key := runJSON[calls.DKIMKey](t, g, 0, "dkim", "add", "--json", "--alg", "ed25519", "mx1.example.com")
+	g.set(t, key.Record.Name, "TXT "+key.Record.Text)
+	g.run(t, 0, "dkim", "dns", "mx1.example.com")
+	h, raw := g.hold(t, "ada@example.com", "Sealed later", "x")
+	g.run(t, 0, "quarantine", "release", h.ID)
+	check := func(n int, raw string) {
+		t.Helper()
+		body := b.WaitTransactions(t, n)[n-1].Body
+		if c := g.chain(t, body); c.Result != arc.Pass || len(c.Sets) != 1 || !bytes.HasSuffix(body, []byte(raw)) {
+			t.Errorf("%+v\n%s", c, body)
+		}
+	}
+	check(1, raw)
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	g.Start()
+	g.Ready()
+	raw = letter("After a restart", "x")
+	g.mustDeliver(t, 250, "ada@example.com", raw)
+	check(2, raw)
+}
+
 // A mailing list breaks the signature of an author whose domain asks to refuse such mail: who
 // is believed about it is the postmaster's word alone.
 func TestTrustedSealersVouchForBrokenMail(t *testing.T) {

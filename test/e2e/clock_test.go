@@ -3,10 +3,12 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,6 +132,40 @@ func TestF37ClockJumps(t *testing.T) {
 			checkThings(t, g, b, kept, 0)
 			end()
 		})
+	}
+}
+
+// A clock that is set while mail flows keeps nobody waiting: sessions, limits, the relay and
+// holds go on, and nothing that was kept is dropped for its age.
+func TestF37ClockIsSetWhileRunning(t *testing.T) {
+	t.Parallel()
+	b := mailtest.NewBackend(t, mailtest.Script{})
+	g := prepare(t, plan{Backend: b.Addr(), More: "auth: {arc_seal: true}\nreports: {receive: [reports@example.com]}\nrates: {ip: {minute: 1000}}\n"})
+	var off atomic.Int64
+	log, _ := g.startAt(t, func() time.Time { return time.Now().Add(time.Duration(off.Load())) })
+	kept := keepThings(t, g)
+	open := dial(t, g.Addrs["mx"])
+	open.comesFrom(friendIP)
+	day := 24 * time.Hour
+	for i, jump := range []time.Duration{time.Hour, -time.Hour, 400 * day, 3650 * day, 4100 * day, -400 * day, 0} {
+		off.Store(int64(jump))
+		begin := time.Now()
+		if code, text := open.transaction("frank@friend.example", []string{"ada@example.com"}, letter(fmt.Sprint("in an open session ", i), "x")); code != 250 {
+			t.Errorf("off by %v: %d %s", jump, code, text)
+		}
+		h, raw := g.hold(t, "bob@example.com", fmt.Sprint("Held ", i), "x")
+		g.run(t, 0, "quarantine", "release", h.ID)
+		n := len(b.Transactions())
+		if got := b.Transactions()[n-1]; !strings.HasSuffix(string(got.Body), raw) || got.To[0] != "bob@example.com" {
+			t.Errorf("off by %v: released as %q\n%s", jump, got.To, got.Body)
+		}
+		checkThings(t, g, b, kept, jump)
+		if took := time.Since(begin); took > 20*time.Second {
+			t.Errorf("off by %v: it took %v", jump, took)
+		}
+	}
+	if strings.Contains(log.String(), `"level":"ERROR"`) {
+		t.Errorf("%s", log)
 	}
 }
 
