@@ -27,7 +27,6 @@ type scanReason struct {
 	Score    float64 `json:"score"`
 	Describe string  `json:"describe"`
 	Detail   string  `json:"detail"`
-	Step     string  `json:"step,omitempty"` // the steps that said so, joined by ","
 }
 
 type scanUnchecked struct {
@@ -126,7 +125,7 @@ func (o *Offline) resultOf(path string, j judged) scanResult {
 		verdict: v, policy: policy, acts: o.acts,
 	}
 	for _, x := range v.Reasons {
-		r.Reasons = append(r.Reasons, scanReason{x.Symbol, x.Score.Points(), x.Describe, x.Detail, x.Step})
+		r.Reasons = append(r.Reasons, scanReason{x.Symbol, x.Score.Points(), x.Describe, x.Detail})
 	}
 	for _, f := range v.Failures {
 		r.Unchecked = append(r.Unchecked, scanUnchecked{f.Step, f.Reason})

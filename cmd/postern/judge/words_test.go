@@ -3,7 +3,9 @@ package judge
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -98,6 +100,13 @@ func TestJSONFields(t *testing.T) {
 		for _, key := range []string{"path", "id", "action", "score", "policy", "reasons", "unchecked", "public", "size", "sha256"} {
 			if _, ok := r[key]; !ok || r[key] == nil {
 				t.Errorf("no %s in %v", key, r)
+			}
+			if reasons, ok := r[key].([]any); ok && key == "reasons" {
+				for _, reason := range reasons {
+					if d := cmp.Diff([]string{"describe", "detail", "score", "symbol"}, slices.Sorted(maps.Keys(reason.(map[string]any)))); d != "" {
+						t.Error(d)
+					}
+				}
 			}
 			delete(r, key)
 		}
