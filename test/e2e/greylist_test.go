@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/cmd/postern/calls"
 	"postern/filter/greylist"
 	"postern/internal/mailtest"
 	"postern/test/world"
@@ -155,5 +156,46 @@ func TestWaitingSenderIsLetIn(t *testing.T) {
 	}
 	if code, text := post(); code != 250 {
 		t.Errorf("after it was let in: %d %s", code, text)
+	}
+}
+
+// What the commands about first contacts, keys, lists and reports do, they do without a server
+// too.
+func TestLaterCommandsWithoutServer(t *testing.T) {
+	t.Parallel()
+	g, _ := startGrey(t, "10m")
+	raw := letterFrom("odd@other.example", "A doubtful offer", "x")
+	post := func() int {
+		code, _ := g.deliverFrom(t, "198.51.100.7", "odd@other.example", "ada@example.com", raw)
+		return code
+	}
+	if code := post(); code != 451 {
+		t.Fatalf("%d", code)
+	}
+	world.Await(t, "it waits", 3*time.Second, func() bool { return len(waiting(t, g)) == 1 })
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	w := waiting(t, g)
+	if len(w) != 1 {
+		t.Fatalf("%d wait", len(w))
+	}
+	g.run(t, 0, "greylist", "allow", "--note", "offline", w[0].ID)
+	g.run(t, 0, "dkim", "add", "--alg", "ed25519", "example.com")
+	g.run(t, 0, "reports", "list")
+	g.run(t, 0, "reports", "sent")
+	g.run(t, 0, "blocklist", "test")
+	g.run(t, 0, "blocklist", "why", "192.0.2.1")
+	g.run(t, 0, "audit", "verify")
+	g.Start()
+	g.Ready()
+	if code := post(); code != 250 {
+		t.Errorf("let in without a server: %d", code)
+	}
+	if all := runJSON[calls.DKIMList](t, g, 0, "dkim", "list", "--json").Keys; len(all) != 1 || all[0].Domain != "example.com" {
+		t.Errorf("keys %+v", all)
+	}
+	if out := g.run(t, 0, "audit", "list"); !strings.Contains(out, "offline") || !strings.Contains(out, "dkim-add") {
+		t.Errorf("audit:\n%s", out)
 	}
 }

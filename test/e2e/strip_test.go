@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"postern/cmd/postern/calls"
+	"postern/filter/auth/arc"
 	"postern/internal/mailtest"
 	"postern/quarantine"
 )
@@ -80,7 +82,10 @@ func parts(t *testing.T, raw []byte) (files map[string]string, texts []string) {
 func TestInfectedFileIsTakenOut(t *testing.T) {
 	t.Parallel()
 	c := mailtest.StartRealClamd(t, mailtest.ClamdOptions{})
-	g, b := startWith(t, stripRules, plan{ClamAV: c.Endpoint})
+	g, b := startWith(t, stripRules, plan{ClamAV: c.Endpoint, More: "auth: {arc_seal: true}\n"})
+	key := runJSON[calls.DKIMKey](t, g, 0, "dkim", "add", "--json", "--alg", "ed25519", "mx1.example.com")
+	g.set(t, key.Record.Name, "TXT "+key.Record.Text)
+	g.run(t, 0, "dkim", "dns", "mx1.example.com")
 	report := bytes.Repeat([]byte("all numbers are well\x00\xff\r\n.\r\n"), 500)
 	for to, want := range map[string][]quarantine.Class{
 		"strip@example.com":                    {quarantine.Evidence},
@@ -93,7 +98,13 @@ func TestInfectedFileIsTakenOut(t *testing.T) {
 		raw := withFiles("Files for "+to, map[string][]byte{"bill.zip": zipped(t, "bill.com", mailtest.EICAR()), "report.pdf": report})
 		before := len(b.Transactions())
 		g.mustDeliver(t, 250, to, raw)
-		checkStripped(t, to, b.WaitTransactions(t, before+1)[before:], raw, string(report))
+		copies := b.WaitTransactions(t, before+1)[before:]
+		checkStripped(t, to, copies, raw, string(report))
+		for _, tx := range copies {
+			if c := g.chain(t, tx.Body); c.Result != arc.Pass {
+				t.Errorf("%s: the seal does not cover what %q got: %+v", to, tx.To, c)
+			}
+		}
 		var kept []quarantine.Class
 		for _, h := range holds(t, g, "") {
 			if h.SHA256 == sum(raw) {
@@ -162,5 +173,34 @@ func TestAmbiguousMailIsHeldNotStripped(t *testing.T) {
 		if bytes.Contains(tx.Body, mailtest.EICAR()) {
 			t.Errorf("infected mail went out:\n%s", tx.Body)
 		}
+	}
+}
+
+// A stripped copy whose server is away goes out later as it was stripped, never as it came.
+func TestStrippedCopyWaitsForItsServer(t *testing.T) {
+	t.Parallel()
+	c := mailtest.StartRealClamd(t, mailtest.ClamdOptions{})
+	g, b := startWith(t, stripRules, plan{ClamAV: c.Endpoint, LMTP: true})
+	b.Set(mailtest.Script{LMTP: true, EndFor: map[string]mailtest.Step{"strip@example.com": {Reply: "451 4.3.0 later"}}})
+	raw := withFiles("Later", map[string][]byte{"bill.zip": zipped(t, "bill.com", mailtest.EICAR())})
+	g.mustDeliver(t, 250, "strip@example.com,noscan@example.com", raw)
+	all := outboxOf(t, g)
+	if len(all) != 1 || all[0].To[0].Address != "strip@example.com" {
+		t.Fatalf("outbox %+v", all)
+	}
+	g.Kill()
+	b.Set(mailtest.Script{LMTP: true})
+	before := len(b.Transactions())
+	g.Start()
+	g.Ready()
+	g.run(t, 0, "outbox", "retry", all[0].ID)
+	late := b.WaitTransactions(t, before+1)[before]
+	files, texts := parts(t, late.Body)
+	if len(files) != 1 || files["first.txt"] != "first" || len(texts) != 2 || !bytes.Contains(late.Body, []byte("\r\nX-Postern-Stripped:")) || !slices.Equal(late.To, []string{"strip@example.com"}) {
+		t.Errorf("%q got\n%s", late.To, late.Body)
+	}
+	kept := holds(t, g, "class:evidence")
+	if len(kept) != 1 || kept[0].SHA256 != sum(raw) {
+		t.Errorf("evidence %+v", kept)
 	}
 }
