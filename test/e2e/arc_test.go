@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -172,6 +174,21 @@ func TestLaterDeliveriesAreSealed(t *testing.T) {
 	raw = letter("After a restart", "x")
 	g.mustDeliver(t, 250, "ada@example.com", raw)
 	check(2, raw)
+
+	// A seal is a service to hosts behind us: without its key mail goes on, and somebody is told.
+	file := filepath.Join(g.Dir, "state", "dkim", "mx1.example.com", key.Selector+".pem")
+	if err := os.Truncate(file, 100); err != nil {
+		t.Fatal(err)
+	}
+	g.run(t, 0, "dkim", "list") // reads the files anew
+	for n, to := range []string{"ada@example.com", "bob@example.com"} {
+		raw = letter("With a broken key, to "+to, "x")
+		g.mustDeliver(t, 250, to, raw)
+		if body := string(b.WaitTransactions(t, 3+n)[2+n].Body); !strings.HasSuffix(body, raw) {
+			t.Errorf("it went out as\n%s", body)
+		}
+	}
+	g.awaitLog(t, `"msg":"alert"`, file)
 }
 
 // A mailing list breaks the signature of an author whose domain asks to refuse such mail: who

@@ -199,3 +199,25 @@ func TestLaterCommandsWithoutServer(t *testing.T) {
 		t.Errorf("audit:\n%s", out)
 	}
 }
+
+// Mail that waits leaves nothing behind, not even a copy of its virus; when it comes again all
+// that its policy says is done.
+func TestWaitingMailLeavesNothing(t *testing.T) {
+	t.Parallel()
+	c := mailtest.StartRealClamd(t, mailtest.ClamdOptions{})
+	g, b := startWith(t, strings.Replace(greyRules, "patient:", "strip: {extends: default, antivirus: {infected: strip}}\n  patient:", 1)+"  strip@example.com: strip\n",
+		plan{ClamAV: c.Endpoint, More: "greylist: {wait: 2s, retry_within: 1h, remember: 24h}\n"})
+	raw := withFile("A doubtful bill", "bill.zip", zipped(t, "bill.com", mailtest.EICAR()))
+	g.mustDeliver(t, 451, "strip@example.com", raw)
+	g.mustDeliver(t, 451, "strip@example.com,patient@example.com", raw)
+	if all := holds(t, g, ""); len(all) != 0 || len(b.Transactions()) != 0 {
+		t.Errorf("after 451: holds %+v, %d messages behind", all, len(b.Transactions()))
+	}
+	world.Await(t, "it is let in", 10*time.Second, func() bool { code, _ := g.deliver(t, "strip@example.com", raw); return code == 250 })
+	if body := b.WaitTransactions(t, 1)[0].Body; strings.Contains(string(body), "bill.com") || !strings.Contains(string(body), "X-Postern-Stripped") {
+		t.Errorf("it went out as\n%s", body)
+	}
+	if all := holds(t, g, "class:evidence"); len(all) != 1 || all[0].SHA256 != sum(raw) {
+		t.Errorf("evidence %+v", all)
+	}
+}
