@@ -8,14 +8,15 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"postern/cmd/postern/app"
-	"postern/cmd/postern/desk"
-	"postern/cmd/postern/dkimcmd"
-	"postern/cmd/postern/judge"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"postern/cmd/postern/app"
+	"postern/cmd/postern/desk"
+	"postern/cmd/postern/dkimcmd"
+	"postern/cmd/postern/judge"
 )
 
 type cli struct {

@@ -2,9 +2,10 @@ package main
 
 import (
 	"fmt"
-	"postern/cmd/postern/app"
 	"runtime"
 	"runtime/debug"
+
+	"postern/cmd/postern/app"
 )
 
 // version is what this program calls itself; a build from a tagged module knows better.

@@ -2,12 +2,11 @@ package smtpd_test
 
 import (
 	"io"
+	"net"
 	"strings"
 	"testing"
 
 	"github.com/emersion/go-smtp"
-
-	"net"
 )
 
 var benchBody = strings.Repeat(strings.Repeat("x", 76)+"\r\n", 260) // about 20 kB

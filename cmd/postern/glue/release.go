@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"sync/atomic"
+
 	"postern/filter"
 	"postern/internal/address"
 	"postern/internal/config"
@@ -13,7 +15,6 @@ import (
 	"postern/internal/relay/client"
 	"postern/internal/stamp"
 	"postern/quarantine"
-	"sync/atomic"
 )
 
 // Releaser hands released holds to their backends.

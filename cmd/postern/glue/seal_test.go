@@ -2,7 +2,9 @@ package glue_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"io"
 	"log/slog"
@@ -10,10 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"encoding/base64"
-
-	"context"
 
 	"postern/cmd/postern/glue"
 	"postern/filter"

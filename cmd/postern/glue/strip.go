@@ -8,15 +8,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
 	"postern/cmd/postern/steps"
 	"postern/filter"
 	"postern/filter/clamav"
 	"postern/internal/mime"
 	"postern/internal/mime/rebuild"
-	"slices"
-	"strings"
-	"sync"
-	"time"
 )
 
 // StripFailed is the reason of a verdict that holds a message whole because its infected

@@ -5,13 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
+	"time"
+
 	"postern/filter"
 	"postern/internal/address"
 	"postern/internal/config"
 	"postern/internal/relay/outbox"
 	"postern/internal/spool"
-	"sync/atomic"
-	"time"
 )
 
 // Submitter puts what the gateway itself writes into the outbox.
