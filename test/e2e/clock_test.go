@@ -169,6 +169,25 @@ func TestF37ClockIsSetWhileRunning(t *testing.T) {
 	}
 }
 
+// What the outbox owes is tried again when a clock that was far ahead is right.
+func TestF37OutboxFromTheFuture(t *testing.T) {
+	t.Parallel()
+	b := mailtest.NewBackend(t, mailtest.Script{LMTP: true, EndFor: map[string]mailtest.Step{"bob@example.com": {Reply: "451 4.3.0 later"}}})
+	g := prepare(t, plan{Backend: b.Addr(), LMTP: true})
+	_, end := g.startAt(t, func() time.Time { return time.Now().Add(400 * 24 * time.Hour) })
+	raw := letter("Owed", "x")
+	g.mustDeliver(t, 250, "ada@example.com,bob@example.com", raw)
+	end()
+	b.Set(mailtest.Script{LMTP: true})
+	before := len(b.Transactions())
+	g.startAt(t, time.Now)
+	tx := b.WaitTransactions(t, before+1)[before]
+	if !strings.HasSuffix(string(tx.Body), raw) || len(tx.To) != 1 || tx.To[0] != "bob@example.com" {
+		t.Errorf("%q got\n%s", tx.To, tx.Body)
+	}
+	world.Await(t, "nothing is owed", 5*time.Second, func() bool { return len(outboxOf(t, g)) == 0 })
+}
+
 // things are what a gateway should keep.
 type things struct {
 	hold quarantine.Hold

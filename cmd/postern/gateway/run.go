@@ -142,6 +142,9 @@ func (g *Gateway) tendQuarantine(ctx context.Context) error {
 				g.log.Error("dropping old traffic rows", "err", err)
 			}
 		}
+		if err := g.hurryOutbox(ctx); err != nil && ctx.Err() == nil {
+			g.log.Error("reading the outbox", "err", err)
+		}
 		if err := g.home.Degraded(); err != nil {
 			g.event("store", "the store is read-only: "+err.Error(), false)
 		}
@@ -151,16 +154,6 @@ func (g *Gateway) tendQuarantine(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// clockStep is how far the clock may have moved since the quarantine last believed it.
-const clockStep = 12 * time.Hour
-
-// clockRight reports whether the quarantine believes the clock: while it does not, nothing is
-// dropped for its age.
-func (g *Gateway) clockRight(ctx context.Context) bool {
-	last, err := g.home.Holds().Clock(ctx)
-	return err == nil && (last.IsZero() || g.now().Sub(last) <= clockStep)
 }
 
 // trafficKept is how long trace finds a message.
