@@ -271,12 +271,7 @@ func find(r filter.Report, method string) *filter.AuthResult {
 }
 
 func prop(a *filter.AuthResult, kind, name string) string {
-	for _, p := range a.Props {
-		if p.Type == kind && p.Name == name {
-			return strings.ToLower(p.Value)
-		}
-	}
-	return ""
+	return strings.ToLower(a.Prop(kind, name))
 }
 
 func domain(mailbox string) string { return mailbox[strings.LastIndexByte(mailbox, '@')+1:] }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,12 +23,15 @@ import (
 // counts is a store of counts alone.
 type counts struct {
 	report.Store
+	mu    sync.Mutex
 	rows  map[string]report.Row
 	calls int
 	err   error
 }
 
 func (c *counts) Count(_ context.Context, rows ...report.Row) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.calls++
 	if c.err != nil {
 		return c.err
@@ -209,13 +213,17 @@ func TestCountsAreWrittenTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		s.mu.Lock()
 		if s.calls != 0 {
 			t.Error("written at once")
 		}
+		s.mu.Unlock()
 		time.Sleep(11 * time.Second)
+		s.mu.Lock()
 		if s.calls != 1 || len(s.rows) != 1 {
 			t.Errorf("%d calls, %d rows", s.calls, len(s.rows))
 		}
+		s.mu.Unlock()
 		_ = c.Done(ctx, m, outcome(filter.Accept))
 		cancel()
 		if err := <-done; err != nil {
