@@ -156,11 +156,7 @@ func (l *Lists) judge(ctx context.Context, one *zone.Zone, errs []error, unprove
 	return fault
 }
 
-type constError string
-
-func (e constError) Error() string { return string(e) }
-
-const errTime = constError("did not answer in time")
+var errTime = errors.New("did not answer in time")
 
 // Links asks the lists of linked domains about the links in the body; a check for OnData.
 // Ours reports domains that are never asked about: those mail is routed for. At most

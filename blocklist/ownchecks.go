@@ -127,9 +127,7 @@ func authorsOf(m *filter.Message) []string {
 // proves a host and no address: then only a signature counts.
 func authorProved(m *filter.Message, domain string, seen []filter.Finding) bool {
 	for _, f := range seen {
-		if f.Auth == nil || f.Auth.Method != "dmarc" || !slices.ContainsFunc(f.Auth.Props, func(p filter.AuthProp) bool {
-			return p.Type == "header" && p.Name == "from" && zone.Domain(p.Value) == domain
-		}) {
+		if f.Auth == nil || f.Auth.Method != "dmarc" || zone.Domain(f.Auth.Prop("header", "from")) != domain {
 			continue
 		}
 		switch {
@@ -149,17 +147,16 @@ func proved(domain string, seen []filter.Finding) bool {
 		if f.Auth == nil || f.Auth.Result != "pass" {
 			continue
 		}
-		for _, p := range f.Auth.Props {
-			var by string
-			switch {
-			case f.Auth.Method == "spf" && p.Type == "smtp" && p.Name == "mailfrom":
-				by = p.Value[strings.LastIndexByte(p.Value, '@')+1:]
-			case f.Auth.Method == "dkim" && p.Type == "header" && p.Name == "d":
-				by = p.Value
-			}
-			if aligned(domain, zone.Domain(by)) {
-				return true
-			}
+		by := ""
+		switch f.Auth.Method {
+		case "spf":
+			by = f.Auth.Prop("smtp", "mailfrom")
+			by = by[strings.LastIndexByte(by, '@')+1:]
+		case "dkim":
+			by = f.Auth.Prop("header", "d")
+		}
+		if aligned(domain, zone.Domain(by)) {
+			return true
 		}
 	}
 	return false

@@ -83,6 +83,16 @@ type AuthResult struct {
 	At, Record string
 }
 
+// Prop is the value of the first property of that type and name, or "".
+func (r AuthResult) Prop(kind, name string) string {
+	for _, p := range r.Props {
+		if p.Type == kind && p.Name == name {
+			return p.Value
+		}
+	}
+	return ""
+}
+
 // AuthProp is one "ptype.property=value" of an AuthResult, value unescaped.
 type AuthProp struct{ Type, Name, Value string }
 

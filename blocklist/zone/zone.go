@@ -37,9 +37,9 @@ const (
 
 // Config is one DNS list as the operator writes it.
 type Config struct {
-	Name    string            // unique, shown
-	Zone    string            // "zen.example.org"; "{key}" stands for the key, else the key goes in front
-	Of      Kind              //
+	Name    string // unique, shown
+	Zone    string // "zen.example.org"; "{key}" stands for the key, else the key goes in front
+	Of      Kind
 	Codes   map[string]string // answer -> symbol; an answer is "127.0.0.2", "127.0.0.0/28", "127.0.*.3" or "127.0.0.&4"
 	KeyFile string            // file with the key of a private zone; "" = none
 }
@@ -153,7 +153,8 @@ func nibbles(ip [16]byte) string {
 	return string(out[:63])
 }
 
-// Domain is a domain in the form lists know it, lower case and A-labels, "" for what is none: literals, single labels.
+// Domain is a domain in the form lists know it, lower case and A-labels; "" for what is none:
+// literals, single labels.
 func Domain(s string) string {
 	s = strings.TrimSuffix(s, ".")
 	a, err := address.ToASCII(s)

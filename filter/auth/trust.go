@@ -10,6 +10,7 @@ import (
 	"postern/filter/auth/arc"
 	"postern/filter/auth/authres"
 	"postern/filter/auth/dmarc"
+	"postern/internal/canon"
 )
 
 // Trust says whose word about others counts.
@@ -76,19 +77,19 @@ func (c *messageCheck) saw(ctx context.Context, results []filter.AuthResult, aut
 		var domain string
 		switch r.Method {
 		case "dmarc":
-			from, _ := dmarc.Name(property(r, "header", "from"))
+			from, _ := dmarc.Name(r.Prop("header", "from"))
 			if from == author && r.Result == "fail" {
 				return ""
 			}
 			passed = passed || from == author && r.Result == "pass"
 			continue
 		case "dkim":
-			if domain = property(r, "header", "d"); domain == "" {
-				domain = property(r, "header", "i")
+			if domain = r.Prop("header", "d"); domain == "" {
+				domain = r.Prop("header", "i")
 			}
 		case "spf":
-			if domain = property(r, "smtp", "mailfrom"); domain == "" {
-				domain = property(r, "smtp", "helo")
+			if domain = r.Prop("smtp", "mailfrom"); domain == "" {
+				domain = r.Prop("smtp", "helo")
 			}
 		}
 		if domain != "" && r.Result == "pass" && len(ids) < maxSeen {
@@ -108,18 +109,9 @@ func (c *messageCheck) saw(ctx context.Context, results []filter.AuthResult, aut
 	return "spf=pass of " + id.Domain
 }
 
-func property(r filter.AuthResult, kind, name string) string {
-	for _, p := range r.Props {
-		if p.Type == kind && p.Name == name {
-			return p.Value
-		}
-	}
-	return ""
-}
-
 // isSealed reports whether a header holds a field of ARC.
 func isSealed(all func(name string) []string) bool {
-	return slices.ContainsFunc([]string{"ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results"}, func(name string) bool {
+	return slices.ContainsFunc([]string{canon.ArcSeal, canon.ArcMessage, canon.ArcResults}, func(name string) bool {
 		return len(all(name)) > 0
 	})
 }

@@ -45,31 +45,22 @@ func read(m *filter.Message, found []filter.Finding) facts {
 func (f *facts) result(r *filter.AuthResult) {
 	switch {
 	case r.Method == "dmarc":
-		if d := asciiDomain(prop(r, "header", "from")); d != "" && d == f.domain {
+		if d := asciiDomain(r.Prop("header", "from")); d != "" && d == f.domain {
 			f.dmarc = r.Result
 		}
 	case r.Result != "pass":
 	case r.Method == "spf":
-		if d := asciiDomain(prop(r, "smtp", "mailfrom")); d != "" {
+		if d := asciiDomain(r.Prop("smtp", "mailfrom")); d != "" {
 			f.mailFrom = d
-		} else if d := asciiDomain(prop(r, "smtp", "helo")); d != "" {
+		} else if d := asciiDomain(r.Prop("smtp", "helo")); d != "" {
 			f.helo = d
 		}
 	case r.Method == "dkim":
-		s := signature{asciiDomain(prop(r, "header", "d")), prop(r, "header", "b")}
+		s := signature{asciiDomain(r.Prop("header", "d")), r.Prop("header", "b")}
 		if s.domain != "" && !slices.Contains(f.signatures, s) {
 			f.signatures = append(f.signatures, s)
 		}
 	}
-}
-
-func prop(r *filter.AuthResult, kind, name string) string {
-	for _, p := range r.Props {
-		if p.Type == kind && p.Name == name {
-			return p.Value
-		}
-	}
-	return ""
 }
 
 // author is the one address in From:. Several prove nothing: a reader sees only one of them.
