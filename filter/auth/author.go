@@ -40,21 +40,23 @@ func readAuthors(t *mime.Tree) authors {
 			a.fault("a From field holds control characters")
 		}
 	}
-	var addresses []string
+	addresses := map[string]bool{}
 	for _, b := range boxes {
 		if b.Address == "" {
 			continue
 		}
-		if key := strings.ToLower(b.Address); !slices.Contains(addresses, key) {
-			addresses = append(addresses, key)
-		}
+		addresses[strings.ToLower(b.Address)] = true
 		a.add(b.Address)
 	}
 	a.several = a.several || len(addresses) > 1
 	for _, f := range fields {
 		head, _, _ := strings.Cut(f, "\x00") // where some readers end
-		for _, d := range append(loose(f), loose(head)...) {
-			if !slices.Contains(a.domains, d) {
+		found := loose(f)
+		if head != f {
+			found = append(found, loose(head)...)
+		}
+		for _, d := range found {
+			if len(a.domains) <= MaxAuthors && !slices.Contains(a.domains, d) {
 				a.several = a.several || len(a.domains) > 0
 				a.domains = append(a.domains, d)
 				a.fault("a From field holds several addresses as one")
@@ -137,7 +139,7 @@ func (a *authors) name(p string) {
 		a.fault("a From address has a domain that is none")
 		return
 	}
-	if !slices.Contains(a.domains, d) {
+	if len(a.domains) <= MaxAuthors && !slices.Contains(a.domains, d) {
 		a.domains = append(a.domains, d)
 	}
 }
@@ -154,9 +156,10 @@ func joined(p string) string {
 // uncommented is a text without its comments (RFC 5322 section 3.2.2).
 func uncommented(s string) string {
 	var b strings.Builder
+	var pairs pairs
 	for i := 0; i < len(s); {
 		if s[i] == '(' {
-			if n := closingParenthesis(s[i:]); n > 0 {
+			if n := pairs.comment(s[i:]); n > 0 {
 				i += n
 				continue
 			}

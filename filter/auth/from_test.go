@@ -260,3 +260,36 @@ func TestH_H12RecordsOfAMessage(t *testing.T) {
 		}
 	}
 }
+
+// A field made to be slow costs no more than any other of its size, and hides no author.
+func TestHostileFromIsLinear(t *testing.T) {
+	folded := func(unit string) string {
+		return strings.Repeat(strings.Repeat(unit, 900/len(unit))+"\r\n ", 270)
+	}
+	var many strings.Builder
+	for i := range 36_000 {
+		if fmt.Fprintf(&many, "%x@b,", i); i%100 == 0 {
+			many.WriteString("\r\n ")
+		}
+		if i%900 == 899 {
+			many.WriteString("b@bank.example\r\nFrom: ")
+		}
+	}
+	r, _ := world(t, nil)
+	for name, from := range map[string]string{
+		"comments without an end":        "a@example.com, b@bank.example " + folded("("),
+		"comments in an address":         "<b@bank.example" + folded("(") + ">",
+		"quotes without an end":          "b@bank.example, \"" + folded(`\"`),
+		"an author behind open comments": "a@example.com " + strings.Repeat("(", 100) + " b@bank.example",
+		"very many mailboxes":            many.String() + "a@example.com",
+	} {
+		began := time.Now()
+		found, errs := judge(t, r, message("a@example.com", mail(from)))
+		if got := symbols(found); !strings.Contains(got, bad) || errs != nil {
+			t.Errorf("%s: %s (%v)", name, got, errs)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: %s", name, took)
+		}
+	}
+}

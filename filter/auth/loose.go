@@ -14,6 +14,7 @@ func loose(field string) []string {
 	var out []string
 	var text strings.Builder
 	bracket := false
+	var pairs pairs
 	end := func() {
 		if !bracket {
 			out = append(out, domainsIn(text.String())...)
@@ -24,14 +25,14 @@ func loose(field string) []string {
 	for i := 0; i < len(field); {
 		switch c := field[i]; c {
 		case '"':
-			if n := closingQuote(field[i:]); n > 0 {
+			if n := pairs.quote(field[i:]); n > 0 {
 				i += n
 				continue
 			}
 			text.WriteByte(' ')
 		case '(':
 			text.WriteByte(' ')
-			if n := closingParenthesis(field[i:]); n > 0 {
+			if n := pairs.comment(field[i:]); n > 0 {
 				i += n
 				continue
 			}
@@ -52,12 +53,39 @@ func domainsIn(text string) []string {
 	var out []string
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '>' }) {
 		for i, piece := range strings.Split(word, "@") {
+			if len(out) > MaxAuthors {
+				return out
+			}
 			if d, ok := dmarc.Name(piece); i > 0 && ok && strings.Contains(d, ".") && !slices.Contains(out, d) {
 				out = append(out, d)
 			}
 		}
 	}
 	return out
+}
+
+// openMost is how many quotes and comments without an end are looked for in one text. Those
+// behind them are read as plain text, which hides no address.
+const openMost = 16
+
+// pairs finds the ends of quotes and comments in one text, in linear time.
+type pairs struct{ open int }
+
+// quote is the offset behind the quoted string s begins with, or 0.
+func (p *pairs) quote(s string) int { return p.end(s, closingQuote) }
+
+// comment is the offset behind the comment s begins with, or 0.
+func (p *pairs) comment(s string) int { return p.end(s, closingParenthesis) }
+
+func (p *pairs) end(s string, closing func(string) int) int {
+	if p.open >= openMost {
+		return 0
+	}
+	n := closing(s)
+	if n == 0 {
+		p.open++
+	}
+	return n
 }
 
 // closingParenthesis is the offset behind the comment s begins with, or 0.

@@ -1,8 +1,6 @@
 package mime
 
 import (
-	"slices"
-
 	"postern/internal/mime/header"
 	"postern/internal/mime/view"
 )
@@ -75,10 +73,12 @@ func (t *Tree) Subject() string { return t.Root.Header.Decoded("Subject") }
 // header last.
 func (t *Tree) From() []Mailbox {
 	var out []Mailbox
+	seen := map[Mailbox]bool{}
 	for _, p := range t.roots() {
 		for _, v := range p.Header.All("From") {
 			for _, m := range header.Mailboxes(v) {
-				if !slices.Contains(out, m) {
+				if !seen[m] {
+					seen[m] = true
 					out = append(out, m)
 				}
 			}

@@ -105,31 +105,19 @@ func checkMessage(s *signature.Signature, now time.Time) error {
 
 // hash hashes the body once in each form that is needed, and compares.
 func (v *validator) hash(body io.Reader) error {
-	var forms [2]*canon.Body
-	var all []*canon.Body
+	var bodies signature.Bodies
 	for _, s := range v.sets {
-		relaxed := s.message.Form.RelaxedBody
-		if at := form(relaxed); forms[at] == nil {
-			forms[at] = canon.NewBody(relaxed)
-			all = append(all, forms[at])
-		}
+		bodies.Need(s.message.Form.RelaxedBody)
 	}
-	if err := canon.HashBody(body, all...); err != nil {
+	if err := bodies.Hash(body); err != nil {
 		return err
 	}
 	for _, s := range v.sets {
-		b := forms[form(s.message.Form.RelaxedBody)]
+		b := bodies.Of(s.message.Form.RelaxedBody)
 		sum := b.Sum()
 		s.bodyFits = string(sum) == string(s.message.BodyHash) && (s.message.Length < 0 || s.message.Length == b.Len())
 	}
 	return nil
-}
-
-func form(relaxed bool) int {
-	if relaxed {
-		return 1
-	}
-	return 0
 }
 
 // validate brings the chain to its result: steps 4 to 6 of RFC 8617 section 5.2.

@@ -46,9 +46,7 @@ type Signature struct {
 }
 
 // Resolver asks for keys; *dns.Resolver is one. Errors are *net.DNSError.
-type Resolver interface {
-	TXT(ctx context.Context, name string) ([]string, error)
-}
+type Resolver = signature.Resolver
 
 // ErrTooLarge: the header is larger than any honest one, so nothing is verified.
 var ErrTooLarge = canon.ErrTooLarge
@@ -92,7 +90,7 @@ type verifier struct {
 	header *canon.Header
 	sigs   []signed
 	out    []Signature
-	bodies [2]*canon.Body // simple, relaxed
+	bodies signature.Bodies
 }
 
 // signed is one signature field.
@@ -174,25 +172,12 @@ func (v *verifier) fetch(ctx context.Context, res Resolver) []signature.Records 
 
 // hash hashes the body once in each form that is needed.
 func (v *verifier) hash(body io.Reader) error {
-	var all []*canon.Body
 	for i := range v.sigs {
-		relaxed := v.sigs[i].Form.RelaxedBody
-		if at := form(relaxed); v.out[i].Result == "" && v.bodies[at] == nil {
-			v.bodies[at] = canon.NewBody(relaxed)
-			all = append(all, v.bodies[at])
+		if v.out[i].Result == "" {
+			v.bodies.Need(v.sigs[i].Form.RelaxedBody)
 		}
 	}
-	if len(all) == 0 {
-		return nil
-	}
-	return canon.HashBody(body, all...)
-}
-
-func form(relaxed bool) int {
-	if relaxed {
-		return 1
-	}
-	return 0
+	return v.bodies.Hash(body)
 }
 
 // verify brings one signature to its result. It recovers from panics of the arithmetic
@@ -214,7 +199,7 @@ func (v *verifier) verify(i int, records []string) {
 	if k != nil {
 		out.KeyBits, out.Testing = k.Bits(), k.Testing
 	}
-	body := v.bodies[form(s.Form.RelaxedBody)]
+	body := v.bodies.Of(s.Form.RelaxedBody)
 	hash := body.Sum()
 	switch {
 	case errors.Is(err, signature.ErrMismatch):

@@ -169,7 +169,7 @@ func (w *Walker) policy(ctx context.Context, out *Outcome, rec *Record) {
 	}
 	out.Policy = out.Published
 	if rec.Test {
-		out.Policy = out.Policy.Milder()
+		out.Policy = out.Policy.milder()
 	}
 }
 

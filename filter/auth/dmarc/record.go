@@ -18,8 +18,8 @@ const (
 	PolicyReject     Policy = "reject"
 )
 
-// Milder is the policy one step down, as a record with t=y asks.
-func (p Policy) Milder() Policy {
+// milder is the policy one step down, as a record with t=y asks.
+func (p Policy) milder() Policy {
 	if p == PolicyReject {
 		return PolicyQuarantine
 	}

@@ -104,8 +104,8 @@ func ParseKey(txt string) (*Key, error) {
 
 func (k *Key) setRSA(raw []byte) error {
 	var pub *rsa.PublicKey
-	if any, err := x509.ParsePKIXPublicKey(raw); err == nil {
-		pub, _ = any.(*rsa.PublicKey)
+	if parsed, err := x509.ParsePKIXPublicKey(raw); err == nil {
+		pub, _ = parsed.(*rsa.PublicKey)
 	} else if pub, err = x509.ParsePKCS1PublicKey(raw); err != nil {
 		pub = nil
 	}
