@@ -16,7 +16,7 @@ func (c *judgement) public(v filter.Verdict, acting filter.Action) string {
 	case v.Action < filter.Defer:
 		return ""
 	case v.Greylisted:
-		words = c.set.book.Symbols[greyNew].Describe
+		words = c.set.book.Symbols[greyNew].Describe + ", please try again in a few minutes"
 	case acting == v.Action:
 		words = v.Reasons[0].Describe // the reasons begin with the largest action
 	case v.Action == filter.Defer:

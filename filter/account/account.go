@@ -53,17 +53,36 @@ type Config struct {
 // maxShown bounds the foreign addresses one message is told of.
 const maxShown = 5
 
+// Parts is the world around Senders.
+type Parts struct {
+	Now   func() time.Time
+	Log   *slog.Logger
+	Alert func(text string, over bool) // the file cannot be read any more, or can again; nil = only logged
+}
+
 // Senders checks the addresses of accounts. It is safe for concurrent use.
 type Senders struct {
-	now   func() time.Time
-	log   *slog.Logger
+	parts Parts
 	state atomic.Pointer[state]
 }
 
 // New makes the check. The error names what of Allow or File cannot be read, and where.
-func New(cfg Config, now func() time.Time, log *slog.Logger) (*Senders, error) {
-	s := &Senders{now: now, log: log}
+func New(cfg Config, p Parts) (*Senders, error) {
+	s := &Senders{parts: p}
 	return s, s.Reload(cfg)
+}
+
+// tell says why the file cannot be read, or with "" that it can again.
+func (s *Senders) tell(fault string) {
+	text := "the file of senders cannot be read, the last good one stands"
+	if fault == "" {
+		s.parts.Log.Info("the file of senders is read again")
+	} else {
+		s.parts.Log.Error(text, "err", fault)
+	}
+	if s.parts.Alert != nil {
+		s.parts.Alert(text+": "+fault, fault == "")
+	}
 }
 
 // Reload swaps the configuration and reads the file; with an error everything stays. A file
@@ -76,11 +95,13 @@ func (s *Senders) Reload(cfg Config) error {
 	st := &state{cfg: cfg, allow: allow}
 	if cfg.File != "" {
 		st.file = &file{path: cfg.File}
-		if err := st.file.read(s.now()); err != nil {
+		if err := st.file.read(s.parts.Now()); err != nil {
 			return err
 		}
 	}
-	s.state.Store(st)
+	if old := s.state.Swap(st); old != nil && old.file != nil && old.file.broken() {
+		s.tell("")
+	}
 	return nil
 }
 
@@ -202,9 +223,9 @@ func (s *Senders) permits(st *state, l Listener, account, address string) bool {
 	if st.file == nil {
 		return false
 	}
-	granted, err := st.file.current(s.now())
-	if err != nil {
-		s.log.Error("the file of senders cannot be read, the last good one stands", "err", err)
+	granted, fault, news := st.file.current(s.parts.Now())
+	if news {
+		s.tell(fault)
 	}
 	return granted.has(a, account, who)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -53,7 +54,7 @@ func config() account.Config {
 
 func senders(t testing.TB, c account.Config, now func() time.Time) *account.Senders {
 	t.Helper()
-	s, err := account.New(c, now, slog.New(slog.DiscardHandler))
+	s, err := account.New(c, account.Parts{Now: now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +284,7 @@ func TestUnreadable(t *testing.T) {
 
 func TestGrantsThatCannotBeRead(t *testing.T) {
 	for as, accounts := range map[string][]string{"sales": {"a"}, "@": {"a"}, "@a b": {"a"}, "a@b@c": {"a"}, "sales@example.com": nil, "x@example.com": {" "}} {
-		_, err := account.New(account.Config{Allow: map[string][]string{as: accounts}}, (&clock{start}).now, slog.New(slog.DiscardHandler))
+		_, err := account.New(account.Config{Allow: map[string][]string{as: accounts}}, account.Parts{Now: (&clock{start}).now, Log: slog.New(slog.DiscardHandler)})
 		if err == nil || !strings.HasPrefix(err.Error(), "senders.allow: \""+as+"\"") {
 			t.Errorf("%s: %v", as, err)
 		}
@@ -312,7 +313,11 @@ team@example.org eve@example.com,anna@example.com
 `, start)
 	c := &clock{start}
 	var log bytes.Buffer
-	s, err := account.New(account.Config{File: path}, c.now, slog.New(slog.NewTextHandler(&log, nil)))
+	var alerts []string
+	s, err := account.New(account.Config{File: path}, account.Parts{
+		Now: c.now, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Alert: func(_ string, over bool) { alerts = append(alerts, fmt.Sprint("over ", over)) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,6 +371,9 @@ team@example.org eve@example.com,anna@example.com
 	if !may("anna@example.com", "sales@example.org") {
 		t.Error("a file that is there again is not read")
 	}
+	if n := len(alerts); n < 2 || alerts[0] != "over false" || alerts[n-1] != "over true" {
+		t.Errorf("alerts: %q", alerts)
+	}
 }
 
 // Sessions at once, while the file and the configuration change under them.
@@ -415,7 +423,7 @@ func TestFileErrors(t *testing.T) {
 		if err := account.CheckFile(path); err == nil || !strings.HasPrefix(err.Error(), "senders: "+path) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
-		if _, err := account.New(account.Config{File: path}, (&clock{start}).now, nil); err == nil {
+		if _, err := account.New(account.Config{File: path}, account.Parts{Now: (&clock{start}).now}); err == nil {
 			t.Error("it starts with a file it cannot read")
 		}
 	}

@@ -190,14 +190,15 @@ func (f *file) read(now time.Time) error {
 	return nil
 }
 
-// current returns the grants as the file has them now. An error is told once; the last good
-// ones stand.
-func (f *file) current(now time.Time) (grants, error) {
+// current returns the grants as the file has them now; while it cannot be read the last good
+// ones stand, and fault says why. news says that this was not so before.
+func (f *file) current(now time.Time) (g grants, fault string, news bool) {
 	f.mu.Lock()
+	before := f.fault
 	since := now.Sub(f.looked)
 	if since >= 0 && since < lookWait {
 		defer f.mu.Unlock()
-		return f.grants, nil
+		return f.grants, f.fault, false
 	}
 	f.looked = now
 	info, err := os.Stat(f.path)
@@ -208,9 +209,15 @@ func (f *file) current(now time.Time) (grants, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err == nil || err.Error() == f.fault {
-		return f.grants, nil
+	if err != nil {
+		f.fault = err.Error()
 	}
-	f.fault = err.Error()
-	return f.grants, err
+	return f.grants, f.fault, f.fault != before
+}
+
+// broken reports whether the file cannot be read.
+func (f *file) broken() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fault != ""
 }

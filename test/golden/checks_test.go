@@ -114,7 +114,7 @@ func (w *world) senders() *account.Senders {
 	s, err := account.New(account.Config{
 		Listeners: map[string]account.Listener{accountListener: {Mode: account.Mode(w.c.Senders)}},
 		Home:      "example.org", Hosted: hosted, Allow: w.c.Grants,
-	}, w.now, quiet())
+	}, account.Parts{Now: w.now, Log: quiet()})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -78,7 +78,8 @@ func New(ctx context.Context, p Parts) (*Checks, error) {
 	cfg := p.Config.Load()
 	c.History = history.New(history.Parts{Store: p.Home.History(), Results: c.proof.Check, Now: p.Now, Forwarders: setup.Forwarders(cfg)})
 	c.Greylist = greylist.NewGreylist(setup.Greylist(cfg), greylist.Parts{Store: p.Home.Greylist(), Results: c.proof.Check, Now: p.Now})
-	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, home(cfg)), p.Now, p.Log); err != nil {
+	senders := account.Parts{Now: p.Now, Log: p.Log, Alert: func(text string, over bool) { p.Event("senders", text, over) }}
+	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, home(cfg)), senders); err != nil {
 		return nil, err
 	}
 	c.Accounts, err = abuse.NewAccounts(ctx, p.Home.Accounts(), p.Now, p.Log, func(ctx context.Context, ch abuse.Change) error {
