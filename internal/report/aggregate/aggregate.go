@@ -5,6 +5,7 @@ package aggregate
 import (
 	"encoding/xml"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"postern/internal/report/inert"
@@ -133,6 +134,23 @@ func (f *Feedback) normalise() {
 	for i := range f.Records {
 		f.Records[i].normalise()
 	}
+}
+
+// listMost bounds the signatures, SPF results and reasons of one record that are kept.
+const listMost = 20
+
+// cut leaves out what no honest record has.
+func (r *Record) cut() {
+	r.Auth.DKIM = cut(r.Auth.DKIM)
+	r.Auth.SPF = cut(r.Auth.SPF)
+	r.Row.Evaluated.Reasons = cut(r.Row.Evaluated.Reasons)
+}
+
+func cut[T any](all []T) []T {
+	if len(all) <= listMost {
+		return all
+	}
+	return slices.Clone(all[:listMost])
 }
 
 func (r *Record) normalise() {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -93,7 +94,7 @@ func TestKindReading(t *testing.T) {
 		"wrong bytes":    func(s string) string { return strings.Replace(s, ">o<", ">\xff<", 1) },
 		"brackets":       func(s string) string { return strings.Replace(s, "e@o.example", "<e@o.example>", 1) },
 		"lone bracket":   func(s string) string { return strings.Replace(s, "e@o.example", "a<b", 1) },
-		"nested":         func(s string) string { return strings.Replace(s, "<z/>", strings.Repeat("<z>", 200000), 1) },
+		"nested":         func(s string) string { return strings.Replace(s, "<z/>", strings.Repeat("<z>", 20), 1) },
 		"schema first":   func(s string) string { return "<schema><element/></schema>" + s },
 		"upper case":     func(s string) string { return strings.ReplaceAll(s, "feedback", "FEEDBACK") },
 		"entity unknown": func(s string) string { return strings.Replace(s, ">o<", ">a&nbsp;b<", 1) },
@@ -129,7 +130,11 @@ func TestRefused(t *testing.T) {
 		"no number":  {strings.Replace(minimal, " 3 ", "three", 1), nil, `"three"`},
 		"records":    {many, aggregate.ErrTooLarge, "more than 50000 records"},
 		"large":      {minimal + strings.Repeat(" ", aggregate.MaxBytes), aggregate.ErrTooLarge, "the limit is"},
-		"cut":        {strings.Replace(minimal, "</feedback>", "", 1), nil, "unexpected EOF"},
+		"deep":       {strings.Replace(minimal, "<z/>", strings.Repeat("<z>", 200000), 1), aggregate.ErrTooLarge, "inside each other"},
+		"signatures": {strings.Replace(minimal, "</record>", strings.Repeat("<dkim/>", 5000)+"</record>", 1), aggregate.ErrTooLarge, "elements in one part"},
+		"elements": {strings.Replace(minimal, "</feedback>", strings.Repeat("<a>"+strings.Repeat("<b/>", 900)+"</a>", 2300)+"</feedback>", 1),
+			aggregate.ErrTooLarge, "more than 2000000 elements"},
+		"cut": {strings.Replace(minimal, "</feedback>", "", 1), nil, "unexpected EOF"},
 		"a bomb": {`<!DOCTYPE f [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>` + strings.Replace(minimal, ">o<", ">&b;&b;<", 1),
 			nil, ""}, // entities of a document are not expanded: they stay text
 	} {
@@ -179,6 +184,22 @@ func TestWrittenInOrder(t *testing.T) {
 		at += i
 	}
 	again(t, "own", f)
+}
+
+// What is made to be large when read is cut, or read no further.
+func TestHostileReports(t *testing.T) {
+	full := strings.Replace(minimal, "<auth_results/>", "<auth_results>"+strings.Repeat("<spf><domain>a</domain></spf>", 100)+"</auth_results>", 1)
+	f, err := aggregate.Read([]byte(full))
+	if err != nil || len(f.Records) == 0 || len(f.Records[0].Auth.SPF) != 20 {
+		t.Errorf("%+v %v", f, err)
+	}
+	began := time.Now()
+	if _, err := aggregate.Read([]byte(minimal[:strings.Index(minimal, "</feedback>")] + strings.Repeat("<a", 8<<20))); err == nil {
+		t.Error("brackets without end were read")
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("brackets without end took %s", took)
+	}
 }
 
 func FuzzRead(f *testing.F) {

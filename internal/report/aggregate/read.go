@@ -8,6 +8,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/html/charset"
 
@@ -18,6 +19,11 @@ import (
 const (
 	MaxBytes   = 32 << 20 // of XML, expanded
 	MaxRecords = 50000
+
+	maxElements  = 2_000_000 // elements of XML; a record has some thirty
+	maxInRecord  = 1000      // elements of one record
+	maxDepth     = 30        // elements inside each other
+	maxUnescaped = 10_000    // angle brackets that begin no markup
 )
 
 // lastSecond is the end of the year 9999.
@@ -65,16 +71,57 @@ func Read(src []byte) (*Feedback, error) {
 }
 
 func read(src []byte) (*Feedback, error) {
-	d := xml.NewDecoder(bytes.NewReader(bytes.ToValidUTF8(src, []byte("?"))))
+	plain := src
+	if !utf8.Valid(src) {
+		plain = bytes.ToValidUTF8(src, []byte("?"))
+	}
+	d := xml.NewDecoder(bytes.NewReader(plain))
 	if bytes.Contains(src[:min(len(src), 200)], []byte("encoding=")) && !bytes.Contains(bytes.ToLower(src[:min(len(src), 200)]), []byte(`utf-8`)) {
 		d = xml.NewDecoder(bytes.NewReader(src))
 	}
 	d.Strict = false
 	d.CharsetReader = charset.NewReaderLabel
+	b := &bounded{d: d}
+	d = xml.NewTokenDecoder(b)
+	d.Strict = false
 	if err := enter(d); err != nil {
 		return nil, err
 	}
-	return children(d)
+	return children(d, b)
+}
+
+// bounded hands on tokens while there are not too many of them.
+type bounded struct {
+	d                         *xml.Decoder
+	elements, inRecord, depth int
+}
+
+// Token implements xml.TokenReader.
+func (b *bounded) Token() (xml.Token, error) {
+	t, err := b.d.Token()
+	switch e := t.(type) {
+	case xml.StartElement:
+		b.elements++
+		b.inRecord++
+		b.depth++
+		e.Name.Space = "" // ends that are missing are made without one
+		t = e
+	case xml.EndElement:
+		b.depth--
+		e.Name.Space = ""
+		t = e
+	}
+	switch {
+	case err != nil:
+		return t, err
+	case b.elements > maxElements:
+		return nil, fmt.Errorf("%w: more than %d elements", ErrTooLarge, maxElements)
+	case b.inRecord > maxInRecord && b.depth > 1:
+		return nil, fmt.Errorf("%w: more than %d elements in one part", ErrTooLarge, maxInRecord)
+	case b.depth > maxDepth:
+		return nil, fmt.Errorf("%w: more than %d elements inside each other", ErrTooLarge, maxDepth)
+	}
+	return t, nil
 }
 
 // enter finds the report; some send it below or behind its own schema.
@@ -104,9 +151,10 @@ func enter(d *xml.Decoder) error {
 }
 
 // children reads what stands below the root, so that records are counted as they come.
-func children(d *xml.Decoder) (*Feedback, error) {
+func children(d *xml.Decoder, b *bounded) (*Feedback, error) {
 	f := &Feedback{}
 	for {
+		b.inRecord = 0
 		t, err := d.Token()
 		if err != nil {
 			return nil, fmt.Errorf("reading the report: %w", err)
@@ -128,6 +176,7 @@ func children(d *xml.Decoder) (*Feedback, error) {
 		case "record":
 			var r Record
 			if err = d.DecodeElement(&r, &s); err == nil {
+				r.cut()
 				f.Records = append(f.Records, r)
 			}
 		default:
@@ -145,13 +194,13 @@ func children(d *xml.Decoder) (*Feedback, error) {
 // tag is what an angle bracket must begin to be markup.
 var tag = regexp.MustCompile(`^<(?:[?!][^<>]*|/?[A-Za-z_][A-Za-z0-9_:.-]*(?:\s[^<>]*)?/?)>`)
 
-// escape turns angle brackets that begin no markup into text.
+// escape turns angle brackets that begin no markup into text, unless there are very many.
 func escape(src []byte) []byte {
 	const window = 4096
 	var out bytes.Buffer
-	for {
+	for unescaped := 0; ; {
 		i := bytes.IndexByte(src, '<')
-		if i < 0 {
+		if i < 0 || unescaped == maxUnescaped {
 			out.Write(src)
 			return out.Bytes()
 		}
@@ -162,6 +211,7 @@ func escape(src []byte) []byte {
 			src = src[n:]
 			continue
 		}
+		unescaped++
 		out.WriteString("&lt;")
 		src = src[1:]
 	}

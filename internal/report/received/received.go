@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 const (
 	attachmentsMost = 20   // parts that are tried
 	recordsMost     = 2000 // records of one report that are kept; all are counted
+	unpackedMost    = aggregate.MaxBytes
 )
 
 // Reader is a filter.Observer that reads reports. The mail itself goes on to its mailbox.
@@ -91,7 +93,7 @@ func proven(r filter.Report) bool {
 func Read(ctx context.Context, tree *mime.Tree) ([]report.Received, error) {
 	var all []report.Received
 	var errs []error
-	n := 0
+	n, left := 0, int64(unpackedMost)
 	for p := range tree.Leaves() {
 		data := p.Decoded()
 		kind := archive.Detect(data)
@@ -102,7 +104,7 @@ func Read(ctx context.Context, tree *mime.Tree) ([]report.Received, error) {
 			errs = append(errs, fmt.Errorf("more than %d attachments", attachmentsMost))
 			break
 		}
-		reports, err := parse(ctx, kind, data)
+		reports, err := parse(ctx, kind, data, &left)
 		all = append(all, reports...)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("part %s: %w", p.Path, err))
@@ -118,8 +120,12 @@ func candidate(p *mime.Part, data []byte) bool {
 	return !strings.HasPrefix(p.MediaType, "text/html") && len(head) > 0 && (head[0] == '<' || head[0] == '{')
 }
 
-func parse(ctx context.Context, kind string, data []byte) ([]report.Received, error) {
+// parse reads one part; left is what all parts of a message may still come to when unpacked.
+func parse(ctx context.Context, kind string, data []byte, left *int64) ([]report.Received, error) {
 	if kind == "" {
+		if *left -= int64(len(data)); *left < 0 {
+			return nil, errTooMuch
+		}
 		r, err := one(data)
 		if err != nil {
 			return nil, err
@@ -127,20 +133,21 @@ func parse(ctx context.Context, kind string, data []byte) ([]report.Received, er
 		return []report.Received{r}, nil
 	}
 	if kind == "gzip" {
-		plain, err := gunzip(data)
+		plain, err := gunzip(data, *left)
 		if err != nil {
 			return nil, err
 		}
-		return parse(ctx, "", plain)
+		return parse(ctx, "", plain, left)
 	}
 	lim := archive.DefaultLimits()
-	lim.Depth, lim.Entries, lim.Bytes, lim.EntryBytes, lim.Head = 2, 10, aggregate.MaxBytes, aggregate.MaxBytes, aggregate.MaxBytes
+	lim.Depth, lim.Entries, lim.Bytes, lim.EntryBytes, lim.Head = 2, 10, max(*left, 1), max(*left, 1), int(max(*left, 1))
 	var all []report.Received
 	var errs []error
 	facts, err := archive.Walk(ctx, "report", bytes.NewReader(data), int64(len(data)), lim, func(e archive.Entry, head []byte) {
 		if e.Dir || archive.Detect(head) != "" {
 			return
 		}
+		*left -= int64(len(head))
 		r, err := one(head)
 		if err != nil {
 			errs = append(errs, err)
@@ -154,14 +161,16 @@ func parse(ctx context.Context, kind string, data []byte) ([]report.Received, er
 	return all, errors.Join(append(errs, err)...)
 }
 
+var errTooMuch = fmt.Errorf("%w: its message has more", aggregate.ErrTooLarge)
+
 // gunzip unpacks the first stream alone: some reporters leave line ends behind it.
-func gunzip(data []byte) ([]byte, error) {
+func gunzip(data []byte, most int64) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("unpacking: %w", err)
 	}
 	z.Multistream(false)
-	plain, err := io.ReadAll(io.LimitReader(z, aggregate.MaxBytes+1))
+	plain, err := io.ReadAll(io.LimitReader(z, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("unpacking: %w", err)
 	}
@@ -183,7 +192,7 @@ func one(data []byte) (report.Received, error) {
 	}
 	r.Messages, r.Failed = f.Messages()
 	if n := len(f.Records); n > recordsMost {
-		r.Left, f.Records = n-recordsMost, f.Records[:recordsMost]
+		r.Left, f.Records = n-recordsMost, slices.Clone(f.Records[:recordsMost])
 	}
 	r.Key = key(r)
 	return r, nil
