@@ -202,7 +202,7 @@ func TestParse(t *testing.T) {
 		"v=DMARC1; p=reject; sp=none; np=QUARANTINE; psd=n; t=n": {Policy: r, Subdomain: ours.PolicyNone, NonExistent: q, PSD: 'n'},
 		"v=DMARC1; p=reject; pct=abc; rf=iodef; adkim=strict; aspf=S; fo=2; tail": {Policy: r, PSD: 'u', StrictSPF: true},
 		"v=DMARC1; p=reject; p=none; adkim=r; aspf=s; psd=maybe; t=y; x=y=":       {Policy: r, PSD: 'u', StrictSPF: true, Test: true},
-		"v=DMARC1; rua=mailto:a@b.example, https://c.example,mailto:":             {Policy: ours.PolicyNone, PSD: 'u', RUA: []string{"mailto:a@b.example"}},
+		"v=DMARC1; rua=mailto:a@b.example, https://c.example,mailto:":             {Policy: ours.PolicyNone, PSD: 'u'},
 	} {
 		if !ours.IsRecord(txt) {
 			t.Errorf("%q is a record", txt)
@@ -233,7 +233,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		rec, err := ours.Parse(txt)
-		if err == nil && rec.Policy == "" || len(rec.RUA) > 10 {
+		if err == nil && rec.Policy == "" {
 			t.Errorf("%q: %+v", txt, rec)
 		}
 		theirs, terr := dmarc.Parse(txt)

@@ -40,7 +40,6 @@ type Record struct {
 	Test        bool   // t=y, and pct=0 of RFC 7489
 	StrictDKIM  bool   // adkim=s
 	StrictSPF   bool   // aspf=s
-	RUA         []string
 }
 
 // What makes a record one that DMARC is not applied by (RFC 9989 section 4.10.1). Beside
@@ -51,11 +50,8 @@ var (
 	errOddPolicy = errors.New("the DMARC record has an sp= or np= that is no policy")
 )
 
-// Bounds on a record, in octets, and on the addresses that are kept of it.
-const (
-	maxRecord = 8 << 10
-	maxRUA    = 10
-)
+// maxRecord bounds a record, in octets.
+const maxRecord = 8 << 10
 
 // IsRecord reports whether a TXT record is a DMARC record: its first tag is v=DMARC1.
 func IsRecord(txt string) bool {
@@ -127,12 +123,12 @@ func (r *reader) set(name, value string) {
 	case "aspf":
 		rec.StrictSPF = word == "s"
 	case "rua":
-		r.addresses(value)
+		r.reports = r.reports || asksForReports(value)
 	}
 }
 
-// addresses reads the URIs of rua=; only mail addresses are kept.
-func (r *reader) addresses(list string) {
+// asksForReports says whether rua= holds a valid URI.
+func asksForReports(list string) bool {
 	for text := range strings.SplitSeq(list, ",") {
 		uri, err := url.Parse(trim(text))
 		if err != nil || uri.Scheme == "" || uri.Opaque == "" && uri.Host == "" {
@@ -142,12 +138,10 @@ func (r *reader) addresses(list string) {
 			if at := strings.LastIndexByte(uri.Opaque, '@'); at < 1 || at == len(uri.Opaque)-1 {
 				continue
 			}
-			if len(r.rec.RUA) < maxRUA {
-				r.rec.RUA = append(r.rec.RUA, trim(text))
-			}
 		}
-		r.reports = true
+		return true
 	}
+	return false
 }
 
 // policy is the policy a word names, or "".
