@@ -2,8 +2,10 @@ package account
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -166,53 +168,71 @@ type file struct {
 
 	mu      sync.Mutex
 	looked  time.Time // when it was last looked at
-	changed time.Time // of the file that was read, or tried
+	looking bool      // somebody does so now
+	changed time.Time // of the file that was read, or tried; zero where it could not be opened
 	size    int64
 	grants  grants
-	fault   string // why the latest try failed, as it was told
+	fault   string // why the latest try failed
 }
 
-// read reads the file; on an error what was read before stays.
+// read reads the file for the first time.
 func (f *file) read(now time.Time) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.looked = now
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return fmt.Errorf("senders: %w", err)
-	}
-	f.changed, f.size = info.ModTime(), info.Size()
-	g, err := readFile(f.path)
-	if err != nil {
-		return err
-	}
-	f.grants, f.fault = g, ""
-	return nil
+	f.looked, f.looking = now, true
+	f.mu.Unlock()
+	return f.look()
 }
 
-// current returns the grants as the file has them now; while it cannot be read the last good
-// ones stand, and fault says why. news says that this was not so before.
+// current returns the grants as the file has them now; while one caller looks, the others get
+// those of before. Where it cannot be read the last good ones stand, and fault says why. news
+// says that this was not so before.
 func (f *file) current(now time.Time) (g grants, fault string, news bool) {
 	f.mu.Lock()
-	before := f.fault
-	since := now.Sub(f.looked)
-	if since >= 0 && since < lookWait {
+	before, since := f.fault, now.Sub(f.looked)
+	if f.looking || since >= 0 && since < lookWait {
 		defer f.mu.Unlock()
 		return f.grants, f.fault, false
 	}
-	f.looked = now
-	info, err := os.Stat(f.path)
-	same := err == nil && info.ModTime().Equal(f.changed) && info.Size() == f.size
+	f.looked, f.looking = now, true
 	f.mu.Unlock()
-	if !same {
-		err = f.read(now)
-	}
+	err := f.look()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil {
 		f.fault = err.Error()
 	}
 	return f.grants, f.fault, f.fault != before
+}
+
+// look reads the file where it has changed; who calls it has set looking. On an error what was
+// read before stays.
+func (f *file) look() error {
+	info, err := os.Stat(f.path)
+	f.mu.Lock()
+	same := err == nil && info.ModTime().Equal(f.changed) && info.Size() == f.size
+	f.mu.Unlock()
+	var g grants
+	switch {
+	case err != nil:
+		err = fmt.Errorf("senders: %w", err)
+	case !same:
+		g, err = readFile(f.path)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looking = false
+	var closed *fs.PathError
+	switch {
+	case same:
+	case errors.As(err, &closed): // that may end while the file stays as it is
+		f.changed = time.Time{}
+	default:
+		f.changed, f.size = info.ModTime(), info.Size()
+	}
+	if !same && err == nil {
+		f.grants, f.fault = g, ""
+	}
+	return err
 }
 
 // broken reports whether the file cannot be read.
