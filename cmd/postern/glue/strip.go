@@ -119,7 +119,8 @@ func (d *Deliverer) rescan(ctx context.Context, m *filter.Message, before filter
 		return &filter.CouldNot{Words: "nothing is there to scan what was left"}
 	}
 	after := p.Run(ctx, filter.OnData, m)
-	for _, f := range after.Failures {
+	if len(after.Failures) > 0 {
+		f := after.Failures[0]
 		return &filter.CouldNot{Words: "what was left could not be checked: " + f.Step + " " + f.Reason, Cause: f.Err}
 	}
 	for _, f := range after.Findings {

@@ -44,7 +44,7 @@ func (s *Store) count(ctx context.Context, q sqlite.Querier) error {
 	return sqlite.Each(ctx, q, query, nil, func(scan sqlite.Scanner) error { return scan(&s.waiting, &s.tries, &s.known) })
 }
 
-// change runs f in a write transaction; when that fails the counts are taken anew.
+// change runs f in a write transaction; when f fails the counts are as before.
 func (s *Store) change(ctx context.Context, f func(*sql.Tx) error) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		before := [3]int{s.waiting, s.tries, s.known}
