@@ -193,6 +193,9 @@ func authors(t *mime.Tree) []string {
 	if from := t.From(); len(from) > 0 || t.Root.Header.Has("From") {
 		add(from)
 	}
+	for _, v := range t.Root.Header.All("From") {
+		out = append(out, stray(v)...)
+	}
 	for _, p := range t.Parts {
 		if p.Parent != nil && (p.Parent != t.Root || !p.Alternate || p.Start != t.Root.Start) {
 			continue // the header of a part, not another reading of the message's own

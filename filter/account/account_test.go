@@ -196,6 +196,13 @@ func TestAuthors(t *testing.T) {
 		"comment":           {"From: boss@example.com (anna@example.com)", []string{"boss@example.com"}},
 		"unquoted comma":    {"From: Doe, Anna <anna@example.com>", nil},
 		"two brackets":      {"From: <anna@example.com> <boss@example.com>", []string{"boss@example.com"}},
+		"two words":         {"From: anna@example.com boss@example.com", []string{"boss@example.com"}},
+		"behind a comment":  {"From: anna@example.com (x) boss@example.com", []string{"boss@example.com"}},
+		"behind a bracket":  {"From: <anna@example.com> boss@example.com", []string{"boss@example.com"}},
+		"open comments":     {"From: anna@example.com " + strings.Repeat("(", 1000) + " boss@example.com", []string{"boss@example.com"}},
+		"an open quote":     {"From: anna@example.com \"x boss@example.com", []string{"boss@example.com"}},
+		"a name with an @":  {"From: Anna @ Home anna@home <anna@example.com> (at home)", nil},
+		"own comment":       {"From: anna@example.com (Anna)", nil},
 		"route":             {"From: <@evil.example:anna@example.com>", []string{"@evil.example:anna@example.com"}},
 		"look-alike":        {"From: \u0430nna@example.com", []string{"\u0430nna@example.com"}},
 		"latin-1":           {"From: j\xfcrgen@example.com", nil}, // see below

@@ -19,6 +19,7 @@ import (
 const (
 	rowsMost  = 10000 // the rest is counted in one line of the log
 	urisMost  = 5     // destinations of one domain
+	triedMost = 20    // addresses of one record that are looked at: each asks the DNS of others
 	patience  = 3     // days after which a domain that cannot be asked is given up
 	domainsAt = 500   // domains of one round
 )

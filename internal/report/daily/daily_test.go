@@ -195,7 +195,9 @@ func TestDestinations(t *testing.T) {
 		"mailto:a@example.com!x":                    "- is no address for reports",
 		"mailto:reports@our.example":                "- is our own",
 		"mailto:dmarc@noreport.our.example":         "- is our own",
-		"":                                          "- nobody asks",
+		"mailto:a@example.com,mailto:A@example.com": "a@example.com",
+		strings.Repeat("mailto:victim@other.example,", 20) + "mailto:a@example.com": "- only the first",
+		"": "- nobody asks",
 		"mailto:a@example.com,mailto:b@example.com,mailto:c@example.com,mailto:d@example.com,mailto:e@example.com,mailto:f@example.com": "a@example.com b@example.com c@example.com d@example.com e@example.com",
 	} {
 		w := newWorld(z)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,9 +30,9 @@ func (d destination) limit(ours int64) int64 {
 // (RFC 9990 section 4). notes say which were left out, and why; the error is a DNS that did
 // not answer.
 func (s *Sender) destinations(ctx context.Context, domain, record string) (to []destination, notes []string, err error) {
-	for _, uri := range ruaOf(record) {
-		if len(to) == urisMost {
-			notes = append(notes, fmt.Sprintf("only the first %d addresses are used", urisMost))
+	for i, uri := range ruaOf(record) {
+		if len(to) == urisMost || i == triedMost {
+			notes = append(notes, fmt.Sprintf("only the first %d addresses are used", len(to)))
 			break
 		}
 		d, err := parseURI(uri)
@@ -51,7 +52,9 @@ func (s *Sender) destinations(ctx context.Context, domain, record string) (to []
 		if err != nil {
 			return nil, nil, err
 		}
-		to = append(to, d)
+		if !slices.ContainsFunc(to, func(have destination) bool { return strings.EqualFold(have.address, d.address) }) {
+			to = append(to, d)
+		}
 	}
 	return to, notes, nil
 }

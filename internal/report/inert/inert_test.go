@@ -10,7 +10,7 @@ import (
 
 func TestText(t *testing.T) {
 	for in, want := range map[string]string{
-		"  Example, Inc. ": "Example, Inc.", "a\r\nb\x00c\x1b[31m": "a  b c [31m", "caf\xe9": "caf?", "": "",
+		"  Example, Inc. ": "Example, Inc.", "a\r\nb\x00c\x1b[31m": "a  b c [31m", "caf\xe9": "caf?", "a\u009b31mb\u202ec\u2028d": "a 31mb c d", "": "",
 	} {
 		if got := inert.Text(in); got != want {
 			t.Errorf("%q is %q, want %q", in, got, want)
