@@ -8,8 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"postern/blocklist"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/setup"
+	"postern/filter/account"
 	"postern/internal/config"
 	"postern/internal/dns"
 )
@@ -44,6 +46,10 @@ func (c *configCheckCmd) Run(a *app.App) error {
 		fmt.Fprintln(a.Stdout, "warning:", w)
 	}
 	wrong := 0
+	for _, err := range beside(cfg) {
+		wrong++
+		fmt.Fprintln(a.Stderr, app.Clean(err.Error()))
+	}
 	for _, p := range set.Check() {
 		wrong++
 		fmt.Fprintln(a.Stderr, app.Clean(p.Error()))
@@ -63,6 +69,23 @@ func (c *configCheckCmd) Run(a *app.App) error {
 	}
 	fmt.Fprintf(a.Stdout, "%s is fine: %d listeners, %d backends, %d routes\n", path, len(cfg.Listeners), len(cfg.Backends), len(cfg.Routes))
 	return nil
+}
+
+// beside reads the files that the configuration names for lists and senders: without them the
+// server does not start.
+func beside(cfg *config.Config) []error {
+	var wrong []error
+	for _, l := range setup.ListConfigs(cfg) {
+		if _, err := blocklist.NewLists([]blocklist.ListConfig{l}, blocklist.ListParts{}); err != nil {
+			wrong = append(wrong, err)
+		}
+	}
+	if f := cfg.Senders.File; f != "" {
+		if err := account.CheckFile(f); err != nil {
+			wrong = append(wrong, err)
+		}
+	}
+	return wrong
 }
 
 // bypass names the ways by which mail can reach the servers behind without passing here.

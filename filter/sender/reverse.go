@@ -84,7 +84,7 @@ func couldNot(err error) error {
 	var e *net.DNSError
 	switch {
 	case errors.Is(err, dns.ErrBudget):
-		return &filter.CouldNot{Words: "the DNS budget of the message was spent", Cause: err}
+		return &filter.CouldNot{Words: "the DNS budget of the message was spent (DNS_BUDGET)", Cause: err}
 	case errors.As(err, &e) && e.IsTimeout:
 		return &filter.CouldNot{Words: "DNS timed out", Cause: err}
 	}

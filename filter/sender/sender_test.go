@@ -94,7 +94,7 @@ func TestReverseName(t *testing.T) {
 		"192.0.2.4": "PTR_GENERIC(host-4-2-0-192.pool.example) iprev=pass",
 		"192.0.2.9": "PTR_NONE(192.0.2.9) iprev=fail",
 		"192.0.2.5": "could not: DNS timed out",
-		"192.0.2.6": "could not: the DNS budget of the message was spent",
+		"192.0.2.6": "could not: the DNS budget of the message was spent (DNS_BUDGET)",
 	} {
 		addr := netip.MustParseAddr(ip).Unmap()
 		got := outcome(sender.ReverseName(w).Check(t.Context(), &filter.Message{Client: filter.Client{IP: addr}}))

@@ -235,8 +235,10 @@ func (c *Config) validateChecks(d *strict.Document) {
 			d.Fail(at, "a list needs a name of its own")
 		}
 		names[l.Name] = true
-		if !address.ValidDomain(l.Zone) {
+		if zone, keyed := strings.CutPrefix(l.Zone, "{key}."); !address.ValidDomain(zone) {
 			d.Fail(at+".zone", "%q is no zone", l.Zone)
+		} else if keyed && l.KeyFile == "" {
+			d.Fail(at+".zone", "{key} in the zone needs a key_file")
 		}
 		oneOf(d, at+".of", l.Of, "ip", "helo", "domain", "link")
 		if len(l.Codes) == 0 {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,12 +16,17 @@ var rateNames = []string{"ip", "net", "domain", "account", "account_recipients",
 
 // listCode is an answer of a DNS list: an address, a prefix, * for any octet, or &N for an
 // octet that has the bits of N.
-var listCode = regexp.MustCompile(`^127(\.(\d{1,3}|\*|&\d{1,3})){3}$|^127(\.\d{1,3}){3}/\d{1,2}$`)
+var listCode = regexp.MustCompile(`^127(\.(\d{1,3}|\*|&[1-9]\d{0,2})){3}$|^127(\.\d{1,3}){3}/\d{1,2}$`)
 
 // validateCode keeps out answers that are errors by RFC 5782 and the lists' own terms.
 func validateCode(d *strict.Document, at, code, symbol string) {
+	plain := strings.NewReplacer("*", "0", "&", "").Replace(code)
+	if !strings.Contains(plain, "/") {
+		plain += "/32"
+	}
+	p, err := netip.ParsePrefix(plain)
 	switch {
-	case !listCode.MatchString(code):
+	case !listCode.MatchString(code) || err != nil || p.Bits() < 8:
 		d.Fail(at, "%q is no answer of a list (127.0.0.2, 127.0.0.0/28, 127.0.*.2, 127.0.0.&4)", code)
 	case strings.HasPrefix(code, "127.255.255.") || code == "127.0.0.1":
 		d.Fail(at, "%s is an error answer, never a listing", code)
@@ -92,7 +98,7 @@ func (c *Config) validateSenders(d *strict.Document) {
 	}
 	for _, as := range sorted(c.Senders.Allow) {
 		at := "senders.allow[" + as + "]"
-		if !isAddressOrDomain(strings.TrimPrefix(as, "@")) {
+		if !strings.Contains(as, "@") || !isAddressOrDomain(strings.TrimPrefix(as, "@")) {
 			d.Fail(at, "%q is neither an address nor @domain", as)
 		}
 		if len(c.Senders.Allow[as]) == 0 {

@@ -85,6 +85,30 @@ unknown_key: 1
 	g.run(t, 1, "config", "check")
 }
 
+func TestFilesBesideTheConfigurationAreChecked(t *testing.T) {
+	t.Parallel()
+	g := prepare(t, plan{Backend: "127.0.0.1:1"})
+	conf, err := os.ReadFile(g.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.WriteFile("senders", "sales@example.com anna\nnonsense anna\n")
+	dir := filepath.Dir(g.Config)
+	g.WriteFile("postern.yaml", string(conf)+fmt.Sprintf(`
+lists: [{name: private, zone: "{key}.zen.example.net", of: ip, key_file: %s/zen.key, codes: {127.0.0.2: RBL_SBL}}]
+senders: {file: %s/senders}
+`, dir, dir))
+	out := g.run(t, 1, "config", "check")
+	for _, want := range []string{"list private: key: ", "zen.key", "senders:2"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	g.WriteFile("senders", "sales@example.com anna\n")
+	g.WriteFile("zen.key", "k3y\n")
+	g.run(t, 0, "config", "check")
+}
+
 func TestWrongRulesNameEveryPlace(t *testing.T) {
 	t.Parallel()
 	g := prepare(t, plan{Backend: "127.0.0.1:1"})
