@@ -3,9 +3,12 @@ package auth
 import (
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"postern/filter/auth/dmarc"
 	"postern/internal/mime"
+	"postern/internal/mime/header"
 )
 
 // MaxAuthors bounds the author domains that are judged; a message with more is malformed.
@@ -104,6 +107,10 @@ func (a *authors) read(rest string) {
 	pieces := strings.Split(rest, "@")
 	if len(pieces) < 2 {
 		a.fault("a From address has no domain")
+		if plain := header.Words(rest); strings.Contains(plain, "@") {
+			a.nobody = true
+			a.name(plain[strings.LastIndexByte(plain, '@')+1:])
+		}
 		return
 	}
 	if len(pieces) > 2 {
@@ -137,11 +144,33 @@ func (a *authors) name(p string) {
 	d, ok := dmarc.Name(p)
 	if !ok || !strings.Contains(d, ".") {
 		a.fault("a From address has a domain that is none")
-		return
+		a.nobody = true
+		if d, ok = dmarc.Name(legible(p)); !ok || !strings.Contains(d, ".") {
+			return
+		}
 	}
 	if len(a.domains) <= MaxAuthors && !slices.Contains(a.domains, d) {
 		a.domains = append(a.domains, d)
 	}
+}
+
+// legible is the domain that a person reads in what is none: encoded words decoded, without
+// what cannot be seen, up to what no domain holds.
+func legible(p string) string {
+	p = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || unicode.In(r, unicode.C, unicode.Z) {
+			return -1
+		}
+		return r
+	}, header.Words(p))
+	p = strings.TrimLeft(p, `[{('"`)
+	end := strings.IndexFunc(p, func(r rune) bool {
+		return r < utf8.RuneSelf && r != '.' && r != '-' && r != '_' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
+	})
+	if end >= 0 {
+		p = p[:end]
+	}
+	return p
 }
 
 // joined is a domain without the blanks around its dots, which RFC 5322 section 4.4 allows.

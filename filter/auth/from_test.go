@@ -145,7 +145,16 @@ func TestH_H03Nobody(t *testing.T) {
 func TestH_H09Domains(t *testing.T) {
 	runAuthors(t, []authorCase{
 		{"literal", "a@[192.0.2.1]", unknown},
-		{"a name as literal", "a@[bank.example]", unknown},
+		{"a name as literal", "a@[bank.example]", odd + bad},
+		{"a mark of direction", "b@bank.example\u200e", odd + bad},
+		{"a blank of Latin-1", "b@bank.example\xa0", odd + bad},
+		{"an encoded domain", "b@=?utf-8?q?bank=2Eexample?=", odd + bad},
+		{"an encoded address", "<=?utf-8?q?b=40bank=2Eexample?=>", odd + bad},
+		{"a sign behind the domain", "b@bank.example!a@example.com", odd + bad},
+		{"an address before empty brackets", "b@bank.example <>", odd + bad},
+		{"an address before a bracket", "b@bank.example <", odd + bad},
+		{"an address before a name in brackets", "b@bank.example <x>", odd + bad},
+		{"a blank behind the @", "b@ bank.example", odd + bad},
 		{"one label", "root@localhost", unknown},
 		{"a top-level domain", "a@com", unknown},
 		{"an A-label that shows as ASCII", "a@xn--bank-.example", unknown},

@@ -13,14 +13,14 @@ import (
 func loose(field string) []string {
 	var out []string
 	var text strings.Builder
-	bracket := false
+	bracket, inside := false, false // a bracket holds an address; this is inside one
 	var pairs pairs
 	end := func() {
 		if !bracket {
 			out = append(out, domainsIn(text.String())...)
 		}
 		text.Reset()
-		bracket = false
+		bracket, inside = false, false
 	}
 	for i := 0; i < len(field); {
 		switch c := field[i]; c {
@@ -37,10 +37,13 @@ func loose(field string) []string {
 				continue
 			}
 		case '<':
-			bracket = true
+			text.WriteByte(' ')
+			inside = true
 		case ',', ';', ':':
 			end()
 		default:
+			bracket = bracket || inside && c == '@'
+			inside = inside && c != '>'
 			text.WriteByte(c)
 		}
 		i++
@@ -49,9 +52,13 @@ func loose(field string) []string {
 	return out
 }
 
+func isBlank(r rune) bool { return r <= ' ' || r == 0x7f }
+
 func domainsIn(text string) []string {
 	var out []string
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '>' }) {
+	text = strings.Join(strings.FieldsFunc(text, isBlank), " ")
+	text = strings.NewReplacer(" @ ", "@", " @", "@", "@ ", "@").Replace(text)
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return isBlank(r) || r == '>' }) {
 		for i, piece := range strings.Split(word, "@") {
 			if len(out) > MaxAuthors {
 				return out
