@@ -219,7 +219,12 @@ func (z *Zone) Text(ctx context.Context, subject string) string {
 	return text
 }
 
-func (z *Zone) ask(ctx context.Context, label string) (Answer, error) {
+func (z *Zone) ask(ctx context.Context, label string) (a Answer, err error) {
+	defer func() { // lists are asked in goroutines, where a panic would end the process
+		if recover() != nil { // what it says may hold the key
+			a, err = Answer{}, errors.New("was not asked: internal fault")
+		}
+	}()
 	name := label + "." + z.full
 	if !askable(name) {
 		return Answer{}, nil

@@ -42,7 +42,7 @@ func FuzzFrom(f *testing.F) {
 		body := "From: " + from + "\r\nSubject: x\r\n\r\nhello\r\n"
 		tree, err := mime.Walk(strings.NewReader(body), int64(len(body)), mime.DefaultLimits())
 		if err != nil {
-			t.Skip()
+			return
 		}
 		who := readAuthors(tree)
 		if len(who.domains) > MaxAuthors || len(who.domains) == 0 && who.malformed == "" || who.more && who.malformed == "" {
