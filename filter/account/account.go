@@ -47,7 +47,7 @@ type Config struct {
 	Home   string
 	Hosted func(domain string) bool // domain: lower case, A-labels; nil = none is
 	Allow  map[string][]string      // address or "@domain" -> accounts
-	File   string                   // the same, see ReadFile; "" = none
+	File   string                   // the same, see CheckFile; "" = none
 }
 
 // maxShown bounds the foreign addresses one message is told of.
