@@ -114,7 +114,7 @@ func TestScanEndsWithAFindingWhenMailWouldBeHeld(t *testing.T) {
 	if !errors.As(err, &e) || e.Code != app.Finding {
 		t.Errorf("%v", err)
 	}
-	for _, want := range []string{`"action": "reject"`, `"symbol": "GTUBE"`, `"reason": "DNS was not asked"`, `"public": "550 5.7.1 `} {
+	for _, want := range []string{`"action": "reject"`, `"symbol": "GTUBE"`, `"reason": "DNS was not asked"`, `"reason": "no scanner is configured"`, `"public": "550 5.7.1 `} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s is not in %s", want, out)
 		}

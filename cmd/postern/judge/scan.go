@@ -3,9 +3,11 @@ package judge
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"postern/cmd/postern/app"
+	"postern/cmd/postern/steps"
 	"postern/filter"
 	"postern/rules"
 	"postern/rules/book"
@@ -80,6 +82,10 @@ func (c *Scan) Run(a *app.App) error {
 func Files(a *app.App, o *Offline, paths []string, env Circumstances, asJSON bool) error {
 	var results []scanResult
 	worst := filter.Accept
+	has := func(step string) bool {
+		return slices.ContainsFunc(o.pipeline.Steps, func(s filter.Step) bool { return s.Name == step })
+	}
+	unscanned := has(steps.StepAuth) && !has(steps.StepClamAV)
 	for _, path := range paths {
 		raw, err := readMessage(path, a.Stdin)
 		if err != nil {
@@ -90,7 +96,11 @@ func Files(a *app.App, o *Offline, paths []string, env Circumstances, asJSON boo
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		worst = max(worst, scanWeight(j.verdict.Action))
-		results = append(results, o.resultOf(path, j))
+		r := o.resultOf(path, j)
+		if unscanned {
+			r.Unchecked = append(r.Unchecked, scanUnchecked{steps.StepClamAV, "no scanner is configured"})
+		}
+		results = append(results, r)
 	}
 	if asJSON {
 		if err := a.JSON(results); err != nil {
