@@ -69,7 +69,7 @@ func TestH_H01Authors(t *testing.T) {
 		many[i] = fmt.Sprintf("a@d%d.example.com", i)
 	}
 	found, _ := judge(t, r, message("a@example.com", mail(strings.Join(many, ", "))))
-	if got := symbols(found); got != "SPF_PASS DKIM_NONE FROM_MULTIPLE FROM_MALFORMED DMARC_PERMERROR" {
+	if got := symbols(found); got != "SPF_PASS DKIM_NONE FROM_MULTIPLE FROM_MALFORMED FROM_TOO_MANY DMARC_PERMERROR" {
 		t.Errorf("thirty authors, twenty judged: %s", got)
 	}
 }

@@ -24,7 +24,8 @@ import (
 //   - DKIM_WEAK_KEY: a signature with a key below 1024 bits, or with SHA-1 (RFC 8301)
 //   - DMARC_PASS, DMARC_FAIL, DMARC_NONE, DMARC_TEMPERROR, DMARC_PERMERROR; beside a fail
 //     DMARC_REJECT or DMARC_QUARANTINE as the domain's owner asks, t=y heeded
-//   - FROM_MULTIPLE, FROM_MALFORMED: every author domain is judged, the worst counts
+//   - FROM_MULTIPLE, FROM_MALFORMED: every author domain is judged, the worst counts;
+//     FROM_TOO_MANY: there are more than are judged
 //   - ARC_PASS, ARC_FAIL, ARC_TEMPERROR for a message that holds fields of ARC;
 //     ARC_TRUSTED: sealers that are believed about the one author saw him proven
 //
@@ -179,6 +180,9 @@ func (c *messageCheck) author(ctx context.Context) {
 	}
 	if who.malformed != "" {
 		c.found = append(c.found, filter.Finding{Symbol: "FROM_MALFORMED", Detail: who.malformed})
+	}
+	if who.more { // the rest was judged by nobody
+		c.found = append(c.found, filter.Finding{Symbol: "FROM_TOO_MANY", Detail: fmt.Sprintf("more than %d domains", MaxAuthors)})
 	}
 	worst := c.judge(ctx, who)
 	var chain arc.Chain

@@ -27,8 +27,9 @@ import (
 
 // Bounds of one mail.
 const (
-	attachmentsMost = 20   // parts that are tried
-	recordsMost     = 2000 // records of one report that are kept; all are counted
+	attachmentsMost = 20      // parts that are tried
+	recordsMost     = 2000    // records of one report that are kept; all are counted
+	keptMost        = 2 << 20 // bytes of their JSON
 	unpackedMost    = aggregate.MaxBytes
 )
 
@@ -191,11 +192,22 @@ func one(data []byte) (report.Received, error) {
 		Begin: time.Unix(f.Meta.Range.Begin, 0).UTC(), End: time.Unix(f.Meta.Range.End, 0).UTC(),
 	}
 	r.Messages, r.Failed = f.Messages()
-	if n := len(f.Records); n > recordsMost {
-		r.Left, f.Records = n-recordsMost, slices.Clone(f.Records[:recordsMost])
-	}
+	n := fitting(f.Records)
+	r.Left, f.Records = len(f.Records)-n, slices.Clone(f.Records[:n])
 	r.Key = key(r)
 	return r, nil
+}
+
+// fitting is how many of the records are kept.
+func fitting(all []aggregate.Record) int {
+	left := keptMost
+	for i, r := range all[:min(len(all), recordsMost)] {
+		b, err := json.Marshal(r)
+		if left -= len(b); left < 0 || err != nil {
+			return i
+		}
+	}
+	return min(len(all), recordsMost)
 }
 
 func readTLS(data []byte) (report.Received, error) {

@@ -115,6 +115,7 @@ func TestForms(t *testing.T) {
 	tls := []byte(`{"organization-name":"X","report-id":"t","date-range":{"start-datetime":"2026-01-01T00:00:00Z","end-datetime":"2026-01-02T00:00:00Z"},` +
 		`"policies":[{"policy":{"policy-type":"sts","policy-domain":"our.example"},"summary":{"total-successful-session-count":3,"total-failure-session-count":1}}]}`)
 	many := xmlReport[:strings.Index(xmlReport, "<record>")] + strings.Repeat(xmlReport[strings.Index(xmlReport, "<record>"):strings.Index(xmlReport, "</feedback>")], 2500) + "</feedback>"
+	long := strings.Replace(many, "<auth_results/>", "<auth_results><dkim><domain>x</domain><result>fail</result><human_result>"+strings.Repeat("y", 900)+"</human_result></dkim></auth_results>", 2500)
 	bomb := gz(t, bytes.Repeat([]byte(" "), 64<<20))
 	for name, c := range map[string]struct {
 		src  []byte
@@ -136,6 +137,7 @@ func TestForms(t *testing.T) {
 		"a bomb":         {mail("application/gzip", bomb), 0, "larger than is read"},
 		"a zip bomb":     {mail("application/zip", zipped(t, bytes.Repeat([]byte(" "), 64<<20))), 0, "expands to more bytes"},
 		"many records":   {mail("text/xml", []byte(many)), 1, ""},
+		"long records":   {mail("application/gzip", gz(t, []byte(long))), 1, ""},
 		"one is damaged": {mail("application/zip", []byte("PK\x03\x04 not really"), zipped(t, []byte(xmlReport))), 1, ""},
 		"hundred":        {mail("text/xml", slicesRepeat([]byte("<x/>"), 30)...), 0, "more than 20 attachments"},
 	} {
@@ -147,6 +149,9 @@ func TestForms(t *testing.T) {
 			if r.Messages%4 != 0 || r.Domain != "our.example" {
 				t.Errorf("%s: %+v", name, r)
 			}
+		}
+		if name == "long records" && (len(all[0].DMARC.Records) > 2000 || len(all[0].DMARC.Records) < 1000 || all[0].Left+len(all[0].DMARC.Records) != 2500) {
+			t.Errorf("kept %d long records, left %d", len(all[0].DMARC.Records), all[0].Left)
 		}
 		if name == "many records" && (all[0].Left != 500 || len(all[0].DMARC.Records) != 2000 || all[0].Messages != 10000) {
 			t.Errorf("kept %d, left %d of %d messages", len(all[0].DMARC.Records), all[0].Left, all[0].Messages)
