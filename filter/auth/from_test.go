@@ -147,6 +147,9 @@ func TestH_H09Domains(t *testing.T) {
 		{"literal", "a@[192.0.2.1]", unknown},
 		{"a name as literal", "a@[bank.example]", odd + bad},
 		{"a mark of direction", "b@bank.example\u200e", odd + bad},
+		{"a wide sign", "b\uff20bank.example", odd + bad},
+		{"wide letters, dot and brackets", "\uff1cb\uff20\uff42ank\uff0eexample\uff1e", odd + bad},
+		{"a wide sign in the name", "b\uff20bank.example <a@example.com>", "DMARC_PASS"}, // the name is the rules' affair
 		{"a blank of Latin-1", "b@bank.example\xa0", odd + bad},
 		{"an encoded domain", "b@=?utf-8?q?bank=2Eexample?=", odd + bad},
 		{"an encoded address", "<=?utf-8?q?b=40bank=2Eexample?=>", odd + bad},

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"postern/filter/auth/dmarc"
 )
 
@@ -54,8 +56,10 @@ func loose(field string) []string {
 
 func isBlank(r rune) bool { return r <= ' ' || r == 0x7f }
 
+// domainsIn reads wide and composed forms as what they look like.
 func domainsIn(text string) []string {
 	var out []string
+	text = norm.NFKC.String(text)
 	text = strings.Join(strings.FieldsFunc(text, isBlank), " ")
 	text = strings.NewReplacer(" @ ", "@", " @", "@", "@ ", "@").Replace(text)
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return isBlank(r) || r == '>' }) {
