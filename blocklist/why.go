@@ -24,6 +24,7 @@ type Answer struct {
 	Text    string   `json:"text,omitempty"`    // the list's words, or the reason of an entry
 	Off     string   `json:"off,omitempty"`     // why the list is switched off
 	Error   string   `json:"error,omitempty"`   // why it could not tell
+	Unasked string   `json:"unasked,omitempty"` // why it was not asked
 }
 
 // Why asks every list that can be asked about the subject: an address, a domain or a mail
@@ -49,6 +50,20 @@ func (l *Lists) Why(ctx context.Context, subject string) []Answer {
 	slices.SortFunc(all, func(a, b Answer) int {
 		return cmp.Or(strings.Compare(a.List, b.List), strings.Compare(a.Subject, b.Subject))
 	})
+	return all
+}
+
+// Unasked names the lists that Why does not ask about the subject: they are about something
+// else.
+func (l *Lists) Unasked(subject string) []Answer {
+	words := map[Kind]string{OfIP: "addresses of hosts", OfHelo: "names given at HELO", OfDomain: "domains of senders", OfLink: "domains of links"}
+	of := subjects(subject)
+	var all []Answer
+	for _, one := range l.all {
+		if kind := one.Of(); len(of) > 0 && len(of[kind]) == 0 {
+			all = append(all, Answer{List: one.Name(), Zone: one.Apex(), Of: kind, Subject: subject, Unasked: "it lists " + words[kind]})
+		}
+	}
 	return all
 }
 

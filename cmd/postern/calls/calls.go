@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"postern/abuse"
@@ -227,7 +228,7 @@ func (g Parts) why(ctx context.Context, of string) ([]blocklist.Answer, error) {
 	if noIP != nil && noAddress != nil && !address.ValidDomain(of) {
 		return nil, control.Refuse(control.Invalid, "%q is no IP, network, domain or address", of)
 	}
-	return some(append(g.Own.Why(of), g.Lists.Why(ctx, of)...)), nil
+	return some(slices.Concat(g.Own.Why(of), g.Lists.Why(ctx, of), g.Lists.Unasked(of))), nil
 }
 
 // AccountChange names an account and why it is changed.

@@ -94,6 +94,8 @@ func (c *blocklistWhyCmd) Run(a *app.App) error {
 func answerText(x blocklist.Answer) string {
 	said := strings.TrimSpace(strings.Join(append(slices.Clone(x.Codes), x.Symbols...), " ") + " " + x.Text)
 	switch {
+	case x.Unasked != "":
+		return "not asked: " + x.Unasked
 	case x.Off != "" && x.Error != "":
 		return "OFF: " + x.Off + "; now it " + x.Error
 	case x.Off != "" && said != "":
