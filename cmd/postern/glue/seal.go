@@ -11,6 +11,7 @@ import (
 	"postern/internal/stamp"
 	"postern/internal/stamp/keys"
 	"postern/internal/stamp/seal"
+	"postern/internal/stamp/sign"
 )
 
 // Sealer seals inbound mail with the key of one domain; it implements stamp.Sealer.
@@ -43,7 +44,7 @@ func (s *Sealer) Seal(block []byte, m *filter.Message, open func() (io.Reader, e
 	if validated == "" {
 		validated = "none" // no chain, no result
 	}
-	fields, err := one.Seal(r, validated, s.at(m))
+	fields, err := one.Seal(r, validated, sign.Moment(m, s.Now()))
 	for _, reason := range []error{seal.ErrFailed, seal.ErrFull, seal.ErrUnknown, seal.ErrNoResults, seal.ErrOther, canon.ErrTooLarge} {
 		if errors.Is(err, reason) {
 			s.Log.Debug("not sealed", "message", m.ID, "why", err)
@@ -51,16 +52,4 @@ func (s *Sealer) Seal(block []byte, m *filter.Message, open func() (io.Reader, e
 		}
 	}
 	return fields, err
-}
-
-// sameDelivery is how old a message may be and still be sealed as of its arrival, so that
-// every copy of it carries the same set.
-const sameDelivery = time.Hour
-
-func (s *Sealer) at(m *filter.Message) time.Time {
-	now := s.Now()
-	if age := now.Sub(m.Time); age >= 0 && age < sameDelivery {
-		return m.Time
-	}
-	return now
 }

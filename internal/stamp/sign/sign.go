@@ -25,9 +25,8 @@ import (
 // for whoever collects signed mail to send it again.
 const DefaultExpire = 7 * 24 * time.Hour
 
-// sameDelivery is how old a message may be and still be signed as of its arrival, so that
-// every copy of it carries the same signature. Later, after a hold or a wait for a server, it
-// is signed as of now: its time would be running out.
+// sameDelivery is how old a message may be and still be signed or sealed as of its arrival.
+// Later, after a hold or a wait for a server, its time would be running out.
 const sameDelivery = time.Hour
 
 // maxNames bounds h=. Mail with so many fields of these names is no honest one, and verifiers
@@ -191,12 +190,18 @@ func covered(h *canon.Header) []string {
 	return names
 }
 
+// Moment is the time that a signature or seal over m carries: that of its arrival while m is
+// young, so that every copy carries the same, and later now.
+func Moment(m *filter.Message, now time.Time) time.Time {
+	if age := now.Sub(m.Time); age >= 0 && age < sameDelivery {
+		return m.Time
+	}
+	return now
+}
+
 // field is one signature.
 func (s *Signer) field(m *filter.Message, k keys.Private, h *canon.Header, names []string, body []byte) ([]byte, error) {
-	at, expire := s.Now(), s.Expire
-	if age := at.Sub(m.Time); age >= 0 && age < sameDelivery {
-		at = m.Time
-	}
+	at, expire := Moment(m, s.Now()), s.Expire
 	if expire <= 0 {
 		expire = DefaultExpire
 	}
