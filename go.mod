@@ -4,6 +4,7 @@ go 1.26.8
 
 require (
 	github.com/alecthomas/kong v1.17.0 // the command line: typed flags, help, exit paths
+	github.com/alicebob/miniredis/v2 v2.40.0 // a second Redis of another hand under the suites of the Redis home
 	github.com/baruwa-enterprise/clamd v1.0.1 // clamd client of others, the oracle of our own in tests (docs/decisions/001)
 	github.com/emersion/go-msgauth v0.7.0 // DKIM signing for the demo, and the oracle of our verifier
 	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6 // the SASL interface that go-smtp hands to sessions
@@ -16,6 +17,7 @@ require (
 	github.com/miekg/dns v1.1.73 // DNS wire format, for the resolver and the test servers
 	github.com/pires/go-proxyproto v0.15.0 // PROXY protocol v1 and v2 in front of listeners
 	github.com/prometheus/client_golang v1.25.0 // metrics in the format everybody scrapes
+	github.com/redis/go-redis/v9 v9.23.0 // the Redis protocol to a single server, Sentinel and Cluster
 	github.com/wasilibs/go-re2 v1.13.0 // pattern sets matched in linear time, without cgo
 	go.uber.org/goleak v1.3.0 // tests that leave a goroutine behind fail
 	golang.org/x/net v0.61.0 // HTML tokenizer, IDNA and the public suffix list
@@ -39,6 +41,8 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/yuin/gopher-lua v1.1.1 // indirect
+	go.uber.org/atomic v1.12.0 // indirect
 	go.yaml.in/yaml/v4 v4.0.0-rc.2 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect

@@ -35,7 +35,43 @@ type Config struct {
 
 // Store says where state lives.
 type Store struct {
-	Home string `yaml:"home" json:"home,omitempty" jsonschema:"enum=local"`
+	Home       string    `yaml:"home" json:"home,omitempty" jsonschema:"enum=local,enum=redis"`
+	Addrs      []string  `yaml:"addrs" json:"addrs,omitempty" jsonschema:"description=host:port or unix:/path of the server\\, of the sentinels\\, or of some nodes of the cluster"`
+	Sentinel   string    `yaml:"sentinel" json:"sentinel,omitempty" jsonschema:"description=name of the master that the sentinels at addrs watch"`
+	Cluster    bool      `yaml:"cluster" json:"cluster,omitempty"`
+	User       string    `yaml:"user" json:"user,omitempty"`
+	Password   string    `yaml:"password_file" json:"password_file,omitempty"`
+	SentinelAs StoreUser `yaml:"sentinel_auth" json:"sentinel_auth,omitempty"`
+	TLS        StoreTLS  `yaml:"tls" json:"tls,omitempty"`
+	Prefix     string    `yaml:"prefix" json:"prefix,omitempty" jsonschema:"description=in front of every key and channel"`
+	Durability string    `yaml:"durability" json:"durability,omitempty" jsonschema:"enum=strict,enum=redis,description=strict keeps what was promised in the node's own journal as well; redis trusts Redis alone"`
+	KeyFile    string    `yaml:"key_file" json:"key_file,omitempty" jsonschema:"description=keys in hex\\, one a line\\, the same on all nodes: they seal records that act"`
+	Journal    Size      `yaml:"journal" json:"journal,omitempty" jsonschema:"description=largest size of the node's journal"`
+	Caps       StoreCaps `yaml:"caps" json:"caps,omitempty"`
+	Traffic    Duration  `yaml:"traffic" json:"traffic,omitempty" jsonschema:"description=how long trace finds a message"`
+}
+
+// StoreUser is a user of a server.
+type StoreUser struct {
+	User     string `yaml:"user" json:"user,omitempty"`
+	Password string `yaml:"password_file" json:"password_file,omitempty"`
+}
+
+// StoreTLS is how Redis is reached over TLS.
+type StoreTLS struct {
+	CA         string `yaml:"ca" json:"ca,omitempty" jsonschema:"description=PEM file\\, or system; empty: no TLS"`
+	Cert       string `yaml:"cert" json:"cert,omitempty" jsonschema:"description=our own certificate\\, where the server asks for one"`
+	Key        string `yaml:"key" json:"key,omitempty"`
+	ServerName string `yaml:"server_name" json:"server_name,omitempty"`
+}
+
+// StoreCaps bound what bodies take in Redis, each kind by itself; 0 = quarantine.cap for holds, no
+// bound for the others.
+type StoreCaps struct {
+	Holds    Size `yaml:"holds" json:"holds,omitempty"`
+	Evidence Size `yaml:"evidence" json:"evidence,omitempty"`
+	Outbox   Size `yaml:"outbox" json:"outbox,omitempty"`
+	Traffic  Size `yaml:"traffic" json:"traffic,omitempty"`
 }
 
 // TLS is a certificate and key in PEM files, reloaded when they change.
@@ -266,7 +302,10 @@ func Default() *Config {
 	second, minute, hour := Duration(time.Second), Duration(time.Minute), Duration(time.Hour)
 	return &Config{
 		State: "/var/lib/postern",
-		Store: Store{Home: "local"},
+		Store: Store{
+			Home: "local", User: "postern", Prefix: "postern", Durability: "strict", Journal: 5e9, Traffic: 90 * day,
+			Caps: StoreCaps{Evidence: 2e9, Outbox: 2e9, Traffic: 5e9},
+		},
 		Limits: Limits{
 			Sessions: 2000, PerIP: 50, Per64: 100, Errors: 10, Commands: 500, Recipients: 200,
 			Message: 50e6, InFlight: 512e6, Memory: 256e3, Idle: 60 * second, DataRate: 500, Line: 64e3, Received: 100,

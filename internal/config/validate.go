@@ -27,7 +27,7 @@ func (c *Config) validate(d *strict.Document) {
 	if c.State == "" {
 		d.Fail("state", "state is missing: the folder of holds, spool and control socket")
 	}
-	oneOf(d, "store.home", c.Store.Home, "local")
+	c.validateStore(d)
 	c.validateListeners(d)
 	c.validateLimits(d)
 	c.validateBackends(d)

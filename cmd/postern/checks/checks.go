@@ -14,6 +14,7 @@ import (
 	"postern/abuse"
 	"postern/blocklist"
 	"postern/cmd/postern/glue"
+	"postern/cmd/postern/home"
 	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
 	"postern/filter"
@@ -28,13 +29,12 @@ import (
 	"postern/internal/config"
 	"postern/internal/dns"
 	"postern/internal/record"
-	"postern/internal/store/local"
 )
 
 // Parts are what the checks are built from.
 type Parts struct {
 	Config   *atomic.Pointer[config.Config]
-	Home     *local.Home
+	Home     *home.Home
 	Resolver *dns.Resolver
 	Scanner  *clamav.Scanner // nil: nothing is scanned
 	Audit    *record.Auditor
@@ -69,20 +69,20 @@ func New(ctx context.Context, p Parts) (*Checks, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Own = blocklist.NewOwn(blocklist.OwnParts{Store: p.Home.Lists(), Now: p.Now, Log: p.Log})
+	c.Own = blocklist.NewOwn(blocklist.OwnParts{Store: p.Home.Lists, Now: p.Now, Log: p.Log})
 	if err := c.Own.Load(ctx); err != nil {
 		return nil, err
 	}
 	// Several steps need it: what speaks for a mail counts only where the sender is proved.
 	c.proof = auth.Once(auth.Message(p.Resolver, p.Now, c.trust))
 	cfg := p.Config.Load()
-	c.History = history.New(history.Parts{Store: p.Home.History(), Results: c.proof.Check, Now: p.Now, Forwarders: setup.Forwarders(cfg)})
-	c.Greylist = greylist.NewGreylist(setup.Greylist(cfg), greylist.Parts{Store: p.Home.Greylist(), Results: c.proof.Check, Now: p.Now})
+	c.History = history.New(history.Parts{Store: p.Home.History, Results: c.proof.Check, Now: p.Now, Forwarders: setup.Forwarders(cfg)})
+	c.Greylist = greylist.NewGreylist(setup.Greylist(cfg), greylist.Parts{Store: p.Home.Greylist, Results: c.proof.Check, Now: p.Now})
 	senders := account.Parts{Now: p.Now, Log: p.Log, Alert: func(text string, over bool) { p.Event("senders", text, over) }}
-	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, home(cfg)), senders); err != nil {
+	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, homeDomain(cfg)), senders); err != nil {
 		return nil, err
 	}
-	c.Accounts, err = abuse.NewAccounts(ctx, p.Home.Accounts(), p.Now, p.Log, func(ctx context.Context, ch abuse.Change) error {
+	c.Accounts, err = abuse.NewAccounts(ctx, p.Home.Accounts, p.Now, p.Log, func(ctx context.Context, ch abuse.Change) error {
 		return p.Audit.Write(ctx, ch.Actor, ch.Action, ch.After.Name, ch.Before, ch.After, ch.After.Reason)
 	})
 	return c, err
@@ -146,7 +146,7 @@ func (c *Checks) prune(ctx context.Context) error {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		if _, err := c.parts.Home.History().Prune(ctx, c.parts.Now()); err != nil && ctx.Err() == nil {
+		if _, err := c.parts.Home.History.Prune(ctx, c.parts.Now()); err != nil && ctx.Err() == nil {
 			c.parts.Log.Error("dropping old history", "err", err)
 		}
 		select {
@@ -160,7 +160,7 @@ func (c *Checks) prune(ctx context.Context) error {
 // Reload takes what of the configuration can change while mail flows. The error is that of
 // the file of senders; then nothing has changed.
 func (c *Checks) Reload(cfg *config.Config) error {
-	if err := c.Senders.Reload(setup.Senders(cfg, c.hosted, home(cfg))); err != nil {
+	if err := c.Senders.Reload(setup.Senders(cfg, c.hosted, homeDomain(cfg))); err != nil {
 		return err
 	}
 	c.Limits.Reload(setup.Rates(cfg))
@@ -169,8 +169,8 @@ func (c *Checks) Reload(cfg *config.Config) error {
 	return nil
 }
 
-// home is the domain of logins without one: where there is but one, it is no guess.
-func home(cfg *config.Config) string {
+// homeDomain is the domain of logins without one: where there is but one, it is no guess.
+func homeDomain(cfg *config.Config) string {
 	only := ""
 	for domain := range cfg.Routes {
 		if strings.HasPrefix(domain, "*.") {

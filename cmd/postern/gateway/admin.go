@@ -67,7 +67,7 @@ func (g *Gateway) buildMetrics(context.Context) (err error) {
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g.metrics, err = record.NewMetrics(g.registry, steps.Names(), record.Gauges{
 		Holds: func() map[string]int {
-			st, err := g.home.Holds().Stats(context.Background())
+			st, err := g.home.Holds.Stats(context.Background())
 			if err != nil {
 				return nil
 			}
@@ -78,7 +78,7 @@ func (g *Gateway) buildMetrics(context.Context) (err error) {
 			return out
 		},
 		Bytes: func() int64 {
-			st, err := g.home.Holds().Stats(context.Background())
+			st, err := g.home.Holds.Stats(context.Background())
 			if err != nil {
 				return 0
 			}
@@ -86,7 +86,7 @@ func (g *Gateway) buildMetrics(context.Context) (err error) {
 		},
 		Cap: func() int64 { return int64(g.cfg.Load().Quarantine.Cap) },
 		Outbox: func() int {
-			n, err := g.home.Outbox().Count(context.Background())
+			n, err := g.home.Outbox.Count(context.Background())
 			if err != nil {
 				return -1
 			}

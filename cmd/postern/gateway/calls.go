@@ -10,9 +10,9 @@ import (
 // Calls are the calls of the control socket.
 func (g *Gateway) Calls() *control.Server {
 	s := calls.Parts{
-		Now: g.now, Quarantine: g.quarantine, Outbox: g.home.Outbox(), Worker: g.outbox,
-		Lists: g.checks.Lists, OwnStore: g.home.Lists(), Own: g.checks.Own, Greylist: g.checks.Greylist, Accounts: g.checks.Accounts, Records: g.home.Accounts(),
-		Audit: g.audit, Traffic: g.home.Traffic(), Reports: g.home.Reports(),
+		Now: g.now, Quarantine: g.quarantine, Outbox: g.home.Outbox, Worker: g.outbox,
+		Lists: g.checks.Lists, OwnStore: g.home.Lists, Own: g.checks.Own, Greylist: g.checks.Greylist, Accounts: g.checks.Accounts, Records: g.home.Accounts,
+		Audit: g.audit, Traffic: g.home.Traffic, Reports: g.home.Reports,
 		Status: func(ctx context.Context) any { return g.Status(ctx) },
 		Reload: func(ctx context.Context) (string, error) {
 			err := g.Reload(ctx)

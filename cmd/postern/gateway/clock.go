@@ -11,7 +11,7 @@ const clockStep = 12 * time.Hour
 // clockRight reports whether the quarantine believes the clock: while it does not, nothing is
 // dropped for its age.
 func (g *Gateway) clockRight(ctx context.Context) bool {
-	last, err := g.home.Holds().Clock(ctx)
+	last, err := g.home.Holds.Clock(ctx)
 	return err == nil && (last.IsZero() || g.now().Sub(last) <= clockStep)
 }
 
@@ -21,7 +21,7 @@ const hurryMost = 1000
 // hurryOutbox makes entries due whose next try is further away than any wait between tries: a
 // clock that was ahead wrote them, and they would wait until it is right again.
 func (g *Gateway) hurryOutbox(ctx context.Context) error {
-	all, err := g.home.Outbox().List(ctx, "", hurryMost)
+	all, err := g.home.Outbox.List(ctx, "", hurryMost)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"postern/cmd/postern/checks"
 	"postern/cmd/postern/glue"
+	"postern/cmd/postern/home"
 	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
 	"postern/filter"
@@ -36,7 +37,6 @@ import (
 	"postern/internal/spool"
 	"postern/internal/stamp"
 	"postern/internal/stamp/keys"
-	"postern/internal/store/local"
 	"postern/quarantine"
 	"postern/rules"
 )
@@ -70,7 +70,7 @@ type Gateway struct {
 	rules    atomic.Pointer[rules.Set]
 	pipeline atomic.Pointer[filter.Pipeline]
 
-	home       *local.Home
+	home       *home.Home
 	key        []byte // of this installation
 	spool      *spool.Spool
 	resolver   *dns.Resolver
@@ -132,12 +132,12 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 func (g *Gateway) buildStore(ctx context.Context) error {
 	c := g.cfg.Load()
 	g.spool = &spool.Spool{Dir: filepath.Join(c.State, "spool"), Memory: int64(c.Limits.Memory)}
-	home, err := local.Open(ctx, local.Options{Dir: c.State, Log: g.log, Now: g.now, Spool: g.spool})
+	h, err := home.Open(ctx, home.Options{Config: c, Spool: g.spool, Now: g.now, Log: g.log, Event: g.event})
 	if err != nil {
 		return err
 	}
-	g.home = home
-	g.audit = &record.Auditor{Store: home.Audit(), Now: g.now}
+	g.home = h
+	g.audit = &record.Auditor{Store: h.Audit, Now: g.now}
 	if g.key, err = glue.NodeKey(filepath.Join(c.State, "trace.key"), g.opt.Random); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func (g *Gateway) buildQuarantine(context.Context) error {
 	c := g.cfg.Load()
 	g.releaser = &glue.Releaser{Config: &g.cfg, Pools: g.pools, Stamper: g.stamper}
 	g.quarantine = quarantine.New(quarantine.Config{
-		Store: g.home.Holds(), Spool: g.spool, Node: c.Hostname, Cap: int64(c.Quarantine.Cap),
+		Store: g.home.Holds, Spool: g.spool, Node: c.Hostname, Cap: int64(c.Quarantine.Cap),
 		Keep: func(policy string) time.Duration {
 			p, _ := g.rules.Load().Policy(policy)
 			return time.Duration(p.KeepDays) * 24 * time.Hour

@@ -8,7 +8,7 @@ import (
 
 func (g *Gateway) buildReports(context.Context) error {
 	g.reports = &glue.Reports{
-		Config: &g.cfg, Store: g.home.Reports(), Resolver: g.resolver, Submit: g.submitter().Report,
+		Config: &g.cfg, Store: g.home.Reports, Resolver: g.resolver, Submit: g.submitter().Report,
 		Version: g.opt.Version, Now: g.now, ClockRight: g.clockRight, Log: g.log,
 	}
 	g.reports.Open()

@@ -138,7 +138,7 @@ func (g *Gateway) tendQuarantine(ctx context.Context) error {
 		}
 		if g.clockRight(ctx) {
 			g.alerts.Clear("clock")
-			if _, err := g.home.Traffic().Prune(ctx, g.now().Add(-trafficKept)); err != nil && ctx.Err() == nil {
+			if _, err := g.home.Traffic.Prune(ctx, g.now().Add(-trafficKept)); err != nil && ctx.Err() == nil {
 				g.log.Error("dropping old traffic rows", "err", err)
 			}
 		}

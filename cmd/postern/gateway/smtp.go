@@ -48,7 +48,7 @@ func (g *Gateway) buildAlerts(context.Context) error {
 
 // submitter wakes the outbox worker, which is built later than the alerts that use it.
 func (g *Gateway) submitter() *glue.Submitter {
-	return &glue.Submitter{Config: &g.cfg, Store: g.home.Outbox(), Spool: g.spool, Now: g.now, Random: g.opt.Random, Wake: func() {
+	return &glue.Submitter{Config: &g.cfg, Store: g.home.Outbox, Spool: g.spool, Now: g.now, Random: g.opt.Random, Wake: func() {
 		if g.outbox != nil {
 			g.outbox.Wake()
 		}
@@ -75,11 +75,11 @@ func (g *Gateway) buildRelay(context.Context) (err error) {
 	}
 	trouble := func(ctx context.Context, key, text string) { g.alerts.Raise(key, alert.Warning, text, "") }
 	g.relay = &relay.Relay{
-		Backends: relay.Pools{Pools: g.pools}, Holds: glue.Holds{Quarantine: g.quarantine}, Outbox: g.home.Outbox(),
+		Backends: relay.Pools{Pools: g.pools}, Holds: glue.Holds{Quarantine: g.quarantine}, Outbox: g.home.Outbox,
 		Stamper: g.stamper, Answers: g.answers, Alert: trouble, Now: g.now, Log: g.log,
 		Limits: relay.Limits{Before: time.Duration(c.Relay.BeforeDot), After: time.Duration(c.Relay.AfterDot), Keep: time.Duration(c.Relay.OutboxFor)},
 	}
-	g.outbox = &outbox.Worker{Store: g.home.Outbox(), Courier: g.relay, Now: g.now, Log: g.log, Alert: trouble}
+	g.outbox = &outbox.Worker{Store: g.home.Outbox, Courier: g.relay, Now: g.now, Log: g.log, Alert: trouble}
 	g.relay.Wake = g.outbox.Wake
 	return nil
 }
@@ -101,7 +101,7 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		}
 		g.certs[l.Name] = certs
 	}
-	observer := &record.Observer{Node: g.cfg.Load().Hostname, Log: g.log, Traffic: g.home.Traffic(), Metrics: g.metrics, Headers: headers, MessageID: g.givenID}
+	observer := &record.Observer{Node: g.cfg.Load().Hostname, Log: g.log, Traffic: g.home.Traffic, Metrics: g.metrics, Headers: headers, MessageID: g.givenID}
 	g.smtp = smtpd.New(setup.SMTP(g.cfg.Load(), g.extras()), smtpd.Parts{
 		Pipeline:      g.pipeline.Load,
 		Directory:     &glue.Directory{Config: &g.cfg, Rules: &g.rules, Verifier: g.verifier},

@@ -1,0 +1,70 @@
+// Package home opens the home of all state that the configuration names, and hands out its
+// parts as the interfaces that the rooms declare.
+package home
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"postern/abuse"
+	"postern/blocklist"
+	"postern/filter/greylist"
+	"postern/filter/history"
+	"postern/internal/config"
+	"postern/internal/record"
+	"postern/internal/relay/outbox"
+	"postern/internal/report"
+	"postern/internal/spool"
+	"postern/internal/store/local"
+	"postern/quarantine"
+)
+
+// Outbox is the store of what the gateway owes, with its size.
+type Outbox interface {
+	outbox.Store
+	Count(ctx context.Context) (int, error)
+}
+
+// Home is an open home.
+type Home struct {
+	Holds    quarantine.Store
+	Outbox   Outbox
+	Lists    blocklist.Store
+	Accounts abuse.Store
+	Audit    record.AuditStore
+	Traffic  record.Traffic
+	History  history.Store
+	Greylist greylist.Store
+	Reports  report.Store
+
+	Degraded func() error                               // why it no longer does all its work, or nil
+	Loops    map[string]func(ctx context.Context) error // what runs on its own clock, by name
+	Close    func() error
+}
+
+// Options are what a home is opened with.
+type Options struct {
+	Config *config.Config
+	Spool  *spool.Spool
+	Now    func() time.Time
+	Log    *slog.Logger
+	Event  func(key, text string, over bool) // raises an alert, or says that it is over
+}
+
+// Open opens the home.
+func Open(ctx context.Context, o Options) (*Home, error) {
+	near, err := local.Open(ctx, local.Options{Dir: o.Config.State, Log: o.Log, Now: o.Now, Spool: o.Spool})
+	if err != nil {
+		return nil, err
+	}
+	return embedded(near), nil
+}
+
+// embedded is the home of one node.
+func embedded(h *local.Home) *Home {
+	return &Home{
+		Holds: h.Holds(), Outbox: h.Outbox(), Lists: h.Lists(), Accounts: h.Accounts(), Audit: h.Audit(), Traffic: h.Traffic(),
+		History: h.History(), Greylist: h.Greylist(), Reports: h.Reports(), Degraded: h.Degraded, Close: h.Close,
+	}
+}

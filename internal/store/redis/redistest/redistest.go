@@ -1,0 +1,64 @@
+// Package redistest connects tests to a store: Debian's redis-server under the rights the
+// documentation gives our user, or miniredis where it behaves like one.
+package redistest
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"postern/internal/mailtest/redisd"
+	"postern/internal/store/redis/conn"
+	"postern/internal/store/redis/sealed"
+)
+
+// User is who we are at the server; the rights are conn.Rule's.
+const User = "postern"
+
+// Server starts a redis-server that knows our user.
+func Server(t testing.TB, args ...string) *redisd.Server {
+	t.Helper()
+	return redisd.Start(t, redisd.Options{ACL: conn.Rule(User, redisd.Password, conn.DefaultPrefix), Args: args})
+}
+
+// Empty empties the server and connects to it.
+func Empty(t testing.TB, s *redisd.Server) *conn.Conn {
+	t.Helper()
+	admin := s.Client()
+	defer admin.Close()
+	if err := admin.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	return Connect(t, conn.Options{Addrs: []string{s.Addr}, User: User, Password: redisd.Password})
+}
+
+// Mini connects to a new miniredis.
+func Mini(t testing.TB) *conn.Conn {
+	t.Helper()
+	return Connect(t, conn.Options{Addrs: []string{miniredis.RunT(t).Addr()}})
+}
+
+// Connect opens a connection that ends with the test.
+func Connect(t testing.TB, o conn.Options) *conn.Conn {
+	t.Helper()
+	if o.Log == nil {
+		o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
+	c, err := conn.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// Ring has one key.
+func Ring(t testing.TB) *sealed.Ring {
+	t.Helper()
+	r, err := sealed.New([]byte("a key of the tests alone"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
