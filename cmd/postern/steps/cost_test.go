@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"postern/cmd/postern/checks"
+	"postern/cmd/postern/home"
 	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
 	"postern/filter"
@@ -29,7 +30,6 @@ import (
 	"postern/internal/mailtest"
 	"postern/internal/mime"
 	"postern/internal/record"
-	"postern/internal/store/local"
 	"postern/rules"
 )
 
@@ -147,11 +147,11 @@ func node(tb testing.TB, all []letter) (*checks.Checks, *filter.Pipeline, *rules
 	rate := config.Rate{Minute: 1 << 20, Hour: 1 << 20}
 	cfg.Rates = map[string]config.Rate{"ip": rate, "net": rate, "domain": rate, "account": rate, "account_recipients": rate, "recipient": rate, "bad_recipient": rate, "errors": rate}
 	quiet := slog.New(slog.DiscardHandler)
-	home, err := local.Open(tb.Context(), local.Options{Dir: cfg.State, Log: quiet, Now: time.Now})
+	state, err := home.Open(tb.Context(), home.Options{Config: cfg, Log: quiet, Now: time.Now})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = home.Close() })
+	tb.Cleanup(func() { _ = state.Close() })
 	resolver, err := dns.New(setup.DNSConfig(cfg))
 	if err != nil {
 		tb.Fatal(err)
@@ -160,7 +160,7 @@ func node(tb testing.TB, all []letter) (*checks.Checks, *filter.Pipeline, *rules
 	var at atomic.Pointer[config.Config]
 	at.Store(cfg)
 	c, err := checks.New(tb.Context(), checks.Parts{
-		Config: &at, Home: home, Resolver: resolver, Audit: &record.Auditor{Store: home.Audit(), Now: time.Now},
+		Config: &at, Home: state, Resolver: resolver, Audit: &record.Auditor{Store: home.Audit(), Now: time.Now},
 		Key: []byte("k"), Event: func(string, string, bool) {}, Now: time.Now, Log: quiet,
 	})
 	if err != nil {
