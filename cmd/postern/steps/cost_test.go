@@ -160,7 +160,7 @@ func node(tb testing.TB, all []letter) (*checks.Checks, *filter.Pipeline, *rules
 	var at atomic.Pointer[config.Config]
 	at.Store(cfg)
 	c, err := checks.New(tb.Context(), checks.Parts{
-		Config: &at, Home: state, Resolver: resolver, Audit: &record.Auditor{Store: home.Audit(), Now: time.Now},
+		Config: &at, Home: state, Resolver: resolver, Audit: &record.Auditor{Store: state.Audit, Now: time.Now},
 		Key: []byte("k"), Event: func(string, string, bool) {}, Now: time.Now, Log: quiet,
 	})
 	if err != nil {
