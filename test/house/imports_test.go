@@ -70,6 +70,7 @@ var rooms = map[string][]string{
 	"internal/store/local":           {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report"},
 	"internal/store/redis":           {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report"},
 	"internal/store/storetest":       {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report"},
+	"internal/store/move":            {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report"},
 	"internal/store/redis/redistest": {"internal/store/redis", "internal/mailtest"}, // imported by tests alone
 	"internal/demo":                  {"*"},
 	"cmd/":                           {"*"},

@@ -1,0 +1,101 @@
+// Package move takes the state of one home over into the other while mail flows: the gateway
+// already works on the new home, and what the old one still keeps follows. Nothing is visible
+// in both, nothing is lost where it is broken off, and running it again goes on.
+package move
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"postern/abuse"
+	"postern/blocklist"
+	"postern/filter/greylist"
+	"postern/internal/record"
+	"postern/internal/relay/outbox"
+	"postern/internal/report"
+	"postern/quarantine"
+)
+
+// Parts are the stores of one home.
+type Parts struct {
+	Holds    quarantine.Store
+	Outbox   outbox.Store
+	Lists    blocklist.Store
+	Accounts abuse.Store
+	Audit    record.AuditStore
+	Traffic  record.Traffic
+	Reports  report.Store
+	Greylist greylist.Store
+}
+
+// Moved counts what was taken over.
+type Moved struct {
+	Holds    int `json:"holds"`
+	Outbox   int `json:"outbox"`
+	Lists    int `json:"lists"`
+	Accounts int `json:"accounts"`
+	Audit    int `json:"audit"`
+	Traffic  int `json:"traffic"`
+	Reports  int `json:"reports"`
+	Greylist int `json:"greylist"`
+
+	// Busy are holds that are being released, and outbox entries that are being sent, just
+	// now: run it again for them.
+	Busy []string `json:"busy,omitempty"`
+	// Damaged are holds and outbox entries whose bytes cannot be read; they stay.
+	Damaged []string `json:"damaged,omitempty"`
+}
+
+// Mover moves. All fields but Step are needed.
+type Mover struct {
+	From, To Parts
+	Name     string // of the new home, for the records that end in the old one
+	Now      func() time.Time
+	Log      *slog.Logger
+	Step     func(Moved) // told how far it is, about every page
+}
+
+// By is in front of the name of the new home where a hold of the old one says who ended it.
+const By = "store move to "
+
+// page is how much is read at once.
+const page = 200
+
+// run is one move under way.
+type run struct {
+	*Mover
+	out Moved
+}
+
+// Run moves everything that can be moved now. The error is of the store that failed, with what
+// was moved until then.
+func (m *Mover) Run(ctx context.Context) (Moved, error) {
+	r := &run{Mover: m}
+	for _, part := range []struct {
+		name string
+		move func(context.Context) error
+	}{
+		{"accounts", r.accounts}, // who must not send comes first
+		{"own lists", r.lists},
+		{"holds", r.holds},
+		{"outbox", r.outbox},
+		{"audit", r.audit},
+		{"greylist", r.greylist},
+		{"reports", r.reports},
+		{"traffic", r.traffic},
+	} {
+		if err := part.move(ctx); err != nil {
+			return r.out, fmt.Errorf("moving %s: %w", part.name, err)
+		}
+		r.step()
+	}
+	return r.out, nil
+}
+
+func (r *run) step() {
+	if r.Step != nil {
+		r.Step(r.out)
+	}
+}
