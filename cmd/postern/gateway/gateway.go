@@ -101,7 +101,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 	if o.Random == nil {
 		o.Random = rand.Reader
 	}
-	g := &Gateway{opt: o, now: o.Now, log: o.Log, certs: map[string]*glue.Certs{}}
+	g := &Gateway{opt: o, now: o.Now, log: slog.New(home.Quiet(o.Log.Handler())), certs: map[string]*glue.Certs{}}
 	g.cfg.Store(o.Config)
 	g.rules.Store(o.Rules)
 	for _, part := range []struct {
@@ -132,7 +132,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 func (g *Gateway) buildStore(ctx context.Context) error {
 	c := g.cfg.Load()
 	g.spool = &spool.Spool{Dir: filepath.Join(c.State, "spool"), Memory: int64(c.Limits.Memory)}
-	h, err := home.Open(ctx, home.Options{Config: c, Spool: g.spool, Now: g.now, Log: g.log, Event: g.event})
+	h, err := home.Open(ctx, home.Options{Config: c, Spool: g.spool, Now: g.now, Log: g.opt.Log, Event: g.event})
 	if err != nil {
 		return err
 	}
