@@ -4,6 +4,7 @@ package rig
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -42,12 +43,13 @@ func Mailboxes() []string { return []string{Ada, Bob, Cleo, Lax, Lazy} }
 
 // Options shape a rig.
 type Options struct {
-	Behind string // address of the server behind
-	Clamd  string // endpoint; "" = no scanner
-	State  string // "" = a folder beside the configuration
-	YAML   string // further top-level lines of postern.yaml
-	Limits string // further limits: "message: 1MB, "
-	Knobs  string // further keys of clamav: "timeout: 5s, "
+	Behind   string // address of the server behind
+	Clamd    string // endpoint; "" = no scanner
+	State    string // "" = a folder beside the configuration
+	Hostname string // "" = mx1.example.com
+	YAML     string // further top-level lines of postern.yaml
+	Limits   string // further limits: "message: 1MB, "
+	Knobs    string // further keys of clamav: "timeout: 5s, "
 }
 
 // Rig is a gateway on a port of its own, which it keeps over restarts.
@@ -89,7 +91,7 @@ func New(t testing.TB, o Options) *Rig {
 	if o.Clamd != "" {
 		clamd = fmt.Sprintf("clamav: {%saddrs: [%q]}\n", o.Knobs, o.Clamd)
 	}
-	r.Gateway = world.NewGateway(t, fmt.Sprintf(`hostname: mx1.example.com
+	r.Gateway = world.NewGateway(t, fmt.Sprintf(`hostname: %s
 state: %s
 listeners: [{name: mx, kind: inbound, addr: %q}]
 limits: {%sper_ip: 500, per_64: 500}
@@ -98,7 +100,7 @@ routes: {example.com: {backend: mail, recipients: verify}}
 dns: {servers: [%q]}
 rules: {dir: DIR/rules.d}
 admin: {addr: "127.0.0.1:0"}
-%s%s`, state, r.Addr, o.Limits, o.Behind, r.Internet.Addr(), clamd, o.YAML))
+%s%s`, cmp.Or(o.Hostname, "mx1.example.com"), state, r.Addr, o.Limits, o.Behind, r.Internet.Addr(), clamd, o.YAML))
 	r.WriteFile("rules.d/load.yaml", ruleFile)
 	if o.State == "" {
 		r.State = filepath.Join(r.Dir, "state")
