@@ -4,12 +4,15 @@ package redisd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -25,6 +28,7 @@ const Password = "test-secret"
 // no memory limit.
 type Options struct {
 	ACL  string   // lines of an ACL file; "" = only "default", with Password
+	TLS  bool     // TLS alone, and only for clients with a certificate; see Server.TLS
 	Args []string // further words of the command line: "--maxmemory", "2mb"
 }
 
@@ -33,6 +37,7 @@ type Server struct {
 	Addr   string // 127.0.0.1:port
 	Socket string // the same by Unix socket
 	Dir    string
+	TLS    *tls.Config // of a client, with a certificate; nil: the server speaks no TLS
 
 	args []string
 	cmd  *exec.Cmd
@@ -42,6 +47,14 @@ type Server struct {
 // Start starts a server, waits until it answers and ends it with the test. Without
 // redis-server the test fails under CI and is skipped elsewhere.
 func Start(t testing.TB, o Options) *Server {
+	t.Helper()
+	s := prepared(t, o)
+	s.Run(t)
+	return s
+}
+
+// prepared makes the folder of a server that ends with the test.
+func prepared(t testing.TB, o Options) *Server {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") != "" {
@@ -59,7 +72,6 @@ func Start(t testing.TB, o Options) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Kill)
-	s.Run(t)
 	return s
 }
 
@@ -68,38 +80,53 @@ func prepare(dir string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	acl := o.ACL
-	if acl == "" {
-		acl = "user default on >" + Password + " ~* &* +@all"
-	} else {
-		acl += "\nuser default on >" + Password + " ~* &* +@all"
+	acl := "user default on >" + Password + " ~* &* +@all"
+	if o.ACL != "" {
+		acl = o.ACL + "\n" + acl
 	}
 	file := filepath.Join(dir, "users.acl")
 	if err := os.WriteFile(file, []byte(acl+"\n"), 0o600); err != nil {
 		return nil, err
 	}
 	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Socket: filepath.Join(dir, "s"), Dir: dir}
-	s.args = append([]string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--unixsocket", s.Socket, "--dir", dir, "--aclfile", file, "--save", "",
+	s.args = []string{
+		"--bind", "127.0.0.1", "--unixsocket", s.Socket, "--dir", dir, "--aclfile", file, "--save", "",
 		"--appendonly", "yes", "--appendfsync", "always", "--no-appendfsync-on-rewrite", "no", "--maxmemory-policy", "noeviction", "--daemonize", "no", "--logfile", filepath.Join(dir, "log"),
 		"--masteruser", "default", "--masterauth", Password,
-	}, o.Args...)
+	}
+	if !o.TLS {
+		s.args = append(s.args, "--port", strconv.Itoa(port))
+	} else {
+		words, err := s.withTLS(port)
+		if err != nil {
+			return nil, err
+		}
+		s.args = append(s.args, words...)
+	}
+	s.args = append(s.args, o.Args...)
 	return s, nil
 }
 
-// FreePort is a TCP port of loopback that nobody listens on.
+// FreePort is a TCP port of loopback that nobody listens on, below those the kernel gives to
+// clients: a server that was killed finds it free again.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for range 100 {
+		port := 12000 + rand.IntN(20000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
+	return 0, errors.New("no port of loopback is free")
 }
 
 // Run starts the process, also again after Kill, and waits until it answers.
-func (s *Server) Run(t testing.TB) {
+func (s *Server) Run(t testing.TB) { s.RunWith(t) }
+
+// RunWith is Run with further words of the command line for this time alone.
+func (s *Server) RunWith(t testing.TB, words ...string) {
 	t.Helper()
-	cmd := exec.Command("redis-server", s.args...)
+	cmd := exec.Command("redis-server", append(slices.Clone(s.args), words...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -113,7 +140,7 @@ func (s *Server) Run(t testing.TB) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	c := s.Client()
-	defer c.Close()
+	defer end(c)
 	for c.Ping(ctx).Err() != nil {
 		select {
 		case <-ctx.Done():
@@ -129,7 +156,10 @@ func (s *Server) Run(t testing.TB) {
 
 // Client is a client with all rights, for looking at the server from outside.
 func (s *Server) Client() *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: s.Addr, Username: "default", Password: Password, Protocol: 2, DisableIdentity: true})
+	return redis.NewClient(&redis.Options{
+		Addr: s.Addr, Username: "default", Password: Password, Protocol: 2, DisableIdentity: true, TLSConfig: s.TLS,
+		ContextTimeoutEnabled: true, MaxRetries: -1,
+	})
 }
 
 // Pid is the process.

@@ -106,6 +106,9 @@ func (c *Conn) Do(ctx context.Context, kind Kind, f func(ctx context.Context, r 
 	}
 	b.Failure()
 	c.trouble.say(err)
+	if cluster, ok := c.client.(*redis.ClusterClient); ok {
+		cluster.ReloadState(ctx) // it goes on asking a dead master for a minute otherwise
+	}
 	return fmt.Errorf("%w: %w", ErrAway, err)
 }
 
