@@ -24,6 +24,7 @@ type cli struct {
 
 	Serve      serveCmd        `cmd:"" help:"Run the gateway."`
 	Demo       demoCmd         `cmd:"" help:"Run a gateway with sample mail on this machine alone."`
+	Health     healthCmd       `cmd:"" help:"Ask the running gateway whether it is well."`
 	Scan       judge.Scan      `cmd:"" help:"Say what the gateway would make of message files."`
 	Eval       judge.Eval      `cmd:"" help:"Count false positives and negatives over folders of ham and spam."`
 	Trace      desk.Trace      `cmd:"" help:"Tell what became of a message."`
