@@ -17,6 +17,7 @@ import (
 	"postern/cmd/postern/desk"
 	"postern/cmd/postern/dkimcmd"
 	"postern/cmd/postern/judge"
+	"postern/cmd/postern/storecmd"
 )
 
 type cli struct {
@@ -38,7 +39,7 @@ type cli struct {
 	DKIM       dkimcmd.DKIM    `cmd:"" name:"dkim" help:"Keys that sign what goes out."`
 	Reports    desk.Reports    `cmd:"" help:"Reports of DMARC and TLS, received and sent."`
 	Audit      desk.Audit      `cmd:"" help:"Who changed what."`
-	Store      storeCmd        `cmd:"" help:"Care for the embedded store."`
+	Store      storecmd.Store  `cmd:"" help:"Care for the store."`
 	Load       loadCmd         `cmd:"" hidden:"" help:"Send test mail and keep the ledger."`
 	Version    versionCmd      `cmd:"" help:"Print the version."`
 }

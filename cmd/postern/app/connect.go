@@ -65,7 +65,7 @@ func Call[P, R any](a *App, name string, params P, asJSON bool, show func(R)) er
 	defer done()
 	var result R
 	if err := c.Call(a.Ctx, name, params, &result); err != nil {
-		return callError(err)
+		return CallError(err)
 	}
 	if asJSON {
 		return a.JSON(result)
@@ -74,8 +74,8 @@ func Call[P, R any](a *App, name string, params P, asJSON bool, show func(R)) er
 	return nil
 }
 
-// callError gives a refusal of the server its exit code.
-func callError(err error) error {
+// CallError gives a refusal of the server its exit code.
+func CallError(err error) error {
 	var e *control.Error
 	if !errors.As(err, &e) {
 		return err

@@ -20,6 +20,9 @@ func (g *Gateway) Calls() *control.Server {
 		},
 	}.Server()
 	g.dkim().Handle(s)
+	(&calls.Store{Home: g.home, Now: g.now, Audit: func(ctx context.Context, actor, action, note string) error {
+		return g.audit.Write(ctx, actor, action, g.home.Name, nil, nil, note)
+	}}).Handle(s)
 	return s
 }
 

@@ -106,6 +106,9 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	for name, loop := range g.checks.Loops() {
 		background(name, loop)
 	}
+	for name, loop := range g.home.Loops {
+		background(name, loop)
+	}
 	g.pools.Warm(ctx)
 	background("backends", func(ctx context.Context) error { g.pools.Run(ctx); return nil })
 	background("outbox", func(ctx context.Context) error { g.outbox.Run(ctx); return nil })
@@ -138,7 +141,7 @@ func (g *Gateway) tendQuarantine(ctx context.Context) error {
 		}
 		if g.clockRight(ctx) {
 			g.alerts.Clear("clock")
-			if _, err := g.home.Traffic.Prune(ctx, g.now().Add(-trafficKept)); err != nil && ctx.Err() == nil {
+			if _, err := g.home.Traffic.Prune(ctx, g.now().Add(-time.Duration(g.cfg.Load().Store.Traffic))); err != nil && ctx.Err() == nil {
 				g.log.Error("dropping old traffic rows", "err", err)
 			}
 		}
@@ -155,9 +158,6 @@ func (g *Gateway) tendQuarantine(ctx context.Context) error {
 		}
 	}
 }
-
-// trafficKept is how long trace finds a message.
-const trafficKept = 90 * 24 * time.Hour
 
 // listenAdmin returns nil where no admin address is configured.
 func (g *Gateway) listenAdmin(ctx context.Context, addrs Addrs) (net.Listener, error) {

@@ -28,6 +28,7 @@ type Outbox interface {
 
 // Home is an open home.
 type Home struct {
+	Name     string // local or redis
 	Holds    quarantine.Store
 	Outbox   Outbox
 	Lists    blocklist.Store
@@ -41,6 +42,12 @@ type Home struct {
 	Degraded func() error                               // why it no longer does all its work, or nil
 	Loops    map[string]func(ctx context.Context) error // what runs on its own clock, by name
 	Close    func() error
+
+	Sizes func(ctx context.Context) ([]Size, error)
+	// Move takes over what the other home still keeps; nil where there is none.
+	Move func(ctx context.Context, step func(Moved)) (Moved, error)
+	// Reindex makes everything derived anew while mail flows; nil where no server may run.
+	Reindex func(ctx context.Context, step func(Reindexed)) (Reindexed, error)
 }
 
 // Options are what a home is opened with.
@@ -58,13 +65,5 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	if err != nil {
 		return nil, err
 	}
-	return embedded(near), nil
-}
-
-// embedded is the home of one node.
-func embedded(h *local.Home) *Home {
-	return &Home{
-		Holds: h.Holds(), Outbox: h.Outbox(), Lists: h.Lists(), Accounts: h.Accounts(), Audit: h.Audit(), Traffic: h.Traffic(),
-		History: h.History(), Greylist: h.Greylist(), Reports: h.Reports(), Degraded: h.Degraded, Close: h.Close,
-	}
+	return embedded(near, o), nil
 }

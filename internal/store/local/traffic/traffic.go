@@ -103,6 +103,12 @@ func (t *Store) Add(r record.Row) bool {
 // Dropped counts the rows that were not written since Open.
 func (t *Store) Dropped() uint64 { return t.dropped.Load() }
 
+// Size counts the rows and the bytes of the file they stand in, which is not theirs alone.
+func (t *Store) Size(ctx context.Context) (rows, bytes int64, err error) {
+	err = t.db.R.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM traffic), page_count * page_size FROM pragma_page_count(), pragma_page_size()").Scan(&rows, &bytes)
+	return rows, bytes, err
+}
+
 func (t *Store) run() {
 	defer close(t.done)
 	due := time.NewTimer(linger)

@@ -1,0 +1,44 @@
+package home
+
+import (
+	"context"
+	"time"
+
+	"postern/internal/config"
+	"postern/internal/store/local"
+	"postern/quarantine"
+)
+
+// embedded is the home of one node.
+func embedded(h *local.Home, o Options) *Home {
+	return &Home{
+		Name: config.HomeLocal, Holds: h.Holds(), Outbox: h.Outbox(), Lists: h.Lists(), Accounts: h.Accounts(), Audit: h.Audit(), Traffic: h.Traffic(),
+		History: h.History(), Greylist: h.Greylist(), Reports: h.Reports(), Degraded: h.Degraded, Close: h.Close,
+		Sizes: func(ctx context.Context) ([]Size, error) { return embeddedSizes(ctx, h, o.Config) },
+	}
+}
+
+const day = 24 * time.Hour
+
+func embeddedSizes(ctx context.Context, h *local.Home, c *config.Config) ([]Size, error) {
+	st, err := h.Holds().Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	held := Size{Of: OfHolds, Bytes: st.Bytes, Cap: int64(c.Quarantine.Cap), Days: heldDays}
+	for _, s := range []quarantine.State{quarantine.Provisional, quarantine.Held, quarantine.Releasing, quarantine.Refused} {
+		held.Items += int64(st.States[s])
+	}
+	owed, err := h.Outbox().Count(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, bytes, err := h.Traffic().Size(ctx)
+	return []Size{
+		held, {Of: OfOutbox, Items: int64(owed)},
+		{Of: OfTraffic, Items: rows, Bytes: bytes, Days: int(time.Duration(c.Store.Traffic) / day)},
+	}, err
+}
+
+// heldDays is for how long a policy keeps a hold that says nothing else.
+const heldDays = 30
