@@ -54,6 +54,7 @@ type Store interface {
 	Mark(ctx context.Context, marks []Mark) error
 
 	// Prune forgets keys that are of no more use and says how many. It believes a clock that
-	// jumped by more than a day only once that clock has run on for a day.
+	// jumped by more than a day only once that clock has run on for a day. A store whose server forgets by a clock of
+	// its own returns 0; that clock must keep marks for a day longer than they are of use.
 	Prune(ctx context.Context, now time.Time) (int, error)
 }
