@@ -43,13 +43,14 @@ func Mailboxes() []string { return []string{Ada, Bob, Cleo, Lax, Lazy} }
 
 // Options shape a rig.
 type Options struct {
-	Behind   string // address of the server behind
-	Clamd    string // endpoint; "" = no scanner
-	State    string // "" = a folder beside the configuration
-	Hostname string // "" = mx1.example.com
-	YAML     string // further top-level lines of postern.yaml
-	Limits   string // further limits: "message: 1MB, "
-	Knobs    string // further keys of clamav: "timeout: 5s, "
+	Behind   string       // address of the server behind
+	Clamd    string       // endpoint; "" = no scanner
+	State    string       // "" = a folder beside the configuration
+	Hostname string       // "" = mx1.example.com
+	In       *world.Netns // where the gateway runs; nil = here
+	YAML     string       // further top-level lines of postern.yaml
+	Limits   string       // further limits: "message: 1MB, "
+	Knobs    string       // further keys of clamav: "timeout: 5s, "
 }
 
 // Rig is a gateway on a port of its own, which it keeps over restarts.
@@ -78,11 +79,15 @@ func New(t testing.TB, o Options) *Rig {
 	t.Helper()
 	r := &Rig{t: t, Book: ledger.New(), State: o.State}
 	r.Internet = mailtest.NewDNS(t, mailtest.Zone{
-		"sender.example":                  {"MX 10 load.example", "TXT v=spf1 ip4:127.0.0.1 -all"},
+		"sender.example":                  {"MX 10 load.example", "TXT v=spf1 ip4:127.0.0.1 ip4:10.0.0.0/8 -all"},
 		"load.example":                    {"A 127.0.0.1"},
 		mailtest.ReverseName("127.0.0.1"): {"PTR load.example"},
 	})
-	r.Addr = "127.0.0.1:" + strconv.Itoa(world.FreePort(t))
+	here, there := "127.0.0.1", func(addr string) string { return addr }
+	if o.In != nil {
+		here, there = o.In.Inside, o.In.There
+	}
+	r.Addr = here + ":" + strconv.Itoa(world.FreePort(t))
 	state := o.State
 	if state == "" {
 		state = "DIR/state"
@@ -99,8 +104,11 @@ backends: {mail: [{addr: %q, tls: none}]}
 routes: {example.com: {backend: mail, recipients: verify}}
 dns: {servers: [%q]}
 rules: {dir: DIR/rules.d}
-admin: {addr: "127.0.0.1:0"}
-%s%s`, cmp.Or(o.Hostname, "mx1.example.com"), state, r.Addr, o.Limits, o.Behind, r.Internet.Addr(), clamd, o.YAML))
+admin: {addr: "%s:0"}
+%s%s`, cmp.Or(o.Hostname, "mx1.example.com"), state, r.Addr, o.Limits, there(o.Behind), there(r.Internet.Addr()), here, clamd, o.YAML))
+	if o.In != nil {
+		r.Wrap = o.In.Wrap()
+	}
 	r.WriteFile("rules.d/load.yaml", ruleFile)
 	if o.State == "" {
 		r.State = filepath.Join(r.Dir, "state")
