@@ -79,19 +79,16 @@ func New(c *conn.Conn) *Chunks { return &Chunks{conn: c} }
 func (c *Chunks) Write(ctx context.Context, base, sha string, body io.Reader, commit func(p redis.Pipeliner, b Body)) (Body, error) {
 	w := &writer{ctx: ctx, conn: c.conn, base: base}
 	size, err := c.compress(w, sha, body)
-	out := Body{SHA256: sha, Size: size, Chunks: w.count(), Stored: w.sent + int64(len(w.buf))}
-	if err == nil {
-		_, err = c.conn.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
-			w.queue(p, len(w.buf))
-			commit(p, out)
-		})
-	}
 	if err != nil {
-		out.Chunks = w.next
-		c.Drop(ctx, base, out)
+		c.Drop(ctx, base, Body{Chunks: w.next})
 		return Body{}, err
 	}
-	return out, nil
+	out := Body{SHA256: sha, Size: size, Chunks: w.count(), Stored: w.sent + int64(len(w.buf))}
+	_, err = c.conn.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+		w.queue(p, len(w.buf))
+		commit(p, out)
+	})
+	return out, err // nothing is dropped: a commit without an answer may have been done
 }
 
 func (c *Chunks) compress(w io.Writer, sha string, body io.Reader) (int64, error) {

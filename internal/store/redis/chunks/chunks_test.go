@@ -174,8 +174,8 @@ func TestPiecesLiveShortlyUntilCommitted(t *testing.T) {
 			t.Errorf("uncommitted pieces with a time to live: seen %d times, %v", seen, err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		if _, err := put(ctx, c, k, "b", sum(text), &dying{bytes.NewReader(text), 20 * chunks.Size, cancel}); !errors.Is(err, context.Canceled) {
-			t.Errorf("a caller that went away: %v", err)
+		if _, err := put(ctx, c, k, "b", sum(text), &dying{bytes.NewReader(text), 20 * chunks.Size, cancel}); err == nil {
+			t.Error("the body of a caller that went away was stored")
 		}
 	})
 }
@@ -344,4 +344,21 @@ func TestLargeBodyInLittleMemory(t *testing.T) {
 	if now := heap(); now > before+32<<20 {
 		t.Errorf("%d bytes in use after reading", now-before)
 	}
+}
+
+func TestCommitWithoutAnAnswerKeepsTheBody(t *testing.T) {
+	both(t, func(t *testing.T, c *conn.Conn) {
+		k := chunks.New(c)
+		text, base := []byte("text"), c.Key("{a}", "b")
+		b, err := k.Write(t.Context(), base, sum(text), bytes.NewReader(text), func(p redis.Pipeliner, b chunks.Body) {
+			commit.Run(t.Context(), p, append([]string{c.Key("{a}", "e")}, b.Keys(base)...))
+			p.LRange(t.Context(), c.Key("{a}", "e"), 0, 1) // fails after the commit
+		})
+		if err == nil {
+			t.Fatal("no error")
+		}
+		if got, err := get(t.Context(), c, k, "a", b); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
 }
