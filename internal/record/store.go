@@ -12,9 +12,11 @@ type Traffic interface {
 	// Add takes a row without waiting for the disk; false = the buffer is full and the row
 	// was dropped and counted.
 	Add(r Row) bool
-	// Find returns rows that match, newest first.
+	// Find returns rows that match, newest first. A page may be short, or empty, and still
+	// have a Next: the search goes on there.
 	Find(ctx context.Context, q Trace) (Page, error)
-	// Prune removes rows older than t.
+	// Prune removes rows older than t; a home that keeps rows by the hour leaves the hour that
+	// t lies in whole.
 	Prune(ctx context.Context, t time.Time) (n int, err error)
 }
 

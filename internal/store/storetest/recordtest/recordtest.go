@@ -2,6 +2,7 @@
 package recordtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -10,7 +11,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"postern/filter"
 	"postern/internal/record"
 	"postern/internal/store/storetest"
 )
@@ -45,19 +48,35 @@ func Audit(t *testing.T, s record.AuditStore) {
 	}
 }
 
-// Traffic runs the suite of record.Traffic on an empty store.
-func Traffic(t *testing.T, s record.Traffic) {
-	rows := make([]record.Row, 6)
-	for i := range rows {
-		rows[i] = record.Row{
-			ID: fmt.Sprintf("01jd9x%020d", i), Time: storetest.Start.Add(time.Duration(i) * time.Minute), Direction: "inbound", Listener: "mx",
+// rows are one a minute, but for the first two of three hours before.
+func rows(t *testing.T) []record.Row {
+	t.Helper()
+	out := make([]record.Row, 8)
+	for i := range out {
+		at := storetest.Start.Add(time.Duration(i) * time.Minute)
+		if i < 2 {
+			at = at.Add(-3 * time.Hour)
+		}
+		id, err := filter.NewID(at, bytes.NewReader(bytes.Repeat([]byte{byte(i)}, 10)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[i] = record.Row{
+			ID: id, Time: at, Direction: "inbound", Listener: "mx",
 			Client: record.Client{IP: "192.0.2.1"}, From: "S@Example.org", To: []record.Fate{{Address: "u@example.com", State: "delivered"}},
 			Subject: "Hello world", MessageID: fmt.Sprintf("m%d@example.org", i%3), Action: "accept", Symbols: []string{},
 		}
 	}
-	rows[1].From, rows[2].Client.IP, rows[3].Client.IP = "", "2001:db8::1", ""
-	rows[4].To = []record.Fate{{Address: "a@x.example"}, {Address: "b@x.example"}}
-	rows[5].Subject = "Größe"
+	out[1].From, out[2].Client.IP, out[3].Client.IP = "", "2001:db8::1", ""
+	out[4].To = []record.Fate{{Address: "a@x.example"}, {Address: "B@x.example"}}
+	out[5].Subject, out[6].Subject, out[7].Subject = "Größe", "東京の請求書 2026", "wörter <b>"
+	out[6].MessageID, out[7].To = "", nil
+	return out
+}
+
+// Traffic runs the suite of record.Traffic on an empty store.
+func Traffic(t *testing.T, s record.Traffic) {
+	rows := rows(t)
 	for _, r := range rows {
 		if !s.Add(r) {
 			t.Fatal("a row was dropped")
@@ -66,45 +85,90 @@ func Traffic(t *testing.T, s record.Traffic) {
 	if !s.Add(rows[5]) {
 		t.Fatal("the same row again was dropped")
 	}
+	all := []int{7, 6, 5, 4, 3, 2, 1, 0}
+	at := func(n int) time.Time { return storetest.Start.Add(time.Duration(n) * time.Minute) }
 	for _, c := range []struct {
 		name string
 		q    record.Trace
 		want []int
 	}{
-		{"all", record.Trace{}, []int{5, 4, 3, 2, 1, 0}},
+		{"all", record.Trace{}, all},
 		{"id", record.Trace{ID: rows[2].ID}, []int{2}},
 		{"id of a hold", record.Trace{ID: rows[2].ID + "-01"}, []int{2}},
-		{"from", record.Trace{From: "s@example.org"}, []int{5, 4, 3, 2, 0}},
+		{"id that is none", record.Trace{ID: "x"}, nil},
+		{"id and another sender", record.Trace{ID: rows[2].ID, From: "<>"}, nil},
+		{"from", record.Trace{From: "s@example.org"}, []int{7, 6, 5, 4, 3, 2, 0}},
 		{"null sender", record.Trace{From: "<>"}, []int{1}},
-		{"domain", record.Trace{From: "@EXAMPLE.org"}, []int{5, 4, 3, 2, 0}},
+		{"domain", record.Trace{From: "@EXAMPLE.org"}, []int{7, 6, 5, 4, 3, 2, 0}},
+		{"part of a domain", record.Trace{From: "@ample.org"}, nil},
 		{"to", record.Trace{To: "b@x.example"}, []int{4}},
 		{"two recipients of one domain are one row", record.Trace{To: "@x.example"}, []int{4}},
-		{"message-id", record.Trace{MessageID: "<m1@example.org>"}, []int{4, 1}},
+		{"from and to", record.Trace{From: "<>", To: "@example.com"}, []int{1}},
+		{"message-id", record.Trace{MessageID: "<m1@example.org>"}, []int{7, 4, 1}},
+		{"message-id in another case", record.Trace{MessageID: "M1@example.org"}, nil},
+		{"no message-id", record.Trace{MessageID: "<>"}, []int{6}},
 		{"subject", record.Trace{Subject: "WORLD hello"}, []int{4, 3, 2, 1, 0}},
 		{"folded subject", record.Trace{Subject: "grosse"}, []int{5}},
-		{"ip", record.Trace{IP: netip.MustParsePrefix("192.0.2.1/32")}, []int{5, 4, 1, 0}},
-		{"network", record.Trace{IP: netip.MustParsePrefix("192.0.0.0/14")}, []int{5, 4, 1, 0}},
+		{"beginning of a word", record.Trace{Subject: "wor*"}, []int{7, 4, 3, 2, 1, 0}},
+		{"short beginning of a word", record.Trace{Subject: "w*"}, []int{7, 4, 3, 2, 1, 0}},
+		{"signs alone", record.Trace{Subject: "<>"}, nil},
+		{"pair of signs", record.Trace{Subject: "請求"}, []int{6}},
+		{"one sign", record.Trace{Subject: "京"}, []int{6}},
+		{"ip", record.Trace{IP: netip.MustParsePrefix("192.0.2.1/32")}, []int{7, 6, 5, 4, 1, 0}},
+		{"network", record.Trace{IP: netip.MustParsePrefix("192.0.0.0/14")}, []int{7, 6, 5, 4, 1, 0}},
+		{"smaller network", record.Trace{IP: netip.MustParsePrefix("192.0.2.0/30")}, []int{7, 6, 5, 4, 1, 0}},
+		{"network with bits of a host", record.Trace{IP: netip.MustParsePrefix("192.0.2.77/24")}, []int{7, 6, 5, 4, 1, 0}},
 		{"another network", record.Trace{IP: netip.MustParsePrefix("192.0.3.0/24")}, nil},
 		{"ipv6 network", record.Trace{IP: netip.MustParsePrefix("2001:db8::/32")}, []int{2}},
-		{"time", record.Trace{Since: storetest.Start.Add(time.Minute), Until: storetest.Start.Add(3 * time.Minute)}, []int{2, 1}},
-		{"page", record.Trace{Limit: 2, After: rows[4].ID}, []int{3, 2}},
+		{"large ipv6 network", record.Trace{IP: netip.MustParsePrefix("2000::/3")}, []int{2}},
+		{"all of ipv6, with ipv4 in it", record.Trace{IP: netip.MustParsePrefix("::/0")}, []int{7, 6, 5, 4, 2, 1, 0}},
+		{"ipv4 as ipv6", record.Trace{IP: netip.MustParsePrefix("::/64")}, []int{7, 6, 5, 4, 1, 0}},
+		{"time", record.Trace{Since: at(3), Until: at(5)}, []int{4, 3}},
+		{"since", record.Trace{Since: at(6)}, []int{7, 6}},
+		{"until", record.Trace{Until: at(2)}, []int{1, 0}},
+		{"after", record.Trace{After: rows[2].ID}, []int{1, 0}},
+		{"page", record.Trace{Limit: 2, After: rows[5].ID}, []int{4, 3}},
 	} {
 		page, err := s.Find(t.Context(), c.q)
 		var want []record.Row
 		for _, i := range c.want {
 			want = append(want, rows[i])
 		}
-		if d := cmp.Diff(want, page.Rows); d != "" || err != nil {
+		if d := cmp.Diff(want, page.Rows, cmpopts.EquateEmpty()); d != "" || err != nil {
 			t.Errorf("%s: %v\n%s", c.name, err, d)
 		}
 		if (page.Next != "") != (c.name == "page") {
 			t.Errorf("%s: next %q", c.name, page.Next)
 		}
 	}
-	if n, err := s.Prune(t.Context(), storetest.Start.Add(2*time.Minute)); err != nil || n != 2 {
+	for _, size := range []int{1, 3} {
+		pages(t, s, rows, size)
+	}
+	if n, err := s.Prune(t.Context(), storetest.Start); err != nil || n != 2 {
 		t.Errorf("Prune: %d, %v", n, err)
 	}
 	if page, err := s.Find(t.Context(), record.Trace{Subject: "world"}); err != nil || len(page.Rows) != 3 {
 		t.Errorf("after Prune: %d, %v", len(page.Rows), err)
+	}
+}
+
+// pages turns all pages and wants every row once, newest first.
+func pages(t *testing.T, s record.Traffic, rows []record.Row, size int) {
+	t.Helper()
+	q, i := record.Trace{Limit: size}, len(rows)
+	for n := 0; n == 0 || q.After != ""; n++ {
+		page, err := s.Find(t.Context(), q)
+		if err != nil || n > len(rows) {
+			t.Fatalf("page %d of %d rows: %v", n, size, err)
+		}
+		for _, r := range page.Rows {
+			if i--; i < 0 || r.ID != rows[i].ID {
+				t.Fatalf("page %d of %d rows: %s", n, size, r.ID)
+			}
+		}
+		q.After = page.Next
+	}
+	if i != 0 {
+		t.Errorf("pages of %d rows: %d are missing", size, i)
 	}
 }
