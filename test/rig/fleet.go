@@ -34,16 +34,19 @@ type Fleet struct {
 	turn  atomic.Uint64
 }
 
-// NewFleet prepares n nodes on a Redis; store are the keys of "store" that say where it is:
-// "addrs: [127.0.0.1:6379]".
-func NewFleet(t testing.TB, n int, store string, o Options) *Fleet {
+// NewFleet prepares nodes on one Redis; store are the keys of "store" that say where it is on
+// loopback: "addrs: [127.0.0.1:6379]".
+func NewFleet(t testing.TB, store string, nodes ...Options) *Fleet {
 	t.Helper()
 	f := &Fleet{t: t, Book: ledger.New()}
-	o.YAML += fmt.Sprintf("store: {home: redis, %s, user: %s, password_file: DIR/redis.pw, key_file: DIR/seal.key}\n", store, User)
-	for i := range n {
-		of := o
-		of.Hostname = fmt.Sprintf("mx%d.example.com", i+1)
-		r := New(t, of)
+	for i, o := range nodes {
+		o.Hostname = fmt.Sprintf("mx%d.example.com", i+1)
+		where := store
+		if o.In != nil {
+			where = o.In.There(store)
+		}
+		o.YAML += fmt.Sprintf("store: {home: redis, %s, user: %s, password_file: DIR/redis.pw, key_file: DIR/seal.key}\n", where, User)
+		r := New(t, o)
 		r.Book = f.Book
 		r.WriteFile("redis.pw", redisd.Password+"\n")
 		r.WriteFile("seal.key", strings.Repeat("5a", 32)+"\n")

@@ -73,9 +73,9 @@ func (s *Netns) remove() {
 // Wrap runs a program inside, under its own process ID.
 func (s *Netns) Wrap() []string { return []string{"ip", "netns", "exec", s.name} }
 
-// There is how an address of loopback here is written inside.
-func (s *Netns) There(addr string) string {
-	return strings.Replace(addr, "127.0.0.1:", s.Outside+":", 1)
+// There is how addresses of loopback here are written inside.
+func (s *Netns) There(text string) string {
+	return strings.ReplaceAll(text, "127.0.0.1:", s.Outside+":")
 }
 
 // Cut drops all packets between the inside and a port of ours, in silence, until Mend.
