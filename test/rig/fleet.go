@@ -141,6 +141,18 @@ func (f *Fleet) releaseEverywhere(id string) int {
 	return int(out.Load())
 }
 
+// Quiet reports whether no release is under way.
+func (f *Fleet) Quiet() bool {
+	f.t.Helper()
+	for _, r := range f.Nodes {
+		var page quarantine.Page
+		if r.TryCall("quarantine.list", calls.Search{Text: "state:releasing", Limit: 1}, &page) == nil {
+			return len(page.Holds) == 0
+		}
+	}
+	return false
+}
+
 // Excuse writes into the book what the nodes themselves counted as ambiguous: final dots, and
 // releases whose answer was lost.
 func (f *Fleet) Excuse() int {

@@ -43,14 +43,15 @@ func Mailboxes() []string { return []string{Ada, Bob, Cleo, Lax, Lazy} }
 
 // Options shape a rig.
 type Options struct {
-	Behind   string       // address of the server behind
-	Clamd    string       // endpoint; "" = no scanner
-	State    string       // "" = a folder beside the configuration
-	Hostname string       // "" = mx1.example.com
-	In       *world.Netns // where the gateway runs; nil = here
-	YAML     string       // further top-level lines of postern.yaml
-	Limits   string       // further limits: "message: 1MB, "
-	Knobs    string       // further keys of clamav: "timeout: 5s, "
+	Listeners string       // further ones, "- {...}" a line
+	Behind    string       // address of the server behind
+	Clamd     string       // endpoint; "" = no scanner
+	State     string       // "" = a folder beside the configuration
+	Hostname  string       // "" = mx1.example.com
+	In        *world.Netns // where the gateway runs; nil = here
+	YAML      string       // further top-level lines of postern.yaml
+	Limits    string       // further limits: "message: 1MB, "
+	Knobs     string       // further keys of clamav: "timeout: 5s, "
 }
 
 // Rig is a gateway on a port of its own, which it keeps over restarts.
@@ -98,14 +99,16 @@ func New(t testing.TB, o Options) *Rig {
 	}
 	r.Gateway = world.NewGateway(t, fmt.Sprintf(`hostname: %s
 state: %s
-listeners: [{name: mx, kind: inbound, addr: %q}]
+listeners:
+- {name: mx, kind: inbound, addr: %q}
+%s
 limits: {%sper_ip: 500, per_64: 500}
 backends: {mail: [{addr: %q, tls: none}]}
 routes: {example.com: {backend: mail, recipients: verify}}
 dns: {servers: [%q]}
 rules: {dir: DIR/rules.d}
 admin: {addr: "%s:0"}
-%s%s`, cmp.Or(o.Hostname, "mx1.example.com"), state, r.Addr, o.Limits, there(o.Behind), there(r.Internet.Addr()), here, clamd, o.YAML))
+%s%s`, cmp.Or(o.Hostname, "mx1.example.com"), state, r.Addr, o.Listeners, o.Limits, there(o.Behind), there(r.Internet.Addr()), here, clamd, o.YAML))
 	if o.In != nil {
 		r.Wrap = o.In.Wrap()
 	}
