@@ -12,6 +12,7 @@ import (
 
 	"postern/blocklist"
 	"postern/internal/record"
+	"postern/internal/relay/outbox"
 	"postern/internal/store/local"
 	"postern/internal/store/storetest"
 	"postern/internal/store/storetest/desktest"
@@ -66,7 +67,10 @@ func TestModes(t *testing.T) {
 	}
 }
 
-func TestOutbox(t *testing.T)          { storetest.Outbox(t, fresh(t).Outbox()) }
+func TestOutbox(t *testing.T) { storetest.Outbox(t, fresh(t).Outbox()) }
+func TestOutboxModel(t *testing.T) {
+	storetest.OutboxModel(t, func(t testing.TB) outbox.Store { return fresh(t).Outbox() })
+}
 func TestLists(t *testing.T)           { desktest.Lists(t, fresh(t).Lists()) }
 func TestReportsCounted(t *testing.T)  { reportstest.Counts(t, fresh(t).Reports()) }
 func TestReportsReceived(t *testing.T) { reportstest.Received(t, fresh(t).Reports()) }
