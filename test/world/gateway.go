@@ -23,24 +23,33 @@ import (
 // Binary builds the program once per test process and returns its path.
 func Binary(t testing.TB) string {
 	t.Helper()
-	path, err := build(mailtest.ModuleRoot(t))
-	if err != nil {
-		t.Fatal(err)
+	return build(t, "postern")
+}
+
+// Before builds the program as it was before the last change of the store's schema: it speaks
+// the schema before alone.
+func Before(t testing.TB) string {
+	t.Helper()
+	return build(t, "postern-before", "-tags", "schemabefore")
+}
+
+// build makes a program of the checkout below bin; the compiler's cache makes the second time
+// cheap.
+func build(t testing.TB, name string, flags ...string) string {
+	t.Helper()
+	root := mailtest.ModuleRoot(t)
+	path := filepath.Join(root, "bin", name)
+	cmd := exec.Command("go", append(append([]string{"build", "-trimpath"}, flags...), "-o", path, "./cmd/postern")...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s", out)
 	}
 	return path
 }
 
-// build makes bin/postern of the checkout; the compiler's cache makes the second time cheap.
-func build(root string) (string, error) {
-	path := filepath.Join(root, "bin", "postern")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "./cmd/postern")
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", errors.New(string(out))
-	}
-	return path, nil
-}
+// Use makes another program the gateway's, from its next start on.
+func (g *Gateway) Use(bin string) { g.bin = bin }
 
 // Gateway is the real program, serving.
 type Gateway struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"postern/cmd/postern/home"
 	"postern/cmd/postern/steps"
 	"postern/internal/alert"
 	"postern/internal/record"
@@ -27,15 +28,16 @@ type Status struct {
 	Sessions int                         `json:"sessions"`
 	InFlight int64                       `json:"in_flight"` // bytes of bodies
 	Backends map[string][]backend.Health `json:"backends"`
+	Store    home.Status                 `json:"store"`
 	Alerts   []alert.Alert               `json:"alerts,omitempty"`
 }
 
 // Status looks at all parts.
-func (g *Gateway) Status(context.Context) Status {
+func (g *Gateway) Status(ctx context.Context) Status {
 	n := g.smtp.Sessions()
 	s := Status{
 		Hostname: g.cfg.Load().Hostname, NotReady: g.notReady(), Rules: g.Revision(), AV: g.avVersion(),
-		Sessions: n.Sessions, InFlight: n.InFlight, Alerts: g.alerts.Active(), Backends: map[string][]backend.Health{},
+		Sessions: n.Sessions, InFlight: n.InFlight, Alerts: g.alerts.Active(), Store: g.home.Status(ctx), Backends: map[string][]backend.Health{},
 	}
 	s.Ready = len(s.NotReady) == 0
 	for name := range g.cfg.Load().Backends {
@@ -51,7 +53,7 @@ func (g *Gateway) notReady() []string {
 		why = append(why, "clamav has not found the test virus")
 	}
 	if err := g.home.Degraded(); err != nil {
-		why = append(why, "the store is read-only")
+		why = append(why, "the store: "+err.Error())
 	}
 	for name := range g.cfg.Load().Backends {
 		if !g.pools.Up(name) {

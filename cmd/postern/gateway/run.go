@@ -149,7 +149,9 @@ func (g *Gateway) tendQuarantine(ctx context.Context) error {
 			g.log.Error("reading the outbox", "err", err)
 		}
 		if err := g.home.Degraded(); err != nil {
-			g.event("store", "the store is read-only: "+err.Error(), false)
+			g.event("store", "the store does not do all of its work: "+err.Error(), false)
+		} else {
+			g.event("store", "", true)
 		}
 		select {
 		case <-ctx.Done():

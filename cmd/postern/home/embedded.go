@@ -14,7 +14,8 @@ func embedded(h *local.Home, o Options) *Home {
 	return &Home{
 		Name: config.HomeLocal, Holds: h.Holds(), Outbox: h.Outbox(), Lists: h.Lists(), Accounts: h.Accounts(), Audit: h.Audit(), Traffic: h.Traffic(),
 		History: h.History(), Greylist: h.Greylist(), Reports: h.Reports(), Degraded: h.Degraded, Close: h.Close,
-		Sizes: func(ctx context.Context) ([]Size, error) { return embeddedSizes(ctx, h, o.Config) },
+		Status: func(context.Context) Status { return Status{Home: config.HomeLocal} },
+		Sizes:  func(ctx context.Context) ([]Size, error) { return embeddedSizes(ctx, h, o.Config) },
 	}
 }
 

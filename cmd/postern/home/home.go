@@ -43,7 +43,8 @@ type Home struct {
 	Loops    map[string]func(ctx context.Context) error // what runs on its own clock, by name
 	Close    func() error
 
-	Sizes func(ctx context.Context) ([]Size, error)
+	Status func(ctx context.Context) Status
+	Sizes  func(ctx context.Context) ([]Size, error)
 	// Move takes over what the other home still keeps; nil where there is none.
 	Move func(ctx context.Context, step func(Moved)) (Moved, error)
 	// Reindex makes everything derived anew while mail flows; nil where no server may run.
