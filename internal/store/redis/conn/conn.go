@@ -5,8 +5,8 @@ package conn
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,17 +27,22 @@ const (
 	kinds
 )
 
-// ErrAway says that the store could not do what it was asked: it is down, silent, full or not
-// allowed to us. A write that ended so may have been done.
-var ErrAway = errors.New("redis is away")
-
 // Conn is a connection. It is safe for concurrent use.
 type Conn struct {
 	o        Options
 	client   redis.UniversalClient
 	breakers [kinds]*breaker.Breaker
-	trips    atomic.Int64
-	trouble  trouble
+	turns    [kinds]chan struct{} // how many slow calls may be under way; nil: any number
+	trouble  *trouble
+
+	trips, commands atomic.Int64
+
+	ending  context.Context
+	end     context.CancelFunc
+	mu      sync.Mutex // guards probing and the begin of its work
+	probing bool
+	renewed time.Time
+	work    sync.WaitGroup
 }
 
 // Open makes a connection without asking the server: one that is down is found out later. The
@@ -48,17 +53,30 @@ func Open(o Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{o: o, client: client}
-	c.trouble.log, c.trouble.now = o.Log, o.Now
+	c := &Conn{o: o, client: client, trouble: newTrouble(o.Log, o.Now)}
+	c.ending, c.end = context.WithCancel(context.Background())
 	for k := range c.breakers {
-		c.breakers[k] = breaker.New(breaker.Config{Failures: 5, Rest: 250 * time.Millisecond, MaxRest: 4 * time.Second, Trial: 15 * time.Second}, time.Now)
+		// Nodes that lost the server together should not come back together.
+		c.breakers[k] = breaker.New(breaker.Config{Failures: 5, Rest: jitter(250 * time.Millisecond), MaxRest: jitter(4 * time.Second), Trial: 15 * time.Second}, time.Now)
 	}
-	client.AddHook(&counter{&c.trips})
+	c.turns[Write] = make(chan struct{}, max(1, o.Pool/2))
+	c.turns[Background] = make(chan struct{}, max(1, o.Pool/4))
+	client.AddHook(counter{&c.trips, &c.commands})
 	return c, nil
 }
 
+// jitter is a time between three quarters of d and d.
+func jitter(d time.Duration) time.Duration { return d - rand.N(d/4) }
+
 // Close closes the connections.
-func (c *Conn) Close() error { return c.client.Close() }
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	c.end()
+	c.mu.Unlock()
+	err := c.client.Close()
+	c.work.Wait()
+	return err
+}
 
 // Client is for what Do does not cover: subscriptions and questions about the server itself.
 func (c *Conn) Client() redis.UniversalClient { return c.client }
@@ -78,15 +96,12 @@ func (c *Conn) Key(parts ...string) string {
 	return string(b)
 }
 
-// Trips counts the round trips made so far; a pipeline is one.
-func (c *Conn) Trips() int64 { return c.trips.Load() }
-
-// Do makes a call of some kind within its time. It returns an error that wraps ErrAway when
+// Do makes a call of some kind within its time. It returns a *Fault, which is an ErrAway, when
 // the store is to blame, or is resting after it was; else what f returned.
 func (c *Conn) Do(ctx context.Context, kind Kind, f func(ctx context.Context, r redis.UniversalClient) error) error {
 	b := c.breakers[kind]
 	if !b.Allow() {
-		return fmt.Errorf("%w: it is left alone until %s", ErrAway, b.Until().Format(time.TimeOnly))
+		return &Fault{Reason: c.trouble.why(), Err: errResting}
 	}
 	limit := WriteTime
 	if kind == Lookup {
@@ -94,25 +109,54 @@ func (c *Conn) Do(ctx context.Context, kind Kind, f func(ctx context.Context, r 
 	}
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := f(bounded, c.client)
-	switch {
-	case !isFault(err):
+	err := c.within(bounded, kind, f)
+	if !isFault(err) {
 		b.Success()
-		c.trouble.over()
+		c.trouble.worked(kind)
 		return err
-	case ctx.Err() != nil: // the caller gave up, not the store
+	}
+	fault := faultOf(err)
+	if gaveUp(ctx) {
 		b.Cancel()
-		return err
+		return fault
 	}
-	b.Failure()
-	c.trouble.say(err)
-	if cluster, ok := c.client.(*redis.ClusterClient); ok {
-		cluster.ReloadState(ctx) // it goes on asking a dead master for a minute otherwise
+	c.trouble.failed(kind, fault)
+	switch {
+	case fault.rest:
+		b.Failure()
+		c.probe(false)
+	case fault.Reason == readOnly:
+		c.probe(true)
+		fallthrough
+	default:
+		b.Success() // it answers
 	}
-	return fmt.Errorf("%w: %w", ErrAway, err)
+	return fault
 }
 
-// Pipe sends commands in one round trip and returns their errors joined, redis.Nil left out.
+// gaveUp reports whether the caller's own time is over: that says nothing about the store. Its
+// timer may be a little behind the deadline that ended the call.
+func gaveUp(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+}
+
+// within takes a turn and makes the call. Lookups need no turn: the slow calls leave them a
+// part of the pool.
+func (c *Conn) within(ctx context.Context, kind Kind, f func(ctx context.Context, r redis.UniversalClient) error) error {
+	if turns := c.turns[kind]; turns != nil {
+		select {
+		case turns <- struct{}{}:
+			defer func() { <-turns }()
+		case <-ctx.Done():
+			return errBusy
+		}
+	}
+	return f(ctx, c.client)
+}
+
+// Pipe sends commands in one round trip. The error is a Fault; redis.Nil and refusals of scripts
+// are left to who reads the command that they belong to.
 func (c *Conn) Pipe(ctx context.Context, kind Kind, queue func(p redis.Pipeliner)) ([]redis.Cmder, error) {
 	var cmds []redis.Cmder
 	err := c.Do(ctx, kind, func(ctx context.Context, r redis.UniversalClient) error {

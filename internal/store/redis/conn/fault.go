@@ -2,117 +2,135 @@ package conn
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
-	"log/slog"
+	"io"
 	"net"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
+	"syscall"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Script is a Lua script. Its source is sent with every call: a server that forgot it after a
-// failover or a flush needs no second try. Keys of one script share a hash slot. A script says
-// no with redis.error_reply("POSTERN <word>"), which Refused reads.
-type Script string
+// ErrAway says that the store could not do what it was asked: it is down, silent, full or not
+// allowed to us. A write that ended so may have been done, and on a Cluster more than once:
+// the client sends it again there when a connection breaks.
+var ErrAway = errors.New("redis is away")
 
-// Run calls the script in a pipeline, or at once on a client.
-func (s Script) Run(ctx context.Context, r redis.Scripter, keys []string, args ...any) *redis.Cmd {
-	return r.Eval(ctx, string(s), keys, args...)
+// Fault is what the store could not do. errors.Is finds ErrAway and Err in it.
+type Fault struct {
+	Reason string // plain words, from a small set: "out of memory"
+	Err    error
+
+	rest bool // the server should be left alone: asking costs time, or does harm
 }
 
-// refusal is in front of what a script of ours refused.
-const refusal = "POSTERN "
+func (f *Fault) Error() string { return ErrAway.Error() + ": " + f.Reason + ": " + f.Err.Error() }
 
-// Refused returns the word with which a script of ours refused, or "".
-func Refused(err error) string {
-	if err == nil || !strings.HasPrefix(err.Error(), refusal) {
-		return ""
+// Unwrap is the cause.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// Is makes a Fault an ErrAway.
+func (f *Fault) Is(target error) bool { return target == ErrAway }
+
+// Causes that are ours and not the server's.
+var (
+	errResting  = errors.New("it is left alone for a while")
+	errBusy     = errors.New("too many calls of its kind are waiting for an answer")
+	errNonsense = errors.New("it sent what is not an answer")
+)
+
+// cause is what a code in front of an error reply means, and whether the server should rest. A
+// full or read-only server answers quickly, and what frees it must get through: it does not.
+type cause struct {
+	code, reason string
+	rest         bool
+}
+
+var causes = []cause{
+	{"OOM", "out of memory", false},
+	{"READONLY", readOnly, false},
+	{"MASTERDOWN", "a replica without its master", true},
+	{"NOREPLICAS", "too few replicas", false},
+	{"LOADING", "loading its data", true},
+	{"MISCONF", "cannot write to its disk", false},
+	{"NOAUTH", "login refused", true},
+	{"WRONGPASS", "login refused", true},
+	{"NOPERM", "not allowed", false},
+	{"CLUSTERDOWN", "the cluster is down", true},
+	{"TRYAGAIN", "the cluster is moving data", false},
+	{"MOVED", "the cluster is moving data", false},
+	{"ASK", "the cluster is moving data", false},
+	{"CROSSSLOT", "keys of several masters in one command", false},
+	{"WRONGTYPE", "wrong type", false},
+	{"BUSY", "busy with a script", true},
+	{"ERR max number of clients", "too many connections", true},
+	{"ERR invalid password", "login refused", true},
+	{"ERR AUTH", "login refused", true},
+	{"ERR Client sent AUTH", "login refused", true},
+	{"ERR unknown command", "unknown command", false},
+	{"ERR unknown subcommand", "unknown command", false},
+}
+
+const readOnly = "read-only replica"
+
+// faultOf says what an error of the client means.
+func faultOf(err error) *Fault {
+	var own *Fault
+	if errors.As(err, &own) {
+		return own
 	}
-	return strings.TrimPrefix(err.Error(), refusal)
-}
-
-// isFault reports whether an error is the store's and not an answer: everything but redis.Nil
-// and the refusals of our own scripts.
-func isFault(err error) bool {
-	return err != nil && !errors.Is(err, redis.Nil) && Refused(err) == "" && !errors.Is(err, errAnswer)
-}
-
-// errAnswer marks errors that f of Do made itself from a good answer.
-var errAnswer = errors.New("answer")
-
-// Answer marks an error that is made from an answer of the store, so that Do does not take it
-// for a fault. errors.Is still finds err.
-func Answer(err error) error {
-	if err == nil {
-		return nil
+	var reply redis.Error
+	if errors.As(err, &reply) {
+		c := causeOf(reply.Error())
+		return &Fault{c.reason, err, c.rest}
 	}
-	return answer{err}
+	return &Fault{transport(err), err, true}
 }
 
-type answer struct{ error }
-
-func (a answer) Unwrap() error        { return a.error }
-func (a answer) Is(target error) bool { return target == errAnswer }
-
-// every is how often trouble is said at most.
-const every = 10 * time.Second
-
-// trouble says once in a while that the store is away, and once that it is back.
-type trouble struct {
-	log *slog.Logger
-	now func() time.Time
-
-	mu     sync.Mutex
-	since  time.Time // zero: all is well
-	said   time.Time
-	unsaid int
-}
-
-func (t *trouble) say(err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.now()
-	if t.since.IsZero() {
-		t.since = now
+// causeOf reads an error reply. Servers before Redis 7 put the text of a script in front of
+// what a command in it was answered.
+func causeOf(reply string) cause {
+	inner := ""
+	if strings.HasPrefix(reply, "ERR ") {
+		if i := strings.LastIndex(reply, ": -"); i >= 0 {
+			inner = reply[i+3:]
+		}
 	}
-	if !t.said.IsZero() && now.Sub(t.said) < every && !now.Before(t.said) {
-		t.unsaid++
-		return
+	for _, c := range causes {
+		if hasCode(reply, c.code) || hasCode(inner, c.code) {
+			return c
+		}
 	}
-	t.log.Error("redis is away", "error", err, "since", t.since, "failures_not_said", t.unsaid)
-	t.said, t.unsaid = now, 0
+	return cause{reason: "refused"}
 }
 
-func (t *trouble) over() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.since.IsZero() {
-		return
-	}
-	t.log.Info("redis is back", "away_since", t.since)
-	t.since = time.Time{}
+func hasCode(reply, code string) bool {
+	rest, ok := strings.CutPrefix(reply, code)
+	return ok && (rest == "" || rest[0] == ' ' || strings.HasPrefix(code, "ERR "))
 }
 
-// counter counts round trips.
-type counter struct{ n *atomic.Int64 }
-
-func (c *counter) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
-}
-
-func (c *counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		c.n.Add(1)
-		return next(ctx, cmd)
+// transport says what kept an answer from coming.
+func transport(err error) string {
+	var certificate *tls.CertificateVerificationError
+	var alert tls.AlertError
+	var op *net.OpError
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.Is(err, errBusy), errors.Is(err, redis.ErrPoolTimeout):
+		return "too slow"
+	case errors.Is(err, redis.ErrClosed):
+		return "closed"
+	case errors.Is(err, errNonsense), strings.HasPrefix(err.Error(), "redis: invalid"), strings.HasPrefix(err.Error(), "redis: can't parse"), strings.HasPrefix(err.Error(), "redis: unexpected"):
+		return "not an answer"
+	case errors.As(err, &certificate), errors.As(err, &alert):
+		return "no agreement on TLS"
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOENT):
+		return "nobody listens"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "no answer in time"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &op):
+		return "connection broken"
 	}
-}
-
-func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		c.n.Add(1)
-		return next(ctx, cmds)
-	}
+	return "failed"
 }

@@ -1,13 +1,18 @@
 package conn
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -34,7 +39,11 @@ const DefaultPrefix = "postern"
 const (
 	LookupTime = 50 * time.Millisecond
 	WriteTime  = 10 * time.Second
-	dialTime   = 500 * time.Millisecond
+	dialTime   = time.Second
+
+	// sentinelTime is how long a sentinel may take: it knows the answer by heart, and another
+	// one is asked after it.
+	sentinelTime = 200 * time.Millisecond
 )
 
 func (o Options) filled() Options {
@@ -53,23 +62,69 @@ func (o Options) filled() Options {
 	return o
 }
 
-// client makes the client; nothing is dialled yet. Its own retries and notifications are off
-// where they would hide a fault or prolong it.
+// prefixes are what key names may begin with: braces would move keys to other slots, other
+// signs mean something in the rights of the server.
+var prefixes = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// client makes the client; nothing is dialled yet. Its own retries, notifications and log are
+// off: they would hide a fault, prolong it or flood.
 func (o Options) client() (redis.UniversalClient, error) {
-	if len(o.Addrs) == 0 {
+	switch {
+	case len(o.Addrs) == 0:
 		return nil, errors.New("redis: no address")
+	case !prefixes.MatchString(o.Prefix):
+		return nil, fmt.Errorf("redis: prefix %q: want 1 to 64 letters, digits, \".\", \"_\" or \"-\"", o.Prefix)
+	case o.Cluster && o.Sentinel != "":
+		return nil, errors.New("redis: either a cluster or sentinels")
 	}
+	logging.Disable()
 	addrs := make([]string, len(o.Addrs))
 	for i, a := range o.Addrs {
 		addrs[i] = strings.TrimPrefix(a, "unix:")
 	}
-	return redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: addrs, MasterName: o.Sentinel, IsClusterMode: o.Cluster,
+	u := &redis.UniversalOptions{
+		Addrs: addrs, MasterName: o.Sentinel,
 		Username: o.User, Password: o.Password, SentinelUsername: o.SentinelUser, SentinelPassword: o.SentinelPassword,
-		Protocol: 2, DisableIdentity: true, TLSConfig: o.TLS,
-		ContextTimeoutEnabled: true, MaxRetries: 1, MinRetryBackoff: 5 * time.Millisecond, MaxRetryBackoff: 50 * time.Millisecond,
+		Protocol: 2, DisableIdentity: true, TLSConfig: o.TLS, Dialer: o.dial,
+		ContextTimeoutEnabled: true, MaxRetries: -1, MinRetryBackoff: 5 * time.Millisecond, MaxRetryBackoff: 50 * time.Millisecond,
 		DialTimeout: dialTime, DialerRetries: 1, ReadTimeout: WriteTime, WriteTimeout: WriteTime,
-		PoolSize: o.Pool, PoolTimeout: WriteTime, ConnMaxIdleTime: 5 * time.Minute,
+		PoolSize: o.Pool, PipelinePoolSize: -1, PoolTimeout: WriteTime, ConnMaxIdleTime: 5 * time.Minute,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	}), nil
+	}
+	switch {
+	case o.Sentinel != "":
+		f := u.Failover()
+		f.ReadTimeout, f.WriteTimeout = sentinelTime, sentinelTime
+		return redis.NewFailoverClient(f).WithTimeout(WriteTime), nil
+	case o.Cluster || len(addrs) > 1:
+		return redis.NewClusterClient(u.Cluster()), nil
+	}
+	return redis.NewClient(u.Simple()), nil
+}
+
+// dial makes a connection within the time of the context, TLS and all.
+func (o Options) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := net.Dialer{KeepAlive: 30 * time.Second}
+	c, err := d.DialContext(ctx, network, addr)
+	if err != nil || o.TLS == nil {
+		if err != nil {
+			return nil, err
+		}
+		return guarded(c), nil
+	}
+	config := o.TLS
+	if config.ServerName == "" {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			host = addr
+		}
+		config = config.Clone()
+		config.ServerName = host
+	}
+	t := tls.Client(c, config)
+	if err := t.HandshakeContext(ctx); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return guarded(t), nil
 }

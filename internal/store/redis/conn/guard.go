@@ -1,0 +1,166 @@
+package conn
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+)
+
+// What an answer may be at most. The client makes room for what the server announces before it
+// is there, so that a few bytes could end the process.
+const (
+	longestText  = 64 << 20
+	longestLine  = 64 << 10
+	longestList  = 1 << 22
+	deepestList  = 32
+	longestCount = 20
+)
+
+// guard is a connection that reads along and breaks off when an answer announces more than
+// answers have.
+type guard struct {
+	net.Conn
+	raw syscall.Conn
+
+	skip  int    // bytes of a text, with its end, that are still to come
+	line  []byte // the beginning of the line that is being read
+	n     int    // its length so far
+	lists []int  // elements that the open lists still lack, the innermost last
+}
+
+// guarded wraps a connection; what is below TLS stays reachable, so that the pool sees when the
+// server has closed it.
+func guarded(c net.Conn) net.Conn {
+	g := &guard{Conn: c}
+	below := c
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		below = t.NetConn()
+	}
+	raw, ok := below.(syscall.Conn)
+	if !ok {
+		return g
+	}
+	g.raw = raw
+	return rawGuard{g}
+}
+
+// rawGuard is a guard with a file descriptor.
+type rawGuard struct{ *guard }
+
+// SyscallConn is the connection of the operating system.
+func (g rawGuard) SyscallConn() (syscall.RawConn, error) { return g.raw.SyscallConn() }
+
+// Read reads and looks at what came.
+func (g *guard) Read(p []byte) (int, error) {
+	n, err := g.Conn.Read(p)
+	if bad := g.look(p[:n]); bad != nil {
+		_ = g.Close()
+		return 0, bad
+	}
+	return n, err
+}
+
+func (g *guard) look(p []byte) error {
+	for len(p) > 0 {
+		if g.skip > 0 {
+			k := min(g.skip, len(p))
+			g.skip -= k
+			p = p[k:]
+			if g.skip == 0 {
+				g.done()
+			}
+			continue
+		}
+		b := p[0]
+		p = p[1:]
+		if b != '\n' {
+			if g.n++; g.n > longestLine {
+				return fmt.Errorf("%w: a line of more than %d bytes", errNonsense, longestLine)
+			}
+			if len(g.line) <= longestCount {
+				g.line = append(g.line, b)
+			}
+			continue
+		}
+		err := g.begin()
+		g.line, g.n = g.line[:0], 0
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin reads the first line of a value.
+func (g *guard) begin() error {
+	if len(g.line) == 0 {
+		return fmt.Errorf("%w: an empty line", errNonsense)
+	}
+	kind := g.line[0]
+	switch kind {
+	case '+', '-', ':', '_', ',', '#', '(':
+		g.done()
+		return nil
+	case '$', '=', '!', '*', '%', '~', '>', '|':
+	default:
+		return fmt.Errorf("%w: it begins with %q", errNonsense, kind)
+	}
+	if g.n > longestCount {
+		return fmt.Errorf("%w: no number after %q", errNonsense, kind)
+	}
+	text := g.line[1:]
+	if k := len(text); k > 0 && text[k-1] == '\r' {
+		text = text[:k-1]
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < -1 {
+		return fmt.Errorf("%w: no number after %q", errNonsense, kind)
+	}
+	switch kind {
+	case '$', '=', '!':
+		return g.text(n)
+	case '%', '|':
+		n *= 2
+	}
+	return g.list(kind, n)
+}
+
+func (g *guard) text(n int) error {
+	switch {
+	case n > longestText:
+		return fmt.Errorf("%w: a text of %d bytes", errNonsense, n)
+	case n < 0:
+		g.done()
+	default:
+		g.skip = n + 2
+	}
+	return nil
+}
+
+func (g *guard) list(kind byte, n int) error {
+	switch {
+	case n > longestList, n < -2:
+		return fmt.Errorf("%w: a list of %d values", errNonsense, n)
+	case n <= 0:
+		g.done()
+		return nil
+	case len(g.lists) >= deepestList:
+		return fmt.Errorf("%w: lists within lists", errNonsense)
+	}
+	if kind == '|' { // attributes stand in front of the value that they describe
+		n++
+	}
+	g.lists = append(g.lists, n)
+	return nil
+}
+
+// done ends a value, and the lists that it was the last of.
+func (g *guard) done() {
+	for i := len(g.lists) - 1; i >= 0; i-- {
+		if g.lists[i]--; g.lists[i] > 0 {
+			return
+		}
+		g.lists = g.lists[:i]
+	}
+}
