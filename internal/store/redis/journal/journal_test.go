@@ -403,7 +403,7 @@ func TestDamage(t *testing.T) {
 func TestDamagedBody(t *testing.T) {
 	o := journal.Options{Dir: folder(t)}
 	j := open(t, o)
-	body := "begin " + noise(2000)
+	body := "begin " + noise(9000)
 	put(t, j, "a", "r", body)
 	put(t, j, "b", "r", "good")
 	j = reopen(t, j, o)
@@ -435,9 +435,9 @@ func TestDamagedBody(t *testing.T) {
 func TestDamagedBodyIsNotMoved(t *testing.T) {
 	o := journal.Options{Dir: folder(t)}
 	j := open(t, o)
-	body := noise(2000)
+	body := noise(9000)
 	put(t, j, "a", "r", body)
-	put(t, j, "b", "r", noise(9000))
+	put(t, j, "b", "r", noise(50_000))
 	j = reopen(t, j, o)
 	put(t, j, "z", "r", "in a later segment")
 	j.Close()
