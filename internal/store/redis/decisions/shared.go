@@ -1,0 +1,244 @@
+package decisions
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"postern/internal/store/redis/conn"
+)
+
+// In the store, all in one hash slot, so that a write is one step:
+//
+//	{dec}:r     hash of records, field -> seal and text
+//	{dec}:meta  hash, n: the revision, one more with each record written
+//	{dec}:log   zset of fields, the score is the revision at which each was written last
+//	{dec}:marks hash, revision -> random words of who wrote it, for the last revisions
+//
+// The marks tell whether the store a node sees is the one it knew: after a flush, a failover or
+// with an old dump the mark at the revision the node had seen is another one, or none. 10,000
+// marks are kept; a node that is behind by more compares everything.
+
+// setScript replaces records that are still what the caller saw ("" = none), each by another
+// or by nothing. It returns the revision after the last and 1 or 0 for each.
+const setScript conn.Script = `
+local done = {0}
+for i = 2, #ARGV, 3 do
+  local field, old, new = ARGV[i], ARGV[i+1], ARGV[i+2]
+  if (redis.call('HGET', KEYS[1], field) or '') ~= old then
+    done[#done+1] = 0
+  else
+    done[#done+1] = 1
+    if new == '' then
+      redis.call('HDEL', KEYS[1], field)
+      redis.call('ZREM', KEYS[3], field)
+    else
+      local n = redis.call('HINCRBY', KEYS[2], 'n', 1)
+      done[1] = n
+      redis.call('HSET', KEYS[1], field, new)
+      redis.call('ZADD', KEYS[3], n, field)
+      redis.call('HSET', KEYS[4], n, ARGV[1])
+      redis.call('HDEL', KEYS[4], n - 10000)
+    end
+  end
+end
+return done`
+
+// pullScript is given what the caller has seen and wrote last, each a revision and its mark. It
+// returns the revision, its mark, the number of records, whether the store is the one the
+// caller knew, and what was written since, oldest first: field, record, field ...
+const pullScript conn.Script = `
+local n = tonumber(redis.call('HGET', KEYS[2], 'n') or '0')
+local size = redis.call('HLEN', KEYS[1])
+local seen = tonumber(ARGV[1])
+local wrote = tonumber(ARGV[4])
+if n < seen or (seen > 0 and redis.call('HGET', KEYS[4], ARGV[1]) ~= ARGV[2])
+  or (wrote > seen and redis.call('HGET', KEYS[4], ARGV[4]) ~= ARGV[5]) then
+  return {n, '', size, 0}
+end
+local found = {n, '', size, 1}
+local log = redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[3]))
+for i = 1, #log, 2 do
+  found[#found+1] = log[i]
+  found[#found+1] = redis.call('HGET', KEYS[1], log[i]) or ''
+end
+if #log > 0 and #log == 2 * tonumber(ARGV[3]) then found[1] = tonumber(log[#log]) end
+found[2] = redis.call('HGET', KEYS[4], found[1]) or ''
+return found`
+
+// stored is what the store has under a field, "" for nothing.
+type stored struct{ field, raw string }
+
+// replacement is a record to be written in place of another, or of "" for none.
+type replacement struct {
+	field, old string
+	text       []byte // nil removes it
+}
+
+// errOdd says that the store answered what cannot be.
+var errOdd = errors.New("decisions: the store answered something else than it was asked")
+
+func (d *Decisions) keys() []string {
+	key := func(name string) string { return d.o.Conn.Key("{dec}", name) }
+	return []string{key("r"), key("meta"), key("log"), key("marks")}
+}
+
+func (d *Decisions) do(ctx context.Context, kind conn.Kind, f func(ctx context.Context, r redis.UniversalClient) error) error {
+	if d.o.cut != nil {
+		if err := d.o.cut(); err != nil {
+			return err
+		}
+	}
+	return d.o.Conn.Do(ctx, kind, f)
+}
+
+// open returns the record if it is ours and stands under its name, or nil.
+func (d *Decisions) open(s stored) *held {
+	if s.raw == "" {
+		return nil
+	}
+	text, err := d.o.Ring.Open("decision", s.field, []byte(s.raw))
+	var h *held
+	if err == nil {
+		h, err = decode(text)
+	}
+	if err == nil && h.field != s.field {
+		err = errors.New("it stands under another name")
+	}
+	if err != nil {
+		d.alarm("decisions-forged", fmt.Sprintf("the shared store holds decisions that none of our nodes wrote, or that cannot be read; they do not count: %v", err))
+		return nil
+	}
+	return h
+}
+
+// fetch reads some records.
+func (d *Decisions) fetch(ctx context.Context, kind conn.Kind, fields []string) ([]stored, error) {
+	found := make([]stored, len(fields))
+	err := d.do(ctx, kind, func(ctx context.Context, r redis.UniversalClient) error {
+		values, err := r.HMGet(ctx, d.keys()[0], fields...).Result()
+		if err != nil {
+			return err
+		}
+		if len(values) != len(fields) {
+			return errOdd
+		}
+		for i, v := range values {
+			raw, _ := v.(string)
+			found[i] = stored{fields[i], raw}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// set writes records and says of each whether it was done.
+func (d *Decisions) set(ctx context.Context, kind conn.Kind, all []replacement) ([]bool, error) {
+	args := make([]any, 0, 1+3*len(all))
+	mark := rand.Text()
+	args = append(args, mark)
+	for _, r := range all {
+		var raw []byte
+		if r.text != nil {
+			raw = d.o.Ring.Seal("decision", r.field, r.text)
+		}
+		args = append(args, r.field, r.old, raw)
+	}
+	done := make([]bool, len(all))
+	err := d.do(ctx, kind, func(ctx context.Context, r redis.UniversalClient) error {
+		answer, err := setScript.Run(ctx, r, d.keys(), args...).Int64Slice()
+		if err != nil {
+			return err
+		}
+		if len(answer) != 1+len(all) {
+			return errOdd
+		}
+		for i, n := range answer[1:] {
+			done[i] = n == 1
+		}
+		d.wrote(answer[0], mark)
+		return nil
+	})
+	return done, err
+}
+
+// point is a revision of the store and what was written there.
+type point struct {
+	revision int64
+	mark     string
+}
+
+// wrote notes the last revision that this node wrote.
+func (d *Decisions) wrote(revision int64, mark string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if revision > d.last.revision {
+		d.last = point{revision, mark}
+	}
+}
+
+// news is what pull found.
+type news struct {
+	point
+	size    int64
+	known   bool // the store is the one in which this node had seen that point
+	records []stored
+}
+
+// pull reads what was written since, at most limit records.
+func (d *Decisions) pull(ctx context.Context, seen point, limit int) (n news, err error) {
+	d.mu.RLock()
+	last := d.last
+	d.mu.RUnlock()
+	err = d.do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
+		answer, err := pullScript.Run(ctx, r, d.keys(), seen.revision, seen.mark, limit, last.revision, last.mark).Slice()
+		if err != nil {
+			return err
+		}
+		if len(answer) < 4 || len(answer)%2 != 0 || len(answer) > 4+2*limit {
+			return errOdd
+		}
+		var ok [4]bool
+		var known int64
+		n.revision, ok[0] = answer[0].(int64)
+		n.mark, ok[1] = answer[1].(string)
+		n.size, ok[2] = answer[2].(int64)
+		known, ok[3] = answer[3].(int64)
+		if ok != [4]bool{true, true, true, true} {
+			return errOdd
+		}
+		n.known = known == 1
+		for i := 4; i < len(answer); i += 2 {
+			field, ok1 := answer[i].(string)
+			raw, ok2 := answer[i+1].(string)
+			if !ok1 || !ok2 {
+				return errOdd
+			}
+			n.records = append(n.records, stored{field, raw})
+		}
+		return nil
+	})
+	return n, err
+}
+
+// scan reads a part of all records; next is 0 after the last.
+func (d *Decisions) scan(ctx context.Context, cursor uint64) (found []stored, next uint64, err error) {
+	err = d.do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
+		pairs, to, err := r.HScan(ctx, d.keys()[0], cursor, "", page).Result()
+		if err != nil {
+			return err
+		}
+		if len(pairs)%2 != 0 {
+			return errOdd
+		}
+		for i := 0; i < len(pairs); i += 2 {
+			found = append(found, stored{pairs[i], pairs[i+1]})
+		}
+		next = to
+		return nil
+	})
+	return found, next, err
+}
