@@ -86,33 +86,28 @@ func (g *Greylist) Check(ctx context.Context, m *filter.Message) ([]filter.Findi
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	now := g.clock.now()
 	all, source := pools(m, found)
-	if _, ok, err := g.known(ctx, all, sender(m), now); err != nil || ok {
-		return nil, err
-	}
-	keys, err := tryKeys(m, all, recipients(m.To))
+	tries, err := tryKeys(m, all, recipients(m.To))
 	if err != nil {
 		return nil, &filter.CouldNot{Words: "the message could not be read", Cause: err}
 	}
-	w, ok, err := g.store.FindWaiting(ctx, keys, now)
+	now := g.clock.now()
+	have, err := g.store.Find(ctx, tries, lookFor(all, sender(m)), now)
 	switch {
 	case err != nil:
-		return nil, couldNot(err)
-	case !ok:
+		return nil, &filter.CouldNot{Words: "the greylist gave no answer", Cause: err}
+	case have.Known != nil && now.Before(have.Known.Until):
+		return nil, nil
+	case have.Waiting == nil:
 		return []filter.Finding{{Symbol: New, Detail: "first seen: " + words(source, sender(m))}}, nil
-	case now.Before(w.NotBefore):
+	case now.Before(have.Waiting.NotBefore):
 		return []filter.Finding{{Symbol: New, Detail: fmt.Sprintf("asked to come again at %s, may come from %s",
-			g.clock.shown(w.First).UTC().Format(stamp), g.clock.shown(w.NotBefore).UTC().Format(stamp))}}, nil
+			g.clock.shown(have.Waiting.First).UTC().Format(stamp), g.clock.shown(have.Waiting.NotBefore).UTC().Format(stamp))}}, nil
 	}
 	return nil, nil
 }
 
 const stamp = "2006-01-02 15:04:05 UTC"
-
-func couldNot(err error) error {
-	return &filter.CouldNot{Words: "the greylist gave no answer", Cause: err}
-}
 
 func words(source []string, from string) string {
 	return strings.Join(source, ", ") + " with sender " + from
@@ -122,14 +117,6 @@ func proven(found []filter.Finding) bool {
 	return slices.ContainsFunc(found, func(f filter.Finding) bool {
 		return f.Symbol == "DMARC_PASS" || f.Auth != nil && f.Auth.Method == "dmarc" && f.Auth.Result == "pass"
 	})
-}
-
-func (g *Greylist) known(ctx context.Context, all []string, from string, now time.Time) (Known, bool, error) {
-	k, ok, err := g.store.FindKnown(ctx, append(sourceKeys(all, from), anySender(all)...))
-	if err != nil {
-		return k, false, couldNot(err)
-	}
-	return k, ok && now.Before(k.Until), nil
 }
 
 // Done implements filter.Observer. It writes that a message was asked to come again only
@@ -161,41 +148,45 @@ func (g *Greylist) Done(ctx context.Context, m *filter.Message, o filter.Outcome
 	if how == putOff {
 		return g.putOff(ctx, m, to, keys, source, now)
 	}
-	w, ok, err := g.store.FindWaiting(ctx, keys, now)
-	if err != nil {
+	var sources []string
+	if how == taken {
+		sources = lookFor(all, sender(m))
+	}
+	have, err := g.store.Find(ctx, keys, sources, now)
+	switch {
+	case err != nil:
 		return fmt.Errorf("greylist: %w", err)
+	case how == taken:
+		return g.taken(ctx, m, have, source, now)
+	case have.Waiting != nil:
+		return g.store.Settle(ctx, have.Waiting.ID, nil, Known{})
 	}
-	if how == ended {
-		if !ok {
-			return nil
-		}
-		return g.store.Settle(ctx, w.ID, nil, Known{})
-	}
-	return g.taken(ctx, m, w, ok, all, source, now)
+	return nil
 }
 
 // taken remembers the source of a message that waited, and renews one that is known.
-func (g *Greylist) taken(ctx context.Context, m *filter.Message, w Waiting, waited bool, all, source []string, now time.Time) error {
-	k, known, err := g.known(ctx, all, sender(m), now)
-	if err != nil {
-		return err
-	}
+func (g *Greylist) taken(ctx context.Context, m *filter.Message, have Found, source []string, now time.Time) error {
 	keep := g.config().Remember
 	until := now.Add(keep)
 	fresh := Known{Source: words(source, sender(m)), Last: now, Until: until}
 	keys := sourceKeys(source, sender(m))
+	id := ""
+	if have.Waiting != nil {
+		id = have.Waiting.ID
+	}
+	known := have.Known != nil && now.Before(have.Known.Until)
 	switch {
-	case waited && !now.Before(w.NotBefore):
-	case known && k.By != "": // let in for a time that a person chose to begin
+	case have.Waiting != nil && !now.Before(have.Waiting.NotBefore):
+	case known && have.Known.By != "": // let in for a time that a person chose to begin
 		keys = nil
-	case known && until.Sub(k.Until).Abs() > keep/35:
+	case known && until.Sub(have.Known.Until).Abs() > keep/35:
 	default:
 		keys = nil
 	}
-	if len(keys) == 0 && !waited {
+	if len(keys) == 0 && id == "" {
 		return nil
 	}
-	return g.store.Settle(ctx, w.ID, keys, fresh)
+	return g.store.Settle(ctx, id, keys, fresh)
 }
 
 func (g *Greylist) putOff(ctx context.Context, m *filter.Message, to []filter.Recipient, keys, source []string, now time.Time) error {

@@ -303,8 +303,8 @@ func TestAllow(t *testing.T) {
 // failing is a store that gives no answer.
 type failing struct{ greylist.Store }
 
-func (failing) FindKnown(context.Context, []string) (greylist.Known, bool, error) {
-	return greylist.Known{}, false, errors.New("disk on fire")
+func (failing) Find(context.Context, []string, []string, time.Time) (greylist.Found, error) {
+	return greylist.Found{}, errors.New("disk on fire")
 }
 
 func TestAStoreThatFailsDefersNobody(t *testing.T) {

@@ -102,14 +102,19 @@ func key(parts ...string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// sourceKeys are the keys a source is remembered under, and those by which it is looked for:
-// one let in by hand is known whatever the sender.
+// sourceKeys are the keys a source is remembered under; one let in by hand is known whatever
+// the sender.
 func sourceKeys(pools []string, from string) []string {
 	var keys []string
 	for _, p := range pools {
 		keys = append(keys, key("source", p, from))
 	}
 	return keys
+}
+
+// lookFor are the keys a source is looked for by.
+func lookFor(pools []string, from string) []string {
+	return append(sourceKeys(pools, from), anySender(pools)...)
 }
 
 func anySender(pools []string) []string { return sourceKeys(pools, "*") }

@@ -9,9 +9,9 @@ import (
 // ErrNotFound says that no waiting message has this ID.
 var ErrNotFound = errors.New("no waiting message has this ID")
 
-// skew is how far ahead of the clock a record may be and still count as written now: clocks
+// Skew is how far ahead of the clock a record may be and still count as written now: clocks
 // of nodes differ.
-const skew = 10 * time.Minute
+const Skew = 10 * time.Minute
 
 // Waiting is a message that was asked to come again.
 type Waiting struct {
@@ -35,7 +35,7 @@ type Waiting struct {
 // Live reports whether w still waits. A record from the future was written before the clock
 // was set back: it would keep its sender out for as long as that was.
 func (w *Waiting) Live(now time.Time) bool {
-	return now.Before(w.Expires) && !w.First.After(now.Add(skew))
+	return now.Before(w.Expires) && !w.First.After(now.Add(Skew))
 }
 
 // Known is a source that came again, or that a person let in.
@@ -46,12 +46,19 @@ type Known struct {
 	Until  time.Time `json:"until"` // it is remembered until then
 }
 
+// Found is what a store has for a message; nil for what it has not.
+type Found struct {
+	Waiting *Waiting // the oldest live entry that one of the tries leads to
+	Known   *Known   // what is remembered longest under one of the sources, also when it is over
+}
+
 // Store keeps who waits and who is known. Keys are 32 hex digits. A store may forget what
 // has expired and, when it is full, the oldest; it need not. What one call wrote the next
 // one reads. It is safe for concurrent use.
 type Store interface {
-	// FindWaiting returns the oldest live entry that one of the keys leads to.
-	FindWaiting(ctx context.Context, keys []string, now time.Time) (w Waiting, ok bool, err error)
+	// Find looks for the entry of a message by the keys of its tries, and for its source: one
+	// question, since it stands in the way of mail.
+	Find(ctx context.Context, tries, sources []string, now time.Time) (Found, error)
 	// PutOff counts a try: of the live entry that one of w.Keys leads to, which keeps its
 	// times and takes w.Last, or else of w, which is stored. It returns the entry.
 	PutOff(ctx context.Context, w Waiting, now time.Time) (Waiting, error)
@@ -60,10 +67,8 @@ type Store interface {
 	// ListWaiting returns live entries, the oldest first, after the one with ID after.
 	ListWaiting(ctx context.Context, after string, limit int, now time.Time) ([]Waiting, error)
 	// Settle ends the entry with this ID ("" or one that is gone: nothing to end) and
-	// remembers k under every key, in one change.
+	// remembers k under every key, in one change or that first.
 	Settle(ctx context.Context, id string, keys []string, k Known) error
-	// FindKnown returns what is remembered longest under one of the keys.
-	FindKnown(ctx context.Context, keys []string) (k Known, ok bool, err error)
 	// Prune removes at most limit entries of each kind that expired before then.
 	Prune(ctx context.Context, before time.Time, limit int) error
 }

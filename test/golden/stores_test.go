@@ -91,11 +91,19 @@ func (s *waiting) find(keys []string, now time.Time) (w greylist.Waiting, ok boo
 	return w, ok
 }
 
-func (s *waiting) FindWaiting(_ context.Context, keys []string, now time.Time) (greylist.Waiting, bool, error) {
+func (s *waiting) Find(_ context.Context, tries, sources []string, now time.Time) (found greylist.Found, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w, ok := s.find(keys, now)
-	return w, ok, nil
+	if w, ok := s.find(tries, now); ok {
+		found.Waiting = &w
+	}
+	for _, key := range sources {
+		if k, ok := s.known[key]; ok {
+			found.Known = &k
+			break
+		}
+	}
+	return found, nil
 }
 
 func (s *waiting) PutOff(_ context.Context, w greylist.Waiting, now time.Time) (greylist.Waiting, error) {
@@ -140,17 +148,6 @@ func (s *waiting) Settle(_ context.Context, id string, keys []string, k greylist
 		s.known[key] = k
 	}
 	return nil
-}
-
-func (s *waiting) FindKnown(_ context.Context, keys []string) (greylist.Known, bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, key := range keys {
-		if k, ok := s.known[key]; ok {
-			return k, true, nil
-		}
-	}
-	return greylist.Known{}, false, nil
 }
 
 func (s *waiting) Prune(context.Context, time.Time, int) error { return nil }

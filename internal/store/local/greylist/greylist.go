@@ -106,23 +106,35 @@ func affected(res sql.Result, err error) (int, error) {
 	return int(n), err
 }
 
-// FindWaiting implements greylist.Store.
-func (s *Store) FindWaiting(ctx context.Context, keys []string, now time.Time) (greylist.Waiting, bool, error) {
-	return find(ctx, s.db.R, keys, now)
+// Find implements greylist.Store.
+func (s *Store) Find(ctx context.Context, tries, sources []string, now time.Time) (found greylist.Found, err error) {
+	if found.Waiting, err = find(ctx, s.db.R, tries, now); err != nil || len(sources) == 0 {
+		return found, err
+	}
+	all, err := sqlite.Records[greylist.Known](ctx, s.db.R,
+		"SELECT record FROM grey_known WHERE key IN ("+marks(len(sources))+") ORDER BY until DESC LIMIT 1", args(sources)...)
+	if err == nil && len(all) > 0 {
+		found.Known = &all[0]
+	}
+	return found, err
 }
 
-func find(ctx context.Context, q sqlite.Querier, keys []string, now time.Time) (greylist.Waiting, bool, error) {
+// find returns the oldest live entry that one of the keys leads to, or nil.
+func find(ctx context.Context, q sqlite.Querier, keys []string, now time.Time) (*greylist.Waiting, error) {
 	if len(keys) == 0 {
-		return greylist.Waiting{}, false, nil
+		return nil, nil
 	}
 	all, err := sqlite.Records[greylist.Waiting](ctx, q,
 		"SELECT record FROM grey_waiting WHERE id IN (SELECT id FROM grey_try WHERE key IN ("+marks(len(keys))+")) ORDER BY first, id", args(keys)...)
-	for _, w := range all {
-		if w.Live(now) {
-			return w, true, err
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].Live(now) {
+			return &all[i], nil
 		}
 	}
-	return greylist.Waiting{}, false, err
+	return nil, nil
 }
 
 func marks(n int) string { return strings.Repeat(",?", n)[1:] }
@@ -138,14 +150,14 @@ func args(keys []string) []any {
 // PutOff implements greylist.Store.
 func (s *Store) PutOff(ctx context.Context, w greylist.Waiting, now time.Time) (greylist.Waiting, error) {
 	err := s.change(ctx, func(tx *sql.Tx) error {
-		have, ok, err := find(ctx, tx, w.Keys, now)
+		have, err := find(ctx, tx, w.Keys, now)
 		if err != nil {
 			return err
 		}
-		if ok {
+		if have != nil {
 			have.Last = w.Last
 			have.Tries++
-			w = have
+			w = *have
 			return s.update(ctx, tx, w)
 		}
 		return s.insert(ctx, tx, w)
@@ -244,18 +256,6 @@ func (s *Store) Settle(ctx context.Context, id string, keys []string, k greylist
 		}
 		return nil
 	})
-}
-
-// FindKnown implements greylist.Store.
-func (s *Store) FindKnown(ctx context.Context, keys []string) (greylist.Known, bool, error) {
-	if len(keys) == 0 {
-		return greylist.Known{}, false, nil
-	}
-	all, err := sqlite.Records[greylist.Known](ctx, s.db.R, "SELECT record FROM grey_known WHERE key IN ("+marks(len(keys))+") ORDER BY until DESC LIMIT 1", args(keys)...)
-	if err != nil || len(all) == 0 {
-		return greylist.Known{}, false, err
-	}
-	return all[0], true, nil
 }
 
 // Prune implements greylist.Store.

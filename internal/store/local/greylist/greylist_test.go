@@ -40,11 +40,8 @@ func TestSurvivesReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := open(t, dir).Greylist()
-	if _, ok, err := s.FindWaiting(t.Context(), []string{"k"}, storetest.Start); !ok || err != nil {
-		t.Error(ok, err)
-	}
-	if _, ok, err := s.FindKnown(t.Context(), []string{"a"}); !ok || err != nil {
-		t.Error(ok, err)
+	if found, err := s.Find(t.Context(), []string{"k"}, []string{"a"}, storetest.Start); found.Waiting == nil || found.Known == nil || err != nil {
+		t.Error(found, err)
 	}
 }
 

@@ -37,6 +37,13 @@ func good(n int, at time.Time) history.Mark {
 	return history.Mark{Key: key(n), At: at, Keep: 90 * day}
 }
 
+// patient asks again when a loaded machine is slower than a lookup may be.
+type patient struct{ *room.Store }
+
+func (p patient) Past(ctx context.Context, q []history.Question, now time.Time) ([]history.Past, error) {
+	return redistest.Again(func() ([]history.Past, error) { return p.Store.Past(ctx, q, now) })
+}
+
 func open(t testing.TB, c *conn.Conn, keys int) *room.Store {
 	t.Helper()
 	s := room.New(c, room.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Now: noon, NewKeys: keys})
@@ -65,7 +72,7 @@ func ask(t testing.TB, s *room.Store, now time.Time, all ...int) ([]history.Past
 
 func past(t testing.TB, s *room.Store, now time.Time, n int) history.Past {
 	t.Helper()
-	got, err := ask(t, s, now, n)
+	got, err := redistest.Again(func() ([]history.Past, error) { return ask(t, s, now, n) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,15 +82,15 @@ func past(t testing.TB, s *room.Store, now time.Time, n int) history.Past {
 func TestConformance(t *testing.T) {
 	t.Run("redis-server", func(t *testing.T) {
 		s := redistest.Server(t)
-		historytest.Answers(t, func(t testing.TB) historytest.Store { return open(t, redistest.Empty(t, s), 0) })
+		historytest.Answers(t, func(t testing.TB) historytest.Store { return patient{open(t, redistest.Empty(t, s), 0)} })
 	})
 	t.Run("miniredis", func(t *testing.T) {
-		historytest.Answers(t, func(t testing.TB) historytest.Store { return open(t, redistest.Mini(t), 0) })
+		historytest.Answers(t, func(t testing.TB) historytest.Store { return patient{open(t, redistest.Mini(t), 0)} })
 	})
 	t.Run("cluster", func(t *testing.T) {
 		o, _ := redistest.Cluster(t)
 		historytest.Answers(t, func(t testing.TB) historytest.Store {
-			return open(t, redistest.Connect(t, o), 0)
+			return patient{open(t, redistest.Connect(t, o), 0)}
 		})
 	})
 }
@@ -124,14 +131,15 @@ func TestRoundTrips(t *testing.T) {
 	c := redistest.Empty(t, redistest.Server(t))
 	s := open(t, c, 0)
 	mark(t, s, good(1, noon()))
+	n, err := redistest.Again(func() (int64, error) {
+		before := c.Trips()
+		_, err := ask(t, s, noon(), 1, 2, 3, 4, 5, 1)
+		return c.Trips() - before, err
+	})
+	if n != 1 || err != nil {
+		t.Errorf("%d round trips for six questions, %v", n, err)
+	}
 	before := c.Trips()
-	if _, err := ask(t, s, noon(), 1, 2, 3, 4, 5, 1); err != nil {
-		t.Fatal(err)
-	}
-	if n := c.Trips() - before; n != 1 {
-		t.Errorf("%d round trips for six questions", n)
-	}
-	before = c.Trips()
 	for i := range 100 {
 		if err := s.Mark(t.Context(), []history.Mark{good(i%7, noon())}); err != nil {
 			t.Fatal(err)

@@ -24,20 +24,44 @@ func Entry(n int, keys ...string) greylist.Waiting {
 
 // Store runs the suite on an empty store.
 func Store(t *testing.T, s greylist.Store) {
+	Answers(t, s)
+	forgets(t, s)
+}
+
+// Answers is the part of the suite for a store whose server forgets known sources by a clock
+// of its own.
+func Answers(t *testing.T, s greylist.Store) {
 	waits(t, s)
 	knows(t, s)
 	atOnce(t, s)
+}
+
+func findWaiting(t testing.TB, s greylist.Store, now time.Time, keys ...string) greylist.Waiting {
+	t.Helper()
+	found, err := s.Find(t.Context(), keys, nil, now)
+	if err != nil || found.Known != nil {
+		t.Fatal(found, err)
+	}
+	if found.Waiting == nil {
+		return greylist.Waiting{}
+	}
+	return *found.Waiting
+}
+
+func findKnown(t testing.TB, s greylist.Store, keys ...string) *greylist.Known {
+	t.Helper()
+	found, err := s.Find(t.Context(), nil, keys, storetest.Start)
+	if err != nil || found.Waiting != nil {
+		t.Fatal(found, err)
+	}
+	return found.Known
 }
 
 func waits(t *testing.T, s greylist.Store) {
 	ctx, now := t.Context(), storetest.Start.Add(time.Minute)
 	find := func(now time.Time, keys ...string) string {
 		t.Helper()
-		w, ok, err := s.FindWaiting(ctx, keys, now)
-		if err != nil || ok != (w.ID != "") {
-			t.Fatal(w, ok, err)
-		}
-		return w.ID
+		return findWaiting(t, s, now, keys...).ID
 	}
 	if got := find(now, "k1"); got != "" || find(now) != "" {
 		t.Errorf("an empty store finds %s", got)
@@ -49,9 +73,8 @@ func waits(t *testing.T, s greylist.Store) {
 			t.Fatalf("%v\n%s", err, d)
 		}
 	}
-	got, ok, err := s.FindWaiting(ctx, []string{"other", "k3", "k2"}, now)
-	if d := cmp.Diff(one, got); d != "" || !ok || err != nil {
-		t.Errorf("the oldest of two: %v %v\n%s", ok, err, d)
+	if d := cmp.Diff(one, findWaiting(t, s, now, "other", "k3", "k2")); d != "" {
+		t.Errorf("the oldest of two:\n%s", d)
 	}
 	again := Entry(9, "k4", "k1")
 	want := one
@@ -109,12 +132,10 @@ func overIn(t *testing.T, s greylist.Store, find func(time.Time, ...string) stri
 
 func knows(t *testing.T, s greylist.Store) {
 	ctx := t.Context()
-	if _, ok, err := s.FindKnown(ctx, []string{"a"}); ok || err != nil {
-		t.Error(ok, err)
+	if k := findKnown(t, s, "a"); k != nil {
+		t.Error(k)
 	}
-	k := greylist.Known{Source: "domain a.example", Last: storetest.Start.UTC(), Until: storetest.Start.Add(time.Hour).UTC()}
-	longer := k
-	longer.Until, longer.By = k.Until.Add(time.Hour), "me"
+	k, longer := sources()
 	if err := s.Settle(ctx, "", []string{"a", "b"}, k); err != nil {
 		t.Fatal(err)
 	}
@@ -122,25 +143,54 @@ func knows(t *testing.T, s greylist.Store) {
 		t.Fatal(err)
 	}
 	for want, keys := range map[*greylist.Known][]string{&k: {"x", "a", "b"}, &longer: {"a", "c"}} {
-		got, ok, err := s.FindKnown(ctx, keys)
-		if d := cmp.Diff(*want, got); d != "" || !ok || err != nil {
-			t.Errorf("%v: %v %v\n%s", keys, ok, err, d)
+		if d := cmp.Diff(want, findKnown(t, s, keys...)); d != "" {
+			t.Errorf("%v:\n%s", keys, d)
 		}
 	}
 	if err := s.Settle(ctx, "", []string{"a"}, longer); err != nil {
 		t.Fatal(err)
 	}
-	if got, _, err := s.FindKnown(ctx, []string{"a"}); !got.Until.Equal(longer.Until) || err != nil {
-		t.Error("a source is not renewed:", got, err)
+	if got := findKnown(t, s, "a"); got == nil || !got.Until.Equal(longer.Until) {
+		t.Error("a source is not renewed:", got)
+	}
+	if _, err := s.PutOff(ctx, Entry(50, "both"), storetest.Start); err != nil {
+		t.Fatal(err)
+	}
+	found, err := s.Find(ctx, []string{"x", "both"}, []string{"x", "c"}, storetest.Start)
+	if err != nil || found.Waiting == nil || found.Waiting.ID != Entry(50).ID || found.Known == nil || found.Known.By != "me" {
+		t.Error("both at once:", found, err)
+	}
+	if found, err := s.Find(ctx, nil, nil, storetest.Start); err != nil || found != (greylist.Found{}) {
+		t.Error("nothing to look for:", found, err)
+	}
+}
+
+// sources are a known source and one that is remembered longer.
+func sources() (k, longer greylist.Known) {
+	k = greylist.Known{Source: "domain a.example", Last: storetest.Start.UTC(), Until: storetest.Start.Add(time.Hour).UTC()}
+	longer = k
+	longer.Until, longer.By = k.Until.Add(time.Hour), "me"
+	return k, longer
+}
+
+// forgets prunes sources: what is over goes, what is not stays.
+func forgets(t *testing.T, s greylist.Store) {
+	ctx := t.Context()
+	k, longer := sources()
+	if err := s.Settle(ctx, "", []string{"b"}, k); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Settle(ctx, "", []string{"c"}, longer); err != nil {
+		t.Fatal(err)
 	}
 	if err := s.Prune(ctx, longer.Until, 1000); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok, err := s.FindKnown(ctx, []string{"b"}); ok || err != nil {
-		t.Error("pruning left what expired:", ok, err)
+	if k := findKnown(t, s, "b"); k != nil {
+		t.Error("pruning left what expired:", k)
 	}
-	if _, ok, err := s.FindKnown(ctx, []string{"c"}); !ok || err != nil {
-		t.Error("pruning took what is not expired:", ok, err)
+	if k := findKnown(t, s, "c"); k == nil {
+		t.Error("pruning took what is not expired:", k)
 	}
 }
 
@@ -155,8 +205,7 @@ func atOnce(t *testing.T, s greylist.Store) {
 		})
 	}
 	wg.Wait()
-	w, ok, err := s.FindWaiting(t.Context(), []string{"same"}, storetest.Start)
-	if w.Tries != 16 || !ok || err != nil {
-		t.Errorf("%d tries, %v %v", w.Tries, ok, err)
+	if w := findWaiting(t, s, storetest.Start, "same"); w.Tries != 16 {
+		t.Errorf("%d tries", w.Tries)
 	}
 }
