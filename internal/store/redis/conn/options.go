@@ -97,7 +97,9 @@ func (o Options) client() (redis.UniversalClient, error) {
 		f.ReadTimeout, f.WriteTimeout = sentinelTime, sentinelTime
 		return redis.NewFailoverClient(f).WithTimeout(WriteTime), nil
 	case o.Cluster || len(addrs) > 1:
-		return redis.NewClusterClient(u.Cluster()), nil
+		l := u.Cluster()
+		l.DisableRoutingPolicies = true // they ask a node for all its commands, for 5 s, whatever time the call has
+		return redis.NewClusterClient(l), nil
 	}
 	return redis.NewClient(u.Simple()), nil
 }
