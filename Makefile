@@ -23,7 +23,7 @@ demo: install build
 
 check: vet lint unit
 
-test: NEEDS = go gcc clamav postfix dovecot swaks python3 strace
+test: NEEDS = go gcc clamav redis postfix dovecot swaks python3 strace dpkg
 test: install vet lint unit race conformance e2e ledger fuzz
 	@echo "all green"
 
@@ -52,7 +52,7 @@ conformance:
 	@deploy/suites-there.sh
 
 e2e: build
-	$(GO) test -timeout 25m -count 1 -p 1 ./test/world/... ./test/conformance/... ./test/golden/... ./test/e2e/...
+	$(GO) test -timeout 25m -count 1 -p 1 ./test/world/... ./test/conformance/... ./test/golden/... ./test/e2e/... ./test/packaging/...
 
 # Thousands of messages through kills, faults and full disks, in the short form. The load
 # wants the machine to itself: one package after the other.
@@ -63,7 +63,7 @@ fuzz:
 	@deploy/fuzz.sh $(FUZZTIME)
 
 # The long runs: thousands of messages, kill -9 in a loop, every fault under load.
-campaign: NEEDS = go gcc clamav postfix dovecot swaks python3 strace
+campaign: NEEDS = go gcc clamav redis postfix dovecot swaks python3 strace
 campaign: install build
 	POSTERN_CAMPAIGN=1 $(GO) test -timeout 120m -count 1 -p 1 -v ./test/ledger/... ./test/campaign/...
 

@@ -12,14 +12,15 @@ for need in "$@"; do
   case $need in
     go) command -v go >/dev/null 2>&1 || { echo "Go 1.26 or newer is needed: https://go.dev/dl" >&2; exit 1; } ;;
     gcc) want gcc gcc libc6-dev ;;
-    clamav) want clamd clamav-daemon; want sigtool clamav ;;
+    clamav) want clamd clamav-daemon; want sigtool clamav; want clamdscan clamdscan; want freshclam clamav-freshclam ;;
     postfix) want postfix postfix ;;
     dovecot) want dovecot dovecot-core; [ -x /usr/lib/dovecot/lmtp ] || packages="$packages dovecot-lmtpd" ;;
     swaks) want swaks swaks ;;
     python3) want python3 python3 ;;
     strace) want strace strace ;;
     rspamd) want rspamd rspamd ;;
-    redis) want redis-server redis-server ;;
+    redis) want redis-server redis-server; want redis-cli redis-tools ;;
+    dpkg) want dpkg-deb dpkg; want lintian lintian ;;
     unbound) want unbound unbound ;;
     *) echo "install-needs: unknown name $need" >&2; exit 2 ;;
   esac
