@@ -22,10 +22,10 @@ type place struct {
 
 const placeLen = 9
 
-// put appends the place within the hour that begins at begin: the name, the last millisecond,
-// and the length of the span as a power of two.
-func (p place) put(out []byte, begin int64) []byte {
-	out = append(out, p.name[:]...)
+// text is the place as it is stored in the hour that begins at begin: the name, the last
+// millisecond, and the length of the span as a power of two.
+func (p place) text(begin int64) []byte {
+	out := append(make([]byte, 0, placeLen), p.name[:]...)
 	var last [4]byte
 	binary.BigEndian.PutUint32(last[:], uint32(p.hi-begin))
 	out = append(out, last[1:]...)
@@ -107,7 +107,7 @@ func (b *block) index() map[int][]byte {
 	for t := range b.terms {
 		n := t.shard()
 		if out[n] == nil {
-			out[n] = b.place.put(nil, b.begin)
+			out[n] = b.place.text(b.begin)
 		}
 		p := t.print()
 		out[n] = append(out[n], p[:]...)
@@ -126,15 +126,18 @@ func hasPrint(entry []byte, t term) bool {
 	return false
 }
 
-// readBlock calls each for every row of a stored block that belongs to the hour, and returns
-// how much of it cannot be read.
-func (s *Store) readBlock(h hour, name blockName, stored string, each func(*record.Row)) (bad int) {
+// readBlock calls each for every row of a stored block that belongs to the hour and passes the
+// sieve, and returns how much of it cannot be read.
+func (s *Store) readBlock(h hour, name blockName, stored string, of *sieve, each func(*record.Row)) (bad int) {
 	text, _, err := s.codec.Unpack([]byte(stored))
 	head := header(h, name)
 	if err != nil || !bytes.HasPrefix(text, head) {
 		return 1
 	}
 	for line := range bytes.Lines(text[len(head):]) {
+		if !of.passes(line) {
+			continue
+		}
 		var r record.Row
 		if json.Unmarshal(line, &r) != nil || r.ID == "" || hourOf(placeOf(&r)) != h {
 			bad++

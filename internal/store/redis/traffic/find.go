@@ -25,9 +25,10 @@ const (
 type walk struct {
 	s      *Store
 	m      *matcher
+	sieve  sieve
 	terms  []term
 	size   int
-	before int64 // blocks that begin later are behind the page; math.MaxInt64 = none
+	before int64 // no row of the page is later
 	found  []record.Row
 	blocks int
 	until  time.Time
@@ -43,7 +44,7 @@ func (s *Store) Find(ctx context.Context, q record.Trace) (record.Page, error) {
 	if !ok {
 		return record.Page{}, nil
 	}
-	w := &walk{s: s, m: m, terms: m.wanted(), size: q.PageSize(), before: lastMs, until: time.Now().Add(findTime)}
+	w := &walk{s: s, m: m, sieve: sieveOf(m), terms: m.wanted(), size: q.PageSize(), before: lastMs, until: time.Now().Add(findTime)}
 	if end, ok := ctx.Deadline(); ok { // a part of the time is kept for the answer
 		if end = end.Add(-time.Until(end) / 4); end.Before(w.until) {
 			w.until = end
@@ -51,6 +52,9 @@ func (s *Store) Find(ctx context.Context, q record.Trace) (record.Page, error) {
 	}
 	if ms, ok := idTime(q.After); ok {
 		w.before = ms
+		if q.After == firstID(ms) {
+			w.before = ms - 1
+		}
 	}
 	all, err := s.hours(ctx)
 	if err != nil {
@@ -235,7 +239,7 @@ func (w *walk) read(ctx context.Context, h held, places []place) error {
 	} else {
 		for i, v := range got.Val() {
 			if stored, ok := v.(string); ok { // else it was dropped meanwhile
-				bad += w.s.readBlock(h.hour, places[i].name, stored, w.take)
+				bad += w.s.readBlock(h.hour, places[i].name, stored, &w.sieve, w.take)
 			}
 		}
 	}

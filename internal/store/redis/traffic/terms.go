@@ -94,7 +94,7 @@ func domainOf(address string) string {
 }
 
 // termsAtMost bounds the lists that are read for an hour of a query.
-const termsAtMost = 4
+const termsAtMost = 8
 
 // wanted are terms that every row has that the query asks for, the ones that few rows have
 // first; none when all rows must be looked at.
@@ -228,6 +228,14 @@ func (m *matcher) network(ip string) bool {
 func (m *matcher) subject(subject string) bool {
 	if len(m.words) == 0 {
 		return true
+	}
+	if ascii(subject) { // folding is dear: words that are not there at all need none
+		low := strings.ToLower(subject)
+		for _, w := range m.words {
+			if !strings.Contains(low, w.Text) {
+				return false
+			}
+		}
 	}
 	have := search.Terms(subject)
 	for _, w := range m.words {

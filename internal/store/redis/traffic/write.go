@@ -196,7 +196,7 @@ func (w *writer) queue(p redis.Pipeliner, b *block, packed []byte) (cmds []redis
 	cmds = append(cmds, p.HSet(ctx, s.key(b.hour, "b"), name, packed))
 	keep(s.key(b.hour, "b"))
 	if !b.full() {
-		cmds = append(cmds, p.HSet(ctx, s.key(b.hour, "o"), name, b.place.put(nil, b.begin)))
+		cmds = append(cmds, p.HSet(ctx, s.key(b.hour, "o"), name, b.place.text(b.begin)))
 		keep(s.key(b.hour, "o"))
 		return cmds
 	}
@@ -204,7 +204,7 @@ func (w *writer) queue(p redis.Pipeliner, b *block, packed []byte) (cmds []redis
 		cmds = append(cmds, p.RPush(ctx, s.shardKey(b.hour, n), entry))
 		keep(s.shardKey(b.hour, n))
 	}
-	cmds = append(cmds, p.RPush(ctx, s.key(b.hour, "a"), b.place.put(nil, b.begin)))
+	cmds = append(cmds, p.RPush(ctx, s.key(b.hour, "a"), b.place.text(b.begin)))
 	keep(s.key(b.hour, "a"))
 	return append(cmds, p.HDel(ctx, s.key(b.hour, "o"), name))
 }
