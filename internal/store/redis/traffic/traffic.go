@@ -32,6 +32,7 @@ import (
 	"postern/internal/record"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/pack"
+	"postern/internal/store/redis/seldom"
 )
 
 // dictionary is what rows look like.
@@ -64,7 +65,7 @@ type Store struct {
 	cancel context.CancelFunc
 
 	dropped, damagedN  atomic.Int64
-	saidDrop, saidHurt hush
+	saidDrop, saidHurt seldom.Line
 
 	w writer // of the goroutine that writes
 }
@@ -101,7 +102,7 @@ func Open(o Options) (*Store, error) {
 		o: o, codec: codec, rows: make(chan record.Row, o.Waiting),
 		flush: make(chan chan struct{}), stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	s.saidDrop.now, s.saidHurt.now = o.Now, o.Now
+	s.saidDrop.Now, s.saidHurt.Now = o.Now, o.Now
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.w = writer{s: s, open: map[hour]*block{}}
 	go s.run()
@@ -131,14 +132,14 @@ func (s *Store) Damaged() int64 { return s.damagedN.Load() }
 
 func (s *Store) drop1(n int, why string) {
 	s.dropped.Add(int64(n))
-	if s.saidDrop.may() {
+	if s.saidDrop.May() {
 		s.o.Log.Error("traffic rows are dropped", "why", why, "dropped", s.dropped.Load())
 	}
 }
 
 func (s *Store) damage(n int, what string) {
 	s.damagedN.Add(int64(n))
-	if s.saidHurt.may() {
+	if s.saidHurt.May() {
 		s.o.Log.Error("traffic records in redis are damaged and left out", "what", what, "damaged", s.damagedN.Load())
 	}
 }
@@ -237,22 +238,4 @@ func (s *Store) pipe(ctx context.Context, queue func(p redis.Pipeliner)) error {
 // damaged reports whether the store says that what is under a key is nothing of ours.
 func damaged(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "WRONGTYPE") || strings.Contains(err.Error(), "not an integer") || strings.Contains(err.Error(), "would overflow"))
-}
-
-// hush lets one line pass in ten seconds.
-type hush struct {
-	now  func() time.Time
-	mu   sync.Mutex
-	last time.Time
-}
-
-func (h *hush) may() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	now := h.now()
-	if !h.last.IsZero() && !now.Before(h.last) && now.Sub(h.last) < 10*time.Second {
-		return false
-	}
-	h.last = now
-	return true
 }
