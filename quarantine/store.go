@@ -71,8 +71,8 @@ const KeyKept = 7 * 24 * time.Hour
 
 // Stats counts what a store keeps.
 type Stats struct {
-	Bytes  int64         `json:"bytes"`  // on disk, compressed, each body once
-	Bodies int           `json:"bodies"` // distinct
+	Bytes  int64         `json:"bytes"`  // stored, compressed
+	Bodies int           `json:"bodies"` // stored: one that several messages share may count once for each
 	States map[State]int `json:"states"`
 }
 

@@ -326,7 +326,7 @@ func holdsConcurrent(t *testing.T, s quarantine.Store) {
 		}
 	}
 	st, err := s.Stats(t.Context())
-	if err != nil || st.States[quarantine.Held] != writers*each/2 || st.Bodies != each/2 {
+	if err != nil || st.States[quarantine.Held] != writers*each/2 || st.Bodies < each/2 || st.Bodies > writers*each/2 {
 		t.Errorf("Stats: %+v, %v", st, err)
 	}
 	for w := range writers {

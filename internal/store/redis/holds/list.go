@@ -1,0 +1,242 @@
+package holds
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"postern/internal/store/redis/conn"
+	"postern/internal/store/redis/holds/index"
+	"postern/internal/store/redis/holds/record"
+	"postern/quarantine"
+)
+
+const (
+	// maxWords is how many words a beginning may stand for and still lead a search.
+	maxWords = 200
+	// maxLooked is how many holds one page looks at: one that found little by then says where to
+	// go on.
+	maxLooked = 50_000
+)
+
+// List implements quarantine.Store. The smallest set of indexes that holds all that match
+// leads; what it names is read and matched. A page may have less than it could and still name a
+// next one, when much had to be looked at.
+func (s *Store) List(ctx context.Context, q quarantine.Query) (quarantine.Page, error) {
+	return s.list(ctx, q, q.PageSize())
+}
+
+func (s *Store) list(ctx context.Context, q quarantine.Query, size int) (quarantine.Page, error) {
+	after := ""
+	if q.After != "" {
+		var err error
+		if after, err = s.place(ctx, q.After); err != nil {
+			return quarantine.Page{}, err
+		}
+	}
+	plan, ok := index.NewPlan(q, after)
+	if !ok {
+		return quarantine.Page{}, nil
+	}
+	way, err := s.way(ctx, plan)
+	if err != nil || len(way) == 0 {
+		return quarantine.Page{}, err
+	}
+	return s.walk(ctx, plan, way, size)
+}
+
+// place is where a page begins: a cursor, or the ID of a hold.
+func (s *Store) place(ctx context.Context, after string) (string, error) {
+	if m, ok := index.Place(after); ok {
+		return m, nil
+	}
+	h, err := s.Get(ctx, after)
+	if err != nil {
+		return "", fmt.Errorf("page after %.100q: %w", after, err)
+	}
+	return index.Member(h), nil
+}
+
+// way chooses the indexes that lead: none when one of those needed is empty.
+func (s *Store) way(ctx context.Context, plan index.Plan) ([]string, error) {
+	ways := plan.Ways
+	if len(ways) == 1 && len(plan.Prefixes) == 0 {
+		return ways[0], nil
+	}
+	words := make([]*redis.StringSliceCmd, len(plan.Prefixes))
+	if err := s.pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+		for i, prefix := range plan.Prefixes {
+			words[i] = p.ZRangeByLex(ctx, s.indexKey(index.Vocabulary), &redis.ZRangeBy{Min: "[" + prefix, Max: "[" + prefix + "\xff", Count: maxWords + 1})
+		}
+	}); err != nil {
+		return nil, err
+	}
+	for _, cmd := range words {
+		found := cmd.Val()
+		if len(found) > maxWords || cmd.Err() != nil {
+			continue
+		}
+		var way []string
+		for _, w := range found {
+			way = append(way, index.WordKey(w))
+		}
+		ways = append(slices.Clip(ways), way)
+	}
+	return s.smallest(ctx, ways)
+}
+
+func (s *Store) smallest(ctx context.Context, ways [][]string) ([]string, error) {
+	sizes := make([][]*redis.IntCmd, len(ways))
+	if err := s.pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+		for i, way := range ways {
+			for _, key := range way {
+				sizes[i] = append(sizes[i], p.ZCard(ctx, s.indexKey(key)))
+			}
+		}
+	}); err != nil {
+		return nil, err
+	}
+	var best []string
+	least := int64(-1)
+	for i, way := range ways {
+		sum, broken := int64(0), false
+		for _, cmd := range sizes[i] {
+			sum += cmd.Val()
+			broken = broken || cmd.Err() != nil
+		}
+		if !broken && (least < 0 || sum < least) {
+			least, best = sum, way
+		}
+	}
+	if least == 0 {
+		return nil, nil
+	}
+	return best, nil
+}
+
+// walk goes down the indexes of a way until a page is full.
+func (s *Store) walk(ctx context.Context, plan index.Plan, way []string, size int) (page quarantine.Page, err error) {
+	batch := min(size+1, maxRows)
+	top, last := plan.Max, ""
+	for looked := 0; looked < maxLooked; {
+		members, more, err := s.members(ctx, way, plan.Min, top, batch)
+		if err != nil {
+			return page, err
+		}
+		full, err := s.match(ctx, plan, way, members, size, &page, &last)
+		if err != nil {
+			return page, err
+		}
+		if full {
+			page.Next = index.Cursor(last)
+			return page, nil
+		}
+		if !more {
+			return page, nil
+		}
+		looked += len(members)
+		last = members[len(members)-1]
+		top = "(" + last
+		batch = min(4*batch, maxRows)
+	}
+	page.Next = index.Cursor(last)
+	return page, nil
+}
+
+// members reads the next ones of a way, newest first.
+func (s *Store) members(ctx context.Context, way []string, low, top string, n int) (members []string, more bool, err error) {
+	cmds := make([]*redis.StringSliceCmd, len(way))
+	if err := s.pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+		for i, key := range way {
+			cmds[i] = p.ZRevRangeByLex(ctx, s.indexKey(key), &redis.ZRangeBy{Min: low, Max: top, Count: int64(n)})
+		}
+	}); err != nil {
+		return nil, false, err
+	}
+	read := make([][]string, len(cmds))
+	for i, cmd := range cmds {
+		read[i] = cmd.Val()
+	}
+	members, more = index.Merge(read, n)
+	return members, more, nil
+}
+
+// match reads the holds behind members and adds those that match to the page; full is true
+// when there was one more than fits. last is the member of the last one on the page.
+func (s *Store) match(ctx context.Context, plan index.Plan, way, members []string, size int, page *quarantine.Page, last *string) (full bool, err error) {
+	ids := make([]string, len(members))
+	for i, m := range members {
+		ids[i] = index.ID(m)
+	}
+	rows, err := s.rows(ctx, ids)
+	if err != nil {
+		return false, err
+	}
+	var stale []entry
+	for i, r := range rows {
+		if r.missing() || r.good && strays(r.hold, members[i]) {
+			for _, key := range way {
+				stale = append(stale, entry{key, members[i]})
+			}
+			continue
+		}
+		if !r.good || !plan.Match(r.hold) {
+			if r.good && r.hold.State != quarantine.Provisional {
+				stale = append(stale, elsewhere(r.hold, way, members[i])...)
+			}
+			continue
+		}
+		if len(page.Holds) == size {
+			full = true
+			break
+		}
+		page.Holds = append(page.Holds, r.hold)
+		*last = members[i]
+	}
+	return full, s.clean(ctx, stale)
+}
+
+// strays reports whether a member is not the one of its hold.
+func strays(h quarantine.Hold, member string) bool { return index.Member(h) != member }
+
+// elsewhere are the entries of a way that a hold has no more, when it has none of them.
+func elsewhere(h quarantine.Hold, way []string, member string) []entry {
+	var out []entry
+	for _, e := range index.Entries(h) {
+		if e.Member == member && slices.Contains(way, e.Key) {
+			return nil
+		}
+	}
+	for _, key := range way {
+		out = append(out, entry{key, member})
+	}
+	return out
+}
+
+// FindKey implements quarantine.Store. It stands in the way of every mail: one short round trip
+// for a key that nobody has.
+func (s *Store) FindKey(ctx context.Context, key string, since time.Time) (quarantine.Hold, bool, error) {
+	if key == "" {
+		return quarantine.Hold{}, false, nil
+	}
+	var entry *redis.StringCmd
+	if err := s.pipe(ctx, conn.Lookup, func(p redis.Pipeliner) { entry = p.Get(ctx, s.keyKey(key)) }); err != nil {
+		return quarantine.Hold{}, false, err
+	}
+	id := record.Unpack(entry.Val())
+	if id == "" {
+		return quarantine.Hold{}, false, nil
+	}
+	found, err := s.rows(ctx, []string{id})
+	if err != nil || !found[0].good {
+		return quarantine.Hold{}, false, err
+	}
+	h := found[0].hold
+	if h.Key != key || h.State == quarantine.Provisional || h.Ended != nil && h.Ended.At.UnixMilli() < since.UnixMilli() {
+		return quarantine.Hold{}, false, nil
+	}
+	return h, true, nil
+}
