@@ -1,0 +1,134 @@
+package durable
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"postern/internal/store/redis/durable/phase"
+	"postern/internal/store/redis/journal"
+	"postern/quarantine"
+)
+
+// Change implements quarantine.Store. The shared store decides; the journal then has it too: an
+// end as a tombstone, on the node that made it, whoever's hold it was.
+func (s *HoldStore) Change(ctx context.Context, h quarantine.Hold) (quarantine.Hold, error) {
+	if h.State == quarantine.Releasing && s.phases.Restoring() {
+		return quarantine.Hold{}, fmt.Errorf("%w: %s", ErrRestoring, h.ID)
+	}
+	defer s.locks.Lock(h.ID)()
+	now, err := s.Holds.Change(ctx, h)
+	wide := context.WithoutCancel(ctx)
+	if err != nil {
+		if h.State != quarantine.Released || !s.releasing(h) || errors.Is(err, quarantine.ErrEnded) {
+			return now, err
+		}
+		return s.happened(wide, h, err)
+	}
+	if err := s.mirror(wide, now); err != nil {
+		return quarantine.Hold{}, phase.Sorted(err)
+	}
+	return now, nil
+}
+
+// releasing reports whether this node has the hold on its way out, as h says.
+func (s *HoldStore) releasing(h quarantine.Hold) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.claims[h.ID]; ok {
+		return c.Version == h.Version
+	}
+	k := s.live[h.ID]
+	return k != nil && k.state == quarantine.Releasing && k.version == h.Version
+}
+
+// happened keeps a release that the shared store could not be told of, or knows nothing of any
+// more: the server behind has the mail, whatever the store says.
+func (s *HoldStore) happened(ctx context.Context, h quarantine.Hold, cause error) (quarantine.Hold, error) {
+	h.Version++
+	found, err := s.Holds.Look(ctx, []string{h.ID})
+	if err == nil && found[0].Version >= h.Version {
+		return quarantine.Hold{}, cause // somebody else changed it since
+	}
+	if err := s.mirror(ctx, h); err != nil {
+		return quarantine.Hold{}, errors.Join(cause, phase.Sorted(err))
+	}
+	if err != nil {
+		return quarantine.Hold{}, cause
+	}
+	if now, err := s.end(ctx, h, found[0]); err == nil && now.State.Ended() {
+		return now, nil
+	}
+	return quarantine.Hold{}, cause
+}
+
+// mirror writes what the shared store has now into the journal. The caller holds the lock of the
+// hold.
+func (s *HoldStore) mirror(ctx context.Context, now quarantine.Hold) error {
+	s.mu.Lock()
+	k := s.live[now.ID]
+	if k == nil && !now.State.Ended() {
+		if now.State == quarantine.Releasing {
+			s.claims[now.ID] = now
+		} else {
+			delete(s.claims, now.ID)
+		}
+		s.mu.Unlock()
+		return nil
+	}
+	var confirmed time.Time
+	if k != nil {
+		confirmed = k.confirmed
+	}
+	s.mu.Unlock()
+	if confirmed.IsZero() && now.State != quarantine.Provisional {
+		confirmed = s.o.Now()
+	}
+	it, err := liveItem(note{Hold: now, Confirmed: confirmed})
+	if err != nil {
+		return err
+	}
+	if now.State.Ended() {
+		it.State, it.Until = journal.Ended, s.o.Now().Add(quarantine.KeyKept)
+	}
+	err = s.jrn.Set(ctx, it)
+	if errors.Is(err, journal.ErrEnded) {
+		return nil // it has ended here: that is brought to the store, not the reverse
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case now.State.Ended():
+		if err == nil {
+			delete(s.live, now.ID)
+		}
+		delete(s.claims, now.ID)
+	case err == nil:
+		*k = kept{version: now.Version, state: now.State, confirmed: confirmed, owners: k.owners}
+	}
+	return err
+}
+
+// end brings an end to the shared store, which has f instead.
+func (s *HoldStore) end(ctx context.Context, h, f quarantine.Hold) (quarantine.Hold, error) {
+	for range 3 {
+		if f.State.Ended() {
+			return f, nil
+		}
+		h.Version = max(h.Version, f.Version+1)
+		now, err := s.Push(ctx, h, without)
+		if err != nil {
+			return now, err
+		}
+		s.pushed.Add(1)
+		f = now
+	}
+	return f, fmt.Errorf("%w: %s changes all the time", quarantine.ErrConflict, h.ID)
+}
+
+func unmarshal(record []byte) (n note, err error) {
+	err = json.Unmarshal(record, &n)
+	return n, err
+}
