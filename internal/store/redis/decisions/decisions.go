@@ -67,6 +67,7 @@ type Decisions struct {
 	rev     map[string]uint64
 	alarms  map[string]bool
 	last    point // the last that this node wrote
+	strange bool  // a write found that the store is not the one written to before
 
 	syncing sync.Mutex // of what is below
 	seen    point      // up to which all of the store is known
@@ -100,8 +101,7 @@ func Open(ctx context.Context, o Options) (*Decisions, error) {
 		records: map[string]*held{}, dirty: map[string]bool{}, rev: map[string]uint64{}, alarms: map[string]bool{},
 	}
 	if err := d.load(); err != nil {
-		file.Close()
-		return nil, err
+		return nil, errors.Join(err, file.Close())
 	}
 	soon, cancel := context.WithTimeout(ctx, WriteTime)
 	defer cancel()

@@ -23,10 +23,13 @@ import (
 // marks are kept; a node that is behind by more compares everything.
 
 // setScript replaces records that are still what the caller saw ("" = none), each by another
-// or by nothing. It returns the revision after the last and 1 or 0 for each.
+// or by nothing. It is given a new mark and what the caller wrote last, and returns the revision
+// after the last, whether the store is the one the caller wrote to, and 1 or 0 for each.
 const setScript conn.Script = `
-local done = {0}
-for i = 2, #ARGV, 3 do
+local known = 1
+if tonumber(ARGV[2]) > 0 and redis.call('HGET', KEYS[4], ARGV[2]) ~= ARGV[3] then known = 0 end
+local done = {0, known}
+for i = 4, #ARGV, 3 do
   local field, old, new = ARGV[i], ARGV[i+1], ARGV[i+2]
   if (redis.call('HGET', KEYS[1], field) or '') ~= old then
     done[#done+1] = 0
@@ -137,9 +140,10 @@ func (d *Decisions) fetch(ctx context.Context, kind conn.Kind, fields []string) 
 
 // set writes records and says of each whether it was done.
 func (d *Decisions) set(ctx context.Context, kind conn.Kind, all []replacement) ([]bool, error) {
-	args := make([]any, 0, 1+3*len(all))
+	args := make([]any, 0, 3+3*len(all))
 	mark := rand.Text()
-	args = append(args, mark)
+	last := d.lastWritten()
+	args = append(args, mark, last.revision, last.mark)
 	for _, r := range all {
 		var raw []byte
 		if r.text != nil {
@@ -153,13 +157,13 @@ func (d *Decisions) set(ctx context.Context, kind conn.Kind, all []replacement) 
 		if err != nil {
 			return err
 		}
-		if len(answer) != 1+len(all) {
+		if len(answer) != 2+len(all) {
 			return errOdd
 		}
-		for i, n := range answer[1:] {
+		for i, n := range answer[2:] {
 			done[i] = n == 1
 		}
-		d.wrote(answer[0], mark)
+		d.wrote(point{answer[0], mark}, answer[1] == 1)
 		return nil
 	})
 	return done, err
@@ -171,13 +175,20 @@ type point struct {
 	mark     string
 }
 
-// wrote notes the last revision that this node wrote.
-func (d *Decisions) wrote(revision int64, mark string) {
+// wrote notes the last that this node wrote, and whether what it wrote before was still there.
+func (d *Decisions) wrote(p point, known bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if revision > d.last.revision {
-		d.last = point{revision, mark}
+	if p.revision > d.last.revision {
+		d.last = p
 	}
+	d.strange = d.strange || !known
+}
+
+func (d *Decisions) lastWritten() point {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.last
 }
 
 // news is what pull found.
@@ -190,9 +201,7 @@ type news struct {
 
 // pull reads what was written since, at most limit records.
 func (d *Decisions) pull(ctx context.Context, seen point, limit int) (n news, err error) {
-	d.mu.RLock()
-	last := d.last
-	d.mu.RUnlock()
+	last := d.lastWritten()
 	err = d.do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
 		answer, err := pullScript.Run(ctx, r, d.keys(), seen.revision, seen.mark, limit, last.revision, last.mark).Slice()
 		if err != nil {

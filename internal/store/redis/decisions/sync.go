@@ -22,7 +22,7 @@ const (
 func (d *Decisions) Sync(ctx context.Context) error {
 	d.syncing.Lock()
 	defer d.syncing.Unlock()
-	if d.swept.IsZero() || !d.o.Now().Before(d.next) {
+	if d.mustSweep() {
 		if err := d.sweep(ctx); err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func (d *Decisions) Sync(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !n.known || int(n.size) < d.shared() && d.o.Now().Sub(d.swept) > again {
+		if !n.known || d.mustSweep() || int(n.size) < d.shared() && d.o.Now().Sub(d.swept) > again {
 			d.o.Log.Warn("the shared store is not the one this node knew; it is compared with what this node has", "revision", n.revision, "known", d.seen.revision, "records", n.size)
 			return errors.Join(d.sweep(ctx), d.push(ctx))
 		}
@@ -48,6 +48,12 @@ func (d *Decisions) Sync(ctx context.Context) error {
 		}
 	}
 	return d.push(ctx)
+}
+
+func (d *Decisions) mustSweep() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.strange || d.swept.IsZero() || !d.o.Now().Before(d.next)
 }
 
 // shared is how many records the store should have at least.
@@ -90,10 +96,17 @@ func (d *Decisions) receive(found []stored) error {
 
 // sweep compares everything. The revision is read before, so that what is written meanwhile is
 // pulled afterwards.
-func (d *Decisions) sweep(ctx context.Context) error {
+func (d *Decisions) sweep(ctx context.Context) (err error) {
 	d.mu.Lock()
-	d.last = point{} // it may be of another store; what is written from now on is of this one
+	d.last, d.strange = point{}, false // what is written from now on is in the store that is compared
 	d.mu.Unlock()
+	defer func() {
+		if err != nil {
+			d.mu.Lock()
+			d.strange = true // still not compared
+			d.mu.Unlock()
+		}
+	}()
 	n, err := d.pull(ctx, point{}, 0)
 	if err != nil {
 		return err
@@ -141,9 +154,12 @@ func (d *Decisions) forgettable(h *held) bool {
 	return h != nil && h.Deleted && d.o.Now().Sub(h.At) > Keep
 }
 
-// missing decides about what this node has and the store has not: it is pushed. Only list
-// entries of a node that was away for so long that their removal may be forgotten, as seen from
-// a store that was in use meanwhile, are dropped.
+// stampEvery is how often it is written down that all was compared.
+const stampEvery = time.Hour
+
+// missing decides about what this node has and the store has not: it is pushed. Only when this
+// node was away for so long that removals are forgotten, and the store was in use meanwhile, are
+// the list entries dropped that it had before.
 func (d *Decisions) missing(there map[string]bool, used bool) error {
 	stale := used && !d.stamp.IsZero() && d.o.Now().Sub(d.stamp) > Keep
 	var drop []*held
@@ -151,7 +167,7 @@ func (d *Decisions) missing(there map[string]bool, used bool) error {
 	for field, h := range d.records {
 		switch {
 		case there[field]:
-		case d.forgettable(h), stale && h.Kind == KindList && h.At.Before(d.stamp):
+		case d.forgettable(h), stale && h.Kind == KindList && h.At.Before(d.stamp.Add(2*stampEvery)):
 			drop = append(drop, h)
 		default:
 			d.dirty[field] = true
@@ -218,18 +234,15 @@ func (d *Decisions) forget(ctx context.Context, old []replacement) error {
 	return nil
 }
 
-// note writes down, once an hour, that all was compared.
+// note writes down that all was compared.
 func (d *Decisions) note() error {
 	now := d.o.Now().UTC()
-	if d.file.Degraded() != nil || now.Sub(d.stamp) < time.Hour && !now.Before(d.stamp) {
+	readOnly := d.file.Degraded() != nil // which was alerted
+	if readOnly || now.Sub(d.stamp) < stampEvery && !now.Before(d.stamp) {
 		return nil
 	}
-	text, err := now.MarshalText()
-	if err != nil {
-		return err
-	}
 	d.stamp = now
-	return d.file.Put(synced.Change{Name: stampName, Value: text})
+	return d.file.Put(synced.Change{Name: stampName, Value: []byte(now.Format(time.RFC3339Nano))})
 }
 
 // push gives the store what it must still be given.
