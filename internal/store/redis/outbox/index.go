@@ -175,7 +175,7 @@ func (s *Store) Estimate(ctx context.Context) (entries int, bytes int64, err err
 }
 
 // Reindex writes the indexes anew from the entries themselves, while others work. It returns how
-// many entries it found.
+// many entries verify.
 func (s *Store) Reindex(ctx context.Context) (n int, err error) {
 	ids, err := s.scan(ctx)
 	if err != nil {
@@ -188,7 +188,10 @@ func (s *Store) Reindex(ctx context.Context) (n int, err error) {
 	}
 	if err := s.each(ctx, func(found []stored) error {
 		for _, st := range found {
-			if !st.there {
+			switch {
+			case st.ok:
+				n++
+			case !st.there:
 				s.unlist(ctx, st.id)
 			}
 		}
@@ -196,7 +199,7 @@ func (s *Store) Reindex(ctx context.Context) (n int, err error) {
 	}); err != nil {
 		return 0, err
 	}
-	return len(ids), s.recount(ctx)
+	return n, s.recount(ctx)
 }
 
 // scan finds the entries on all masters.

@@ -64,11 +64,15 @@ redis.call('HSET', KEYS[1], 's', ARGV[2], 'v', text(h[1] + 1))
 return 1
 `
 
-// end removes a claimed entry: KEYS entity, pieces; ARGV version.
+// end removes a claimed entry: KEYS entity, pieces; ARGV version. For a minute it remembers which
+// claim ended it.
 const end conn.Script = `
-local h = redis.call('HMGET', KEYS[1], 'v', 'l')
+local h = redis.call('HMGET', KEYS[1], 'v', 'l', 'x')
+if h[3] and h[3] == ARGV[1] then return 1 end
 if h[1] ~= ARGV[1] or h[2] == '0' then return redis.error_reply('POSTERN lost') end
 for i = 1, #KEYS do redis.call('UNLINK', KEYS[i]) end
+redis.pcall('HSET', KEYS[1], 'x', ARGV[1])
+redis.pcall('PEXPIRE', KEYS[1], 60000)
 return 1
 `
 
