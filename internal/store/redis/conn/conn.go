@@ -5,14 +5,11 @@ package conn
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"postern/internal/breaker"
 )
 
 // Kind says what a call is for, which decides how long it may take.
@@ -29,11 +26,11 @@ const (
 
 // Conn is a connection. It is safe for concurrent use.
 type Conn struct {
-	o        Options
-	client   redis.UniversalClient
-	breakers [kinds]*breaker.Breaker
-	turns    [kinds]chan struct{} // how many slow calls may be under way; nil: any number
-	trouble  *trouble
+	o       Options
+	client  redis.UniversalClient
+	rests   *rests               // nil: each server of a Cluster has its own
+	turns   [kinds]chan struct{} // how many slow calls may be under way; nil: any number
+	trouble *trouble
 
 	trips, commands atomic.Int64
 
@@ -55,18 +52,16 @@ func Open(o Options) (*Conn, error) {
 	}
 	c := &Conn{o: o, client: client, trouble: newTrouble(o.Log, o.Now)}
 	c.ending, c.end = context.WithCancel(context.Background())
-	for k := range c.breakers {
-		// Nodes that lost the server together should not come back together.
-		c.breakers[k] = breaker.New(breaker.Config{Failures: 5, Rest: jitter(250 * time.Millisecond), MaxRest: jitter(4 * time.Second), Trial: 15 * time.Second}, time.Now)
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		restEach(cluster)
+	} else {
+		c.rests = newRests()
 	}
 	c.turns[Write] = make(chan struct{}, max(1, o.Pool/2))
 	c.turns[Background] = make(chan struct{}, max(1, o.Pool/4))
 	client.AddHook(counter{&c.trips, &c.commands})
 	return c, nil
 }
-
-// jitter is a time between three quarters of d and d.
-func jitter(d time.Duration) time.Duration { return d - rand.N(d/4) }
 
 // Close closes the connections.
 func (c *Conn) Close() error {
@@ -99,46 +94,39 @@ func (c *Conn) Key(parts ...string) string {
 // Do makes a call of some kind within its time. It returns a *Fault, which is an ErrAway, when
 // the store is to blame, or is resting after it was; else what f returned.
 func (c *Conn) Do(ctx context.Context, kind Kind, f func(ctx context.Context, r redis.UniversalClient) error) error {
-	b := c.breakers[kind]
-	if !b.Allow() {
+	if !c.rests.allow(kind) {
 		return &Fault{Reason: c.trouble.why(), Err: errResting}
 	}
 	limit := WriteTime
 	if kind == Lookup {
 		limit = LookupTime
 	}
-	bounded, cancel := context.WithTimeout(ctx, limit)
+	bounded, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, &call{kind, ctx}), limit)
 	defer cancel()
-	err := c.within(bounded, kind, f)
+	return c.judge(ctx, kind, c.within(bounded, kind, f))
+}
+
+// judge says what the end of a call means.
+func (c *Conn) judge(ctx context.Context, kind Kind, err error) error {
 	if !isFault(err) {
-		b.Success()
+		c.rests.note(kind, nil)
 		c.trouble.worked(kind)
 		return err
 	}
 	fault := faultOf(err)
-	if gaveUp(ctx) {
-		b.Cancel()
+	switch {
+	case isResting(err): // of one server of a Cluster
+		return fault
+	case gaveUp(ctx):
+		c.rests.cancel(kind)
 		return fault
 	}
+	c.rests.note(kind, fault)
 	c.trouble.failed(kind, fault)
-	switch {
-	case fault.rest:
-		b.Failure()
-		c.probe(false)
-	case fault.Reason == readOnly:
-		c.probe(true)
-		fallthrough
-	default:
-		b.Success() // it answers
+	if fault.rest || fault.Reason == readOnly {
+		c.probe(!fault.rest)
 	}
 	return fault
-}
-
-// gaveUp reports whether the caller's own time is over: that says nothing about the store. Its
-// timer may be a little behind the deadline that ended the call.
-func gaveUp(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // within takes a turn and makes the call. Lookups need no turn: the slow calls leave them a

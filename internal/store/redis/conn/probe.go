@@ -63,11 +63,7 @@ func (c *Conn) seek() {
 		if err != nil {
 			continue
 		}
-		c.breakers[Write].Success()
-		c.breakers[Background].Success()
-		if took < LookupTime/2 {
-			c.breakers[Lookup].Success()
-		}
+		c.rests.answered(took) // those of a Cluster have heard it themselves
 		return
 	}
 }

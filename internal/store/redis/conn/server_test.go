@@ -410,3 +410,44 @@ func TestCluster(t *testing.T) {
 		}
 	}
 }
+
+// TestOneServerOfAClusterRests has one master go for good: the others are asked as before.
+func TestOneServerOfAClusterRests(t *testing.T) {
+	cluster := redisd.StartCluster(t, 3, 0, redisd.Options{
+		ACL: conn.Rule(redistest.User, redisd.Password, conn.DefaultPrefix), Args: []string{"--cluster-require-full-coverage", "no"},
+	})
+	c := redistest.Connect(t, us(cluster.Addrs()...))
+	all(t, c)
+	gone := cluster.Masters(t)[0]
+	on := map[string]bool{}
+	for i := range 60 {
+		key := fmt.Sprint("k", i)
+		on[key] = cluster.Master(t, c.Key(key)) == gone
+	}
+	if err := gone.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	lost, kept := 0, 0
+	for key, gone := range on {
+		_, err := read(t.Context(), c, key)
+		if gone {
+			if lost++; reason(err) == "" {
+				t.Errorf("%s: %v", key, err)
+			}
+			continue
+		}
+		kept++
+		if _, err := patient(t.Context(), c, key); !errors.Is(err, redis.Nil) {
+			t.Errorf("%s is on a master that lives: %v", key, err)
+		}
+	}
+	if lost < 6 || kept < 6 {
+		t.Fatal(lost, kept)
+	}
+	if err := gone.Continue(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 60 {
+		eventually(t, "every key", func() bool { _, err := read(t.Context(), c, fmt.Sprint("k", i)); return errors.Is(err, redis.Nil) })
+	}
+}
