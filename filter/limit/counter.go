@@ -14,6 +14,7 @@ type counter struct {
 	reserved int32
 	now, old [3]int32
 	window   [3]int64 // number of the fixed window that now counts in
+	ledger   *ledger  // nil unless nodes share
 }
 
 func (c *counter) turn(at time.Duration) {
@@ -38,13 +39,18 @@ func (c *counter) add(at time.Duration) {
 
 func (c *counter) release() { c.reserved = max(c.reserved-1, 0) }
 
-// over reports the first window in which the count, reservations included, passes the rate.
-func (c *counter) over(r Rate, at time.Duration) (n int, window string, over bool) {
+// over reports the first window in which the count, reservations and other nodes included,
+// passes the rate. shared is the clock of all nodes.
+func (c *counter) over(r Rate, at, shared time.Duration) (n int, window string, over bool) {
 	c.turn(at)
 	for i, bound := range [3]int{r.Minute, r.Hour, r.Day} {
 		w := windows[i]
-		left := 1 - float64(at%w.length)/float64(w.length)
+		_, left := of(at, w.length)
 		n = int(c.now[i]) + int(float64(c.old[i])*left) + int(c.reserved)
+		if c.ledger != nil {
+			number, left := of(shared, w.length)
+			n += c.ledger.others[i].at(number, left)
+		}
 		if bound > 0 && n > bound {
 			return n, w.name, true
 		}

@@ -1,6 +1,6 @@
 // Package limit counts messages by address, network, sender domain, account and recipient,
 // an account's recipients and a client's refusals, over a minute, an hour and a day, on this
-// node.
+// node and, where nodes share what they count, on all of them.
 package limit
 
 import (
@@ -42,6 +42,7 @@ type Limiter struct {
 	elapsed time.Duration // since New
 	tables  map[string]*table
 	open    open
+	sharing sharing
 }
 
 // New makes a limiter.
@@ -194,7 +195,9 @@ func (l *Limiter) judge(found []filter.Finding, s subject, what string, at time.
 	if s.rate.none() {
 		return found
 	}
-	n, window, over := l.counter(s, at).over(s.rate, at)
+	c := l.counter(s, at)
+	l.share(s, c, 0, at)
+	n, window, over := c.over(s.rate, at, l.sharing.ahead+at)
 	if !over {
 		return found
 	}
@@ -271,7 +274,9 @@ func (l *Limiter) Abandoned(m *filter.Message) {
 
 func (l *Limiter) count(s subject, at time.Duration) {
 	if s.name != "" && !s.rate.none() {
-		l.counter(s, at).add(at)
+		c := l.counter(s, at)
+		c.add(at)
+		l.share(s, c, 1, at)
 	}
 }
 

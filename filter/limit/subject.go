@@ -14,7 +14,7 @@ func (r Rate) none() bool { return r == Rate{} }
 
 // Config is what is bounded. An IPv6 client counts as its /64, its network as its /48: nobody
 // is handed less. MaxKeys bounds memory, in equal shares for each kind: 0 = 200,000 keys of
-// about 300 bytes.
+// about 300 bytes, 500 where nodes share.
 type Config struct {
 	IP, Net, Domain, Account, Recipient Rate
 
