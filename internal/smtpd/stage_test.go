@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -164,6 +165,42 @@ func TestObserverAfterAnswer(t *testing.T) {
 	ts := d.out.Times
 	if ts.Start.IsZero() || ts.Data.Before(ts.Start) || ts.Received.Before(ts.Data) || ts.Checked.Before(ts.Received) || ts.Done.Before(ts.Checked) {
 		t.Fatalf("times %+v", ts)
+	}
+}
+
+// An observer whose store is away says so once in a while, not for every message.
+func TestObserverFailsQuietly(t *testing.T) {
+	var mu sync.Mutex
+	now := time.Now()
+	w := start(t, func(w *world) {
+		w.observe = func() error { return errors.New("away") }
+		w.now = func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return now
+		}
+	})
+	c := w.dial()
+	send := func() {
+		c.mail()
+		c.cmd("DATA", "354")
+		c.send("\r\n.\r\n")
+		c.want("250")
+	}
+	for range 20 {
+		send()
+	}
+	c.cmd("NOOP", "250")
+	if n := strings.Count(w.log.String(), "msg=observer"); n != 1 {
+		t.Errorf("%d lines for 20 failures:\n%s", n, w.log)
+	}
+	mu.Lock()
+	now = now.Add(11 * time.Second)
+	mu.Unlock()
+	send()
+	c.cmd("NOOP", "250")
+	if n := strings.Count(w.log.String(), "msg=observer"); n != 2 || !strings.Contains(w.log.String(), "failures_not_said=19") {
+		t.Errorf("%d lines ten seconds later:\n%s", n, w.log)
 	}
 }
 

@@ -30,6 +30,8 @@ type Shared struct {
 	Config func() *contract.Config // as it is now
 	Bytes  limit.Bytes
 	Fails  limit.Failures
+
+	said said
 }
 
 // How long the reverse lookup of a client and the routing of a recipient may take.

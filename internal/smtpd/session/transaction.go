@@ -118,19 +118,23 @@ func (n *session) finish() {
 	o.Times.Done = n.shared.Parts.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), observeWait)
 	defer cancel()
-	for _, obs := range n.shared.Parts.Observers {
-		n.observe(ctx, obs, m, o)
+	for i := range n.shared.Parts.Observers {
+		n.observe(ctx, i, m, o)
 	}
 }
 
-func (n *session) observe(ctx context.Context, obs filter.Observer, m *filter.Message, o filter.Outcome) {
+func (n *session) observe(ctx context.Context, which int, m *filter.Message, o filter.Outcome) {
 	defer func() {
 		if v := recover(); v != nil {
 			n.shared.Parts.Log.Error("observer panicked", "message", m.ID, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 	}()
-	if err := obs.Done(ctx, m, o); err != nil {
-		n.shared.Parts.Log.Error("observer", "message", m.ID, "error", err)
+	err := n.shared.Parts.Observers[which].Done(ctx, m, o)
+	if err == nil {
+		return
+	}
+	if unsaid, ok := n.shared.said.due(which, n.shared.Parts.Now()); ok {
+		n.shared.Parts.Log.Error("observer", "message", m.ID, "error", err, "failures_not_said", unsaid)
 	}
 }
 
