@@ -22,7 +22,7 @@ const holdKind = "hold"
 type HoldStore struct {
 	Holds  // the shared store; what is not overridden goes there
 	jrn    *journal.Journal
-	phases phase.Phases
+	phases *phase.Phases
 	o      Options
 
 	locks  phase.Stripes
@@ -53,7 +53,7 @@ type note struct {
 // NewHolds joins the shared store and the journal.
 func NewHolds(far Holds, j *journal.Journal, o Options) *HoldStore {
 	o = o.Filled()
-	s := &HoldStore{Holds: far, jrn: j, o: o, phases: phase.New(o), live: map[string]*kept{}, claims: map[string]quarantine.Hold{}}
+	s := &HoldStore{Holds: far, jrn: j, o: o, phases: phase.New(o, j, holdKind), live: map[string]*kept{}, claims: map[string]quarantine.Hold{}}
 	ids, _ := j.IDs(holdKind)
 	for _, id := range ids {
 		n, err := s.read(id)

@@ -14,7 +14,7 @@ import (
 // Lost says that the shared store may have lost something: a flush, an old dump, a failover, an
 // outage. Ends are brought at once, what is open after the grace, by Step.
 func (s *HoldStore) Lost(ctx context.Context, why string) error {
-	s.phases.Lost(why)
+	s.phases.Lost(ctx, why)
 	return s.Step(ctx)
 }
 
@@ -174,7 +174,7 @@ func (s *HoldStore) compare(ctx context.Context, ids []string) error {
 				gone = append(gone, s.forget(ids[i])...)
 			}
 		case f.ID == "" || f.Version < k.version:
-			s.phases.Alarm("the hold " + ids[i] + " is missing in the shared store, or older than it was")
+			s.phases.Alarm(ctx, "the hold "+ids[i]+" is missing in the shared store, or older than it was")
 		case f.Version > k.version || f.State != k.state:
 			if err := s.takeOver(ctx, f); err != nil {
 				return err

@@ -47,7 +47,7 @@ type Store struct {
 	Outbox // the shared store; what is not overridden goes there
 	marks  Ends
 	jrn    *journal.Journal
-	phases phase.Phases
+	phases *phase.Phases
 	o      phase.Options
 
 	locks  phase.Stripes
@@ -68,7 +68,7 @@ type copied struct {
 // New joins the shared store and the journal.
 func New(far Outbox, marks Ends, j *journal.Journal, o phase.Options) *Store {
 	o = o.Filled()
-	s := &Store{Outbox: far, marks: marks, jrn: j, o: o, phases: phase.New(o), live: map[string]*copied{}}
+	s := &Store{Outbox: far, marks: marks, jrn: j, o: o, phases: phase.New(o, j, outboxKind), live: map[string]*copied{}}
 	ids, _ := j.IDs(outboxKind)
 	for _, id := range ids {
 		e, body, err := s.read(id)

@@ -14,7 +14,7 @@ import (
 // Lost says that the shared store may have lost something. Ends are brought at once, what is
 // still owed after the grace, by Step.
 func (s *Store) Lost(ctx context.Context, why string) error {
-	s.phases.Lost(why)
+	s.phases.Lost(ctx, why)
 	return s.Step(ctx)
 }
 
@@ -181,7 +181,7 @@ func (s *Store) compare(ctx context.Context, ids []string) error {
 		case f.ID == "" && !k.body:
 			err = s.orphan(ctx, ids[i])
 		case f.ID == "" && k.unpushed.IsZero():
-			s.miss(ids[i], k)
+			s.miss(ctx, ids[i], k)
 		case f.ID != "" && f.Version < k.version:
 			err = s.bringOne(ctx, ids[i])
 		case f.Version > k.version:
@@ -218,14 +218,14 @@ func (s *Store) orphan(ctx context.Context, id string) error {
 
 // miss notes an entry that is not there. An end elsewhere may not have been marked yet: only what
 // is missing twice in a row was lost.
-func (s *Store) miss(id string, k copied) {
+func (s *Store) miss(ctx context.Context, id string, k copied) {
 	s.mu.Lock()
 	if now := s.live[id]; now != nil {
 		now.gone = true
 	}
 	s.mu.Unlock()
 	if k.gone {
-		s.phases.Alarm("the outbox entry " + id + " is missing in the shared store")
+		s.phases.Alarm(ctx, "the outbox entry "+id+" is missing in the shared store")
 	}
 }
 

@@ -61,7 +61,9 @@ const (
 
 // Phases is how far the store has been given back what it lost.
 type Phases struct {
-	o Options
+	o    Options
+	jrn  *journal.Journal
+	name string
 
 	mu     sync.Mutex
 	born   time.Time // when the store was last found to be a new one
@@ -71,25 +73,43 @@ type Phases struct {
 	next   []string  // what the scrub looks at next
 }
 
-// New begins with a check of everything: the store may have lost something before.
-func New(o Options) Phases { return Phases{o: o, born: o.Now(), ends: true, live: true} }
+// lostKind is under what the journal has the time of the last loss.
+const lostKind = "lost"
+
+// New begins with a check of everything: the store may have lost something before. A node that
+// dies while a store is being restored goes on with that; name tells what the phases are of.
+func New(o Options, j *journal.Journal, name string) *Phases {
+	p := &Phases{o: o, jrn: j, name: name, born: o.Now(), ends: true, live: true}
+	if e, err := j.Get(lostKind, name); err == nil {
+		born, err := time.Parse(time.RFC3339Nano, string(e.Record))
+		if since := o.Now().Sub(born); err == nil && since >= 0 && since < 2*o.Grace {
+			p.born, p.refuse = born, true
+		}
+	}
+	return p
+}
 
 // Lost says that the store may have lost something now.
-func (p *Phases) Lost(why string) {
+func (p *Phases) Lost(ctx context.Context, why string) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.born, p.refuse, p.ends, p.live = p.o.Now(), true, true, true
-	p.o.Log.Warn("the shared store may have lost something; it is given back", "why", why)
+	born := p.born
+	p.mu.Unlock()
+	p.o.Log.Warn("the shared store may have lost something; it is given back", "what", p.name, "why", why)
+	it := journal.Item{Kind: lostKind, ID: p.name, Record: []byte(born.Format(time.RFC3339Nano))}
+	if err := p.jrn.Set(context.WithoutCancel(ctx), it); err != nil {
+		p.o.Log.Warn("the time of the loss is not in the journal", "error", err)
+	}
 }
 
 // Alarm is Lost on the node's own evidence; not again while it is being put right.
-func (p *Phases) Alarm(why string) {
+func (p *Phases) Alarm(ctx context.Context, why string) {
 	p.mu.Lock()
 	busy := p.refuse && (p.ends || p.live || p.o.Now().Sub(p.born) < 2*p.o.Grace)
 	p.live = true
 	p.mu.Unlock()
 	if !busy {
-		p.Lost(why)
+		p.Lost(ctx, why)
 		p.o.Alarm(why)
 	}
 }
