@@ -63,8 +63,9 @@ func firstID(ms int64) string {
 	return string(id[:])
 }
 
-// slack is how far the time of a row and that of its ID may lie apart.
-const slack = int64(10 * time.Minute / time.Millisecond)
+// slack is how far the time of a row and that of its ID may lie apart: they are read one after
+// the other.
+const slack = int64(time.Minute / time.Millisecond)
 
 // placeOf is the moment under which a row is kept: that of its ID, by which rows are ordered.
 // A row whose ID tells no time, or another one than the row, is kept by its own.

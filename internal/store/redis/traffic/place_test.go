@@ -71,7 +71,7 @@ func FuzzTerms(f *testing.F) {
 		if err != nil || json.Unmarshal(text, &r) != nil { // as it will be read again
 			return
 		}
-		qs := []record.Trace{{ID: id}, {From: address}, {To: address}, {MessageID: address}, {Subject: words}, {Subject: subject}, {From: address, Subject: words}}
+		qs := []record.Trace{{ID: id}, {After: "01kan8x5h3k2m4n6p8q0r1s2t4"}, {After: id + "0"}, {From: address}, {To: address}, {MessageID: address}, {Subject: words}, {Subject: subject}, {From: address, Subject: words}}
 		if i := bytes.LastIndexByte([]byte(address), '@'); i >= 0 {
 			qs = append(qs, record.Trace{From: address[i:]}, record.Trace{To: address[i:]})
 		}

@@ -3,11 +3,14 @@ package traffic
 import (
 	"bytes"
 	"strings"
+
+	"postern/filter"
 )
 
 // sieve tells from the text of a row that it cannot match, which is far cheaper than reading
 // it. It lets rows pass that do not match, never the other way round.
 type sieve struct {
+	after string   // IDs that are not less are of the pages before
 	all   [][]byte // in lower case, stand in every row that matches
 	words [][]byte // the same for rows of ASCII alone: others are folded first
 }
@@ -18,6 +21,7 @@ func sieveOf(m *matcher) (out sieve) {
 			out.all = append(out.all, []byte(text))
 		}
 	}
+	out.after = m.q.After
 	for _, w := range m.words {
 		if ascii(w.Text) {
 			out.words = append(out.words, []byte(w.Text))
@@ -45,7 +49,15 @@ func ascii[T string | []byte](text T) bool {
 	return true
 }
 
+// idAt is where the ID stands in the text of a row.
+const idAt = len(`{"id":"`)
+
 func (s *sieve) passes(line []byte) bool {
+	if s.after != "" && len(line) > idAt+filter.IDLen && string(line[:idAt]) == `{"id":"` {
+		if id := string(line[idAt : idAt+filter.IDLen]); filter.ValidID(id) && line[idAt+filter.IDLen] == '"' && id >= s.after {
+			return false
+		}
+	}
 	if len(s.all)+len(s.words) == 0 {
 		return true
 	}
