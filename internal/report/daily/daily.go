@@ -61,29 +61,72 @@ func (s *Sender) Due(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	total := 0
+	total, failed := 0, 0
+	var errs []error
 	for _, d := range due {
 		if ctx.Err() != nil {
-			return total, ctx.Err()
+			return total, errors.Join(append(errs, ctx.Err())...)
 		}
 		if total >= left {
 			s.Log.Warn("no more DMARC reports today", "limit", s.PerDay, "waiting", len(due))
 			break
 		}
-		done, err := s.one(ctx, d, left-total)
-		if errors.Is(err, errLater) {
+		n, err := s.send(ctx, d, left-total)
+		total += n
+		switch {
+		case err == nil, errors.Is(err, errLater):
+			failed = 0
 			continue
+		case errors.Is(err, errNoted):
+			return total, errors.Join(append(errs, err)...)
 		}
-		if err != nil {
-			return total, err
-		}
-		total += len(done.To)
-		if err := s.Store.Done(ctx, done); err != nil {
-			return total, err
+		errs = append(errs, err)
+		if failed++; failed == failedMost {
+			break
 		}
 	}
-	return total, nil
+	return total, errors.Join(errs...)
 }
+
+// failedMost is how many reports in a row may fail before the rest waits for the next round:
+// one domain must not keep the others from theirs.
+const failedMost = 3
+
+// closing is the time that is left to a report of which a part is queued, when the round ends
+// meanwhile.
+const closing = 20 * time.Second
+
+// errNoted says that a report went out and could not be noted: the next one would fare alike.
+var errNoted = errors.New("a report is not noted as sent")
+
+// send sends the report about one domain and day, unless that was done since the round began,
+// and notes it. Rounds may end at any time, as when another node takes over: from the first
+// message queued to the note nothing waits for ctx, so that only a crash repeats a report.
+func (s *Sender) send(ctx context.Context, d report.Sent, most int) (sent int, err error) {
+	known, err := s.Store.Sent(ctx, d.Domain, recent)
+	if err != nil {
+		return 0, err
+	}
+	for _, k := range known {
+		if k.Day == d.Day && k.Domain == d.Domain {
+			return 0, nil
+		}
+	}
+	done, err := s.one(ctx, d, most)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
+	defer cancel()
+	if err := s.Store.Done(ctx, done); err != nil {
+		return len(done.To), fmt.Errorf("%w: %w", errNoted, err)
+	}
+	return len(done.To), nil
+}
+
+// recent is how many of the newest notes of a domain are looked at: one written since the
+// round began is among them.
+const recent = 10
 
 // left is how many messages may still go out today.
 func (s *Sender) left(ctx context.Context, today string) (int, error) {
@@ -134,6 +177,18 @@ func (s *Sender) one(ctx context.Context, d report.Sent, most int) (report.Sent,
 	}
 	d.ID = f.Meta.ID
 	d.Messages, _ = f.Messages()
+	return s.queue(ctx, d, f, to, notes, most)
+}
+
+// queue queues the messages of one report, all of them once the first one is begun. One that is
+// queued in part is not queued again: the note says what is missing.
+func (s *Sender) queue(ctx context.Context, d report.Sent, f *aggregate.Feedback, to []destination, notes []string, most int) (report.Sent, error) {
+	if ctx.Err() != nil {
+		return d, ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
+	defer cancel()
+	var failed error
 	for _, t := range to {
 		if len(d.To) >= most {
 			notes = append(notes, "the limit of the day is reached")
@@ -148,9 +203,17 @@ func (s *Sender) one(ctx context.Context, d report.Sent, most int) (report.Sent,
 			continue
 		}
 		if err := s.Submit(ctx, t.address, msg); err != nil {
-			return d, fmt.Errorf("report for %s: %w", d.Domain, err)
+			failed = fmt.Errorf("report for %s: %w", d.Domain, err)
+			notes = append(notes, "it could not be queued for "+t.address)
+			continue
 		}
 		d.To = append(d.To, t.address)
+	}
+	if failed != nil {
+		if len(d.To) == 0 && !s.tooOld(d.Day) {
+			return d, failed
+		}
+		s.Log.Error("a DMARC report is incomplete", "domain", d.Domain, "day", d.Day, "err", failed)
 	}
 	d.Note = strings.Join(notes, "; ")
 	return d, nil

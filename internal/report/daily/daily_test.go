@@ -25,6 +25,8 @@ type store struct {
 	rows map[string][]report.Row // by "day domain"
 	sent []report.Sent
 	fail error // of Done
+
+	unread string // what the domains begin with whose rows cannot be read
 }
 
 func (s *store) Domains(_ context.Context, before string, limit int) (out []report.Sent, err error) {
@@ -40,10 +42,16 @@ func (s *store) Domains(_ context.Context, before string, limit int) (out []repo
 }
 
 func (s *store) Rows(_ context.Context, day, domain string, _ int) ([]report.Row, error) {
+	if s.unread != "" && strings.HasPrefix(domain, s.unread) {
+		return nil, errors.New("not to be read")
+	}
 	return s.rows[day+" "+domain], nil
 }
 
-func (s *store) Done(_ context.Context, d report.Sent) error {
+func (s *store) Done(ctx context.Context, d report.Sent) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if s.fail != nil {
 		return s.fail
 	}
@@ -94,9 +102,10 @@ type mail struct {
 
 type world struct {
 	*daily.Sender
-	store *store
-	mails []mail
-	now   time.Time
+	store  *store
+	mails  []mail
+	now    time.Time
+	submit func(ctx context.Context, to string) error // before a message is queued; nil = nothing
 }
 
 func newWorld(z zone) *world {
@@ -108,7 +117,12 @@ func newWorld(z zone) *world {
 			return strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
 		},
 		Own: func(a string) bool { return a == "reports@our.example" },
-		Submit: func(_ context.Context, to string, text []byte) error {
+		Submit: func(ctx context.Context, to string, text []byte) error {
+			if w.submit != nil {
+				if err := w.submit(ctx, to); err != nil {
+					return err
+				}
+			}
 			w.mails = append(w.mails, mail{to, text})
 			return nil
 		},
@@ -267,5 +281,119 @@ func TestAgainAfterACrash(t *testing.T) {
 	w.due(t)
 	if len(w.mails) != 2 || !bytes.Equal(w.mails[0].text, w.mails[1].text) {
 		t.Errorf("%d mails, or not the same", len(w.mails))
+	}
+}
+
+// A round that ends while a report goes out, as when another node takes over, ends behind its
+// note: nothing is sent twice, and what was not begun is left to others.
+func TestRoundsMayEnd(t *testing.T) {
+	w := newWorld(nil)
+	w.store.add("2026-11-21", "a.example", "v=DMARC1; p=none; rua=mailto:a@a.example,mailto:b@a.example")
+	w.store.add("2026-11-21", "b.example", "v=DMARC1; p=none; rua=mailto:a@b.example")
+	ctx, cancel := context.WithCancel(t.Context())
+	w.submit = func(ctx context.Context, _ string) error {
+		cancel()
+		return ctx.Err()
+	}
+	if n, err := w.Due(ctx); n != 2 || !errors.Is(err, context.Canceled) {
+		t.Errorf("%d sent, %v", n, err)
+	}
+	if len(w.store.note("a.example").To) != 2 || w.store.note("b.example").Day != "" {
+		t.Errorf("noted %+v", w.store.sent)
+	}
+	w.submit = nil
+	if n := w.due(t); n != 1 || len(w.mails) != 3 {
+		t.Errorf("%d sent by the next, %d in all", n, len(w.mails))
+	}
+	if n, err := w.Due(ctx); n != 0 || err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("a round that is over: %d sent, %v", n, err)
+	}
+}
+
+// A round that was interrupted for long finds what another one has sent meanwhile.
+func TestNotedMeanwhile(t *testing.T) {
+	w, other := newWorld(nil), newWorld(nil)
+	other.store = w.store
+	other.Store = w.store
+	for _, domain := range []string{"a.example", "b.example", "c.example"} {
+		w.store.add("2026-11-21", domain, "v=DMARC1; p=none; rua=mailto:a@"+domain)
+	}
+	w.submit = func(context.Context, string) error { // as if this node were stopped here
+		if len(w.mails) == 0 {
+			w.submit = nil
+			other.due(t)
+		}
+		return nil
+	}
+	w.due(t)
+	if len(other.mails) != 3 || len(w.mails) != 1 {
+		t.Errorf("%d and %d mails", len(other.mails), len(w.mails))
+	}
+}
+
+// One domain whose report cannot be made or queued does not keep the others from theirs; a
+// store that fails ends the round.
+func TestOneFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		unread string
+		refuse string
+		want   int
+	}{
+		"not read": {unread: "d03", want: 9}, "not queued": {refuse: "a@d03.example", want: 9}, "nothing is read": {unread: "d", want: 0},
+	} {
+		w := newWorld(nil)
+		for i := range 10 {
+			domain := fmt.Sprintf("d%02d.example", i)
+			w.store.add("2026-11-21", domain, "v=DMARC1; p=none; rua=mailto:a@"+domain)
+		}
+		tried := 0
+		w.store.unread = c.unread
+		w.submit = func(_ context.Context, to string) error {
+			tried++
+			if to == c.refuse {
+				return errors.New("no route")
+			}
+			return nil
+		}
+		n, err := w.Due(t.Context())
+		if n != c.want || err == nil || len(w.store.sent) != c.want || tried > 10 {
+			t.Errorf("%s: %d sent, %d noted, %d tried, %v", name, n, len(w.store.sent), tried, err)
+		}
+		w.store.unread, w.submit = "", nil
+		if n := w.due(t); n != 10-c.want {
+			t.Errorf("%s: %d sent in the next round", name, n)
+		}
+	}
+}
+
+// A report that is queued for one of two is not queued again for that one, and says so.
+func TestQueuedInPart(t *testing.T) {
+	w := newWorld(nil)
+	w.store.add("2026-11-21", "example.com", "v=DMARC1; p=none; rua=mailto:a@example.com,mailto:b@example.com,mailto:c@example.com")
+	w.submit = func(_ context.Context, to string) error {
+		if to == "b@example.com" {
+			return errors.New("no route")
+		}
+		return nil
+	}
+	for range 2 {
+		w.due(t)
+	}
+	if s := w.store.note("example.com"); len(w.mails) != 2 || len(s.To) != 2 || !strings.Contains(s.Note, "not be queued for b@example.com") {
+		t.Errorf("%d mails, %+v", len(w.mails), s)
+	}
+}
+
+// A report that cannot be queued for days is given up, and the note says so.
+func TestNeverQueued(t *testing.T) {
+	w := newWorld(nil)
+	w.store.add("2026-11-21", "example.com", "v=DMARC1; p=none; rua=mailto:a@example.com")
+	w.submit = func(context.Context, string) error { return errors.New("no route") }
+	if _, err := w.Due(t.Context()); err == nil || w.store.note("example.com").Day != "" {
+		t.Errorf("given up at once: %v", err)
+	}
+	w.now = w.now.Add(96 * time.Hour)
+	if w.due(t); !strings.Contains(w.store.note("example.com").Note, "not be queued") {
+		t.Errorf("noted %+v", w.store.sent)
 	}
 }
