@@ -78,7 +78,7 @@ func (d *Decisions) receive(found []stored) error {
 		}
 	}
 	d.forged += forged
-	if err := d.take(good); err != nil && d.file.Degraded() == nil && !errors.Is(err, synced.ErrFull) {
+	if err := d.take(good); err != nil && !d.readOnly() && !errors.Is(err, synced.ErrFull) {
 		return err
 	}
 	d.mu.Lock()
@@ -148,6 +148,8 @@ func (d *Decisions) sweep(ctx context.Context) (err error) {
 	}
 	return d.note()
 }
+
+func (d *Decisions) readOnly() bool { return d.file.Degraded() != nil }
 
 // forgettable reports whether a removal is so old that no node can bring the entry back.
 func (d *Decisions) forgettable(h *held) bool {
@@ -237,11 +239,13 @@ func (d *Decisions) forget(ctx context.Context, old []replacement) error {
 // note writes down that all was compared.
 func (d *Decisions) note() error {
 	now := d.o.Now().UTC()
-	readOnly := d.file.Degraded() != nil // which was alerted
-	if readOnly || now.Sub(d.stamp) < stampEvery && !now.Before(d.stamp) {
+	if now.Sub(d.stamp) < stampEvery && !now.Before(d.stamp) {
 		return nil
 	}
 	d.stamp = now
+	if d.readOnly() { // which was alerted
+		return nil
+	}
 	return d.file.Put(synced.Change{Name: stampName, Value: []byte(now.Format(time.RFC3339Nano))})
 }
 
