@@ -198,7 +198,7 @@ func (s *Store) make(ctx context.Context, w greylist.Waiting, now time.Time) (gr
 		s.count(ctx, p, under, "", &w, format+string(text), now)
 		p.ZCard(ctx, s.index())
 		p.ZAdd(ctx, s.index(), redis.Z{Score: float64(w.First.UnixMilli()), Member: member(&w)})
-		p.Set(ctx, s.id(w.ID), under, keep)
+		p.Set(ctx, s.id(w.ID), parts(w.Keys), keep)
 		for _, k := range w.Keys {
 			p.Set(ctx, s.try(part(k)), under, keep)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,38 +22,38 @@ const (
 
 // GetWaiting implements greylist.Store.
 func (s *Store) GetWaiting(ctx context.Context, id string) (greylist.Waiting, error) {
-	under, err := s.leadsTo(ctx, id, nil)
+	tries, err := s.leadsTo(ctx, id, nil)
 	if err != nil {
 		return greylist.Waiting{}, err
 	}
-	if under != "" {
-		entries, err := s.entries(ctx, conn.Write, []string{under})
+	if len(tries) > 0 {
+		entries, err := s.entries(ctx, conn.Write, tries[:1])
 		if err != nil {
 			return greylist.Waiting{}, err
 		}
-		if w, ok := read(entries[0].Val(), under); ok && w.ID == id {
+		if w, ok := read(entries[0].Val(), tries[0]); ok && w.ID == id {
 			return w, nil
 		}
 	}
 	return greylist.Waiting{}, fmt.Errorf("%w: %s", greylist.ErrNotFound, id)
 }
 
-// leadsTo is where the entry with an ID is kept, "" if nowhere; what is queued goes with the
-// question.
-func (s *Store) leadsTo(ctx context.Context, id string, queue func(redis.Pipeliner)) (string, error) {
-	var under *redis.StringCmd
+// leadsTo are the parts of the entry with an ID, none if there is none; what is queued goes
+// with the question.
+func (s *Store) leadsTo(ctx context.Context, id string, queue func(redis.Pipeliner)) ([]string, error) {
+	var tries *redis.StringCmd
 	_, err := s.conn.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
 		if id != "" {
-			under = p.Get(ctx, s.id(id))
+			tries = p.Get(ctx, s.id(id))
 		}
 		if queue != nil {
 			queue(p)
 		}
 	})
-	if err != nil || under == nil {
-		return "", err
+	if err != nil || tries == nil {
+		return nil, err
 	}
-	return under.Val(), nil
+	return strings.Fields(tries.Val()), nil
 }
 
 // ListWaiting implements greylist.Store. What the index lists and is not there any more is
@@ -91,11 +92,13 @@ func (s *Store) ListWaiting(ctx context.Context, after string, limit int, now ti
 	return out, s.unlist(ctx, gone)
 }
 
-// listed is a member of the index, with its entry unless that is gone.
+// listed is a member of the index, with its entry unless that is gone, and the parts that lead
+// there.
 type listed struct {
 	member string
 	score  float64
 	entry  *greylist.Waiting
+	tries  []string
 }
 
 // listed reads a part of the index and the entries it lists, in two round trips.
@@ -114,7 +117,7 @@ func (s *Store) listed(ctx context.Context, part *redis.ZRangeBy) ([]listed, err
 	entries, err := s.entries(ctx, conn.Background, under)
 	for i, cmd := range entries {
 		if w, ok := read(cmd.Val(), under[i]); ok && member(&w) == all[i].member {
-			all[i].entry = &w
+			all[i].entry, all[i].tries = &w, strings.Fields(parts(w.Keys))
 		}
 	}
 	return all, err
@@ -136,11 +139,8 @@ func (s *Store) remove(ctx context.Context, all []listed) error {
 			conn.Script(end).Run(ctx, p, []string{s.entry(under)}, id)
 			p.Unlink(ctx, s.id(id))
 			p.ZRem(ctx, s.index(), l.member)
-			if l.entry == nil {
-				continue
-			}
-			for _, k := range l.entry.Keys {
-				p.Unlink(ctx, s.try(part(k)))
+			for _, t := range l.tries {
+				p.Unlink(ctx, s.try(t))
 			}
 		}
 	})
@@ -186,15 +186,15 @@ func (s *Store) Settle(ctx context.Context, id string, keys []string, k greylist
 	if id == "" && len(keys) == 0 {
 		return nil
 	}
-	under, err := s.leadsTo(ctx, id, func(p redis.Pipeliner) {
+	tries, err := s.leadsTo(ctx, id, func(p redis.Pipeliner) {
 		for _, key := range keys {
 			p.Set(ctx, s.source(key), known(key, text), lifetime(k.Until.Sub(k.Last), spareKnown))
 		}
 	})
-	if err != nil || under == "" {
+	if err != nil || len(tries) == 0 {
 		return err
 	}
-	return s.remove(ctx, []listed{{member: id + " " + under}})
+	return s.remove(ctx, []listed{{member: id + " " + tries[0], tries: tries}})
 }
 
 // Prune implements greylist.Store: of what is listed, the oldest. Known sources the server

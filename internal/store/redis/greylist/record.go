@@ -39,6 +39,16 @@ func anchor(keys []string) string {
 	return first
 }
 
+// parts are all parts of an entry, that it is kept under in front: what its ID leads to.
+func parts(keys []string) string {
+	all := make([]string, len(keys))
+	for i, k := range keys {
+		all[i] = part(k)
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), " ")
+}
+
 // fields of an entry; tries and the last one are beside the record, which is never rewritten.
 // The script reads the ID and the times from f(irst) and x (expires).
 var fields = []string{"r", "n", "l"}
