@@ -23,6 +23,7 @@ const (
 	linger  = 500 * time.Millisecond // how long marks wait for others; a killed process loses these
 	batch   = 512                    // marks of one pipeline
 	waiting = 4096                   // messages whose marks may wait for the store
+	closing = 5 * time.Second        // for all that waits when the node ends
 
 	// spare is how much longer than of use a key is kept: a clock of the server that is set
 	// forward by less takes nothing from anybody. By more, it forgets: history only ever

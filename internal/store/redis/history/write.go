@@ -14,6 +14,7 @@ import (
 
 func (s *Store) run() {
 	defer close(s.done)
+	ctx := context.Background() // marks outlive the sessions they are about
 	due := time.NewTimer(linger)
 	defer due.Stop()
 	for {
@@ -22,39 +23,41 @@ func (s *Store) run() {
 			if len(s.batch) == 0 {
 				due.Reset(linger)
 			}
-			s.collect(marks)
+			s.collect(ctx, marks)
 		case <-due.C:
-			s.write()
+			s.write(ctx)
 		case done := <-s.flush:
-			s.drain()
+			s.drain(ctx)
 			close(done)
 		case <-s.stop:
-			s.drain()
+			last, cancel := context.WithTimeout(ctx, closing)
+			defer cancel()
+			s.drain(last)
 			return
 		}
 	}
 }
 
 // drain writes everything that waits.
-func (s *Store) drain() {
+func (s *Store) drain(ctx context.Context) {
 	for len(s.marks) > 0 {
-		s.collect(<-s.marks)
+		s.collect(ctx, <-s.marks)
 	}
-	s.write()
+	s.write(ctx)
 }
 
-func (s *Store) collect(marks []history.Mark) {
+func (s *Store) collect(ctx context.Context, marks []history.Mark) {
 	if s.batch = append(s.batch, marks...); len(s.batch) >= batch {
-		s.write()
+		s.write(ctx)
 	}
 }
 
-// write writes the batch. Marks outlive the sessions they are about.
-func (s *Store) write() {
+// write writes the batch.
+func (s *Store) write(ctx context.Context) {
 	if len(s.batch) == 0 {
 		return
 	}
-	err := s.put(context.Background())
+	err := s.put(ctx)
 	switch {
 	case err != nil:
 		s.dropped.Add(uint64(len(s.batch)))
