@@ -71,7 +71,19 @@ func suites(t *testing.T, open func(t testing.TB) *conn.Conn) {
 
 func TestServer(t *testing.T) {
 	s := redistest.Server(t)
-	suites(t, func(t testing.TB) *conn.Conn { return redistest.Empty(t, s) })
+	c := redistest.Empty(t, s)
+	suites(t, func(t testing.TB) *conn.Conn {
+		redistest.Flush(t, s)
+		return c
+	})
 }
 
-func TestMini(t *testing.T) { suites(t, redistest.Mini) }
+func TestMini(t *testing.T) {
+	c := redistest.Mini(t)
+	suites(t, func(t testing.TB) *conn.Conn {
+		if err := c.Client().FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	})
+}
