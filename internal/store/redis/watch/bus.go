@@ -65,6 +65,9 @@ func (b *Bus) Listen(ctx context.Context, f func(kind string)) {
 
 // hear listens on one connection until it breaks, and reports whether it ever worked.
 func (b *Bus) hear(ctx context.Context, q *hints) (worked bool) {
+	if b.greet(ctx) != nil {
+		return false
+	}
 	sub := b.conn.Client().Subscribe(ctx, b.channel())
 	defer func() { _ = sub.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
@@ -94,6 +97,15 @@ func (b *Bus) hear(ctx context.Context, q *hints) (worked bool) {
 			}
 		}
 	}
+}
+
+// greet asks whether the server is there: a subscription to a silent one cannot be ended.
+func (b *Bus) greet(ctx context.Context) error {
+	return b.conn.Do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
+		ctx, cancel := context.WithTimeout(ctx, beatTime)
+		defer cancel()
+		return r.Ping(ctx).Err()
+	})
 }
 
 // hints are the kinds that are due.

@@ -112,6 +112,8 @@ func (w *Watch) strict(ctx context.Context) {
 	if since := now.Sub(w.asked); !w.asked.IsZero() && since >= 0 && since < strictEvery {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, beatTime)
+	defer cancel()
 	findings, err := w.o.Conn.Strict(ctx)
 	if err != nil {
 		return
@@ -139,6 +141,8 @@ const highest = 9_000_000_000_000_000
 // beat writes a beat to every master.
 func (w *Watch) beat(ctx context.Context) (results []result) {
 	_ = w.o.Conn.Do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
+		ctx, cancel := context.WithTimeout(ctx, beatTime)
+		defer cancel()
 		masters, err := mastersOf(ctx, r)
 		if err == nil {
 			err = w.choose(ctx, r, masters)
@@ -146,8 +150,6 @@ func (w *Watch) beat(ctx context.Context) (results []result) {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(ctx, beatTime)
-		defer cancel()
 		var wg sync.WaitGroup
 		results = make([]result, len(w.keys))
 		i := 0

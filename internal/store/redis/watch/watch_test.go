@@ -435,3 +435,22 @@ func TestBusAcrossACluster(t *testing.T) {
 		eventually(t, "heard", func() bool { return heard()["rules"] > before })
 	}
 }
+
+// TestEndsBesideASilentServer ends what runs while the server is frozen.
+func TestEndsBesideASilentServer(t *testing.T) {
+	s := redistest.Server(t)
+	c := redistest.Empty(t, s)
+	_, _, end := start(t, c, "a")
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	heard := make(chan string, 100)
+	wg.Go(func() { watch.NewBus(c).Listen(ctx, func(kind string) { heard <- kind }) })
+	<-heard
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is away", func() bool { return !c.Status().Up })
+	cancel()
+	end()
+	wg.Wait()
+}
