@@ -33,7 +33,7 @@ type node struct {
 	t    *testing.T
 	name string
 	file string
-	addr string
+	addr string // or several of a cluster
 	now  func() time.Time
 
 	mu     sync.Mutex
@@ -47,7 +47,7 @@ func newNode(t *testing.T, name, addr string) *node {
 func (n *node) start() *node {
 	n.t.Helper()
 	log := slog.New(slog.NewTextHandler(n.t.Output(), nil)).With("node", n.name)
-	c := redistest.Connect(n.t, conn.Options{Addrs: []string{n.addr}, User: redistest.User, Password: redisd.Password, Log: log})
+	c := redistest.Connect(n.t, conn.Options{Addrs: strings.Fields(n.addr), User: redistest.User, Password: redisd.Password, Log: log})
 	a, err := audit.Open(audit.Options{File: n.file, Conn: c, Ring: redistest.Ring(n.t), Node: n.name, Now: func() time.Time { return n.now() }, Log: log, Event: func(key, _ string, over bool) {
 		n.mu.Lock()
 		defer n.mu.Unlock()

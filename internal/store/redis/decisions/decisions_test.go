@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ type node struct {
 	t    *testing.T
 	name string
 	file string
-	addr string
+	addr string // or several of a cluster
 	now  func() time.Time
 	ring *sealed.Ring
 
@@ -47,7 +48,7 @@ func newNode(t *testing.T, name, addr string) *node {
 func (n *node) start() *node {
 	n.t.Helper()
 	log := slog.New(slog.NewTextHandler(n.t.Output(), nil)).With("node", n.name)
-	c := redistest.Connect(n.t, conn.Options{Addrs: []string{n.addr}, User: redistest.User, Password: redisd.Password, Log: log})
+	c := redistest.Connect(n.t, conn.Options{Addrs: strings.Fields(n.addr), User: redistest.User, Password: redisd.Password, Log: log})
 	d, err := decisions.Open(n.t.Context(), decisions.Options{File: n.file, Conn: c, Ring: n.ring, Node: n.name, Now: n.now, Log: log, Publish: func(kind string) {
 		n.mu.Lock()
 		n.told = append(n.told, kind)

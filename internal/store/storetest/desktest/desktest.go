@@ -4,6 +4,8 @@ package desktest
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,6 +59,46 @@ func Lists(t *testing.T, s blocklist.Store) {
 	if got, _, err := s.ListEntries(ctx); err != nil || len(got) != 1 {
 		t.Errorf("after the removal: %v, %v", got, err)
 	}
+	storetest.WantErr(t, "removing it again", s.RemoveListEntry(ctx, e.Key()), blocklist.ErrNotFound)
+	if err := s.RemoveListEntry(ctx, allow.Key()); err != nil {
+		t.Fatal(err)
+	}
+	manyEntries(t, s)
+}
+
+// manyEntries: entries differ by verb, value and scope; an ended one is kept; one that was
+// removed may come again; writers at once lose nothing.
+func manyEntries(t *testing.T, s blocklist.Store) {
+	ctx := t.Context()
+	var want []blocklist.Entry
+	for _, scope := range []string{"all", "domain:example.com", "recipient:größe@example.com"} {
+		for _, value := range []string{"192.0.2.1", "2001:db8::/32", "example.org", "a%b@example.org"} {
+			for _, allow := range []bool{true, false} {
+				want = append(want, blocklist.Entry{Allow: allow, Value: value, Scope: scope, Reason: "Größe \"<&\u2028>\"", Author: "me", Created: storetest.Start, Expires: storetest.Start.Add(-time.Hour)})
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for _, e := range want {
+		wg.Go(func() {
+			before, err := s.ListRevision(ctx)
+			if err = errors.Join(err, s.PutListEntry(ctx, e), s.RemoveListEntry(ctx, e.Key()), s.PutListEntry(ctx, e)); err != nil {
+				t.Errorf("%s: %v", e.Key(), err)
+			}
+			if after, err := s.ListRevision(ctx); err != nil || after <= before {
+				t.Errorf("revision %d after %d, %v", after, before, err)
+			}
+		})
+	}
+	wg.Wait()
+	got, _, err := s.ListEntries(ctx)
+	less := func(a, b blocklist.Entry) bool { return a.Key() < b.Key() }
+	if d := cmp.Diff(want, got, cmpopts.SortSlices(less)); d != "" || err != nil {
+		t.Errorf("many entries: %v\n%s", err, d)
+	}
+	if !slices.IsSortedFunc(got, func(a, b blocklist.Entry) int { return strings.Compare(a.Key(), b.Key()) }) {
+		t.Error("the entries are not in the order of their keys")
+	}
 }
 
 // Accounts runs the suite of abuse.Store on an empty store.
@@ -109,5 +151,40 @@ func Accounts(t *testing.T, s abuse.Store) {
 	wg.Wait()
 	if won != 1 {
 		t.Errorf("%d of 8 writers of one version won", won)
+	}
+	if got, err := s.Account(ctx, a.Name); err != nil || got.Version != 3 {
+		t.Errorf("after eight writers: %+v, %v", got, err)
+	}
+	manyAccounts(t, s)
+}
+
+// manyAccounts: accounts do not mix, and a conflict changes neither record nor revision.
+func manyAccounts(t *testing.T, s abuse.Store) {
+	ctx := t.Context()
+	want := map[string]abuse.Account{}
+	for i, name := range []string{"a", "a@example.org", "größe@example.com", "a b", "a%", "\"'\\"} {
+		a := abuse.Account{Name: name, State: abuse.Suspended, Reason: "<\u2028>", By: "me", At: storetest.Start.Add(time.Duration(i) * time.Millisecond), Version: 1}
+		if err := s.PutAccount(ctx, a); err != nil {
+			t.Fatal(err)
+		}
+		want[name] = a
+	}
+	before, err := s.AccountRevision(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []uint64{0, 1, 3} {
+		err := s.PutAccount(ctx, abuse.Account{Name: "a", State: abuse.Active, Version: version})
+		storetest.WantErr(t, "a wrong version", err, abuse.ErrConflict)
+	}
+	storetest.WantErr(t, "the second record of nobody", s.PutAccount(ctx, abuse.Account{Name: "nobody", State: abuse.Suspended, Version: 2}), abuse.ErrConflict)
+	all, rev, err := s.Accounts(ctx)
+	if err != nil || rev != before || len(all) != len(want)+1 {
+		t.Errorf("%d accounts at %d, was %d, %v", len(all), rev, before, err)
+	}
+	for _, got := range all {
+		if d := cmp.Diff(want[got.Name], got); d != "" && got.Name != "a@example.com" {
+			t.Error(d)
+		}
 	}
 }

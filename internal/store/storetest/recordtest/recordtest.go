@@ -46,6 +46,34 @@ func Audit(t *testing.T, s record.AuditStore) {
 	if _, err := s.Append(ctx, record.Entry{Before: json.RawMessage("{")}); err == nil {
 		t.Error("an entry that is no JSON was taken")
 	}
+	auditEntries(t, s, last)
+}
+
+// auditEntries: an entry is read back as Append returned it, numbered after the last whatever
+// number it came with.
+func auditEntries(t *testing.T, s record.AuditStore, last record.Entry) {
+	ctx := t.Context()
+	e := record.Entry{
+		Seq: 7, Prev: "x", Hash: "y", Time: storetest.Start.Add(123456789), Actor: "größe", Action: "list-add", Object: "block \"a\" all",
+		Before: json.RawMessage(`{"n": 12345678901234567890, "s": "\u003c\ud83d\ude00"}`), After: json.RawMessage(` [1 , 2.50, null ] `), Note: "a\tb\u2028<&>\x00",
+	}
+	wrote, err := s.Append(ctx, e)
+	if err != nil || wrote.Seq != last.Seq+1 || wrote.Prev != last.Hash || wrote.Hash == "" {
+		t.Errorf("Append: %+v, %v", wrote, err)
+	}
+	got, err := s.Entries(ctx, last.Seq, 5)
+	if d := cmp.Diff([]record.Entry{wrote}, got); d != "" || err != nil {
+		t.Errorf("Entries: %v\n%s", err, d)
+	}
+	if got, err := s.Entries(ctx, wrote.Seq, 5); err != nil || len(got) != 0 {
+		t.Errorf("after the last: %d entries, %v", len(got), err)
+	}
+	if got, err := s.Entries(ctx, 0, 1); err != nil || len(got) != 1 || got[0].Seq != 1 || got[0].Prev != "" {
+		t.Errorf("the first: %+v, %v", got, err)
+	}
+	if end, err := record.Verify(ctx, s); err != nil || end.Hash != wrote.Hash {
+		t.Errorf("Verify: entry %d, %v", end.Seq, err)
+	}
 }
 
 // rows are one a minute, but for the first two of three hours before.
