@@ -202,6 +202,10 @@ chmod 0755 deb-systemd-invoke systemctl`)
 	m.expect("getent passwd postern | cut -d: -f5-7", "Postern mail gateway,,,:/var/lib/postern:/usr/sbin/nologin")
 	m.expect("setpriv --reuid=postern --regid=postern --clear-groups postern config check >/dev/null 2>&1 || echo $?", "1")
 	m.expect("test -L /etc/systemd/system/multi-user.target.wants/postern.service && echo enabled", "enabled")
+	if _, err := exec.LookPath("systemd-analyze"); err == nil {
+		m.expect("systemd-analyze verify --man=no postern.service", "")
+		m.run("systemd-analyze security --offline=true --threshold=20 postern.service")
+	}
 	m.expect("postern version | cut -d' ' -f1,2", "postern "+strings.TrimSpace(m.run("dpkg-query -W -f '${Version}' postern")))
 
 	m.run("cat > /etc/postern/postern.yaml <<'E'\n" + valid + "E\n")
