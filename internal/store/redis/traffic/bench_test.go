@@ -131,6 +131,30 @@ func memory(tb testing.TB, s *redisd.Server) (used int64) {
 	return used
 }
 
+// shares is the memory of the keys of each kind, in bytes a row.
+func shares(tb testing.TB, s *redisd.Server, rows int) map[string]int {
+	c := s.Client()
+	defer c.Close()
+	keys, err := c.Keys(tb.Context(), "postern:{tr*").Result()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	sums := map[string]int64{}
+	for _, key := range keys {
+		n, err := c.MemoryUsage(tb.Context(), key, 0).Result()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		kind := key[strings.LastIndexByte(key, '}')+2:]
+		sums[kind[:1]] += n
+	}
+	out := map[string]int{"keys": len(keys)}
+	for kind, n := range sums {
+		out[kind] = int(n) / rows
+	}
+	return out
+}
+
 // BenchmarkFind searches a day of a million rows (ROWS in the environment for another number)
 // by every field, and says what a row needs.
 func BenchmarkFind(b *testing.B) {
@@ -148,6 +172,7 @@ func BenchmarkFind(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Logf("memory %d MB, %.0f bytes a row; counted %d bytes a row; %d rows counted", grown>>20, float64(grown)/float64(rows), e.PerRow, e.Rows)
+	b.Logf("bytes a row by the kind of key: %v", shares(b, server, rows))
 	r := chance{rand.New(rand.NewPCG(5, 6))}
 	some := func() record.Row { return pick(r, sample...) }
 	for _, q := range []struct {

@@ -8,6 +8,7 @@ import (
 	"math/bits"
 
 	"postern/internal/record"
+	"postern/internal/store/redis/traffic/match"
 )
 
 // blockName tells the blocks of an hour apart: random, so that nodes need not agree, also
@@ -53,7 +54,7 @@ type block struct {
 	place place
 	rows  [][]byte // JSON
 	at    map[string]int
-	terms map[term]struct{}
+	terms map[match.Term]struct{}
 	raw   int
 
 	// Of what was written already.
@@ -61,7 +62,7 @@ type block struct {
 }
 
 func newBlock(h hour) *block {
-	b := &block{hour: h, at: map[string]int{}, terms: map[term]struct{}{}}
+	b := &block{hour: h, at: map[string]int{}, terms: map[match.Term]struct{}{}}
 	b.begin, _ = h.begin()
 	_, _ = rand.Read(b.place.name[:]) // never fails
 	return b
@@ -82,7 +83,7 @@ func (b *block) add(r *record.Row, text []byte) {
 		b.rows = append(b.rows, text)
 		b.raw += len(text)
 	}
-	termsOf(r, func(t term) { b.terms[t] = struct{}{} })
+	match.TermsOf(r, func(t match.Term) { b.terms[t] = struct{}{} })
 }
 
 func (b *block) full() bool { return len(b.rows) >= blockRows || b.raw >= blockBytes }
@@ -105,19 +106,19 @@ func (b *block) text() []byte {
 func (b *block) index() map[int][]byte {
 	out := map[int][]byte{}
 	for t := range b.terms {
-		n := t.shard()
+		n := t.List()
 		if out[n] == nil {
 			out[n] = b.place.text(b.begin)
 		}
-		p := t.print()
+		p := t.Print()
 		out[n] = append(out[n], p[:]...)
 	}
 	return out
 }
 
 // hasPrint reports whether an entry of a list names the term, which belongs there.
-func hasPrint(entry []byte, t term) bool {
-	p := t.print()
+func hasPrint(entry []byte, t match.Term) bool {
+	p := t.Print()
 	for i := placeLen; i+1 < len(entry); i += 2 {
 		if entry[i] == p[0] && entry[i+1] == p[1] {
 			return true
@@ -126,16 +127,16 @@ func hasPrint(entry []byte, t term) bool {
 	return false
 }
 
-// readBlock calls each for every row of a stored block that belongs to the hour and passes the
-// sieve, and returns how much of it cannot be read.
-func (s *Store) readBlock(h hour, name blockName, stored string, of *sieve, each func(*record.Row)) (bad int) {
+// readBlock calls each for every row of a stored block that belongs to the hour and may be
+// asked for, and returns how much of it cannot be read.
+func (s *Store) readBlock(h hour, name blockName, stored string, m *match.Matcher, each func(*record.Row)) (bad int) {
 	text, _, err := s.codec.Unpack([]byte(stored))
 	head := header(h, name)
 	if err != nil || !bytes.HasPrefix(text, head) {
 		return 1
 	}
 	for line := range bytes.Lines(text[len(head):]) {
-		if !of.passes(line) {
+		if !m.Passes(line) {
 			continue
 		}
 		var r record.Row

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"postern/internal/record"
+	"postern/internal/store/redis/traffic/match"
 )
 
 // Bounds of one Find. Where they end it, the page says where to go on.
@@ -24,9 +25,8 @@ const (
 // walk is one search, from the newest hour to the oldest.
 type walk struct {
 	s      *Store
-	m      *matcher
-	sieve  sieve
-	terms  []term
+	m      *match.Matcher
+	terms  []match.Term
 	size   int
 	before int64 // no row of the page is later
 	found  []record.Row
@@ -40,11 +40,11 @@ func (s *Store) Find(ctx context.Context, q record.Trace) (record.Page, error) {
 	if err := s.settle(ctx); err != nil {
 		return record.Page{}, err
 	}
-	m, ok := matcherOf(q)
+	m, ok := match.New(q)
 	if !ok {
 		return record.Page{}, nil
 	}
-	w := &walk{s: s, m: m, sieve: sieveOf(m), terms: m.wanted(), size: q.PageSize(), before: lastMs, until: time.Now().Add(findTime)}
+	w := &walk{s: s, m: m, terms: m.Terms(), size: q.PageSize(), before: lastMs, until: time.Now().Add(findTime)}
 	if end, ok := ctx.Deadline(); ok { // a part of the time is kept for the answer
 		if end = end.Add(-time.Until(end) / 4); end.Before(w.until) {
 			w.until = end
@@ -67,13 +67,10 @@ func (s *Store) Find(ctx context.Context, q record.Trace) (record.Page, error) {
 // tells goes first.
 func (w *walk) concerned(all []held) []held {
 	out := all[:0]
-	id, exact := idTime(w.m.id)
+	id, exact := idTime(w.m.ID())
 	for _, h := range all {
 		end := h.begin + hourMs
-		switch {
-		case h.begin > w.before,
-			w.m.sinceSet && end+slack <= w.m.since,
-			w.m.end && h.begin-slack >= w.m.until:
+		if h.begin > w.before || !w.m.During(h.begin-slack, end+slack) {
 			continue
 		}
 		out = append(out, h)
@@ -108,7 +105,7 @@ func (w *walk) run(ctx context.Context, hours []held) (record.Page, error) {
 			if cut >= 0 {
 				return w.cut(cut), nil
 			}
-			if stop || len(w.found) > w.size || w.m.id != "" && len(w.found) > 0 {
+			if stop || len(w.found) > w.size || w.m.ID() != "" && len(w.found) > 0 {
 				return w.page(), nil
 			}
 		}
@@ -128,7 +125,7 @@ func (w *walk) places(ctx context.Context, hours []held) ([][]place, error) {
 		for i, h := range hours {
 			grow[i] = p.HGetAll(ctx, w.s.key(h.hour, "o")) // first: a block leaves it after it was indexed
 			for _, t := range w.terms {
-				lists[i] = append(lists[i], p.LRange(ctx, w.s.shardKey(h.hour, t.shard()), 0, -1))
+				lists[i] = append(lists[i], p.LRange(ctx, w.s.shardKey(h.hour, t.List()), 0, -1))
 			}
 			if len(w.terms) == 0 {
 				lists[i] = append(lists[i], p.LRange(ctx, w.s.key(h.hour, "a"), 0, -1))
@@ -189,7 +186,7 @@ func (w *walk) chosen(seen map[blockName]int, of map[blockName]place, lists int)
 	var out []place
 	for name, n := range seen {
 		p := of[name]
-		if n != lists || p.lo > w.before || w.m.sinceSet && p.hi+slack < w.m.since || w.m.end && p.lo-slack >= w.m.until {
+		if n != lists || p.lo > w.before || !w.m.During(p.lo-slack, p.hi+slack) {
 			continue
 		}
 		out = append(out, p)
@@ -239,7 +236,7 @@ func (w *walk) read(ctx context.Context, h held, places []place) error {
 	} else {
 		for i, v := range got.Val() {
 			if stored, ok := v.(string); ok { // else it was dropped meanwhile
-				bad += w.s.readBlock(h.hour, places[i].name, stored, &w.sieve, w.take)
+				bad += w.s.readBlock(h.hour, places[i].name, stored, w.m, w.take)
 			}
 		}
 	}
@@ -253,7 +250,7 @@ func (w *walk) read(ctx context.Context, h held, places []place) error {
 }
 
 func (w *walk) take(r *record.Row) {
-	if w.m.match(r) {
+	if w.m.Match(r) {
 		w.found = append(w.found, *r)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"postern/filter"
 	"postern/internal/record"
+	"postern/internal/store/redis/traffic/match"
 )
 
 // hour names the keys of an hour: "2026112209", in UTC.
@@ -198,7 +199,7 @@ func (s *Store) drop(ctx context.Context, h hour) error {
 // keysOf are all keys of an hour.
 func (s *Store) keysOf(h hour) []string {
 	keys := []string{s.key(h, "b"), s.key(h, "o"), s.key(h, "a")}
-	for n := range shards {
+	for n := range match.Lists {
 		keys = append(keys, s.shardKey(h, n))
 	}
 	return keys

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -202,5 +203,56 @@ func TestShortOfTime(t *testing.T) {
 	cancel()
 	if _, err := s.Find(ended, record.Trace{}); err == nil {
 		t.Error("an answer without time")
+	}
+}
+
+// Writing costs a few round trips for hundreds of rows, none of them in the way of Add.
+func TestRoundTrips(t *testing.T) {
+	c := redistest.Empty(t, redistest.Server(t))
+	s := open(t, c, func(o *traffic.Options) { o.Now = time.Now })
+	_ = count(t, s, record.Trace{ID: "none"})
+	before := c.Trips()
+	add(t, s, some(1000)...)
+	if n := c.Trips() - before; n > 8 {
+		t.Errorf("%d round trips while rows were added", n)
+	}
+	s.Close()
+	if n := c.Trips() - before; n > 8 {
+		t.Errorf("%d round trips for a thousand rows", n)
+	}
+}
+
+// Nodes add, search and prune at once.
+func TestManyAtOnce(t *testing.T) {
+	c := redistest.Empty(t, redistest.Server(t))
+	rows := hourly(4, 250)
+	var wg sync.WaitGroup
+	for n := range 4 {
+		s := open(t, c)
+		wg.Go(func() {
+			for i := n; i < len(rows); i += 4 {
+				if !s.Add(rows[i]) {
+					t.Error("a row was dropped")
+				}
+				if i%97 == 0 {
+					if _, err := s.Find(t.Context(), record.Trace{From: "@example.org"}); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+		wg.Go(func() {
+			for range 5 {
+				if _, err := s.Prune(t.Context(), storetest.Start.Add(-24*time.Hour)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	last := open(t, c)
+	eventually(t, "rows are missing", func() bool { return count(t, last, record.Trace{}) == len(rows) })
+	if e, err := last.Estimate(t.Context()); err != nil || e.Rows != int64(len(rows)) {
+		t.Errorf("%+v, %v", e, err)
 	}
 }

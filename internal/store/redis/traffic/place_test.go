@@ -2,14 +2,11 @@ package traffic
 
 import (
 	"bytes"
-	"encoding/json"
 	"math/rand/v2"
-	"net/netip"
 	"testing"
 	"time"
 
 	"postern/filter"
-	"postern/internal/record"
 )
 
 func TestPlace(t *testing.T) {
@@ -56,45 +53,6 @@ func TestTimesOfIDs(t *testing.T) {
 			t.Errorf("%q tells a time", id)
 		}
 	}
-}
-
-// FuzzTerms: what matches is never missed by its terms or the sieve.
-func FuzzTerms(f *testing.F) {
-	f.Add("01kan8x5h3k2m4n6p8q0r1s2t3", "a@b.example", "Große Rechnung", "große", "192.0.2.1", uint8(24))
-	f.Add("x", "\u212a@\u212a.example", "請求書 <b>", "京", "2001:db8::1", uint8(40))
-	f.Add("x", "A\"@b", "İstanbul\u2028", "i*", "::ffff:192.0.2.1", uint8(0))
-	f.Fuzz(func(t *testing.T, id, address, subject, words, ip string, bits uint8) {
-		r := record.Row{ID: id, MessageID: address, From: address, To: []record.Fate{{Address: address}}, Subject: subject, Client: record.Client{IP: ip}}
-		has := map[term]bool{}
-		termsOf(&r, func(x term) { has[x] = true })
-		text, err := json.Marshal(r)
-		if err != nil || json.Unmarshal(text, &r) != nil { // as it will be read again
-			return
-		}
-		qs := []record.Trace{{ID: id}, {After: "01kan8x5h3k2m4n6p8q0r1s2t4"}, {After: id + "0"}, {From: address}, {To: address}, {MessageID: address}, {Subject: words}, {Subject: subject}, {From: address, Subject: words}}
-		if i := bytes.LastIndexByte([]byte(address), '@'); i >= 0 {
-			qs = append(qs, record.Trace{From: address[i:]}, record.Trace{To: address[i:]})
-		}
-		if a, err := netip.ParseAddr(ip); err == nil {
-			if p, err := a.Prefix(int(bits)); err == nil {
-				qs = append(qs, record.Trace{IP: p})
-			}
-		}
-		for _, q := range qs {
-			m, ok := matcherOf(q)
-			if !ok || !m.match(&r) {
-				continue
-			}
-			for _, w := range m.wanted() {
-				if !has[w] {
-					t.Errorf("%+v: a term is missing", q)
-				}
-			}
-			if of := sieveOf(m); text != nil && !of.passes(text) {
-				t.Errorf("%+v: the sieve keeps %s", q, text)
-			}
-		}
-	})
 }
 
 // FuzzEntries: what a list holds is read or left out, whatever it is.

@@ -1,4 +1,4 @@
-package traffic
+package match
 
 import (
 	"bytes"
@@ -7,15 +7,14 @@ import (
 	"postern/filter"
 )
 
-// sieve tells from the text of a row that it cannot match, which is far cheaper than reading
-// it. It lets rows pass that do not match, never the other way round.
+// sieve tells from the text of a row that it cannot match.
 type sieve struct {
 	after string   // IDs that are not less are of the pages before
 	all   [][]byte // in lower case, stand in every row that matches
 	words [][]byte // the same for rows of ASCII alone: others are folded first
 }
 
-func sieveOf(m *matcher) (out sieve) {
+func sieveOf(m *Matcher) (out sieve) {
 	for _, text := range []string{m.id, m.mid, m.to, m.from} {
 		if text = strings.ToLower(text); len(text) > 1 && verbatim(text) {
 			out.all = append(out.all, []byte(text))
