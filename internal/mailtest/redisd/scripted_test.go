@@ -53,7 +53,9 @@ func TestScriptedAnswersWhatItIsTold(t *testing.T) {
 
 // TestScriptedOnTheWire looks at the bytes, and at what is no command.
 func TestScriptedOnTheWire(t *testing.T) {
-	s := redisd.StartScripted(t, func([]string) redisd.Answer { return redisd.Answer{Text: "+one\r\n", Late: "+two\r\n", LateBy: time.Millisecond} })
+	s := redisd.StartScripted(t, func([]string) redisd.Answer {
+		return redisd.Answer{Text: "+one\r\n", Late: "+two\r\n", LateBy: time.Millisecond}
+	})
 	for _, text := range []string{"GET a\r\n", "*x\r\n", "*1\r\n:1\r\n", "*0\r\n", "*1\r\n$99999999\r\n", "*1\r\n$-1\r\n"} {
 		c, err := net.Dial("tcp", s.Addr)
 		if err != nil {
