@@ -15,8 +15,10 @@ import (
 // Change implements quarantine.Store. The shared store decides; the journal then has it too: an
 // end as a tombstone, on the node that made it, whoever's hold it was.
 func (s *HoldStore) Change(ctx context.Context, h quarantine.Hold) (quarantine.Hold, error) {
-	if h.State == quarantine.Releasing && s.phases.Restoring() {
-		return quarantine.Hold{}, fmt.Errorf("%w: %s", ErrRestoring, h.ID)
+	if h.State == quarantine.Releasing {
+		if err := s.phases.Sure(ctx); err != nil {
+			return quarantine.Hold{}, fmt.Errorf("hold %s: %w", h.ID, err)
+		}
 	}
 	defer s.locks.Lock(h.ID)()
 	now, err := s.Holds.Change(ctx, h)

@@ -34,6 +34,7 @@ type far struct {
 
 	mu    sync.Mutex
 	holds map[string]row
+	born  time.Time
 }
 
 type row struct {
@@ -273,10 +274,11 @@ const grace = 15 * time.Second
 
 // fleet is some nodes with one shared store and one clock.
 type fleet struct {
-	t     testing.TB
-	far   *far
-	now   time.Time
-	nodes []*node
+	t      testing.TB
+	far    *far
+	now    time.Time
+	nodes  []*node
+	untold map[*node]time.Time // when a node hears that the store has lost something
 }
 
 type node struct {
@@ -291,7 +293,7 @@ type node struct {
 
 func newFleet(t testing.TB, n int) *fleet {
 	t.Helper()
-	f := &fleet{t: t, far: newFar(), now: storetest.Start}
+	f := &fleet{t: t, far: newFar(), now: storetest.Start, untold: map[*node]time.Time{}}
 	for i := range n {
 		nd := &node{fleet: f, name: fmt.Sprint(i), dir: filepath.Join(t.TempDir(), "j"), link: &link{far: f.far}}
 		f.nodes = append(f.nodes, nd)
@@ -314,7 +316,12 @@ func (n *node) open() {
 		n.fleet.t.Fatal(err)
 	}
 	n.jrn = j
-	n.store = durable.NewHolds(n.link, j, durable.Options{Grace: grace, Now: now, Log: slog.New(slog.DiscardHandler), Alarm: func(string) { n.alarms++ }})
+	n.store = durable.NewHolds(n.link, j, durable.Options{Grace: grace, Now: now, Log: slog.New(slog.DiscardHandler), Alarm: func(string) { n.alarms++ }, Born: n.born})
+}
+
+func (n *node) born(context.Context) (out time.Time, err error) {
+	err = n.link.do(func() error { out = n.link.far.born; return nil })
+	return out, err
 }
 
 // restart is a crash: what is in memory is lost.
@@ -332,6 +339,10 @@ func (f *fleet) pass(d time.Duration) {
 	for ; d > 0; d -= 5 * time.Second {
 		f.now = f.now.Add(5 * time.Second)
 		for _, n := range f.nodes {
+			if at, ok := f.untold[n]; ok && !f.now.Before(at) && !n.link.down {
+				delete(f.untold, n)
+				f.tell(n, "late")
+			}
 			n.step()
 		}
 	}
@@ -347,10 +358,16 @@ func (n *node) step() {
 // lost tells every node that is not cut off.
 func (f *fleet) lost(why string) {
 	f.t.Helper()
+	f.far.born = f.now
 	for _, n := range f.nodes {
-		if err := n.store.Lost(f.t.Context(), why); err != nil && !errors.Is(err, errAway) {
-			f.t.Error(err)
-		}
+		f.tell(n, why)
+	}
+}
+
+func (f *fleet) tell(n *node, why string) {
+	f.t.Helper()
+	if err := n.store.Lost(f.t.Context(), why); err != nil && !errors.Is(err, errAway) {
+		f.t.Error(err)
 	}
 }
 

@@ -94,7 +94,8 @@ func (w *world) save(*rapid.T) {
 	w.dumps = append(w.dumps, w.far.dump())
 }
 
-// lose turns the memory of the store back. Every node that reaches it is told. An old dump brings
+// lose turns the memory of the store back. Every node that reaches it is told,
+// soon. An old dump brings
 // back what a node that is cut off alone may know to have ended: that is not mended.
 func (w *world) lose(rt *rapid.T) {
 	whole := !slices.ContainsFunc(w.nodes, func(n *node) bool { return n.link.down })
@@ -103,7 +104,14 @@ func (w *world) lose(rt *rapid.T) {
 	} else {
 		w.far.restore(w.dumps[rapid.IntRange(0, len(w.dumps)-1).Draw(rt, "dump")])
 	}
-	w.lost("a loss")
+	w.far.born = w.now // the first beat sees it
+	for _, n := range w.nodes {
+		w.untold[n] = w.now.Add(time.Duration(rapid.IntRange(0, 2).Draw(rt, "beats")) * 5 * time.Second)
+		if w.untold[n].Equal(w.now) {
+			delete(w.untold, n)
+			w.tell(n, "a loss")
+		}
+	}
 }
 
 // cut takes a node off the net, or gives it back. What the node ended before was seen by those who
@@ -112,6 +120,7 @@ func (w *world) cut(rt *rapid.T) {
 	n := w.node(rt)
 	if n.link.down {
 		n.link.down = false
+		delete(w.untold, n)
 		if err := n.store.Lost(w.t.Context(), "outage"); err != nil {
 			rt.Fatal(err)
 		}
@@ -157,7 +166,7 @@ func (w *world) settle(rt *rapid.T) {
 			rt.Fatalf("%s is lost", id)
 		case (w.sent[id] || w.ended[id]) && !r.h.State.Ended():
 			rt.Fatalf("%s has ended and is %s again", id, r.h.State)
-		case w.sent[id] && r.h.State != quarantine.Released:
+		case w.sent[id] && !w.ended[id] && r.h.State != quarantine.Released:
 			rt.Fatalf("%s was released and is %s", id, r.h.State)
 		case r.h.State == quarantine.Provisional:
 			rt.Fatalf("%s is provisional again", id)

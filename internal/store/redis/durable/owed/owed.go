@@ -145,16 +145,18 @@ func (s *Store) there(id string) {
 // Claim implements outbox.Store. While the store is being restored nothing is claimed: another
 // node may be sending it right now.
 func (s *Store) Claim(ctx context.Context, now time.Time, lease time.Duration) (e outbox.Entry, crashed, ok bool, err error) {
-	if s.phases.Restoring() {
+	if err := s.phases.Sure(ctx); errors.Is(err, phase.ErrRestoring) {
 		return e, false, false, nil
+	} else if err != nil {
+		return e, false, false, err
 	}
 	return s.Outbox.Claim(ctx, now, lease)
 }
 
 // ClaimID implements outbox.Store.
 func (s *Store) ClaimID(ctx context.Context, id string, now time.Time, lease time.Duration) (outbox.Entry, bool, error) {
-	if s.phases.Restoring() {
-		return outbox.Entry{}, false, fmt.Errorf("%w: %s", phase.ErrRestoring, id)
+	if err := s.phases.Sure(ctx); err != nil {
+		return outbox.Entry{}, false, fmt.Errorf("outbox entry %s: %w", id, err)
 	}
 	return s.Outbox.ClaimID(ctx, id, now, lease)
 }

@@ -26,6 +26,9 @@ type Options struct {
 	// Alarm is told, once in a while, that this node found the store without what it must have:
 	// every node must be told with Lost.
 	Alarm func(why string)
+	// Born is asked before what could happen twice: when the store was last found to be a new
+	// one, by anybody, by its own clock. nil: only Lost says so.
+	Born func(ctx context.Context) (time.Time, error)
 }
 
 // Filled has a value in every field.
@@ -71,6 +74,7 @@ type Phases struct {
 	ends   bool      // ends are to be brought
 	live   bool      // what is open is to be brought, after the grace
 	next   []string  // what the scrub looks at next
+	seen   time.Time // what Born said last
 }
 
 // lostKind is under what the journal has the time of the last loss.
@@ -120,6 +124,29 @@ func (p *Phases) Restoring() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.refuse && (p.ends || p.live || p.o.Now().Sub(p.born) < 2*p.o.Grace)
+}
+
+// Sure returns an error when what could happen twice must wait. It asks the store, so that a node
+// that was not told yet, or has just begun, waits too.
+func (p *Phases) Sure(ctx context.Context) error {
+	if p.o.Born != nil {
+		born, err := p.o.Born(ctx)
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		before := p.seen
+		p.seen = born
+		p.mu.Unlock()
+		news := !before.IsZero() && !before.Equal(born) || before.IsZero() && p.o.Now().Sub(born) < 2*p.o.Grace
+		if news && !p.Restoring() {
+			p.Lost(ctx, "another node found it born anew")
+		}
+	}
+	if p.Restoring() {
+		return ErrRestoring
+	}
+	return nil
 }
 
 // Due says what is to be brought now. Born names the loss it is for.
