@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"postern/internal/store/redis/conn"
+	"postern/internal/store/redis/holds/ground"
 	"postern/internal/store/redis/holds/record"
 	"postern/quarantine"
 )
@@ -19,11 +20,11 @@ import (
 // body of a hold that has not ended. Caps do not apply: what was promised is kept.
 func (s *Store) Push(ctx context.Context, h quarantine.Hold, body func() (io.ReadCloser, error)) (quarantine.Hold, error) {
 	id, ok := record.ParseID(h.ID)
-	if !ok || !h.State.Valid() || !validSHA(h.SHA256) {
+	if !ok || !h.State.Valid() || !ground.ValidSHA(h.SHA256) {
 		return quarantine.Hold{}, fmt.Errorf("push: %.100q is no hold", h.ID)
 	}
-	defer s.counts.changed()
-	for range tries {
+	defer s.g.Counts.Changed()
+	for range ground.Tries {
 		now, again, err := s.push(ctx, id, h, body)
 		if err != nil || !again {
 			return now, err
@@ -39,27 +40,27 @@ func newer(h, there quarantine.Hold) bool {
 
 // push is one try; again is true when others changed the hold meanwhile.
 func (s *Store) push(ctx context.Context, id record.ID, h quarantine.Hold, body func() (io.ReadCloser, error)) (now quarantine.Hold, again bool, err error) {
-	w := &writing{id: id, hold: h}
+	w := &writing{ID: id, Hold: h}
 	there, err := s.beforePush(ctx, w)
 	if err != nil {
 		return now, false, err
 	}
-	whole, err := s.whole(ctx, there)
+	whole, err := s.intact(ctx, there)
 	if err != nil {
 		return now, false, err
 	}
-	if there.good && !newer(h, there.hold) {
-		if whole || there.hold.State.Ended() {
-			return there.hold, false, s.relist(ctx, there.hold, there.hold)
+	if there.Good && !newer(h, there.Hold) {
+		if whole || there.Hold.State.Ended() {
+			return there.Hold, false, s.g.Relist(ctx, there.Hold, there.Hold)
 		}
-		w.hold = there.hold // only the body is lost
+		w.Hold = there.Hold // only the body is lost
 	}
 	switch {
-	case there.good && (whole || w.hold.State.Ended()):
+	case there.Good && (whole || w.Hold.State.Ended()):
 		err = s.pushState(ctx, w, there)
-	case w.hold.State.Ended():
+	case w.Hold.State.Ended():
 		if err = s.seal(w); err == nil {
-			err = s.send(ctx, w, reference{}, upload{})
+			err = s.send(ctx, w, ground.Reference{}, ground.Upload{})
 		}
 	default:
 		err = s.pushBody(ctx, w, body)
@@ -70,59 +71,59 @@ func (s *Store) push(ctx context.Context, id record.ID, h quarantine.Hold, body 
 	if err != nil {
 		return now, false, err
 	}
-	from := w.hold
-	if there.good {
-		from = there.hold
+	from := w.Hold
+	if there.Good {
+		from = there.Hold
 	}
-	return w.hold, false, s.relist(ctx, from, w.hold)
+	return w.Hold, false, s.g.Relist(ctx, from, w.Hold)
 }
 
 // beforePush reads what is there.
-func (s *Store) beforePush(ctx context.Context, w *writing) (row, error) {
+func (s *Store) beforePush(ctx context.Context, w *writing) (ground.Row, error) {
 	var key *redis.StringCmd
 	var there, meta *redis.SliceCmd
-	if err := s.pipe(ctx, conn.Write, func(p redis.Pipeliner) {
-		there = s.queueRow(ctx, p, w.id)
+	if err := s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+		there = s.g.QueueRow(ctx, p, w.ID)
 		meta = s.queueBody(ctx, p, w)
-		if w.hold.Key != "" {
-			key = p.Get(ctx, s.keyKey(w.hold.Key))
+		if w.Hold.Key != "" {
+			key = p.Get(ctx, s.g.KeyKey(w.Hold.Key))
 		}
 	}); err != nil {
-		return row{}, err
+		return ground.Row{}, err
 	}
 	w.readBody(meta)
-	r := s.readRow(w.id, there)
-	w.expectFixed, w.expectState = r.fixed, r.state
+	r := s.g.ReadRow(w.ID, there)
+	w.expectFixed, w.expectState = r.Fixed, r.State
 	if key == nil {
 		return r, nil
 	}
-	w.key = key.Val()
+	w.Key = key.Val()
 	return r, s.whoseKey(ctx, w)
 }
 
 // whoseKey leaves the key to a newer hold that has it.
 func (s *Store) whoseKey(ctx context.Context, w *writing) error {
-	other := record.Unpack(w.key)
-	if other <= w.hold.ID {
+	other := record.Unpack(w.Key)
+	if other <= w.Hold.ID {
 		return nil
 	}
-	found, err := s.rows(ctx, []string{other})
+	found, err := s.g.Rows(ctx, []string{other})
 	if err != nil {
 		return err
 	}
-	w.keyStays = found[0].good && found[0].hold.Key == w.hold.Key
+	w.keyStays = found[0].Good && found[0].Hold.Key == w.Hold.Key
 	return nil
 }
 
-// whole reports whether the body of a hold is there, as far as counting its chunks tells.
-func (s *Store) whole(ctx context.Context, r row) (bool, error) {
-	ref, ok := parseReference(r.body, r.hold)
-	if !r.good || !ok {
+// intact reports whether the body of a hold is there, as far as counting its chunks tells.
+func (s *Store) intact(ctx context.Context, r ground.Row) (bool, error) {
+	ref, ok := ground.ParseReference(r.Body, r.Hold)
+	if !r.Good || !ok {
 		return false, nil
 	}
 	var n []*redis.IntCmd
-	err := s.pipe(ctx, conn.Write, func(p redis.Pipeliner) {
-		for _, key := range s.bodyKeys(r.id.Message, ref) {
+	err := s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+		for _, key := range s.g.BodyKeys(r.ID.Message, ref) {
 			n = append(n, p.Exists(ctx, key))
 		}
 	})
@@ -133,14 +134,14 @@ func (s *Store) whole(ctx context.Context, r row) (bool, error) {
 }
 
 // pushState changes the state of a hold that is there.
-func (s *Store) pushState(ctx context.Context, w *writing, there row) error {
-	state, err := s.scribe.State(w.hold, []byte(there.state))
+func (s *Store) pushState(ctx context.Context, w *writing, there ground.Row) error {
+	state, err := s.g.Scribe.State(w.Hold, []byte(there.State))
 	if err != nil {
 		return err
 	}
-	ref, gone, err := s.swapState(ctx, there, w.hold, state)
+	ref, gone, err := s.swapState(ctx, there, w.Hold, state)
 	if err == nil && gone {
-		s.counts.add(ref.family, -1, -ref.stored)
+		s.g.Counts.Add(ref.Family, -1, -ref.Stored)
 	}
 	return err
 }
@@ -149,8 +150,8 @@ func (s *Store) pushState(ctx context.Context, w *writing, there row) error {
 // lost chunks is not believed.
 func (s *Store) pushBody(ctx context.Context, w *writing, body func() (io.ReadCloser, error)) error {
 	if w.there != nil {
-		probe := row{id: w.id, hold: w.hold, good: true, body: w.there.String()}
-		whole, err := s.whole(ctx, probe)
+		probe := ground.Row{ID: w.ID, Hold: w.Hold, Good: true, Body: w.there.String()}
+		whole, err := s.intact(ctx, probe)
 		if err != nil {
 			return err
 		}
@@ -163,7 +164,7 @@ func (s *Store) pushBody(ctx context.Context, w *writing, body func() (io.ReadCl
 		return err
 	}
 	defer r.Close()
-	up, err := s.receive(ctx, w.id, w.hold, w.there, r)
+	up, err := s.g.Receive(ctx, w.ID, w.Hold, w.there, r)
 	if err == nil {
 		err = s.seal(w)
 	}

@@ -1,6 +1,10 @@
 package holds
 
-import "sync"
+import (
+	"sync"
+
+	"postern/internal/store/redis/holds/ground"
+)
 
 // maxRecent bounds the holds that are remembered between Put and Confirm.
 const maxRecent = 1024
@@ -9,14 +13,14 @@ const maxRecent = 1024
 // never believed: a script compares it with what is there.
 type recent struct {
 	mu    sync.Mutex
-	rows  map[string]row
+	rows  map[string]ground.Row
 	order []string
 }
 
-func (r *recent) keep(row row) {
+func (r *recent) keep(row ground.Row) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	id := row.id.String()
+	id := row.ID.String()
 	if _, ok := r.rows[id]; !ok {
 		r.order = append(r.order, id)
 	}
@@ -28,7 +32,7 @@ func (r *recent) keep(row row) {
 }
 
 // take returns the rows of all IDs and forgets them; ok is false when one is not known.
-func (r *recent) take(ids []string) (rows []row, ok bool) {
+func (r *recent) take(ids []string) (rows []ground.Row, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, id := range ids {

@@ -1,6 +1,8 @@
 package holds
 
-import "postern/internal/store/redis/conn"
+import (
+	"postern/internal/store/redis/conn"
+)
 
 // Every script reads what it needs before it writes: a script that fails has done nothing. A
 // state is changed only from the very bytes that were read, which are never written twice.
@@ -66,39 +68,10 @@ if not body or redis.call('HINCRBY', KEYS[2], 'c', -1) > 0 then return 0 end
 for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
 return 1`
 
-// remove takes a hold away, a provisional one when its last owner dropped it.
-// KEYS: hold, body, chunks. ARGV: state, reference, generation, whether owners are asked.
-// It returns 1 when the hold is gone, 2 when its body is too.
-const remove conn.Script = `
-local now = redis.call('HMGET', KEYS[1], 's', 'b', 'o')
-if not now[1] then return 0 end
-if now[1] ~= ARGV[1] or (now[2] or '') ~= ARGV[2] then return redis.error_reply('POSTERN changed') end
-local body = false
-if #KEYS > 1 then body = redis.pcall('HGET', KEYS[2], 'g') == ARGV[3] end
-if ARGV[4] == '1' and (tonumber(now[3]) or 1) > 1 then
-  redis.call('HSET', KEYS[1], 'o', tonumber(now[3]) - 1)
-  return 0
-end
-redis.call('DEL', KEYS[1])
-if not body or redis.call('HINCRBY', KEYS[2], 'c', -1) > 0 then return 1 end
-for i = 2, #KEYS do redis.call('UNLINK', KEYS[i]) end
-return 2`
-
 // join adds an owner to a provisional hold. KEYS: hold. ARGV: state.
 const join conn.Script = `
 if redis.call('HGET', KEYS[1], 's') ~= ARGV[1] then return redis.error_reply('POSTERN changed') end
 return redis.call('HINCRBY', KEYS[1], 'o', 1)`
-
-// swap replaces the value of a key that has the expected one; "" is none.
-// KEYS: key. ARGV: expected, new.
-const swap conn.Script = `
-local kind = redis.call('TYPE', KEYS[1])['ok']
-local now = ''
-if kind == 'string' then now = redis.call('GET', KEYS[1]) end
-if now ~= ARGV[1] then return 0 end
-if kind ~= 'string' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
-if ARGV[2] == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[2]) end
-return 1`
 
 // forgetBody takes away what a body is known by, if its chunks are gone: the next one that
 // comes is stored anew. KEYS: body. ARGV: generation.

@@ -1,4 +1,5 @@
-package holds
+// Package find looks holds up: by what people search for, by the key of a mail, by time.
+package find
 
 import (
 	"context"
@@ -9,10 +10,17 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"postern/internal/store/redis/conn"
+	"postern/internal/store/redis/holds/ground"
 	"postern/internal/store/redis/holds/index"
 	"postern/internal/store/redis/holds/record"
 	"postern/quarantine"
 )
+
+// Finder looks holds up. It is safe for concurrent use. Its methods are those of quarantine.Store.
+type Finder struct{ g *ground.Ground }
+
+// New makes a Finder.
+func New(g *ground.Ground) Finder { return Finder{g} }
 
 const (
 	// maxWords is how many words a beginning may stand for and still lead a search.
@@ -25,11 +33,11 @@ const (
 // List implements quarantine.Store. The smallest set of indexes that holds all that match
 // leads; what it names is read and matched. A page may have less than it could and still name a
 // next one, when much had to be looked at.
-func (s *Store) List(ctx context.Context, q quarantine.Query) (quarantine.Page, error) {
+func (s Finder) List(ctx context.Context, q quarantine.Query) (quarantine.Page, error) {
 	return s.list(ctx, q, q.PageSize())
 }
 
-func (s *Store) list(ctx context.Context, q quarantine.Query, size int) (quarantine.Page, error) {
+func (s Finder) list(ctx context.Context, q quarantine.Query, size int) (quarantine.Page, error) {
 	after := ""
 	if q.After != "" {
 		var err error
@@ -49,27 +57,27 @@ func (s *Store) list(ctx context.Context, q quarantine.Query, size int) (quarant
 }
 
 // place is where a page begins: a cursor, or the ID of a hold.
-func (s *Store) place(ctx context.Context, after string) (string, error) {
+func (s Finder) place(ctx context.Context, after string) (string, error) {
 	if m, ok := index.Place(after); ok {
 		return m, nil
 	}
-	h, err := s.Get(ctx, after)
+	r, err := s.g.Row(ctx, after)
 	if err != nil {
 		return "", fmt.Errorf("page after %.100q: %w", after, err)
 	}
-	return index.Member(h), nil
+	return index.Member(r.Hold), nil
 }
 
 // way chooses the indexes that lead: none when one of those needed is empty.
-func (s *Store) way(ctx context.Context, plan index.Plan) ([]string, error) {
+func (s Finder) way(ctx context.Context, plan index.Plan) ([]string, error) {
 	ways := plan.Ways
 	if len(ways) == 1 && len(plan.Prefixes) == 0 {
 		return ways[0], nil
 	}
 	words := make([]*redis.StringSliceCmd, len(plan.Prefixes))
-	if err := s.pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+	if err := s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
 		for i, prefix := range plan.Prefixes {
-			words[i] = p.ZRangeByLex(ctx, s.indexKey(index.Vocabulary), &redis.ZRangeBy{Min: "[" + prefix, Max: "[" + prefix + "\xff", Count: maxWords + 1})
+			words[i] = p.ZRangeByLex(ctx, s.g.IndexKey(index.Vocabulary), &redis.ZRangeBy{Min: "[" + prefix, Max: "[" + prefix + "\xff", Count: maxWords + 1})
 		}
 	}); err != nil {
 		return nil, err
@@ -88,12 +96,12 @@ func (s *Store) way(ctx context.Context, plan index.Plan) ([]string, error) {
 	return s.smallest(ctx, ways)
 }
 
-func (s *Store) smallest(ctx context.Context, ways [][]string) ([]string, error) {
+func (s Finder) smallest(ctx context.Context, ways [][]string) ([]string, error) {
 	sizes := make([][]*redis.IntCmd, len(ways))
-	if err := s.pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+	if err := s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
 		for i, way := range ways {
 			for _, key := range way {
-				sizes[i] = append(sizes[i], p.ZCard(ctx, s.indexKey(key)))
+				sizes[i] = append(sizes[i], p.ZCard(ctx, s.g.IndexKey(key)))
 			}
 		}
 	}); err != nil {
@@ -118,8 +126,8 @@ func (s *Store) smallest(ctx context.Context, ways [][]string) ([]string, error)
 }
 
 // walk goes down the indexes of a way until a page is full.
-func (s *Store) walk(ctx context.Context, plan index.Plan, way []string, size int) (page quarantine.Page, err error) {
-	batch := min(size+1, maxRows)
+func (s Finder) walk(ctx context.Context, plan index.Plan, way []string, size int) (page quarantine.Page, err error) {
+	batch := min(size+1, ground.MaxRows)
 	top, last := plan.Max, ""
 	for looked := 0; looked < maxLooked; {
 		members, more, err := s.members(ctx, way, plan.Min, top, batch)
@@ -140,18 +148,18 @@ func (s *Store) walk(ctx context.Context, plan index.Plan, way []string, size in
 		looked += len(members)
 		last = members[len(members)-1]
 		top = "(" + last
-		batch = min(4*batch, maxRows)
+		batch = min(4*batch, ground.MaxRows)
 	}
 	page.Next = index.Cursor(last)
 	return page, nil
 }
 
 // members reads the next ones of a way, newest first.
-func (s *Store) members(ctx context.Context, way []string, low, top string, n int) (members []string, more bool, err error) {
+func (s Finder) members(ctx context.Context, way []string, low, top string, n int) (members []string, more bool, err error) {
 	cmds := make([]*redis.StringSliceCmd, len(way))
-	if err := s.pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+	if err := s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
 		for i, key := range way {
-			cmds[i] = p.ZRevRangeByLex(ctx, s.indexKey(key), &redis.ZRangeBy{Min: low, Max: top, Count: int64(n)})
+			cmds[i] = p.ZRevRangeByLex(ctx, s.g.IndexKey(key), &redis.ZRangeBy{Min: low, Max: top, Count: int64(n)})
 		}
 	}); err != nil {
 		return nil, false, err
@@ -166,26 +174,26 @@ func (s *Store) members(ctx context.Context, way []string, low, top string, n in
 
 // match reads the holds behind members and adds those that match to the page; full is true
 // when there was one more than fits. last is the member of the last one on the page.
-func (s *Store) match(ctx context.Context, plan index.Plan, way, members []string, size int, page *quarantine.Page, last *string) (full bool, err error) {
+func (s Finder) match(ctx context.Context, plan index.Plan, way, members []string, size int, page *quarantine.Page, last *string) (full bool, err error) {
 	ids := make([]string, len(members))
 	for i, m := range members {
 		ids[i] = index.ID(m)
 	}
-	rows, err := s.rows(ctx, ids)
+	rows, err := s.g.Rows(ctx, ids)
 	if err != nil {
 		return false, err
 	}
-	var stale []entry
+	var stale []ground.Entry
 	for i, r := range rows {
-		if r.missing() || r.good && strays(r.hold, members[i]) {
+		if r.Missing() || r.Good && strays(r.Hold, members[i]) {
 			for _, key := range way {
-				stale = append(stale, entry{key, members[i]})
+				stale = append(stale, ground.Entry{Key: key, Member: members[i]})
 			}
 			continue
 		}
-		if !r.good || !plan.Match(r.hold) {
-			if r.good && r.hold.State != quarantine.Provisional {
-				stale = append(stale, elsewhere(r.hold, way, members[i])...)
+		if !r.Good || !plan.Match(r.Hold) {
+			if r.Good && r.Hold.State != quarantine.Provisional {
+				stale = append(stale, elsewhere(r.Hold, way, members[i])...)
 			}
 			continue
 		}
@@ -193,48 +201,48 @@ func (s *Store) match(ctx context.Context, plan index.Plan, way, members []strin
 			full = true
 			break
 		}
-		page.Holds = append(page.Holds, r.hold)
+		page.Holds = append(page.Holds, r.Hold)
 		*last = members[i]
 	}
-	return full, s.clean(ctx, stale)
+	return full, s.g.Clean(ctx, stale)
 }
 
 // strays reports whether a member is not the one of its hold.
 func strays(h quarantine.Hold, member string) bool { return index.Member(h) != member }
 
 // elsewhere are the entries of a way that a hold has no more, when it has none of them.
-func elsewhere(h quarantine.Hold, way []string, member string) []entry {
-	var out []entry
+func elsewhere(h quarantine.Hold, way []string, member string) []ground.Entry {
+	var out []ground.Entry
 	for _, e := range index.Entries(h) {
 		if e.Member == member && slices.Contains(way, e.Key) {
 			return nil
 		}
 	}
 	for _, key := range way {
-		out = append(out, entry{key, member})
+		out = append(out, ground.Entry{Key: key, Member: member})
 	}
 	return out
 }
 
 // FindKey implements quarantine.Store. It stands in the way of every mail: one short round trip
 // for a key that nobody has.
-func (s *Store) FindKey(ctx context.Context, key string, since time.Time) (quarantine.Hold, bool, error) {
+func (s Finder) FindKey(ctx context.Context, key string, since time.Time) (quarantine.Hold, bool, error) {
 	if key == "" {
 		return quarantine.Hold{}, false, nil
 	}
 	var entry *redis.StringCmd
-	if err := s.pipe(ctx, conn.Lookup, func(p redis.Pipeliner) { entry = p.Get(ctx, s.keyKey(key)) }); err != nil {
+	if err := s.g.Pipe(ctx, conn.Lookup, func(p redis.Pipeliner) { entry = p.Get(ctx, s.g.KeyKey(key)) }); err != nil {
 		return quarantine.Hold{}, false, err
 	}
 	id := record.Unpack(entry.Val())
 	if id == "" {
 		return quarantine.Hold{}, false, nil
 	}
-	found, err := s.rows(ctx, []string{id})
-	if err != nil || !found[0].good {
+	found, err := s.g.Rows(ctx, []string{id})
+	if err != nil || !found[0].Good {
 		return quarantine.Hold{}, false, err
 	}
-	h := found[0].hold
+	h := found[0].Hold
 	if h.Key != key || h.State == quarantine.Provisional || h.Ended != nil && h.Ended.At.UnixMilli() < since.UnixMilli() {
 		return quarantine.Hold{}, false, nil
 	}

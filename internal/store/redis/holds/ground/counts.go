@@ -1,4 +1,4 @@
-package holds
+package ground
 
 import (
 	"context"
@@ -17,14 +17,14 @@ import (
 // statsLife is how old what is counted may be.
 const statsLife = time.Second
 
-// tally counts bodies.
-type tally struct{ bodies, bytes int64 }
+// Tally counts bodies.
+type Tally struct{ Bodies, Bytes int64 }
 
-// families are both families of bodies, and where each stands in a count.
-var families = [...]string{heldBodies, evidenceBodies}
+// Families are both families of bodies, in the order in which they are counted.
+func Families() [2]string { return [...]string{HeldBodies, EvidenceBodies} }
 
 func familyIndex(name string) int {
-	if name == evidenceBodies {
+	if name == EvidenceBodies {
 		return 1
 	}
 	return 0
@@ -39,8 +39,8 @@ type counts struct {
 	mu      sync.Mutex
 	at      time.Time // when it was read; zero: it must be read
 	states  map[quarantine.State]int
-	read    [2]tally // of the server
-	pending [2]tally // ours, not added there yet
+	read    [2]Tally // of the server
+	pending [2]Tally // ours, not added there yet
 	reserve [2]int64 // bytes that are being written
 	done    []string // provisional entries that are no more needed
 	writing int      // writes of this process that are under way
@@ -52,8 +52,8 @@ type counts struct {
 // maxDone bounds the entries that wait to be taken away: DropBefore finds the others.
 const maxDone = 4096
 
-// begin says that a write begins that put or confirmed will correct what was read by.
-func (c *counts) begin() (end func()) {
+// Begin says that a write begins that put or confirmed will correct what was read by.
+func (c *counts) Begin() (end func()) {
 	c.mu.Lock()
 	c.writing++
 	c.vague = c.vague || c.asking
@@ -65,8 +65,8 @@ func (c *counts) begin() (end func()) {
 	}
 }
 
-// put corrects what was read by a hold that was put.
-func (c *counts) put() {
+// Put corrects what was read by a hold that was put.
+func (c *counts) Put() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.states != nil {
@@ -74,8 +74,8 @@ func (c *counts) put() {
 	}
 }
 
-// confirmed corrects it by holds that were confirmed.
-func (c *counts) confirmed(entries []string) {
+// Confirmed corrects it by holds that were confirmed.
+func (c *counts) Confirmed(entries []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.states != nil {
@@ -87,20 +87,20 @@ func (c *counts) confirmed(entries []string) {
 	}
 }
 
-// changed forgets what was read.
-func (c *counts) changed() {
+// Changed forgets what was read.
+func (c *counts) Changed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at = time.Time{}
 	c.epoch++
 }
 
-func (c *counts) add(family string, bodies, bytes int64) {
+func (c *counts) Add(family string, bodies, bytes int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := &c.pending[familyIndex(family)]
-	p.bodies += bodies
-	p.bytes += bytes
+	p.Bodies += bodies
+	p.Bytes += bytes
 }
 
 // known is what was counted, if that is not long ago. What was read while this process wrote
@@ -117,8 +117,8 @@ func (c *counts) known(now time.Time) (st quarantine.Stats, byFamily [2]int64, o
 			st.States[state] = n
 		}
 	}
-	for f := range families {
-		bodies, bytes := c.read[f].bodies+c.pending[f].bodies, c.read[f].bytes+c.pending[f].bytes
+	for f := range c.pending {
+		bodies, bytes := c.read[f].Bodies+c.pending[f].Bodies, c.read[f].Bytes+c.pending[f].Bytes
 		st.Bodies += int(max(bodies, 0))
 		st.Bytes += max(bytes, 0)
 		byFamily[f] = max(bytes, 0) + c.reserve[f]
@@ -127,39 +127,39 @@ func (c *counts) known(now time.Time) (st quarantine.Stats, byFamily [2]int64, o
 }
 
 // Stats implements quarantine.Store: at most a second old, and with all that this process did.
-func (s *Store) Stats(ctx context.Context) (quarantine.Stats, error) {
-	st, _, err := s.stats(ctx)
+func (g *Ground) Stats(ctx context.Context) (quarantine.Stats, error) {
+	st, _, err := g.stats(ctx)
 	return st, err
 }
 
-func (s *Store) stats(ctx context.Context) (quarantine.Stats, [2]int64, error) {
+func (g *Ground) stats(ctx context.Context) (quarantine.Stats, [2]int64, error) {
 	for range 3 {
-		if st, f, ok := s.counts.known(time.Now()); ok {
+		if st, f, ok := g.Counts.known(time.Now()); ok {
 			return st, f, nil
 		}
-		if err := s.count(ctx); err != nil {
+		if err := g.count(ctx); err != nil {
 			return quarantine.Stats{}, [2]int64{}, err
 		}
 	}
 	// Others write all the time: what was read last is as good as it gets.
-	s.counts.mu.Lock()
-	s.counts.vague = false
-	s.counts.at = time.Now()
-	s.counts.mu.Unlock()
-	st, f, _ := s.counts.known(time.Now())
+	g.Counts.mu.Lock()
+	g.Counts.vague = false
+	g.Counts.at = time.Now()
+	g.Counts.mu.Unlock()
+	st, f, _ := g.Counts.known(time.Now())
 	return st, f, nil
 }
 
-// allStates are the states that have an index of their own.
-func allStates() []quarantine.State {
+// AllStates are the states that have an index of their own.
+func AllStates() []quarantine.State {
 	return []quarantine.State{quarantine.Held, quarantine.Releasing, quarantine.Refused, quarantine.Released, quarantine.Deleted, quarantine.Expired}
 }
 
-func counterField(f int, what string) string { return families[f] + what }
+func counterField(f int, what string) string { return Families()[f] + what }
 
 // count adds what is ours to the counters and reads them all.
-func (s *Store) count(ctx context.Context) error {
-	c := &s.counts
+func (g *Ground) count(ctx context.Context) error {
+	c := &g.Counts
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	if _, _, ok := c.known(time.Now()); ok { // another one has just read it
@@ -167,26 +167,26 @@ func (s *Store) count(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	pending, done := c.pending, c.done
-	c.pending, c.done = [2]tally{}, nil
+	c.pending, c.done = [2]Tally{}, nil
 	c.asking, c.vague = true, c.writing > 0
 	epoch := c.epoch
 	c.mu.Unlock()
 	began := time.Now()
 	states := map[quarantine.State]*redis.IntCmd{}
 	var fields *redis.SliceCmd
-	err := s.pipe(ctx, conn.Write, func(p redis.Pipeliner) {
-		s.queueDone(ctx, p, done)
-		key := s.conn.Key("count")
+	err := g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+		g.queueDone(ctx, p, done)
+		key := g.Conn.Key("count")
 		for f, t := range pending {
-			if t != (tally{}) {
-				p.HIncrBy(ctx, key, counterField(f, "n"), t.bodies)
-				p.HIncrBy(ctx, key, counterField(f, "z"), t.bytes)
+			if t != (Tally{}) {
+				p.HIncrBy(ctx, key, counterField(f, "n"), t.Bodies)
+				p.HIncrBy(ctx, key, counterField(f, "z"), t.Bytes)
 			}
 		}
 		fields = p.HMGet(ctx, key, counterField(0, "n"), counterField(0, "z"), counterField(1, "n"), counterField(1, "z"))
-		states[quarantine.Provisional] = p.ZCard(ctx, s.indexKey(index.Provisional))
-		for _, st := range allStates() {
-			states[st] = p.ZCard(ctx, s.indexKey(index.StateKey(st)))
+		states[quarantine.Provisional] = p.ZCard(ctx, g.IndexKey(index.Provisional))
+		for _, st := range AllStates() {
+			states[st] = p.ZCard(ctx, g.IndexKey(index.StateKey(st)))
 		}
 	})
 	c.mu.Lock()
@@ -194,8 +194,8 @@ func (s *Store) count(ctx context.Context) error {
 	c.asking = false
 	if err != nil { // it may have been added: too much is said rather than too little
 		for f, t := range pending {
-			c.pending[f].bodies += t.bodies
-			c.pending[f].bytes += t.bytes
+			c.pending[f].Bodies += t.Bodies
+			c.pending[f].Bytes += t.Bytes
 		}
 		return fmt.Errorf("count holds: %w", err)
 	}
@@ -210,13 +210,13 @@ func (s *Store) count(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) queueDone(ctx context.Context, p redis.Pipeliner, done []string) {
+func (g *Ground) queueDone(ctx context.Context, p redis.Pipeliner, done []string) {
 	if len(done) > 0 {
-		p.ZRem(ctx, s.indexKey(index.Provisional), anys(done)...)
+		p.ZRem(ctx, g.IndexKey(index.Provisional), Anys(done)...)
 	}
 }
 
-func anys(from []string) []any {
+func Anys(from []string) []any {
 	out := make([]any, len(from))
 	for i, v := range from {
 		out[i] = v
@@ -224,16 +224,16 @@ func anys(from []string) []any {
 	return out
 }
 
-func readTallies(fields []any) (out [2]tally) {
+func readTallies(fields []any) (out [2]Tally) {
 	for f := range out {
 		if len(fields) == 4 {
-			out[f] = tally{toInt(fields[2*f]), toInt(fields[2*f+1])}
+			out[f] = Tally{ToInt(fields[2*f]), ToInt(fields[2*f+1])}
 		}
 	}
 	return out
 }
 
-func toInt(v any) int64 {
+func ToInt(v any) int64 {
 	text, _ := v.(string)
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -242,22 +242,22 @@ func toInt(v any) int64 {
 	return n
 }
 
-// room makes sure that size more stored bytes fit below the cap of a family, with all that is
+// Room makes sure that size more stored bytes fit below the cap of a family, with all that is
 // being written, and returns how to give the room back.
-func (s *Store) room(ctx context.Context, family string, size int64) (free func(), err error) {
-	limit := s.caps.Holds
+func (g *Ground) Room(ctx context.Context, family string, size int64) (free func(), err error) {
+	limit := g.caps.Holds
 	f := familyIndex(family)
 	if f == 1 {
-		limit = s.caps.Evidence
+		limit = g.caps.Evidence
 	}
 	if limit <= 0 {
 		return func() {}, nil
 	}
-	_, used, err := s.stats(ctx)
+	_, used, err := g.stats(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &s.counts
+	c := &g.Counts
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if used[f]+size > limit {
@@ -269,4 +269,21 @@ func (s *Store) room(ctx context.Context, family string, size int64) (free func(
 		defer c.mu.Unlock()
 		c.reserve[f] -= size
 	}, nil
+}
+
+// Correct moves the counters to what was found.
+func (g *Ground) Correct(ctx context.Context, found [2]Tally) error {
+	g.Counts.Changed()
+	if _, err := g.Stats(ctx); err != nil { // with it, what is ours is added
+		return err
+	}
+	g.Counts.mu.Lock()
+	read := g.Counts.read
+	g.Counts.mu.Unlock()
+	for f := range found {
+		g.Counts.Add(Families()[f], found[f].Bodies-read[f].Bodies, found[f].Bytes-read[f].Bytes)
+	}
+	g.Counts.Changed()
+	_, err := g.Stats(ctx)
+	return err
 }

@@ -1,4 +1,4 @@
-package holds
+package upkeep
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"postern/internal/store/redis/conn"
+	"postern/internal/store/redis/holds/ground"
 	"postern/internal/store/redis/holds/index"
 )
 
@@ -43,11 +44,11 @@ const (
 )
 
 // Estimate weighs what is stored. It looks at every key once.
-func (s *Store) Estimate(ctx context.Context) (Estimate, error) {
+func (s Keeper) Estimate(ctx context.Context) (Estimate, error) {
 	kinds := map[string]*weight{"h": {}, "b": {}, "ix": {}, "k": {}}
-	err := s.scan(ctx, s.conn.Key("*"), func(keys []string) error {
+	err := s.scan(ctx, s.g.Conn.Key("*"), func(keys []string) error {
 		cmds := map[*redis.IntCmd]*weight{}
-		err := s.pipe(ctx, conn.Background, func(p redis.Pipeliner) {
+		err := s.g.Pipe(ctx, conn.Background, func(p redis.Pipeliner) {
 			for _, key := range keys {
 				kind := s.kindOf(key)
 				w := kinds[kind]
@@ -79,38 +80,38 @@ func (s *Store) Estimate(ctx context.Context) (Estimate, error) {
 	}
 	out.PerHold = out.Total() / out.Holds
 	oldest, err := s.oldest(ctx)
-	out.Days = max(1, int(s.now().Sub(oldest)/(24*time.Hour)))
+	out.Days = max(1, int(s.g.Now().Sub(oldest)/(24*time.Hour)))
 	out.PerDay = out.Holds / int64(out.Days)
 	return out, err
 }
 
 // kindOf is what a key is for: a hold, a body, an index or the entry of a key; "" for what is
 // not ours.
-func (s *Store) kindOf(key string) string {
-	rest := strings.TrimPrefix(key, s.conn.Key(""))
+func (s Keeper) kindOf(key string) string {
+	rest := strings.TrimPrefix(key, s.g.Conn.Key(""))
 	if _, of, ok := strings.Cut(rest, "}:"); ok && strings.HasPrefix(rest, "{") {
 		kind, _, _ := strings.Cut(of, ":")
-		if kind == evidenceBodies {
-			return heldBodies
+		if kind == ground.EvidenceBodies {
+			return ground.HeldBodies
 		}
 		return kind
 	}
 	kind, _, _ := strings.Cut(rest, ":")
-	if kind == "h" || kind == heldBodies {
+	if kind == "h" || kind == ground.HeldBodies {
 		return ""
 	}
 	return kind
 }
 
 // oldest is the time of the oldest hold.
-func (s *Store) oldest(ctx context.Context) (time.Time, error) {
+func (s Keeper) oldest(ctx context.Context) (time.Time, error) {
 	var first []*redis.StringSliceCmd
-	err := s.pipe(ctx, conn.Background, func(p redis.Pipeliner) {
-		for _, st := range allStates() {
-			first = append(first, p.ZRangeByLex(ctx, s.indexKey(index.StateKey(st)), &redis.ZRangeBy{Min: "-", Max: "+", Count: 1}))
+	err := s.g.Pipe(ctx, conn.Background, func(p redis.Pipeliner) {
+		for _, st := range ground.AllStates() {
+			first = append(first, p.ZRangeByLex(ctx, s.g.IndexKey(index.StateKey(st)), &redis.ZRangeBy{Min: "-", Max: "+", Count: 1}))
 		}
 	})
-	out := s.now()
+	out := s.g.Now()
 	for _, cmd := range first {
 		for _, m := range cmd.Val() {
 			if at, ok := index.Time(m); ok && at.Before(out) {
