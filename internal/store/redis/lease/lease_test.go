@@ -353,3 +353,19 @@ func TestLocal(t *testing.T) {
 		t.Errorf("ran %v, %v", ran, err)
 	}
 }
+
+func TestCluster(t *testing.T) {
+	o, _ := redistest.Cluster(t)
+	a, b := lease.New(redistest.Connect(t, o), "a", time.Now), lease.New(redistest.Connect(t, o), "b", time.Now)
+	for n := range 20 { // on all masters
+		job := fmt.Sprint("job", n)
+		ran, err := a.Run(t.Context(), job, "p", time.Minute, func(context.Context, int64) error {
+			idle(t, b, job, "p")
+			return nil
+		})
+		if !ran || err != nil {
+			t.Errorf("%s: ran %v, %v", job, ran, err)
+		}
+		idle(t, b, job, "p")
+	}
+}
