@@ -24,7 +24,8 @@ const (
 // Store implements limit.Shared. A name is a hash with a field for each life of each node: its
 // own counts, which it alone writes and which never get smaller within a window. So nothing is
 // counted twice however often, late or out of order a write arrives, and the counts of a node
-// that was started anew still count, as those of another one.
+// that was started anew still count, as those of another one. Another format would take other
+// keys: these fields are for who reads nine numbers.
 type Store struct {
 	conn *conn.Conn
 	self string
