@@ -11,18 +11,16 @@
 //	P:{tr}:rows    hash: hour -> rows;  P:{tr}:bytes the same in bytes
 //
 // A million rows of one day, made up with the subjects of a corpus, needed 241 bytes a row of
-// Redis' memory: 175 in blocks, 62 in lists, 4 in names. At 100 million messages a day, each of
-// one recipient:
+// the memory of Redis. At 100 million messages a day, each to one recipient, that is
 //
-//	           bytes a row    a day     an hour of the mean day (4.2 million rows)
-//	rows              175    17.5 GB    65,000 blocks in one hash
-//	lists              62     6.2 GB    64 lists of 65,000 entries
-//	names, a, o         4     0.4 GB    68 keys
-//	all               241    24.1 GB    1.0 GB, one hash slot
+//	         bytes a row      a day    an hour of the mean day (4.2 million rows)
+//	blocks           193    19.3 GB    65,000 blocks in one hash
+//	lists             46     4.6 GB    64 lists of 65,000 entries at most
+//	the rest           2     0.2 GB    hours, places, what the server itself needs
+//	all              241    24.1 GB    1.0 GB in one hash slot
 //
-// Nodes that see little mail write blocks that are filled at the end of the hour: their rows need
-// more, up to 500 bytes where one comes an hour. A search reads 37 bytes of each list for a
-// block, which is 2.4 MB for a term in such an hour, and the blocks that have all its terms.
+// Where little mail comes blocks are seldom full, and a row needs more. A search reads the list
+// of each of its terms, some 50 bytes for a block, and the blocks that have all of them.
 //
 // A place is the name of a block and the time it spans. Each node fills blocks of its own: one
 // that grows is written again with each batch and searched whole; one that is full is never

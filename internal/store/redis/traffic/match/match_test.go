@@ -18,14 +18,15 @@ func FuzzTerms(f *testing.F) {
 	f.Add("x", "\u212a@\u212a.example", "請求書 <b>", "京", "2001:db8::1", uint8(40))
 	f.Add("x", "A\"@b", "İstanbul\u2028", "i*", "::ffff:192.0.2.1", uint8(0))
 	f.Fuzz(func(t *testing.T, id, address, subject, words, ip string, bits uint8) {
-		r := record.Row{ID: id, MessageID: address, From: address, To: []record.Fate{{Address: address}}, Subject: subject, Client: record.Client{IP: ip}}
+		at := time.UnixMilli(1_795_348_800_500 + int64(bits)).UTC()
+		r := record.Row{ID: id, Time: at, MessageID: address, From: address, To: []record.Fate{{Address: address}}, Subject: subject, Client: record.Client{IP: ip}}
 		has := map[Term]bool{}
 		TermsOf(&r, func(x Term) { has[x] = true })
 		text, err := json.Marshal(r)
 		if err != nil || json.Unmarshal(text, &r) != nil { // as it will be read again
 			return
 		}
-		qs := []record.Trace{{ID: id}, {After: "01kan8x5h3k2m4n6p8q0r1s2t4"}, {After: id + "0"}, {From: address}, {To: address}, {MessageID: address}, {Subject: words}, {Subject: subject}, {From: address, Subject: words}}
+		qs := []record.Trace{{ID: id}, {After: "01kan8x5h3k2m4n6p8q0r1s2t4"}, {After: id + "0"}, {Since: at}, {Until: at.Add(time.Millisecond)}, {Since: at.Add(-time.Hour), Until: at.Add(time.Hour)}, {From: address}, {To: address}, {MessageID: address}, {Subject: words}, {Subject: subject}, {From: address, Subject: words}}
 		if i := bytes.LastIndexByte([]byte(address), '@'); i >= 0 {
 			qs = append(qs, record.Trace{From: address[i:]}, record.Trace{To: address[i:]})
 		}
@@ -175,6 +176,42 @@ func TestMasked(t *testing.T) {
 	for bits, want := range map[int]string{0: "::", 1: "8000::", 8: "ff00::", 33: "ffff:ffff:8000::", 127: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", 128: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"} {
 		if got, _ := netip.AddrFromSlice(masked(raw, bits)); got.String() != want {
 			t.Errorf("%d bits: %s", bits, got)
+		}
+	}
+}
+
+// What the sieve is there to keep, it keeps.
+func TestSieve(t *testing.T) {
+	text, err := json.Marshal(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := sample
+	plain.Subject, plain.To = "Invoice 2026", nil
+	low, err := json.Marshal(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		q          record.Trace
+		odd, plain bool // whether it lets pass the row with signs, and the one without
+	}{
+		"all": {record.Trace{}, true, true}, "after itself": {record.Trace{After: sample.ID}, false, false},
+		"since": {record.Trace{Since: sample.Time.Add(time.Second)}, false, false}, "until": {record.Trace{Until: sample.Time}, false, false},
+		"within": {record.Trace{Since: sample.Time, Until: sample.Time.Add(time.Second)}, true, true},
+		"sender": {record.Trace{From: "nobody@example.org"}, false, false}, "domain": {record.Trace{From: "@example.ORG"}, true, true},
+		"id": {record.Trace{ID: "x" + sample.ID[1:]}, false, false}, "word": {record.Trace{Subject: "missing"}, true, false},
+		"quoted": {record.Trace{From: `a"b@x`}, true, true}, "recipient": {record.Trace{To: "@example.com"}, true, false},
+	} {
+		m, ok := New(c.q)
+		if !ok || m.Passes(text) != c.odd || m.Passes(low) != c.plain {
+			t.Errorf("%s: %v, %v", name, m.Passes(text), m.Passes(low))
+		}
+	}
+	m, _ := New(record.Trace{After: "0", Since: sample.Time.Add(time.Hour)})
+	for _, line := range []string{"", "{}", `{"id":"short"}`, `{"id":"01kan8x5h3k2m4n6p8q0r1s2t3","time":"never"}`, `{"time":"2026-11-22T12:00:00Z"}`} {
+		if pass := m.Passes([]byte(line)); pass != !strings.Contains(line, "never") {
+			t.Errorf("%s: %v", line, pass)
 		}
 	}
 }

@@ -3,15 +3,17 @@ package match
 import (
 	"bytes"
 	"strings"
+	"time"
 
 	"postern/filter"
 )
 
 // sieve tells from the text of a row that it cannot match.
 type sieve struct {
-	after string   // IDs that are not less are of the pages before
-	all   [][]byte // in lower case, stand in every row that matches
-	words [][]byte // the same for rows of ASCII alone: others are folded first
+	after        string   // IDs that are not less are of the pages before
+	since, until *int64   // milliseconds; nil = any
+	all          [][]byte // in lower case, stand in every row that matches
+	words        [][]byte // the same for rows of ASCII alone: others are folded first
 }
 
 func sieveOf(m *Matcher) (out sieve) {
@@ -21,6 +23,12 @@ func sieveOf(m *Matcher) (out sieve) {
 		}
 	}
 	out.after = m.q.After
+	if m.sinceSet {
+		out.since = &m.since
+	}
+	if m.end {
+		out.until = &m.until
+	}
 	for _, w := range m.words {
 		if ascii(w.Text) {
 			out.words = append(out.words, []byte(w.Text))
@@ -51,11 +59,30 @@ func ascii[T string | []byte](text T) bool {
 // idAt is where the ID stands in the text of a row.
 const idAt = len(`{"id":"`)
 
+// timeAt is what stands between the ID and the time.
+const timeAt = `","time":"`
+
+// front looks at the ID and the time of a row that begins as rows are written.
+func (s *sieve) front(line []byte) bool {
+	if s.after == "" && s.since == nil && s.until == nil || len(line) < idAt+filter.IDLen || string(line[:idAt]) != `{"id":"` {
+		return true
+	}
+	id, rest := string(line[idAt:idAt+filter.IDLen]), line[idAt+filter.IDLen:]
+	rest, whole := bytes.CutPrefix(rest, []byte(timeAt))
+	if !whole || !filter.ValidID(id) {
+		return true
+	}
+	if s.after != "" && id >= s.after {
+		return false
+	}
+	text, _, _ := bytes.Cut(rest, []byte{'"'})
+	at, err := time.Parse(time.RFC3339Nano, string(text))
+	return err != nil || (s.since == nil || at.UnixMilli() >= *s.since) && (s.until == nil || at.UnixMilli() < *s.until)
+}
+
 func (s *sieve) passes(line []byte) bool {
-	if s.after != "" && len(line) > idAt+filter.IDLen && string(line[:idAt]) == `{"id":"` {
-		if id := string(line[idAt : idAt+filter.IDLen]); filter.ValidID(id) && line[idAt+filter.IDLen] == '"' && id >= s.after {
-			return false
-		}
+	if !s.front(line) {
+		return false
 	}
 	if len(s.all)+len(s.words) == 0 {
 		return true
