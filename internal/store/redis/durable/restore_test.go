@@ -222,3 +222,31 @@ func TestLateEndWins(t *testing.T) {
 		t.Error("the node that held it goes on")
 	}
 }
+
+// A node that was not told yet, or has just begun, asks the store before it releases.
+func TestNotTold(t *testing.T) {
+	f := newFleet(t, 3)
+	a, b, c := f.nodes[0], f.nodes[1], f.nodes[2]
+	id := a.hold(1)
+	other := a.hold(2)
+	c.release(other) // it knows when the store was born
+	old := f.far.dump()
+	b.release(id)
+	f.far.restore(old)
+	f.far.born = f.now
+	for range 2 {
+		_, err := c.begin(id)
+		wantErr(t, "release", err, durable.ErrRestoring)
+		c.restart()
+	}
+	a.restart()
+	_, err := a.begin(id)
+	wantErr(t, "release by a node that has just begun", err, durable.ErrRestoring)
+	f.pass(3 * grace)
+	f.want(id, quarantine.Released)
+	b.link.down = true
+	third := a.hold(3)
+	_, err = b.begin(third)
+	wantErr(t, "release by a node that cannot ask", err, errAway)
+	a.release(third)
+}
