@@ -89,12 +89,13 @@ func (s *Store) ready(ctx context.Context, ids []string, now time.Time) ([]store
 
 // take claims an entry as it was read; ErrLost when it changed since or somebody has it.
 func (s *Store) take(ctx context.Context, st stored, now time.Time, lease time.Duration) (relayoutbox.Entry, error) {
-	if err := s.change(ctx, claim, st, now.UnixMilli(), lease.Milliseconds(), s.shared(), s.Node, crand.Text()); err != nil {
+	version, err := s.change(ctx, claim, st, now.UnixMilli(), lease.Milliseconds(), s.shared(), s.Node, crand.Text())
+	if err != nil {
 		return relayoutbox.Entry{}, err
 	}
 	s.move(ctx, st.id, max(st.entry.Next.UnixMilli(), now.Add(lease).UnixMilli()))
 	e := st.entry
-	e.Version++
+	e.Version = version
 	return e, nil
 }
 
@@ -116,19 +117,20 @@ func (s *Store) ClaimID(ctx context.Context, id string, now time.Time, lease tim
 }
 
 // change runs a script on an entry if it still has the version that was read.
-func (s *Store) change(ctx context.Context, script conn.Script, st stored, args ...any) error {
+func (s *Store) change(ctx context.Context, script conn.Script, st stored, args ...any) (int64, error) {
 	return s.run(ctx, script, st.id, []string{s.entity(st.id)}, append([]any{st.version}, args...)...)
 }
 
 // run runs a script on the keys of an entry. A refusal is ErrLost.
-func (s *Store) run(ctx context.Context, script conn.Script, id string, keys []string, args ...any) error {
-	err := s.Conn.Do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
-		return script.Run(ctx, r, keys, args...).Err()
+func (s *Store) run(ctx context.Context, script conn.Script, id string, keys []string, args ...any) (answer int64, err error) {
+	err = s.Conn.Do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
+		answer, err = script.Run(ctx, r, keys, args...).Int64()
+		return err
 	})
 	if conn.Refused(err) != "" {
-		return fmt.Errorf("%w: %s", relayoutbox.ErrLost, id)
+		err = fmt.Errorf("%w: %s", relayoutbox.ErrLost, id)
 	}
-	return err
+	return answer, err
 }
 
 // Due implements outbox.Store. Entries that do not verify are never due.

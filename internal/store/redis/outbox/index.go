@@ -24,7 +24,8 @@ const sum = "*"
 func score(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
 func (s *Store) enlist(ctx context.Context, id, due string, size int64) error {
-	return s.run(ctx, enlist, id, []string{s.dueKey(), s.idsKey(), s.sizeKey()}, id, due, size)
+	_, err := s.run(ctx, enlist, id, []string{s.dueKey(), s.idsKey(), s.sizeKey()}, id, due, size)
+	return err
 }
 
 // maxUnlisted bounds what is remembered for the next Claim; Reindex finds the rest.

@@ -43,7 +43,7 @@ func (s *Store) Retry(ctx context.Context, e relayoutbox.Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := s.change(ctx, give, st, text); err != nil {
+	if _, err := s.change(ctx, give, st, text); err != nil {
 		return err
 	}
 	s.move(ctx, e.ID, e.Next.UnixMilli())
@@ -57,7 +57,7 @@ func (s *Store) End(ctx context.Context, e relayoutbox.Entry) error {
 		return err
 	}
 	keys := append([]string{s.entity(e.ID)}, st.fixed.Body.Keys(s.bodyKey(e.ID, st.fixed.Nonce))...)
-	if err := s.run(ctx, end, e.ID, keys, st.version); err != nil {
+	if _, err := s.run(ctx, end, e.ID, keys, st.version); err != nil {
 		return err
 	}
 	s.unlist(ctx, e.ID)
@@ -81,7 +81,7 @@ func (s *Store) Hurry(ctx context.Context, id string, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		err = s.change(ctx, hurry, st, text, now.UnixMilli(), s.shared())
+		_, err = s.change(ctx, hurry, st, text, now.UnixMilli(), s.shared())
 		if err == nil {
 			s.move(ctx, id, max(now.UnixMilli(), st.lease))
 		}

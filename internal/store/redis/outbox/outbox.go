@@ -202,7 +202,7 @@ func (s *Store) Void(ctx context.Context, node string) (n int, err error) {
 			if !it.ok || it.lease == 0 || it.node != node {
 				continue
 			}
-			err := s.change(ctx, void, it, node)
+			_, err := s.change(ctx, void, it, node)
 			if errors.Is(err, relayoutbox.ErrLost) {
 				continue // given back or taken by somebody else meanwhile
 			}

@@ -26,7 +26,7 @@ local function free(l, u, now, shared)
   local at = tonumber(shared)
   if not at then
     local t = redis.call('TIME')
-    at = t[1] * 1000 + math.floor(t[2] / 1000)
+    at = t[1] * 1000 + t[2] / 1000
   end
   if (tonumber(l) or 0) > tonumber(now) or (tonumber(u) or 0) > at then return nil end
   return at
@@ -34,15 +34,18 @@ end
 local function text(n) return string.format('%.0f', n) end
 `
 
-// claim takes an entry: ARGV version, now, lease, shared time, node, token.
+// claim takes an entry and returns its new version: ARGV version, now, lease, shared time, node,
+// token. The time in microseconds is a floor for versions, so that a claim from before the store
+// lost its data is none on an entry that was pushed and claimed since.
 const claim conn.Script = free + `
 local h = redis.call('HMGET', KEYS[1], 'v', 'l', 'u', 't')
 if not h[1] then return redis.error_reply('POSTERN lost') end
-if h[4] == ARGV[6] then return 1 end
+if h[4] == ARGV[6] then return h[1] end
 local at = free(h[2], h[3], ARGV[2], ARGV[4])
 if h[1] ~= ARGV[1] or not at then return redis.error_reply('POSTERN lost') end
-redis.call('HSET', KEYS[1], 'v', text(h[1] + 1), 'l', text(ARGV[2] + ARGV[3]), 'u', text(at + ARGV[3]), 'n', ARGV[5], 't', ARGV[6], 'c', '0')
-return 1
+local version = text(math.max(h[1] + 1, math.floor(at * 1000)))
+redis.call('HSET', KEYS[1], 'v', version, 'l', text(ARGV[2] + ARGV[3]), 'u', text(at + ARGV[3]), 'n', ARGV[5], 't', ARGV[6], 'c', '0')
+return version
 `
 
 // give gives a claimed entry back: ARGV version, s.
