@@ -187,12 +187,7 @@ func TestDamagedBodyIsNotSent(t *testing.T) {
 	c := redistest.Empty(t, redistest.Server(t))
 	s := outbox.New(options(t, c))
 	id := add(t, s, 0)
-	keys, err := c.Client().Keys(t.Context(), c.Key("*:b:*")).Result()
-	if err == nil && len(keys) == 1 {
-		t.Fatal("our user may list keys")
-	}
-	var cursor uint64
-	keys, _, err = c.Client().Scan(t.Context(), cursor, c.Key("{o:"+id+"}:b:*"), 1000).Result()
+	keys, _, err := c.Client().Scan(t.Context(), 0, c.Key("{o:"+id+"}:b:*"), 1000).Result()
 	if err != nil || len(keys) != 1 {
 		t.Fatal(keys, err)
 	}
