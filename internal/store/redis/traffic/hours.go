@@ -95,7 +95,8 @@ func (s *Store) sums(what string) string { return s.o.Conn.Key("{tr}", what) }
 func (s *Store) hours(ctx context.Context) ([]held, error) {
 	rows, bytes, err := s.readSums(ctx)
 	if damaged(err) {
-		if err := s.mend(ctx); err != nil {
+		s.damage(1, "the list of hours")
+		if err := s.Reindex(ctx); err != nil {
 			return nil, err
 		}
 		rows, bytes, err = s.readSums(ctx)
@@ -130,15 +131,16 @@ func (s *Store) readSums(ctx context.Context) (rows, bytes map[string]string, er
 	return r.Val(), b.Val(), errors.Join(r.Err(), b.Err())
 }
 
-// mend replaces a list of hours that is none by what is found of the hours that are kept.
-func (s *Store) mend(ctx context.Context) error {
-	s.damage(1, "the list of hours")
+// Reindex makes the list of hours anew, of what is found of those that are kept. The rest of
+// the index lies in the hours themselves and is never behind. Rows are guessed until Prune
+// drops their hour.
+func (s *Store) Reindex(ctx context.Context) error {
 	if err := s.pipe(ctx, func(p redis.Pipeliner) { p.Unlink(ctx, s.sums("rows")); p.Unlink(ctx, s.sums("bytes")) }); err != nil {
 		return err
 	}
 	keep := s.o.Keep
-	if keep <= 0 || keep > mendAtMost {
-		keep = mendAtMost
+	if keep <= 0 || keep > reindexMost {
+		keep = reindexMost
 	}
 	now := s.o.Now().UnixMilli()
 	found := map[hour]*redis.IntCmd{}
@@ -160,8 +162,8 @@ func (s *Store) mend(ctx context.Context) error {
 	return err
 }
 
-// mendAtMost bounds the hours that are looked for.
-const mendAtMost = 60 * 24 * time.Hour
+// reindexMost bounds the hours that are looked for.
+const reindexMost = 60 * 24 * time.Hour
 
 // usual is what a row is taken to need where nobody counted.
 const usual = 300

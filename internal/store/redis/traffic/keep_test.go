@@ -256,3 +256,38 @@ func TestManyAtOnce(t *testing.T) {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
+
+// A list of hours that was lost is made anew; hours that are not kept any more are not looked for.
+func TestReindex(t *testing.T) {
+	server := redistest.Server(t)
+	s := open(t, redistest.Empty(t, server), func(o *traffic.Options) { o.Keep = 48 * time.Hour })
+	add(t, s, hourly(5, 100)...)
+	if n := count(t, s, record.Trace{}); n != 500 {
+		t.Fatalf("%d rows", n)
+	}
+	admin := server.Client()
+	defer admin.Close()
+	if err := admin.Del(t.Context(), "postern:{tr}:rows", "postern:{tr}:bytes").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, s, record.Trace{}); n != 0 {
+		t.Errorf("%d rows without a list of hours", n)
+	}
+	for range 2 {
+		if err := s.Reindex(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, s, record.Trace{}); n != 500 {
+			t.Errorf("%d rows after Reindex", n)
+		}
+	}
+	if e, err := s.Estimate(t.Context()); err != nil || e.Hours != 5 || e.Rows < 500 || s.Damaged() != 0 {
+		t.Errorf("%+v, %v, %d damaged", e, err, s.Damaged())
+	}
+	if _, err := s.Prune(t.Context(), storetest.Start); err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := admin.Keys(t.Context(), "postern:{tr*").Result(); err != nil || len(keys) > 0 {
+		t.Errorf("after Prune: %q, %v", keys, err)
+	}
+}

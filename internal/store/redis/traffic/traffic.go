@@ -197,9 +197,9 @@ func (s *Store) run() {
 	}
 }
 
-// drain writes everything that waits.
+// drain writes everything that waits now.
 func (s *Store) drain() {
-	for len(s.rows) > 0 {
+	for range len(s.rows) {
 		if s.w.collect(<-s.rows); s.w.waiting() >= batchRows && !s.w.write() {
 			return
 		}

@@ -169,7 +169,8 @@ func (w *writer) send() error {
 	w.refused(cmds)
 	for _, c := range sums {
 		if damaged(c.Err()) {
-			return s.mend(ctx)
+			s.damage(1, "the list of hours")
+			return s.Reindex(ctx)
 		}
 	}
 	return nil
