@@ -1,6 +1,7 @@
 package decisions
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -104,6 +105,9 @@ func (d *Decisions) open(s stored) *held {
 		return nil
 	}
 	text, err := d.o.Ring.Open("decision", s.field, []byte(s.raw))
+	if mine := d.get(s.field); err == nil && mine != nil && bytes.Equal(mine.text, text) {
+		return mine // nearly always, when everything is compared
+	}
 	var h *held
 	if err == nil {
 		h, err = decode(text)

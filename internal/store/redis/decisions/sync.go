@@ -165,17 +165,25 @@ const stampEvery = time.Hour
 func (d *Decisions) missing(there map[string]bool, used bool) error {
 	stale := used && !d.stamp.IsZero() && d.o.Now().Sub(d.stamp) > Keep
 	var drop []*held
-	d.mu.Lock()
+	var owed []string
+	d.mu.RLock() // who asks is not kept waiting
 	for field, h := range d.records {
 		switch {
 		case there[field]:
 		case d.forgettable(h), stale && h.Kind == KindList && h.At.Before(d.stamp.Add(2*stampEvery)):
 			drop = append(drop, h)
 		default:
-			d.dirty[field] = true
+			owed = append(owed, field)
 		}
 	}
-	d.mu.Unlock()
+	d.mu.RUnlock()
+	for part := range slices.Chunk(owed, page) {
+		d.mu.Lock()
+		for _, field := range part {
+			d.dirty[field] = true
+		}
+		d.mu.Unlock()
+	}
 	if stale {
 		d.o.Log.Warn("this node was away for long: list entries that no other node has any more are dropped", "since", d.stamp, "dropped", len(drop))
 	}
@@ -311,9 +319,12 @@ func (d *Decisions) someDirty(tried map[string]int) []string {
 			delete(d.dirty, field)
 			continue
 		}
-		if tried[field] < tries && len(fields) < pushPage {
+		if tried[field] < tries {
 			tried[field]++
 			fields = append(fields, field)
+		}
+		if len(fields) == pushPage {
+			break
 		}
 	}
 	return fields
