@@ -50,7 +50,7 @@ func (s *HoldStore) releasing(h quarantine.Hold) bool {
 // more: the server behind has the mail, whatever the store says.
 func (s *HoldStore) happened(ctx context.Context, h quarantine.Hold, cause error) (quarantine.Hold, error) {
 	h.Version++
-	found, err := s.Holds.Look(ctx, []string{h.ID})
+	found, err := s.Look(ctx, []string{h.ID})
 	if err == nil && found[0].Version >= h.Version {
 		return quarantine.Hold{}, cause // somebody else changed it since
 	}
@@ -108,7 +108,7 @@ func (s *HoldStore) mirror(ctx context.Context, now quarantine.Hold) error {
 		}
 		delete(s.claims, now.ID)
 	case err == nil:
-		*k = kept{version: now.Version, state: now.State, confirmed: confirmed, owners: k.owners}
+		*k = kept{version: now.Version, state: now.State, confirmed: confirmed, owners: k.owners, alarm: k.alarm}
 	}
 	return err
 }

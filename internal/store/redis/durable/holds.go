@@ -42,6 +42,7 @@ type kept struct {
 	owners    int  // sessions that may still confirm or drop it
 	maybe     bool // a Confirm was lost on its way: it may have been answered for
 	missing   bool // the shared store does not have it
+	alarm     time.Time
 }
 
 // note is the record in the journal.
@@ -83,8 +84,8 @@ func liveItem(n note) (journal.Item, error) {
 	return journal.Item{Kind: holdKind, ID: n.Hold.ID, Record: text}, err
 }
 
-func goneItem(kind, id string) journal.Item {
-	return journal.Item{Kind: kind, ID: id, State: journal.Gone}
+func goneItem(id string) journal.Item {
+	return journal.Item{Kind: holdKind, ID: id, State: journal.Gone}
 }
 
 // Put implements quarantine.Store: the journal and the shared store are written side by side.
@@ -123,7 +124,7 @@ func (s *HoldStore) Put(ctx context.Context, h quarantine.Hold, body io.Reader) 
 		return quarantine.Hold{}, phase.Sorted(own)
 	case farErr != nil:
 		if own == nil {
-			own = s.jrn.Set(wide, goneItem(holdKind, h.ID))
+			own = s.jrn.Set(wide, goneItem(h.ID))
 		}
 		return quarantine.Hold{}, errors.Join(farErr, s.minor(own))
 	}
@@ -188,7 +189,7 @@ func (s *HoldStore) keep(ctx context.Context, h, got quarantine.Hold, mine bool)
 		err = s.promote(ctx, got)
 	}
 	if mine && got.ID != h.ID {
-		err = errors.Join(err, s.jrn.Set(ctx, goneItem(holdKind, h.ID)))
+		err = errors.Join(err, s.jrn.Set(ctx, goneItem(h.ID)))
 	}
 	if err != nil {
 		return quarantine.Hold{}, errors.Join(phase.Sorted(err), s.giveUp(ctx, got))
@@ -324,7 +325,7 @@ func (s *HoldStore) Drop(ctx context.Context, ids []string) error {
 		}
 		if k.owners--; k.owners <= 0 && !k.maybe {
 			delete(s.live, id)
-			gone = append(gone, goneItem(holdKind, id))
+			gone = append(gone, goneItem(id))
 		}
 	}
 	s.mu.Unlock()

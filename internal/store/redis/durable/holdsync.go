@@ -174,7 +174,7 @@ func (s *HoldStore) compare(ctx context.Context, ids []string) error {
 				gone = append(gone, s.forget(ids[i])...)
 			}
 		case f.ID == "" || f.Version < k.version:
-			s.phases.Alarm(ctx, "the hold "+ids[i]+" is missing in the shared store, or older than it was")
+			s.alarm(ctx, ids[i], "the hold "+ids[i]+" is missing in the shared store, or older than it was")
 		case f.Version > k.version || f.State != k.state:
 			if err := s.takeOver(ctx, f); err != nil {
 				return err
@@ -184,6 +184,20 @@ func (s *HoldStore) compare(ctx context.Context, ids []string) error {
 		}
 	}
 	return s.jrn.Set(ctx, gone...)
+}
+
+// alarm says that a hold was lost: not all the time for one that cannot be given back.
+func (s *HoldStore) alarm(ctx context.Context, id, why string) {
+	s.mu.Lock()
+	k := s.live[id]
+	again := k == nil || !k.alarm.IsZero() && s.o.Now().Sub(k.alarm) < phase.AlarmEvery
+	if !again {
+		k.alarm = s.o.Now()
+	}
+	s.mu.Unlock()
+	if !again {
+		s.phases.Alarm(ctx, why)
+	}
 }
 
 func (s *HoldStore) missing(id string, is bool) {
@@ -203,7 +217,7 @@ func (s *HoldStore) forget(id string) []journal.Item {
 		return nil
 	}
 	delete(s.live, id)
-	return []journal.Item{goneItem(holdKind, id)}
+	return []journal.Item{goneItem(id)}
 }
 
 // takeOver writes a newer state down, unless this node went on meanwhile.
@@ -211,7 +225,7 @@ func (s *HoldStore) takeOver(ctx context.Context, f quarantine.Hold) error {
 	defer s.locks.Lock(f.ID)()
 	s.mu.Lock()
 	k := s.live[f.ID]
-	stale := k == nil || k.version > f.Version
+	stale := k == nil || k.version > f.Version || k.version == f.Version && k.state == f.State
 	s.mu.Unlock()
 	if stale {
 		return nil

@@ -250,3 +250,24 @@ func TestNotTold(t *testing.T) {
 	wantErr(t, "release by a node that cannot ask", err, errAway)
 	a.release(third)
 }
+
+// A hold that cannot be given back does not keep everything waiting for ever.
+func TestNotGivenBack(t *testing.T) {
+	f := newFleet(t, 1)
+	a := f.nodes[0]
+	id := a.hold(1)
+	other := a.hold(2)
+	f.pass(5 * time.Second)
+	dump := f.far.dump()
+	delete(dump, id)
+	f.far.holds = dump
+	f.far.stuck = id
+	f.pass(10 * grace)
+	if a.alarms != 1 || a.store.Status().OldestUnpushed.IsZero() {
+		t.Errorf("%d alarms, %+v", a.alarms, a.store.Status())
+	}
+	a.release(other)
+	f.far.stuck = ""
+	f.pass(time.Hour + 3*grace)
+	f.want(id, quarantine.Held)
+}

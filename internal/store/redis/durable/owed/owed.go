@@ -62,6 +62,7 @@ type copied struct {
 	version  int64
 	unpushed time.Time // since when the shared store could not be given it; zero: it had it
 	body     bool      // this node added it; else it only knows how far it came
+	alarm    time.Time // when its loss was said last
 	gone     bool      // the shared store did not have it when it was asked last
 }
 

@@ -208,7 +208,7 @@ func (s *Store) orphan(ctx context.Context, id string) error {
 	defer s.locks.Lock(id)()
 	e, _, err := s.read(id)
 	if err != nil || s.o.Now().Before(e.Expires.Add(phase.Keep)) {
-		return nil //nolint:nilerr // one that cannot be read is kept
+		return nil // one that cannot be read is kept
 	}
 	s.mu.Lock()
 	delete(s.live, id)
@@ -220,11 +220,16 @@ func (s *Store) orphan(ctx context.Context, id string) error {
 // is missing twice in a row was lost.
 func (s *Store) miss(ctx context.Context, id string, k copied) {
 	s.mu.Lock()
-	if now := s.live[id]; now != nil {
+	now := s.live[id]
+	say := now != nil && k.gone && s.o.Now().Sub(now.alarm) >= phase.AlarmEvery
+	if now != nil {
 		now.gone = true
 	}
+	if say {
+		now.alarm = s.o.Now()
+	}
 	s.mu.Unlock()
-	if k.gone {
+	if say {
 		s.phases.Alarm(ctx, "the outbox entry "+id+" is missing in the shared store")
 	}
 }

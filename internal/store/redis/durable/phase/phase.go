@@ -58,8 +58,10 @@ type Status struct {
 
 // How much is asked at once, and kept for how long.
 const (
-	Batch = 128            // entries looked at in one question
-	Keep  = 24 * time.Hour // how long a confirmed hold stays in the journal
+	Batch = 128 // entries looked at in one question
+	// AlarmEvery is how often one entry may raise the alarm.
+	AlarmEvery = time.Hour
+	Keep       = 24 * time.Hour // how long a confirmed hold stays in the journal
 )
 
 // Phases is how far the store has been given back what it lost.
