@@ -196,7 +196,7 @@ func TestPack(t *testing.T) {
 		digits := rapid.SliceOfN(rapid.IntRange(0, 31), 26, 26)
 		id := func(label string) string {
 			d := digits.Draw(rt, label)
-			d[0] &= 7
+			d[0] &= 3 // "7z" is the year 10889, and stands as text
 			var b strings.Builder
 			for _, n := range d {
 				b.WriteByte("0123456789abcdefghjkmnpqrstvwxyz"[n])
