@@ -1,6 +1,7 @@
 package packaging
 
 import (
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -66,6 +67,33 @@ func TestProfiles(t *testing.T) {
 	one, two := c.Services["postern-1"], c.Services["postern-2"]
 	if slices.Equal(one.Volumes, two.Volumes) || slices.Equal(one.Ports, two.Ports) {
 		t.Error("the two nodes share state or ports")
+	}
+}
+
+// Nodes of one store are told apart by their names, and by nothing else.
+func TestTheNodesDifferInNameAlone(t *testing.T) {
+	dir := filepath.Join(mailtest.ModuleRoot(t), "deploy/compose")
+	one, err := config.Load(filepath.Join(dir, "postern.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := config.Load(filepath.Join(dir, "postern-2.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one.Hostname == two.Hostname {
+		t.Error("both nodes have one name")
+	}
+	var a, b strings.Builder
+	if err := errors.Join(one.Print(&a), two.Print(&b)); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ReplaceAll(a.String(), one.Hostname, two.Hostname) != b.String() {
+		t.Errorf("the nodes differ:\n%s\n%s", a.String(), b.String())
+	}
+	c := compose(t)
+	if slices.Equal(c.Services["postern-1"].Volumes[1:2], c.Services["postern-2"].Volumes[1:2]) {
+		t.Error("both nodes have one configuration")
 	}
 }
 
