@@ -133,13 +133,20 @@ func (c *Checks) Observers() []filter.Observer {
 
 // Loops are what runs on its own clock, by name.
 func (c *Checks) Loops() map[string]func(context.Context) error {
-	return map[string]func(context.Context) error{
+	loops := map[string]func(context.Context) error{
 		"dns lists": c.Lists.Run,
 		"own lists": c.Own.Run,
 		"accounts":  c.Accounts.Run,
 		"history":   c.prune,
 	}
+	if shared := c.parts.Home.Limits; shared != nil {
+		loops["limits"] = func(ctx context.Context) error { return c.Limits.Share(ctx, shared, shareEvery) }
+	}
+	return loops
 }
+
+// shareEvery is how often nodes tell each other what they counted.
+const shareEvery = 250 * time.Millisecond
 
 // prune drops what history keeps no longer, once an hour.
 func (c *Checks) prune(ctx context.Context) error {

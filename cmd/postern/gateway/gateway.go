@@ -132,7 +132,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 func (g *Gateway) buildStore(ctx context.Context) error {
 	c := g.cfg.Load()
 	g.spool = &spool.Spool{Dir: filepath.Join(c.State, "spool"), Memory: int64(c.Limits.Memory)}
-	h, err := home.Open(ctx, home.Options{Config: c, Spool: g.spool, Now: g.now, Log: g.opt.Log, Event: g.event})
+	h, err := home.Open(ctx, home.Options{Config: c, Spool: g.spool, Now: g.now, Log: g.opt.Log, Event: g.event, Version: g.opt.Version, Rules: g.Revision, Passive: g.opt.Passive})
 	if err != nil {
 		return err
 	}
@@ -171,6 +171,12 @@ func (g *Gateway) clamavEvent(e clamav.Event) {
 
 // event raises or clears an alert.
 func (g *Gateway) event(key, text string, over bool) {
+	if g.alerts == nil { // the store opens before the alerts that are sent through its outbox
+		if !over {
+			g.log.Error(text, "alert", key)
+		}
+		return
+	}
 	if over {
 		g.alerts.Clear(key)
 		return

@@ -6,14 +6,23 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/store/local"
+	"postern/internal/store/redis/lease"
 	"postern/quarantine"
 )
+
+func openEmbedded(ctx context.Context, o Options) (*Home, error) {
+	h, err := local.Open(ctx, local.Options{Dir: o.Config.State, Log: o.Log, Now: o.Now, Spool: o.Spool})
+	if err != nil {
+		return nil, err
+	}
+	return embedded(h, o), nil
+}
 
 // embedded is the home of one node.
 func embedded(h *local.Home, o Options) *Home {
 	return &Home{
 		Name: config.HomeLocal, Holds: h.Holds(), Outbox: h.Outbox(), Lists: h.Lists(), Accounts: h.Accounts(), Audit: h.Audit(), Traffic: h.Traffic(),
-		History: h.History(), Greylist: h.Greylist(), Reports: h.Reports(), Degraded: h.Degraded, Close: h.Close,
+		History: h.History(), Greylist: h.Greylist(), Reports: h.Reports(), Jobs: &lease.Local{}, Degraded: h.Degraded, Close: h.Close,
 		Status: func(context.Context) Status { return Status{Home: config.HomeLocal} },
 		Sizes:  func(ctx context.Context) ([]Size, error) { return embeddedSizes(ctx, h, o.Config) },
 	}

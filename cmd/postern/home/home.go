@@ -11,12 +11,13 @@ import (
 	"postern/blocklist"
 	"postern/filter/greylist"
 	"postern/filter/history"
+	"postern/filter/limit"
 	"postern/internal/config"
 	"postern/internal/record"
 	"postern/internal/relay/outbox"
 	"postern/internal/report"
 	"postern/internal/spool"
-	"postern/internal/store/local"
+	"postern/internal/store/redis/lease"
 	"postern/quarantine"
 )
 
@@ -38,6 +39,8 @@ type Home struct {
 	History  history.Store
 	Greylist greylist.Store
 	Reports  report.Store
+	Limits   limit.Shared // where nodes tell each other what they counted; nil: there is but one
+	Jobs     lease.Runner // of several nodes lets one do what needs doing once
 
 	Degraded func() error                               // why it no longer does all its work, or nil
 	Loops    map[string]func(ctx context.Context) error // what runs on its own clock, by name
@@ -58,13 +61,28 @@ type Options struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 	Event  func(key, text string, over bool) // raises an alert, or says that it is over
+
+	Version string        // of the program, for other nodes to see
+	Rules   func() string // the revision in effect, the same
+	Passive bool          // for a command line beside no server
 }
 
 // Open opens the home.
 func Open(ctx context.Context, o Options) (*Home, error) {
-	near, err := local.Open(ctx, local.Options{Dir: o.Config.State, Log: o.Log, Now: o.Now, Spool: o.Spool})
-	if err != nil {
-		return nil, err
+	first, other := openEmbedded, openShared
+	if o.Config.Store.Home == config.HomeRedis {
+		first, other = other, first
+		left, err := leftBehind(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if left > 0 {
+			o.Log.Warn("the embedded home still keeps mail that this gateway does not look at: run postern store move", "left", left)
+		}
 	}
-	return embedded(near, o), nil
+	h, err := first(ctx, o)
+	if err == nil && len(o.Config.Store.Addrs) > 0 {
+		h.Move = mover(h, o, func(ctx context.Context) (*Home, error) { return other(ctx, o) })
+	}
+	return h, err
 }

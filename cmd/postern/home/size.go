@@ -21,9 +21,9 @@ func (s Size) Each() float64 {
 
 // Reindexed counts what was made again from the records themselves.
 type Reindexed struct {
-	Holds  int      `json:"holds"`
-	Outbox int      `json:"outbox"`
-	Lost   []string `json:"lost,omitempty"` // what was damaged or belonged to nothing
+	Holds   int `json:"holds"`
+	Outbox  int `json:"outbox"`
+	Damaged int `json:"damaged,omitempty"` // records that do not verify: left alone
 }
 
 // Moved is what a move took over.

@@ -61,10 +61,10 @@ func (c *reindexCmd) shared(a *app.App) error {
 		}
 		return fmt.Sprintf("%d holds, %d outbox entries", j.Indexed.Holds, j.Indexed.Outbox)
 	})
-	if err != nil || job.Indexed == nil || len(job.Indexed.Lost) == 0 {
+	if err != nil || job.Indexed == nil || job.Indexed.Damaged == 0 {
 		return err
 	}
-	return app.Findf("%d entries led to nothing, or to what is damaged", len(job.Indexed.Lost))
+	return app.Findf("%d records do not verify and were left alone", job.Indexed.Damaged)
 }
 
 type moveCmd struct {

@@ -95,7 +95,7 @@ func (w *Watch) round(ctx context.Context) {
 	}
 	seen := w.history.note(results)
 	if seen.back {
-		w.reborn(ctx)
+		w.Reborn(ctx)
 	}
 	if len(seen.why) > 0 {
 		why := strings.Join(seen.why, "; ")
@@ -301,7 +301,7 @@ func (w *Watch) Born(ctx context.Context) (time.Time, error) {
 }
 
 // reborn says that the store has gone back.
-func (w *Watch) reborn(ctx context.Context) {
+func (w *Watch) Reborn(ctx context.Context) {
 	err := w.o.Conn.Do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
 		now, err := r.Time(ctx).Result()
 		if err != nil {

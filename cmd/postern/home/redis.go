@@ -1,0 +1,181 @@
+package home
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"postern/internal/config"
+	"postern/internal/store/local"
+	"postern/internal/store/move"
+	"postern/internal/store/redis"
+	"postern/internal/store/redis/conn"
+	"postern/internal/store/redis/sealed"
+	"postern/quarantine"
+)
+
+// openShared opens the home on Redis.
+func openShared(ctx context.Context, o Options) (*Home, error) {
+	c := o.Config.Store
+	where, err := connection(c)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := sealed.Read(c.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("store.key_file: %w", err)
+	}
+	if c.Durability != durabilityStrict {
+		o.Log.Warn("store.durability is redis: what is held stands in Redis alone; what Redis loses in a failover, a flush or a crash is lost, though it was answered for")
+	}
+	where.Log = o.Log // it alone says that the store is away
+	h, err := redis.Open(ctx, redis.Options{
+		Conn: where, Ring: ring, Dir: filepath.Join(o.Config.State, "redis"), Node: o.Config.Hostname, Version: o.Version, Rules: o.Rules, Passive: o.Passive,
+		Strict: c.Durability == durabilityStrict, Journal: int64(c.Journal), Keep: time.Duration(c.Traffic), Spool: o.Spool,
+		Caps: redis.Caps{Holds: capOr(c.Caps.Holds, o.Config.Quarantine.Cap), Evidence: int64(c.Caps.Evidence), Outbox: int64(c.Caps.Outbox), Traffic: int64(c.Caps.Traffic)},
+		Now:  o.Now, Log: slog.New(Quiet(o.Log.Handler())), Event: o.Event,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return shared(h, o.Config), nil
+}
+
+const durabilityStrict = "strict"
+
+func capOr(c, other config.Size) int64 {
+	if c == 0 {
+		return int64(other)
+	}
+	return int64(c)
+}
+
+// shared is the home of several nodes.
+func shared(h *redis.Home, c *config.Config) *Home {
+	return &Home{
+		Name: config.HomeRedis, Holds: h.Holds, Outbox: h.Outbox, Lists: h.Decisions.Lists(), Accounts: h.Decisions.Accounts(), Audit: h.Audit,
+		Traffic: h.Traffic, History: h.History, Greylist: h.Greylist, Reports: h.Reports, Limits: h.Limits, Jobs: h.Jobs,
+		Degraded: h.Degraded, Loops: h.Loops(), Close: h.Close,
+		Status: func(ctx context.Context) Status { return statusOf(h.Status(ctx)) },
+		Sizes:  func(ctx context.Context) ([]Size, error) { return sharedSizes(ctx, h, c) },
+		Reindex: func(ctx context.Context, step func(Reindexed)) (Reindexed, error) {
+			done, err := h.Reindex(ctx, func(n int) { step(Reindexed{Holds: n}) })
+			return Reindexed{Holds: done.Holds.Holds, Outbox: done.Outbox, Damaged: done.Holds.Damaged}, err
+		},
+	}
+}
+
+// connection turns the configured store into that of the connection.
+func connection(c config.Store) (conn.Options, error) {
+	out := conn.Options{Addrs: c.Addrs, Sentinel: c.Sentinel, Cluster: c.Cluster, User: c.User, SentinelUser: c.SentinelAs.User, Prefix: c.Prefix}
+	var err error
+	for _, secret := range []struct {
+		path string
+		to   *string
+	}{{c.Password, &out.Password}, {c.SentinelAs.Password, &out.SentinelPassword}} {
+		if secret.path == "" {
+			continue
+		}
+		if *secret.to, err = config.ReadSecret(secret.path); err != nil {
+			return out, err
+		}
+	}
+	out.TLS, err = storeTLS(c.TLS)
+	return out, err
+}
+
+func storeTLS(c config.StoreTLS) (*tls.Config, error) {
+	if c.CA == "" {
+		return nil, nil
+	}
+	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
+	if c.CA != "system" {
+		text, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, err
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("store.tls.ca: %s holds no certificate", c.CA)
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("store.tls: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
+
+func statusOf(s redis.Status) Status {
+	out := Status{Home: config.HomeRedis, Since: s.Conn.Since, Trips: s.Conn.Trips, Commands: s.Conn.Commands, Lax: s.Lax, Drift: s.Drift, Schema: s.Schema, Dropped: s.Dropped}
+	if !s.Conn.Up {
+		out.Away = s.Conn.Reason
+	}
+	if j := s.Journal; j != nil {
+		out.Journal = &Journal{Live: j.Live, Tombstones: j.Tombstones, Bytes: j.Bytes, Unpushed: j.OldestUnpushed, Pushed: j.Pushed}
+	}
+	for _, n := range s.Nodes {
+		out.Nodes = append(out.Nodes, Node{Name: n.Name, Version: n.Version, Rules: n.Rules, Schema: n.Schema, Seen: n.At, Started: n.Started})
+	}
+	return out
+}
+
+func sharedSizes(ctx context.Context, h *redis.Home, c *config.Config) ([]Size, error) {
+	s, err := h.Sizes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return []Size{
+		{Of: OfHolds, Items: s.Holds.Holds, Bytes: s.Holds.Total(), Cap: capOr(c.Store.Caps.Holds, c.Quarantine.Cap), Days: heldDays},
+		{Of: OfOutbox, Items: int64(s.Owed), Bytes: s.OwedIn, Cap: int64(c.Store.Caps.Outbox)},
+		{Of: OfTraffic, Items: s.Traffic.Rows, Bytes: s.Traffic.Bytes, Cap: int64(c.Store.Caps.Traffic), Days: int(time.Duration(c.Store.Traffic) / day)},
+		{Of: OfJournal, Bytes: s.Journal, Cap: int64(c.Store.Journal)},
+	}, nil
+}
+
+// parts are the stores of a home as a move takes them.
+func parts(h *Home) move.Parts {
+	return move.Parts{
+		Holds: h.Holds, Outbox: h.Outbox, Lists: h.Lists, Accounts: h.Accounts, Audit: h.Audit, Traffic: h.Traffic, Reports: h.Reports, Greylist: h.Greylist,
+	}
+}
+
+// mover moves what the other home keeps into this one. The other one is open for as long as
+// that takes.
+func mover(h *Home, o Options, other func(context.Context) (*Home, error)) func(context.Context, func(Moved)) (Moved, error) {
+	return func(ctx context.Context, step func(Moved)) (out Moved, err error) {
+		from, err := other(ctx)
+		if err != nil {
+			return out, err
+		}
+		defer func() { err = errors.Join(err, from.Close()) }()
+		return (&move.Mover{From: parts(from), To: parts(h), Name: h.Name, Now: o.Now, Log: o.Log, Step: step}).Run(ctx)
+	}
+}
+
+// leftBehind counts what the embedded home still keeps of a node that has moved on.
+func leftBehind(ctx context.Context, o Options) (int, error) {
+	if _, err := os.Stat(filepath.Join(o.Config.State, "postern.db")); errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	h, err := local.Open(ctx, local.Options{Dir: o.Config.State, Log: o.Log, Now: o.Now, Spool: o.Spool})
+	if err != nil {
+		return 0, err
+	}
+	st, err := h.Holds().Stats(ctx)
+	n := 0
+	for _, s := range []quarantine.State{quarantine.Held, quarantine.Releasing, quarantine.Refused} {
+		n += st.States[s]
+	}
+	owed, cerr := h.Outbox().Count(ctx)
+	return n + owed, errors.Join(err, cerr, h.Close())
+}

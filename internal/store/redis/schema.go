@@ -1,0 +1,31 @@
+package redis
+
+import (
+	"context"
+	"errors"
+
+	"postern/internal/store/redis/nodes"
+)
+
+// Oldest is the oldest schema this program reads.
+const Oldest = 1
+
+// write is the schema that records are written in: one that every node reads. Until the store
+// was asked it is the oldest.
+func (h *Home) write() int { return max(h.nodes.Write(), Oldest) }
+
+// openNodes tells the others who this node is, and asks in which schema to write. A store that
+// cannot be reached is asked later; one that this program cannot read is an error.
+func (h *Home) openNodes(ctx context.Context) error {
+	started := h.o.Now().UTC()
+	h.nodes = nodes.New(nodes.Options{Conn: h.conn, Now: h.o.Now, Log: h.o.Log, Self: func() nodes.Info {
+		return nodes.Info{Name: h.o.Node, Version: h.o.Version, Schema: Speaks, Rules: h.o.Rules(), Started: started}
+	}})
+	if h.o.Passive {
+		return nil
+	}
+	if _, err := h.nodes.Schema(ctx, Speaks, Oldest); errors.Is(err, nodes.ErrSchema) {
+		return err
+	}
+	return nil
+}
