@@ -18,6 +18,7 @@ import (
 	"postern/internal/record"
 	"postern/internal/relay/outbox"
 	"postern/internal/report"
+	"postern/internal/store/redis/audit"
 	"postern/quarantine"
 	"postern/quarantine/search"
 )
@@ -122,6 +123,10 @@ func (g Parts) quarantineCalls(s *control.Server) {
 		}
 		q.Limit, q.After = p.Limit, p.After
 		page, err := g.Quarantine.List(ctx, q)
+		for err == nil && len(page.Holds) == 0 && page.Next != "" { // a bounded look found none yet
+			q.After = page.Next
+			page, err = g.Quarantine.List(ctx, q)
+		}
 		page.Holds = some(page.Holds)
 		return page, known(err)
 	})
@@ -265,6 +270,10 @@ type AuditPage struct {
 func (g Parts) recordCalls(s *control.Server) {
 	control.Handle(s, "trace", func(ctx context.Context, q record.Trace) (record.Page, error) {
 		page, err := g.Traffic.Find(ctx, q)
+		for err == nil && len(page.Rows) == 0 && page.Next != "" { // a bounded look found none yet
+			q.After = page.Next
+			page, err = g.Traffic.Find(ctx, q)
+		}
 		page.Rows = some(page.Rows)
 		return page, err
 	})
@@ -277,6 +286,14 @@ func (g Parts) recordCalls(s *control.Server) {
 		if err != nil {
 			return "", control.Refuse(control.Conflict, "the audit trail is broken: %v", err)
 		}
-		return fmt.Sprintf("%d entries, unbroken, last hash %s", last.Seq, last.Hash), nil
+		lost, err := audit.Losses(ctx, g.Audit.Store)
+		if err != nil {
+			return "", err
+		}
+		whole := fmt.Sprintf("%d entries, unbroken, last hash %s", last.Seq, last.Hash)
+		if len(lost) > 0 {
+			return "", control.Refuse(control.Conflict, "%s; but the store lost entries before number %d: %s", whole, lost[0].Seq, lost[0].Note)
+		}
+		return whole, nil
 	})
 }

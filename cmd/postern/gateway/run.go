@@ -112,7 +112,7 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	g.pools.Warm(ctx)
 	background("backends", func(ctx context.Context) error { g.pools.Run(ctx); return nil })
 	background("outbox", func(ctx context.Context) error { g.outbox.Run(ctx); return nil })
-	background("quarantine", g.tendQuarantine)
+	background("quarantine", g.tend)
 	background("dkim keys", g.keyWatch().Run)
 	background("report counts", g.reports.Count)
 	background("reports", g.reports.Send)
@@ -123,42 +123,6 @@ func (g *Gateway) keyWatch() *keys.Watch {
 	return &keys.Watch{Store: g.keys, Resolver: g.resolver, Alert: g.event, Log: g.log, Changed: func(ctx context.Context, c keys.Change) error {
 		return g.dkim().Changed(ctx, "postern", "its record is in the DNS", c)
 	}}
-}
-
-// tendQuarantine retries releases, expires holds and drops old traffic rows.
-func (g *Gateway) tendQuarantine(ctx context.Context) error {
-	tick := time.NewTicker(30 * time.Second)
-	defer tick.Stop()
-	for {
-		if _, err := g.quarantine.RetryDue(ctx); err != nil && ctx.Err() == nil {
-			g.log.Error("retrying releases", "err", err)
-		}
-		if _, err := g.quarantine.ExpireDue(ctx); err != nil && ctx.Err() == nil {
-			g.log.Error("expiring holds", "err", err)
-		}
-		if _, err := g.quarantine.Usage(ctx); err != nil && ctx.Err() == nil {
-			g.log.Error("reading the quarantine's size", "err", err)
-		}
-		if g.clockRight(ctx) {
-			g.alerts.Clear("clock")
-			if _, err := g.home.Traffic.Prune(ctx, g.now().Add(-time.Duration(g.cfg.Load().Store.Traffic))); err != nil && ctx.Err() == nil {
-				g.log.Error("dropping old traffic rows", "err", err)
-			}
-		}
-		if err := g.hurryOutbox(ctx); err != nil && ctx.Err() == nil {
-			g.log.Error("reading the outbox", "err", err)
-		}
-		if err := g.home.Degraded(); err != nil {
-			g.event("store", "the store does not do all of its work: "+err.Error(), false)
-		} else {
-			g.event("store", "", true)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }
 
 // listenAdmin returns nil where no admin address is configured.

@@ -28,7 +28,9 @@ type Reports struct {
 	Now      func() time.Time
 	// ClockRight reports whether Now can be believed enough to drop what it says is old.
 	ClockRight func(ctx context.Context) bool
-	Log        *slog.Logger
+	// Alone runs f where no other node does the same just now, with a ctx that ends when one may.
+	Alone func(ctx context.Context, f func(ctx context.Context) error) error
+	Log   *slog.Logger
 
 	collector *report.Collector
 	reader    *received.Reader
@@ -78,18 +80,8 @@ func (r *Reports) Send(ctx context.Context) error {
 	tick := time.NewTicker(15 * time.Minute)
 	defer tick.Stop()
 	for {
-		c := r.Config.Load().Reports
-		if c.Send {
-			if n, err := r.sender(c).Due(ctx); err != nil && ctx.Err() == nil {
-				r.Log.Error("DMARC reports", "err", err)
-			} else if n > 0 {
-				r.Log.Info("DMARC reports", "sent", n)
-			}
-		}
-		if r.ClockRight(ctx) {
-			if err := r.Store.Prune(ctx, r.Now().Add(-time.Duration(c.Keep))); err != nil && ctx.Err() == nil {
-				r.Log.Error("dropping old reports", "err", err)
-			}
+		if err := r.Alone(ctx, r.round); err != nil && ctx.Err() == nil {
+			r.Log.Error("reports", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -97,6 +89,23 @@ func (r *Reports) Send(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// round sends what is due and drops what is old.
+func (r *Reports) round(ctx context.Context) error {
+	c := r.Config.Load().Reports
+	var errs []error
+	if c.Send {
+		n, err := r.sender(c).Due(ctx)
+		errs = append(errs, err)
+		if n > 0 {
+			r.Log.Info("DMARC reports", "sent", n)
+		}
+	}
+	if r.ClockRight(ctx) {
+		errs = append(errs, r.Store.Prune(ctx, r.Now().Add(-time.Duration(c.Keep))))
+	}
+	return errors.Join(errs...)
 }
 
 func (r *Reports) sender(c config.Reports) *daily.Sender {
