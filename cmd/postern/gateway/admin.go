@@ -66,6 +66,7 @@ func (g *Gateway) notReady() []string {
 
 func (g *Gateway) buildMetrics(context.Context) (err error) {
 	g.registry = prometheus.NewRegistry()
+	g.storeMetrics()
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g.metrics, err = record.NewMetrics(g.registry, steps.Names(), record.Gauges{
 		Holds: func() map[string]int {
