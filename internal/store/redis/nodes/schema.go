@@ -64,6 +64,53 @@ func (r *Registry) Schema(ctx context.Context, speak, oldest int) (write int, er
 	return r.Write(), nil
 }
 
+// Join is Schema for who gives no signs of life, such as a command line: it takes the store as
+// it is. In a store that no node has used yet Write stays 0.
+func (r *Registry) Join(ctx context.Context, speak, oldest int) error {
+	text := ""
+	err := r.o.Conn.Do(ctx, conn.Background, func(ctx context.Context, c redis.UniversalClient) (err error) {
+		text, err = c.Get(ctx, r.schemaKey()).Result()
+		return err
+	})
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v, err := schemaOf(text)
+	if err == nil {
+		err = shared(v, speak, oldest)
+	}
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.schema.write = v
+	return nil
+}
+
+// schemaOf reads what the store gives as its schema.
+func schemaOf(text string) (int, error) {
+	v, err := strconv.Atoi(text)
+	if err != nil || v <= 0 {
+		return 0, fmt.Errorf("%w: it gives its schema as %q, which is none", ErrSchema, plain(text))
+	}
+	return v, nil
+}
+
+// shared says why a version cannot use a store written in schema v, or nil.
+func shared(v, speak, oldest int) error {
+	switch {
+	case v > speak:
+		return fmt.Errorf("%w: it is written in schema %d and this version reads at most %d: install the version that the other nodes run, or a newer one", ErrSchema, v, speak)
+	case v < oldest:
+		return fmt.Errorf("%w: it is written in schema %d and this version reads from %d on: run all nodes with the version between for a minute, which raises it", ErrSchema, v, oldest)
+	}
+	return nil
+}
+
 // Write is the schema to write in.
 func (r *Registry) Write() int {
 	r.mu.Lock()
@@ -80,10 +127,7 @@ func (r *Registry) run(ctx context.Context, s conn.Script, args ...any) (v int, 
 	if err != nil {
 		return 0, err
 	}
-	if v, err = strconv.Atoi(text); err != nil || v <= 0 {
-		return 0, fmt.Errorf("%w: it gives its schema as %q, which is none", ErrSchema, plain(text))
-	}
-	return v, nil
+	return schemaOf(text)
 }
 
 // agree asks for the schema and says whether we can live with it.
@@ -95,12 +139,8 @@ func (r *Registry) agree(ctx context.Context) error {
 	}
 	r.mu.Unlock()
 	v, err := r.run(ctx, agreeing, first, int(Gone.Seconds()))
-	switch {
-	case err != nil:
-	case v > speak:
-		err = fmt.Errorf("%w: it is written in schema %d and this version reads at most %d: install the version that the other nodes run, or a newer one", ErrSchema, v, speak)
-	case v < oldest:
-		err = fmt.Errorf("%w: it is written in schema %d and this version reads from %d on: run all nodes with the version between for a minute, which raises it", ErrSchema, v, oldest)
+	if err == nil {
+		err = shared(v, speak, oldest)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

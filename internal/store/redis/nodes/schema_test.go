@@ -76,6 +76,10 @@ func TestWhatCannotBeShared(t *testing.T) {
 			}
 			r := speaking(t, c, newClock(), "a", 3)
 			v, err := r.Schema(t.Context(), 3, 2)
+			looks := speaking(t, c, newClock(), "looks", 3)
+			if joined := looks.Join(t.Context(), 3, 2); (want == "") != (joined == nil) || want != "" && joined.Error() != err.Error() || looks.Write() != v {
+				t.Errorf("%q: %v for who only looks, who writes %d", held, joined, looks.Write())
+			}
 			if want == "" {
 				if err != nil || fmt.Sprint(v) != held || r.Write() != v || len(r.Problems()) != 0 {
 					t.Error(held, v, err)
@@ -91,6 +95,19 @@ func TestWhatCannotBeShared(t *testing.T) {
 			if stored(t, c) != held {
 				t.Errorf("%q became %q", held, stored(t, c))
 			}
+		}
+	})
+}
+
+// Who only looks leaves no trace.
+func TestJoinAnEmptyStore(t *testing.T) {
+	stores(t, func(t *testing.T, c *conn.Conn) {
+		r := speaking(t, c, newClock(), "looks", 3)
+		if err := r.Join(t.Context(), 3, 2); err != nil || r.Write() != 0 || stored(t, c) != "" {
+			t.Error(err, r.Write(), stored(t, c))
+		}
+		if all, err := r.List(t.Context()); err != nil || len(all) != 0 {
+			t.Error(all, err)
 		}
 	})
 }
