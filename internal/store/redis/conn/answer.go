@@ -51,3 +51,6 @@ type answer struct{ error }
 
 func (a answer) Unwrap() error        { return a.error }
 func (a answer) Is(target error) bool { return target == errAnswer }
+
+// WrongType reports whether a key holds another type than the command is for.
+func WrongType(err error) bool { return err != nil && strings.Contains(err.Error(), "WRONGTYPE") }

@@ -5,6 +5,7 @@ package conn
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -146,6 +147,16 @@ func (c *Conn) within(ctx context.Context, kind Kind, f func(ctx context.Context
 // Pipe sends commands in one round trip. The error is a Fault; redis.Nil and refusals of scripts
 // are left to who reads the command that they belong to.
 func (c *Conn) Pipe(ctx context.Context, kind Kind, queue func(p redis.Pipeliner)) ([]redis.Cmder, error) {
+	return c.pipe(ctx, kind, queue, isFault)
+}
+
+// Each is Pipe that leaves a key of the wrong type, too, to who reads its command: somebody
+// else's data under one of our names must not keep us from all others.
+func (c *Conn) Each(ctx context.Context, kind Kind, queue func(p redis.Pipeliner)) ([]redis.Cmder, error) {
+	return c.pipe(ctx, kind, queue, func(err error) bool { return isFault(err) && !WrongType(err) })
+}
+
+func (c *Conn) pipe(ctx context.Context, kind Kind, queue func(p redis.Pipeliner), fault func(error) bool) ([]redis.Cmder, error) {
 	var cmds []redis.Cmder
 	err := c.Do(ctx, kind, func(ctx context.Context, r redis.UniversalClient) error {
 		p := r.Pipeline()
@@ -154,22 +165,28 @@ func (c *Conn) Pipe(ctx context.Context, kind Kind, queue func(p redis.Pipeliner
 			return nil
 		}
 		var err error
-		cmds, err = p.Exec(ctx)
-		if err == nil || !isFault(err) {
-			err = firstFault(cmds)
+		if cmds, err = p.Exec(ctx); err == nil || fault(err) {
+			return err
 		}
-		return err
+		return firstFault(cmds, err, fault)
 	})
 	return cmds, err
 }
 
 // firstFault is the first error of a pipeline that the store is to blame for; an answer such
-// as redis.Nil, or an error that a script returned, is for who reads that command.
-func firstFault(cmds []redis.Cmder) error {
+// as redis.Nil, or an error that a script returned, is for who reads that command. One that no
+// command has is of the connection: nothing was sent, whatever it looks like.
+func firstFault(cmds []redis.Cmder, whole error, fault func(error) bool) error {
+	sent := whole == nil
 	for _, cmd := range cmds {
-		if err := cmd.Err(); isFault(err) {
+		err := cmd.Err()
+		if fault(err) {
 			return err
 		}
+		sent = sent || err != nil
+	}
+	if !sent {
+		return fmt.Errorf("%w: %q, before it was asked anything", errNonsense, whole.Error())
 	}
 	return nil
 }

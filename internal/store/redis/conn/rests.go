@@ -126,7 +126,7 @@ func (r resting) rule(ctx context.Context, next func(context.Context) error, cmd
 	err := next(noCall(ctx))
 	worst := err
 	if !isFault(worst) {
-		worst = firstFault(cmds)
+		worst = firstFault(cmds, nil, isFault)
 	}
 	switch {
 	case !isFault(worst):

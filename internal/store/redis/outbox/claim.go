@@ -89,7 +89,7 @@ func (s *Store) ready(ctx context.Context, ids []string, now time.Time) ([]store
 
 // take claims an entry as it was read; ErrLost when it changed since or somebody has it.
 func (s *Store) take(ctx context.Context, st stored, now time.Time, lease time.Duration) (relayoutbox.Entry, error) {
-	version, err := s.change(ctx, claim, st, now.UnixMilli(), lease.Milliseconds(), s.shared(), s.Node, crand.Text())
+	version, err := s.change(ctx, claim, st, now.UnixMilli(), lease.Milliseconds(), s.shared(), s.self, crand.Text())
 	if err != nil {
 		return relayoutbox.Entry{}, err
 	}

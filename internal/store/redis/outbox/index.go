@@ -34,9 +34,13 @@ const maxUnlisted = 10_000
 // list writes the indexes of an entry that is written. When that fails it is done again at the
 // next Claim: the entry itself is safe.
 func (s *Store) list(ctx context.Context, id string, next time.Time, size int64) {
-	if err := s.enlist(ctx, id, score(next), size); err == nil {
-		return
+	if err := s.enlist(ctx, id, score(next), size); err != nil {
+		s.listLater(id)
 	}
+}
+
+// listLater has the next Claim write the indexes of an entry, if it is there.
+func (s *Store) listLater(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.unlisted) < maxUnlisted {
@@ -203,28 +207,38 @@ func (s *Store) Reindex(ctx context.Context) (n int, err error) {
 	return n, s.recount(ctx)
 }
 
-// scan finds the entries on all masters.
+// scan finds the entries on all masters, a page in one call: a large store takes its time.
 func (s *Store) scan(ctx context.Context) ([]string, error) {
 	var mu sync.Mutex
+	var masters []*redis.Client
+	if err := s.Conn.Masters(ctx, func(_ context.Context, r *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		masters = append(masters, r)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
 	var ids []string
 	prefix, suffix := s.Conn.Key("{o:"), "}:e"
-	err := s.Conn.Masters(ctx, func(ctx context.Context, r *redis.Client) error {
+	for _, m := range masters {
 		for cursor := uint64(0); ; {
-			keys, next, err := r.Scan(ctx, cursor, prefix+"*"+suffix, 1000).Result()
-			if err != nil {
+			var keys []string
+			if err := s.Conn.Do(ctx, conn.Background, func(ctx context.Context, _ redis.UniversalClient) (err error) {
+				keys, cursor, err = m.Scan(ctx, cursor, prefix+"*"+suffix, 1000).Result()
 				return err
+			}); err != nil {
+				return nil, err
 			}
-			mu.Lock()
 			for _, k := range keys {
 				ids = append(ids, strings.TrimSuffix(strings.TrimPrefix(k, prefix), suffix))
 			}
-			mu.Unlock()
-			if cursor = next; next == 0 {
-				return nil
+			if cursor == 0 {
+				break
 			}
 		}
-	})
-	return ids, err
+	}
+	return ids, nil
 }
 
 // recount puts the sum of the sizes right.

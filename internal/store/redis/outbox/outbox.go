@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +51,7 @@ type Options struct {
 type Store struct {
 	Options
 	bodies *chunks.Chunks
+	self   string // the node, and which life of it: a claim of an earlier one is nobody's
 
 	mu       sync.Mutex
 	bad      map[string]bool // entries that do not verify, and were said
@@ -68,7 +70,7 @@ func New(o Options) *Store {
 	if o.Write == nil {
 		o.Write = func() int { return 1 }
 	}
-	return &Store{Options: o, bodies: chunks.New(o.Conn), bad: map[string]bool{}, unlisted: map[string]bool{}}
+	return &Store{Options: o, bodies: chunks.New(o.Conn), self: o.Node + " " + rand.Text(), bad: map[string]bool{}, unlisted: map[string]bool{}}
 }
 
 // wellFormed are the IDs that can be part of a key.
@@ -136,7 +138,13 @@ func (s *Store) put(ctx context.Context, e relayoutbox.Entry, seen string, body 
 			done = commit.Run(ctx, p, append([]string{s.entity(e.ID)}, b.Keys(base)...), e.Version, record, first, seen)
 		}
 	})
+	if err == nil && rerr == nil && conn.Refused(done.Err()) == "" {
+		err = wasDone(done)
+	}
 	if err = errors.Join(err, rerr); err != nil {
+		if record != nil { // it may have been written all the same
+			s.listLater(e.ID)
+		}
 		return fmt.Errorf("outbox entry %s: %w", e.ID, err)
 	}
 	switch conn.Refused(done.Err()) {
@@ -150,6 +158,14 @@ func (s *Store) put(ctx context.Context, e relayoutbox.Entry, seen string, body 
 	}
 	s.bodies.Drop(ctx, base, b)
 	return fmt.Errorf("outbox entry %s: %w", e.ID, err)
+}
+
+// wasDone is nil when a script said that it did what it is for.
+func wasDone(cmd *redis.Cmd) error {
+	if n, err := cmd.Int64(); err != nil || n != 1 {
+		return fmt.Errorf("%w: it answered something else", conn.ErrAway)
+	}
+	return nil
 }
 
 var (
@@ -193,16 +209,16 @@ func (s *Store) Push(ctx context.Context, e relayoutbox.Entry, body func() (io.R
 	return nil
 }
 
-// Void ends the claims that an earlier process of a node left behind, so that nobody waits until
-// their leases have run out. It is for the start of the node, when no such process runs any more.
-// Their entries are claimed as crashed. It returns how many there were.
+// Void ends the claims that earlier processes of a node left behind, so that nobody waits until
+// their leases have run out; those of this one stand. It is for the start of the node, when no
+// such process runs any more. Their entries are claimed as crashed. It returns how many there were.
 func (s *Store) Void(ctx context.Context, node string) (n int, err error) {
 	err = s.each(ctx, func(page []stored) error {
 		for _, it := range page {
-			if !it.ok || it.lease == 0 || it.node != node {
+			if name, _, _ := strings.Cut(it.node, " "); !it.ok || it.lease == 0 || name != node || it.node == s.self {
 				continue
 			}
-			_, err := s.change(ctx, void, it, node)
+			_, err := s.change(ctx, void, it, it.node)
 			if errors.Is(err, relayoutbox.ErrLost) {
 				continue // given back or taken by somebody else meanwhile
 			}

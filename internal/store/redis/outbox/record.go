@@ -134,7 +134,7 @@ var columns = []string{"r", "s", "v", "l", "n", "c"}
 // read reads entries in one round trip. Those that are missing or do not verify are not ok.
 func (s *Store) read(ctx context.Context, ids []string) ([]stored, error) {
 	cmds := make([]*redis.SliceCmd, len(ids))
-	if _, err := s.Conn.Pipe(ctx, conn.Background, func(p redis.Pipeliner) {
+	if _, err := s.Conn.Each(ctx, conn.Background, func(p redis.Pipeliner) {
 		for i, id := range ids {
 			if wellFormed.MatchString(id) {
 				cmds[i] = p.HMGet(ctx, s.entity(id), columns...)
@@ -147,6 +147,11 @@ func (s *Store) read(ctx context.Context, ids []string) ([]stored, error) {
 	for i, cmd := range cmds {
 		out[i].id = ids[i]
 		if cmd == nil {
+			continue
+		}
+		if err := cmd.Err(); err != nil { // of another type
+			s.accuse(ids[i], err)
+			out[i].there = true
 			continue
 		}
 		fields, there := texts(cmd.Val())

@@ -10,7 +10,8 @@ import (
 
 // commit writes an entry: KEYS entity, pieces; ARGV version, r, s, version that may be replaced.
 const commit conn.Script = chunks.Keep + `
-local h = redis.call('HMGET', KEYS[1], 'v', 'r')
+local h = {false, false}
+if redis.call('TYPE', KEYS[1])['ok'] == 'hash' then h = redis.call('HMGET', KEYS[1], 'v', 'r') end
 if h[2] and h[2] == ARGV[2] then return 1 end
 if h[1] and h[1] ~= ARGV[4] and (tonumber(h[1]) or 0) >= tonumber(ARGV[1]) then return redis.error_reply('POSTERN taken') end
 if not keep(2) then return redis.error_reply('POSTERN torn') end

@@ -41,7 +41,7 @@ func (s *Store) Mark(ctx context.Context, ids []string) error {
 // Ended says in the order of the IDs which have ended. A mark that does not verify is none.
 func (s *Store) Ended(ctx context.Context, ids []string) ([]bool, error) {
 	out := make([]bool, len(ids))
-	cmds, err := s.Conn.Pipe(ctx, conn.Background, func(p redis.Pipeliner) {
+	cmds, err := s.Conn.Each(ctx, conn.Background, func(p redis.Pipeliner) {
 		for _, id := range ids {
 			p.Get(ctx, s.key(id))
 		}

@@ -4,10 +4,8 @@ package ground
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -66,30 +64,9 @@ func (g *Ground) IndexKey(name string) string { return g.Conn.Key("ix", name) }
 // KeyKey is where the hold is named that a retry of the same mail is.
 func (g *Ground) KeyKey(key string) string { return g.Conn.Key("k", conn.Hash(key)) }
 
-// Pipe is conn.Pipe that leaves a key of the wrong type to who reads it: somebody else's data
-// under one of our names must not keep us from all others.
+// Pipe is conn.Each that says where a key is of the wrong type.
 func (g *Ground) Pipe(ctx context.Context, kind conn.Kind, queue func(p redis.Pipeliner)) error {
-	var cmds []redis.Cmder
-	err := g.Conn.Do(ctx, kind, func(ctx context.Context, r redis.UniversalClient) error {
-		p := r.Pipeline()
-		queue(p)
-		if p.Len() == 0 {
-			return nil
-		}
-		var err error
-		if cmds, err = p.Exec(ctx); err == nil {
-			return nil
-		}
-		for _, cmd := range cmds {
-			if err := cmd.Err(); !isAnswer(err) {
-				return err
-			}
-		}
-		if isAnswer(err) {
-			return nil
-		}
-		return err
-	})
+	cmds, err := g.Conn.Each(ctx, kind, queue)
 	for _, cmd := range cmds {
 		if WrongType(cmd.Err()) {
 			g.Say("a key of ours holds what we did not write", "key", keyOf(cmd))
@@ -98,12 +75,8 @@ func (g *Ground) Pipe(ctx context.Context, kind conn.Kind, queue func(p redis.Pi
 	return err
 }
 
-// isAnswer reports whether an error is for who reads the command.
-func isAnswer(err error) bool {
-	return err == nil || errors.Is(err, redis.Nil) || conn.Refused(err) != "" || WrongType(err)
-}
-
-func WrongType(err error) bool { return err != nil && strings.Contains(err.Error(), "WRONGTYPE") }
+// WrongType is conn.WrongType.
+func WrongType(err error) bool { return conn.WrongType(err) }
 
 // keyOf is the first key of a command.
 func keyOf(cmd redis.Cmder) string {
