@@ -73,10 +73,10 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	if o.Config.Store.Home == config.HomeRedis {
 		first, other = other, first
 		left, err := leftBehind(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		if left > 0 {
+		switch {
+		case err != nil: // what is in use is the other one
+			o.Log.Error("the embedded home cannot be read: whether it still keeps mail is unknown", "error", err)
+		case left > 0:
 			o.Log.Warn("the embedded home still keeps mail that this gateway does not look at: run postern store move", "left", left)
 		}
 	}
