@@ -60,7 +60,7 @@ func Holds(t *testing.T, open func(t testing.TB) quarantine.Store) {
 	} {
 		t.Run(name, func(t *testing.T) { f(t, open(t)) })
 	}
-	t.Run("model", func(t *testing.T) { holdsModel(t, open) })
+	t.Run("model", func(t *testing.T) { HoldsModel(t, open) })
 }
 
 func put(t testing.TB, s quarantine.Store, h quarantine.Hold, body string) quarantine.Hold {

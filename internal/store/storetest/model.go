@@ -28,11 +28,12 @@ type model struct {
 	t     testing.TB
 	holds map[string]*modelHold
 	next  int
+	looks int
 }
 
-// holdsModel runs random operations on a store and on the model side by side. How many say
-// -rapid.checks (stores) and -rapid.steps (operations on each).
-func holdsModel(t *testing.T, open func(t testing.TB) quarantine.Store) {
+// HoldsModel runs random operations on empty stores and on the model side by side, and returns
+// how many it ran. How many say -rapid.checks (stores) and -rapid.steps (operations on each).
+func HoldsModel(t *testing.T, open func(t testing.TB) quarantine.Store) (done int) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{s: open(t), t: t, holds: map[string]*modelHold{}}
 		rt.Repeat(map[string]func(*rapid.T){
@@ -44,7 +45,9 @@ func holdsModel(t *testing.T, open func(t testing.TB) quarantine.Store) {
 			"old":     m.old,
 			"":        m.compare,
 		})
+		done += m.looks - 1 // one before the first
 	})
+	return done
 }
 
 func (m *model) ids() []string { return slices.Sorted(maps.Keys(m.holds)) }
@@ -173,6 +176,7 @@ func (m *model) stale(rt *rapid.T) {
 
 // compare checks everything that can be read.
 func (m *model) compare(rt *rapid.T) {
+	m.looks++
 	states := map[quarantine.State]int{}
 	bodies, owners := map[string]bool{}, 0
 	var open []string

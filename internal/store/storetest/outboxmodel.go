@@ -44,13 +44,15 @@ type outboxModel struct {
 	claims []outbox.Entry // all that were ever given out
 	ended  []string
 	next   int
+	looks  int
 }
 
 // maxOwed keeps the number of entries so small that every home looks at all of them.
 const maxOwed = 12
 
-// OutboxModel runs random operations on an empty store and on a model side by side.
-func OutboxModel(t *testing.T, open func(t testing.TB) outbox.Store) {
+// OutboxModel runs random operations on empty stores and on a model side by side, and returns
+// how many it ran.
+func OutboxModel(t *testing.T, open func(t testing.TB) outbox.Store) (done int) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &outboxModel{s: open(t), t: t, now: Start, owed: map[string]*owed{}}
 		rt.Repeat(map[string]func(*rapid.T){
@@ -63,7 +65,9 @@ func OutboxModel(t *testing.T, open func(t testing.TB) outbox.Store) {
 			"wait":    m.wait,
 			"":        m.compare,
 		})
+		done += m.looks - 1 // one before the first
 	})
+	return done
 }
 
 func (m *outboxModel) ids() []string { return slices.Sorted(maps.Keys(m.owed)) }
@@ -237,6 +241,7 @@ func (m *outboxModel) same(rt *rapid.T, o *owed, got outbox.Entry) {
 
 // compare checks everything that can be read.
 func (m *outboxModel) compare(rt *rapid.T) {
+	m.looks++
 	ctx := m.t.Context()
 	list, err := m.s.List(ctx, "", maxOwed+1)
 	if err != nil || len(list) != len(m.owed) {

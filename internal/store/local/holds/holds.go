@@ -62,7 +62,7 @@ type note struct {
 func (s *Store) item(ctx context.Context, h quarantine.Hold) shelf.Item {
 	return shelf.Item{SHA: h.SHA256, Note: note{&h}, Row: func(tx *sql.Tx) error {
 		s.keys.add(h.Key) // before anybody can see the row
-		return insertHold(ctx, tx, h)
+		return Insert(ctx, tx, h)
 	}}
 }
 
@@ -113,7 +113,8 @@ func free(ctx context.Context, q sqlite.Querier, id string) error {
 	return fmt.Errorf("%w: %s", quarantine.ErrTaken, id)
 }
 
-func insertHold(ctx context.Context, tx *sql.Tx, h quarantine.Hold) error {
+// Insert writes the rows of a hold, as it is, in a transaction of the caller.
+func Insert(ctx context.Context, tx *sql.Tx, h quarantine.Hold) error {
 	record, err := json.Marshal(h)
 	if err != nil {
 		return err

@@ -108,7 +108,7 @@ func (s *Shelf) locked(ctx context.Context, it Item) error {
 
 func (s *Shelf) row(ctx context.Context, it Item, stored int64) error {
 	return s.ground.Tx(ctx, func(tx *sql.Tx) error {
-		if err := addRef(ctx, tx, it.SHA, stored); err != nil {
+		if err := AddRef(ctx, tx, it.SHA, stored); err != nil {
 			return err
 		}
 		return it.Row(tx)
@@ -141,8 +141,8 @@ func (s *Shelf) refs(ctx context.Context, sha string) (n int, err error) {
 	return n, err
 }
 
-// addRef counts one more row that names a body.
-func addRef(ctx context.Context, tx *sql.Tx, sha string, stored int64) error {
+// AddRef counts one more row that names a body.
+func AddRef(ctx context.Context, tx *sql.Tx, sha string, stored int64) error {
 	_, err := tx.ExecContext(ctx, "INSERT INTO bodies VALUES (?, ?, 1) ON CONFLICT (sha) DO UPDATE SET refs = refs + 1", sha, stored)
 	return err
 }

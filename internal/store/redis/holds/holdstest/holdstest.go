@@ -6,7 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"postern/internal/store/redis/holds"
@@ -61,20 +64,31 @@ func Hold(n int, start time.Time, every time.Duration) upkeep.Full {
 	return upkeep.Full{Hold: h, Body: body}
 }
 
-// perTrip is how many holds are written at once.
-const perTrip = 500
+const (
+	perTrip = 1000 // how many holds are written at once
+	writers = 4    // what they pack and seal, the server takes meanwhile
+)
 
 // Fill writes n holds, one every every since start.
 func Fill(ctx context.Context, s *holds.Store, n int, start time.Time, every time.Duration) error {
-	batch := make([]upkeep.Full, 0, perTrip)
-	for i := range n {
-		batch = append(batch, Hold(i, start, every))
-		if len(batch) == perTrip || i == n-1 {
-			if err := s.Bulk(ctx, batch); err != nil {
-				return err
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	var errs [writers]error
+	for w := range writers {
+		wg.Go(func() {
+			for errs[w] == nil {
+				first := int(next.Add(perTrip)) - perTrip
+				if first >= n {
+					return
+				}
+				batch := make([]upkeep.Full, 0, perTrip)
+				for i := first; i < min(first+perTrip, n); i++ {
+					batch = append(batch, Hold(i, start, every))
+				}
+				errs[w] = s.Bulk(ctx, batch)
 			}
-			batch = batch[:0]
-		}
+		})
 	}
-	return nil
+	wg.Wait()
+	return errors.Join(errs[:]...)
 }

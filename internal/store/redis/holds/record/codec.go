@@ -38,7 +38,7 @@ type tools struct {
 
 func newCodec() codec {
 	return codec{sync.OnceValues(func() (t tools, err error) {
-		t.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(4), zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderCRC(false),
+		t.enc, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(4), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
 			zstd.WithWindowSize(64<<10), zstd.WithLowerEncoderMem(true), zstd.WithEncoderDictRaw(dictID, dictionary))
 		if err == nil {
 			t.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(4), zstd.WithDecoderMaxMemory(maxRecord), zstd.WithDecoderDictRaw(dictID, dictionary))
