@@ -21,6 +21,11 @@ func (s *HoldStore) Change(ctx context.Context, h quarantine.Hold) (quarantine.H
 		}
 	}
 	defer s.locks.Lock(h.ID)()
+	if h.State == quarantine.Releasing {
+		if err := s.behind(ctx, h); err != nil {
+			return quarantine.Hold{}, err
+		}
+	}
 	now, err := s.Holds.Change(ctx, h)
 	wide := context.WithoutCancel(ctx)
 	if err != nil {
@@ -33,6 +38,71 @@ func (s *HoldStore) Change(ctx context.Context, h quarantine.Hold) (quarantine.H
 		return quarantine.Hold{}, phase.Sorted(err)
 	}
 	return now, nil
+}
+
+// behind refuses the release of a hold of which this node knows more than the shared store said:
+// it has ended, or somebody has it on its way out.
+func (s *HoldStore) behind(ctx context.Context, h quarantine.Hold) error {
+	if e, err := s.jrn.Get(holdKind, h.ID); err == nil && e.State == journal.Ended {
+		err := fmt.Errorf("%w: %s, as this node remembers", quarantine.ErrEnded, h.ID)
+		return errors.Join(err, s.entomb(ctx, []string{h.ID}))
+	}
+	s.mu.Lock()
+	k, known := s.live[h.ID], int64(0)
+	if k != nil {
+		known = k.version
+	} else if c, ok := s.claims[h.ID]; ok {
+		known = c.Version
+	}
+	s.mu.Unlock()
+	if known <= h.Version {
+		return nil
+	}
+	return fmt.Errorf("%w: %s has version %d here", quarantine.ErrConflict, h.ID, known)
+}
+
+// vouch makes the journal stand for a hold that another node put and that is about to be answered
+// for here: that node may be gone, with a journal that takes it for provisional.
+func (s *HoldStore) vouch(ctx context.Context, h quarantine.Hold) error {
+	s.mu.Lock()
+	known := s.live[h.ID] != nil
+	s.mu.Unlock()
+	if known || !h.State.Open() {
+		return nil
+	}
+	r, err := s.Body(ctx, h.ID)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	n := note{Hold: h, Confirmed: s.o.Now()}
+	it, err := liveItem(n)
+	if err == nil {
+		err = s.jrn.Put(ctx, it, h.SHA256, r)
+	}
+	if errors.Is(err, journal.ErrExists) {
+		return nil // it has ended here, or another session is at it
+	}
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live[h.ID] = &kept{version: h.Version, state: h.State, confirmed: n.Confirmed}
+	return nil
+}
+
+// onlyEnded reports whether nothing went wrong but that entries have ended.
+func onlyEnded(err error) bool {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range all.Unwrap() {
+			if !onlyEnded(err) {
+				return false
+			}
+		}
+		return true
+	}
+	return errors.Is(err, journal.ErrEnded)
 }
 
 // releasing reports whether this node has the hold on its way out, as h says.

@@ -144,6 +144,16 @@ func (f *far) FindKey(_ context.Context, key string, _ time.Time) (quarantine.Ho
 	return r.h, ok && r.h.State != quarantine.Provisional, nil
 }
 
+func (f *far) Body(_ context.Context, id string) (io.ReadCloser, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r, ok := f.holds[id]
+	if !ok || r.h.State.Ended() {
+		return nil, quarantine.ErrNotFound
+	}
+	return io.NopCloser(strings.NewReader(r.body)), nil
+}
+
 func (f *far) Change(_ context.Context, h quarantine.Hold) (quarantine.Hold, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -243,6 +253,11 @@ func (l *link) Get(ctx context.Context, id string) (out quarantine.Hold, err err
 func (l *link) FindKey(ctx context.Context, key string, since time.Time) (out quarantine.Hold, ok bool, err error) {
 	err = l.do(func() (err error) { out, ok, err = l.far.FindKey(ctx, key, since); return err })
 	return out, ok, err
+}
+
+func (l *link) Body(ctx context.Context, id string) (out io.ReadCloser, err error) {
+	err = l.do(func() (err error) { out, err = l.far.Body(ctx, id); return err })
+	return out, err
 }
 
 func (l *link) Change(ctx context.Context, h quarantine.Hold) (out quarantine.Hold, err error) {

@@ -39,9 +39,10 @@ type kept struct {
 	version   int64
 	state     quarantine.State
 	confirmed time.Time
-	owners    int  // sessions that may still confirm or drop it
-	maybe     bool // a Confirm was lost on its way: it may have been answered for
-	missing   bool // the shared store does not have it
+	owners    int       // sessions that may still confirm or drop it
+	maybe     bool      // a Confirm was lost on its way: it may have been answered for
+	doubt     time.Time // since when
+	missing   bool      // the shared store does not have it
 	alarm     time.Time
 }
 
@@ -186,7 +187,9 @@ func (s *HoldStore) keep(ctx context.Context, h, got quarantine.Hold, mine bool)
 	case got.State == quarantine.Provisional:
 		err = s.adopt(ctx, h, got, mine)
 	default:
-		err = s.promote(ctx, got)
+		if err = s.promote(ctx, got); err == nil {
+			err = s.vouch(ctx, got)
+		}
 	}
 	if mine && got.ID != h.ID {
 		err = errors.Join(err, s.jrn.Set(ctx, goneItem(h.ID)))
@@ -257,7 +260,11 @@ func (s *HoldStore) FindKey(ctx context.Context, key string, since time.Time) (q
 	if err != nil || !ok {
 		return h, ok, err
 	}
-	if err := s.promote(ctx, h); err != nil {
+	err = s.promote(ctx, h)
+	if err == nil {
+		err = s.vouch(ctx, h)
+	}
+	if err != nil {
 		return quarantine.Hold{}, false, phase.Sorted(err)
 	}
 	return h, true, nil
@@ -270,7 +277,7 @@ func (s *HoldStore) Confirm(ctx context.Context, ids []string) error {
 		s.mu.Lock()
 		for _, id := range ids {
 			if k := s.live[id]; k != nil && k.state == quarantine.Provisional && !errors.Is(err, quarantine.ErrNotFound) {
-				k.maybe = true
+				k.maybe, k.doubt = true, s.o.Now()
 			}
 		}
 		s.mu.Unlock()
@@ -299,7 +306,7 @@ func (s *HoldStore) Confirm(ctx context.Context, ids []string) error {
 		}
 		items, done = append(items, it), append(done, k)
 	}
-	if err := s.jrn.Set(wide, items...); err != nil && !errors.Is(err, journal.ErrEnded) {
+	if err := s.jrn.Set(wide, items...); err != nil && !onlyEnded(err) {
 		return phase.Sorted(err)
 	}
 	s.mu.Lock()

@@ -170,7 +170,10 @@ func (s *HoldStore) compare(ctx context.Context, ids []string) error {
 		s.missing(ids[i], f.ID == "" && k.state != quarantine.Provisional)
 		switch {
 		case k.state == quarantine.Provisional && (f.ID == "" || f.State == quarantine.Provisional):
-			if k.owners <= 0 && !k.maybe {
+			if f.ID != "" && k.maybe && s.o.Now().Sub(k.doubt) > doubtTime {
+				s.certain(ids[i])
+			}
+			if k.owners <= 0 {
 				gone = append(gone, s.forget(ids[i])...)
 			}
 		case f.ID == "" || f.Version < k.version:
@@ -184,6 +187,18 @@ func (s *HoldStore) compare(ctx context.Context, ids []string) error {
 		}
 	}
 	return s.jrn.Set(ctx, gone...)
+}
+
+// doubtTime is how long a Confirm that was lost on its way may still arrive.
+const doubtTime = time.Minute
+
+// certain notes that a lost Confirm never arrived: nobody was answered.
+func (s *HoldStore) certain(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.live[id]; k != nil && k.state == quarantine.Provisional {
+		k.maybe = false
+	}
 }
 
 // alarm says that a hold was lost: not all the time for one that cannot be given back.

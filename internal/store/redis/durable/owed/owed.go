@@ -151,7 +151,47 @@ func (s *Store) Claim(ctx context.Context, now time.Time, lease time.Duration) (
 	} else if err != nil {
 		return e, false, false, err
 	}
-	return s.Outbox.Claim(ctx, now, lease)
+	for range phase.Batch {
+		e, crashed, ok, err = s.Outbox.Claim(ctx, now, lease)
+		if err != nil || !ok {
+			return e, crashed, ok, err
+		}
+		if s.recall(&e) {
+			return e, crashed, true, nil
+		}
+		if err := s.again(ctx, e); err != nil {
+			return outbox.Entry{}, false, false, err
+		}
+	}
+	return outbox.Entry{}, false, false, nil
+}
+
+// recall is false for an entry that has ended, as this node remembers, whatever the shared store
+// shows. Who has had it already, as far as this node knows, is not sent it again.
+func (s *Store) recall(e *outbox.Entry) bool {
+	it, err := s.jrn.Get(outboxKind, e.ID)
+	if err != nil {
+		return true
+	}
+	if it.State == journal.Ended {
+		return false
+	}
+	var mine outbox.Entry
+	if json.Unmarshal(it.Record, &mine) == nil && mine.ID == e.ID && mine.Attempts > e.Attempts {
+		e.To, e.Attempts, e.LastReply = mine.To, mine.Attempts, mine.LastReply
+		e.Ambiguous = e.Ambiguous || mine.Ambiguous
+	}
+	return true
+}
+
+// again ends once more what has ended before.
+func (s *Store) again(ctx context.Context, e outbox.Entry) error {
+	s.o.Log.Warn("the shared store shows an outbox entry that has ended: it is not sent again", "entry", e.ID)
+	err := s.Outbox.End(ctx, e)
+	if errors.Is(err, outbox.ErrLost) {
+		return nil
+	}
+	return errors.Join(err, s.marks.Mark(ctx, []string{e.ID}))
 }
 
 // ClaimID implements outbox.Store.
@@ -159,7 +199,12 @@ func (s *Store) ClaimID(ctx context.Context, id string, now time.Time, lease tim
 	if err := s.phases.Sure(ctx); err != nil {
 		return outbox.Entry{}, false, fmt.Errorf("outbox entry %s: %w", id, err)
 	}
-	return s.Outbox.ClaimID(ctx, id, now, lease)
+	e, crashed, err := s.Outbox.ClaimID(ctx, id, now, lease)
+	if err != nil || s.recall(&e) {
+		return e, crashed, err
+	}
+	err = fmt.Errorf("%w: %s", outbox.ErrNotFound, id)
+	return outbox.Entry{}, false, errors.Join(err, s.again(ctx, e))
 }
 
 // Retry implements outbox.Store. How far the entry came is written down here too, also when the
