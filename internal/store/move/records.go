@@ -2,11 +2,13 @@ package move
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
 
 	"postern/abuse"
+	"postern/blocklist"
 	"postern/filter/greylist"
 	"postern/internal/record"
 	"postern/internal/report"
@@ -38,6 +40,8 @@ func (r *run) accounts(ctx context.Context) error {
 	return nil
 }
 
+// lists takes over entries, the later decision of two: what was removed in one home since is
+// not brought back by the other.
 func (r *run) lists(ctx context.Context) error {
 	all, _, err := r.From.Lists.ListEntries(ctx)
 	if err != nil {
@@ -47,12 +51,16 @@ func (r *run) lists(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	here, err := history(ctx, r.To.Audit)
+	if err != nil {
+		return err
+	}
 	known := map[string]time.Time{}
 	for _, e := range there {
 		known[e.Key()] = e.Created
 	}
 	for _, e := range all {
-		if at, ok := known[e.Key()]; ok && !e.Created.After(at) {
+		if at, ok := known[e.Key()]; ok && !e.Created.After(at) || here.removed[e.Key()].After(e.Created) {
 			continue
 		}
 		if err := r.To.Lists.PutListEntry(ctx, e); err != nil {
@@ -60,8 +68,62 @@ func (r *run) lists(ctx context.Context) error {
 		}
 		r.out.Lists++
 	}
+	return r.unlist(ctx, all, there)
+}
+
+// unlist removes what an earlier move the other way left in the new home and the old one has
+// removed since.
+func (r *run) unlist(ctx context.Context, kept, there []blocklist.Entry) error {
+	old, err := history(ctx, r.From.Audit)
+	if err != nil {
+		return err
+	}
+	for _, e := range there {
+		same := slices.Contains(old.added[e.Key()], e.Created.UnixMicro())
+		still := slices.ContainsFunc(kept, func(k blocklist.Entry) bool { return k.Key() == e.Key() })
+		if !same || still || !old.removed[e.Key()].After(e.Created) {
+			continue
+		}
+		if err := r.To.Lists.RemoveListEntry(ctx, e.Key()); err != nil && !errors.Is(err, blocklist.ErrNotFound) {
+			return err
+		}
+		r.out.Lists++
+	}
 	return nil
 }
+
+// listed is what an audit says of list entries, by key. Its entries need not be in order: an
+// earlier move may have put older ones at its end.
+type listed struct {
+	added   map[string][]int64 // when the entries were made, in microseconds
+	removed map[string]time.Time
+}
+
+func history(ctx context.Context, from record.AuditStore) (listed, error) {
+	out := listed{map[string][]int64{}, map[string]time.Time{}}
+	for seq := int64(0); ; {
+		entries, err := from.Entries(ctx, seq, page)
+		if err != nil || len(entries) == 0 {
+			return out, err
+		}
+		for _, e := range entries {
+			seq = e.Seq
+			var added blocklist.Entry
+			switch {
+			case e.Action == listRemove && e.Time.After(out.removed[e.Object]):
+				out.removed[e.Object] = e.Time
+			case e.Action == listAdd && json.Unmarshal(e.After, &added) == nil:
+				out.added[e.Object] = append(out.added[e.Object], added.Created.UnixMicro())
+			}
+		}
+	}
+}
+
+// What an audit calls the changes of own lists.
+const (
+	listAdd    = "list-add"
+	listRemove = "list-remove"
+)
 
 // auditAction marks in the new audit that the old one was taken over up to an entry.
 const auditAction = "audit-moved"
