@@ -65,7 +65,7 @@ func TestUpgrade(t *testing.T) {
 	}
 	f.Start()
 	stays := decided(t, f)
-	rep := loaded(t, f, load(f, 42), func() {
+	out := loaded(t, load(f, 42), func() {
 		crossed(t, f, b, "old and old")
 		left := held(t, f, "left by the old ones")
 		restart(t, f.Nodes[0], now)
@@ -84,7 +84,7 @@ func TestUpgrade(t *testing.T) {
 		ended(t, f, b, left)
 		refused(t, f, before)
 	})
-	if rep.Refused > 0 {
+	if rep := balanced(t, f, out); rep.Refused > 0 {
 		t.Errorf("%d copies were refused though nodes were only upgraded", rep.Refused)
 	}
 	stays()
@@ -125,9 +125,8 @@ func raise(t *testing.T, s *redisd.Server) {
 	admin(t, s, "SET", key, "2")
 }
 
-// loaded runs a load while f does things, and balances the book afterwards. Nobody releases
-// anything but f.
-func loaded(t *testing.T, f *rig.Fleet, load ledger.Load, do func()) ledger.Report {
+// loaded runs a load while f does things. Nobody releases anything but f.
+func loaded(t *testing.T, load ledger.Load, do func()) ledger.Result {
 	t.Helper()
 	enough := make(chan struct{})
 	load.Until, load.Messages = enough, 1<<30
@@ -141,7 +140,7 @@ func loaded(t *testing.T, f *rig.Fleet, load ledger.Load, do func()) ledger.Repo
 	do()
 	close(enough)
 	must(t, <-done)
-	return balanced(t, f, out)
+	return out
 }
 
 // held makes every node hold a message, and returns the holds as the next node shows them.

@@ -32,12 +32,12 @@ type Store struct {
 	Home  *home.Home
 	Now   func() time.Time
 	Audit func(ctx context.Context, actor, action, note string) error
-	Live  context.Context // ends with the server
 
-	mu   sync.Mutex
-	job  StoreJob
-	stop context.CancelFunc
-	over chan struct{} // closes when the job has ended
+	mu    sync.Mutex
+	job   StoreJob
+	stop  context.CancelFunc
+	over  chan struct{} // closes when the job has ended
+	ended bool          // with the server: nothing begins any more
 }
 
 // Handle adds the calls.
@@ -84,21 +84,36 @@ func (c *Store) Handle(s *control.Server) {
 	})
 }
 
+// Run waits for the end of the server, and ends the work under way: its stores close next.
+func (c *Store) Run(ctx context.Context) error {
+	<-ctx.Done()
+	c.mu.Lock()
+	c.ended = true
+	stop, over := c.stop, c.over
+	c.mu.Unlock()
+	if stop != nil {
+		stop()
+		<-over
+	}
+	return nil
+}
+
 // begin starts a work unless one runs.
 func (c *Store) begin(ctx context.Context, name string, work func(context.Context) error) (StoreJob, error) {
 	if err := c.Audit(ctx, control.Actor(ctx), "store-"+name, ""); err != nil {
 		return StoreJob{}, err
 	}
 	c.mu.Lock()
+	if c.ended {
+		defer c.mu.Unlock()
+		return c.job, control.Refuse(control.Conflict, "the server is ending")
+	}
 	if c.job.Running {
 		defer c.mu.Unlock()
 		return c.job, control.Refuse(control.Conflict, "a %s of the store is under way since %s", c.job.Name, c.job.Started.Format(time.RFC3339))
 	}
-	live := c.Live
-	if live == nil {
-		live = context.WithoutCancel(ctx)
-	}
-	live, c.stop = context.WithCancel(live)
+	live, stop := context.WithCancel(context.WithoutCancel(ctx))
+	c.stop = stop
 	over := make(chan struct{})
 	c.over = over
 	c.job = StoreJob{Name: name, Running: true, Started: c.Now().UTC()}

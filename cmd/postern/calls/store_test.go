@@ -95,3 +95,35 @@ func TestStoreWithoutOther(t *testing.T) {
 		}
 	}
 }
+
+// The end of the server ends the work, and nothing begins after it.
+func TestStoreEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := control.NewServer()
+		c := &calls.Store{
+			Home: &home.Home{Move: func(ctx context.Context, _ func(home.Moved)) (home.Moved, error) {
+				<-ctx.Done()
+				return home.Moved{Holds: 1}, ctx.Err()
+			}},
+			Now: time.Now, Audit: func(context.Context, string, string, string) error { return nil },
+		}
+		c.Handle(s)
+		var job calls.StoreJob
+		if err := s.Call(t.Context(), "store.move", struct{}{}, &job); err != nil || !job.Running {
+			t.Fatal(job, err)
+		}
+		ctx, end := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- c.Run(ctx) }()
+		end()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := s.Call(t.Context(), "store.job", struct{}{}, &job); err != nil || job.Running || job.Moved.Holds != 1 {
+			t.Error(job, err)
+		}
+		if err := s.Call(t.Context(), "store.move", struct{}{}, &job); err == nil {
+			t.Error("a move began after the end")
+		}
+	})
+}

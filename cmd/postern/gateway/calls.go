@@ -20,9 +20,10 @@ func (g *Gateway) Calls() *control.Server {
 		},
 	}.Server()
 	g.dkim().Handle(s)
-	(&calls.Store{Home: g.home, Now: g.now, Audit: func(ctx context.Context, actor, action, note string) error {
+	g.care = &calls.Store{Home: g.home, Now: g.now, Audit: func(ctx context.Context, actor, action, note string) error {
 		return g.audit.Write(ctx, actor, action, g.home.Name, nil, nil, note)
-	}}).Handle(s)
+	}}
+	g.care.Handle(s)
 	return s
 }
 

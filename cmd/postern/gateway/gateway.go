@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postern/cmd/postern/calls"
 	"postern/cmd/postern/checks"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/home"
@@ -71,7 +72,8 @@ type Gateway struct {
 	pipeline atomic.Pointer[filter.Pipeline]
 
 	home       *home.Home
-	key        []byte // of this installation
+	care       *calls.Store // of the home; made by Calls
+	key        []byte       // of this installation
 	spool      *spool.Spool
 	resolver   *dns.Resolver
 	alerts     *alert.Alerter

@@ -58,6 +58,7 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 	}
 	server := g.Calls()
 	background("control", func(ctx context.Context) error { return server.Serve(ctx, socket) })
+	background("store work", g.care.Run)
 	background("admin", func(ctx context.Context) error { return g.serveAdmin(ctx, admin) })
 	background("reload", files.Run)
 	g.startLoops(ctx, background)

@@ -35,6 +35,9 @@ func openShared(ctx context.Context, o Options) (*Home, error) {
 		o.Log.Warn("store.durability is redis: what is held stands in Redis alone; what Redis loses in a failover, a flush or a crash is lost, though it was answered for")
 	}
 	where.Log = o.Log // it alone says that the store is away
+	if o.Passive {
+		where.Log = slog.New(slog.DiscardHandler) // a command ends with that
+	}
 	h, err := redis.Open(ctx, redis.Options{
 		Conn: where, Ring: ring, Dir: filepath.Join(o.Config.State, "redis"), Node: o.Config.Hostname, Version: o.Version, Rules: o.Rules, Passive: o.Passive,
 		Strict: c.Durability == durabilityStrict, Journal: int64(c.Journal), Keep: time.Duration(c.Traffic), Spool: o.Spool,
