@@ -118,8 +118,12 @@ type Release struct {
 	At       time.Time `json:"at"`
 	Attempts int       `json:"attempts"`
 	Trying   bool      `json:"trying,omitempty"`  // an attempt runs, at most until Next
+	Node     string    `json:"node,omitempty"`    // where the last attempt ran,
+	Life     string    `json:"life,omitempty"`    // and in which process
 	Next     time.Time `json:"next,omitzero"`     // not tried again before
 	Failure  string    `json:"failure,omitempty"` // why the last attempt failed, in plain words
+	// Ambiguous says that an attempt was sent and not answered: a copy more may have arrived.
+	Ambiguous bool `json:"ambiguous,omitempty"`
 }
 
 // Ended is how a hold ended.

@@ -2,6 +2,7 @@ package quarantine
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,7 @@ type ScanResult struct {
 type SendError struct {
 	Reply     string // sanitised answer, or plain words
 	Permanent bool   // it will never be taken: no retry
+	Ambiguous bool   // it was all sent and not answered: the server may have it
 	Err       error
 }
 
@@ -77,7 +79,8 @@ type Config struct {
 
 // Quarantine keeps holds in a Store by the rules that need no store: caps, times, releases.
 type Quarantine struct {
-	cfg Config
+	cfg  Config
+	life string // no other process has the same
 
 	mu       sync.Mutex
 	inFlight int64 // raw bytes of holds being written
@@ -99,7 +102,7 @@ func New(cfg Config) *Quarantine {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Quarantine{cfg: cfg}
+	return &Quarantine{cfg: cfg, life: rand.Text()}
 }
 
 func orElse(d, other time.Duration) time.Duration {
@@ -163,6 +166,15 @@ func (q *Quarantine) Keep(ctx context.Context, r Request) (id string, err error)
 // Confirm makes provisional holds the only copies there are, all or none.
 func (q *Quarantine) Confirm(ctx context.Context, ids []string) error {
 	return q.cfg.Store.Confirm(ctx, ids)
+}
+
+// Promise stands for provisional holds that cannot be confirmed now, where the store can: a
+// server behind has the message for others, and it must not come again.
+func (q *Quarantine) Promise(ctx context.Context, ids []string) error {
+	if s, ok := q.cfg.Store.(Promiser); ok {
+		return s.Promise(ctx, ids)
+	}
+	return errors.ErrUnsupported
 }
 
 // Drop gives provisional holds up.

@@ -62,8 +62,11 @@ func (r *Release) running(now time.Time) bool { return r != nil && r.Trying && r
 // two that try at once one gets ErrConflict.
 func (q *Quarantine) attempt(ctx context.Context, h Hold) (Hold, error) {
 	r := *h.Release
+	if r.Trying {
+		q.doubt(&r, h, "the attempt before ended with its process")
+	}
 	r.Attempts++
-	r.Trying, r.Next = true, q.cfg.Now().UTC().Add(lease)
+	r.Trying, r.Node, r.Life, r.Next = true, q.cfg.Node, q.life, q.cfg.Now().UTC().Add(lease)
 	h.State, h.Release = Releasing, &r
 	h, err := q.cfg.Store.Change(ctx, h)
 	if err != nil {
@@ -74,6 +77,12 @@ func (q *Quarantine) attempt(ctx context.Context, h Hold) (Hold, error) {
 	return q.settle(context.WithoutCancel(ctx), h, reply, failed)
 }
 
+// doubt notes that the server behind may have a copy that it said nothing of.
+func (q *Quarantine) doubt(r *Release, h Hold, why string) {
+	r.Ambiguous = true
+	q.cfg.Log.Warn("a release may have arrived twice", "hold", h.ID, "sha256", h.SHA256, "to", h.To, "attempt", r.Attempts, "ambiguous", true, "why", why)
+}
+
 // settle writes down how an attempt ended.
 func (q *Quarantine) settle(ctx context.Context, h Hold, reply string, failed error) (Hold, error) {
 	now := q.cfg.Now().UTC()
@@ -81,6 +90,9 @@ func (q *Quarantine) settle(ctx context.Context, h Hold, reply string, failed er
 	r.Trying, r.Next, r.Failure = false, time.Time{}, ""
 	action, note := "released", reply
 	var se *SendError
+	if errors.As(failed, &se) && se.Ambiguous {
+		q.doubt(&r, h, plain(failed))
+	}
 	switch {
 	case failed == nil:
 		h.State, h.Ended = Released, &Ended{At: now, By: r.By, Reply: reply}
@@ -170,7 +182,21 @@ func (q *Quarantine) RetryDue(ctx context.Context) (sent int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for _, h := range due {
+	return q.tryAgain(ctx, due)
+}
+
+// Resume takes up what the last process of this node was about to send when it ended, and
+// returns how many went out. Every node does that for itself: others wait for the lease.
+func (q *Quarantine) Resume(ctx context.Context) (sent int, err error) {
+	broken, err := q.interrupted(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return q.tryAgain(ctx, broken)
+}
+
+func (q *Quarantine) tryAgain(ctx context.Context, holds []Hold) (sent int, err error) {
+	for _, h := range holds {
 		if h.Release == nil {
 			h.Release = &Release{By: byClock, At: q.cfg.Now().UTC()}
 		}
@@ -183,6 +209,17 @@ func (q *Quarantine) RetryDue(ctx context.Context) (sent int, err error) {
 		}
 	}
 	return sent, nil
+}
+
+// interrupted finds the attempts that ended with an earlier process of this node.
+func (q *Quarantine) interrupted(ctx context.Context) (out []Hold, err error) {
+	page, err := q.cfg.Store.List(ctx, Query{States: []State{Releasing}, Limit: atOnce})
+	for _, h := range page.Holds {
+		if r := h.Release; r.running(q.cfg.Now()) && r.Life != "" && r.Node == q.cfg.Node && r.Life != q.life {
+			out = append(out, h)
+		}
+	}
+	return out, err
 }
 
 // Delete ends a hold without sending it. Deleting what was deleted is no error.

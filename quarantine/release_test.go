@@ -3,6 +3,7 @@ package quarantine_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -202,6 +203,61 @@ func TestReleaseDies(t *testing.T) {
 	w.pass(time.Minute)
 	if w.retry() != 1 || w.state(id) != quarantine.Released {
 		t.Errorf("after the claim ran out: %s", w.state(id))
+	}
+}
+
+// TestReleaseUnanswered: the server behind says nothing after the last dot. It is sent again,
+// and the hold says that there may be two.
+func TestReleaseUnanswered(t *testing.T) {
+	var log strings.Builder
+	w := newWorld(t, func(c *quarantine.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
+	id := w.keep("x", quarantine.ByVerdict)
+	w.send = func(context.Context) (string, error) {
+		return "", &quarantine.SendError{Reply: "no answer", Ambiguous: true}
+	}
+	if h := w.release(id); h.State != quarantine.Releasing || !h.Release.Ambiguous {
+		t.Errorf("%s %+v", h.State, h.Release)
+	}
+	w.send = nil
+	w.pass(time.Minute)
+	if w.retry() != 1 || w.state(id) != quarantine.Released {
+		t.Errorf("retried: %s", w.state(id))
+	}
+	if h, err := w.Show(t.Context(), id); err != nil || !h.Release.Ambiguous {
+		t.Errorf("in the end: %+v, %v", h.Release, err)
+	}
+	if n := strings.Count(log.String(), `"ambiguous":true`); n != 1 {
+		t.Errorf("said %d times: %s", n, &log)
+	}
+}
+
+// TestReleaseInterrupted: a process that begins takes up what the last one of its node was
+// about to send, and leaves alone what others do.
+func TestReleaseInterrupted(t *testing.T) {
+	w := newWorld(t)
+	next := func(node string) *quarantine.Quarantine {
+		return quarantine.New(quarantine.Config{
+			Store: w.store, Spool: &spool.Spool{Memory: 1 << 20}, Node: node, Now: w.clock, Rescan: w.onScan, Send: w.onSend,
+		})
+	}
+	id := w.keep("x", quarantine.ByVerdict)
+	w.send = func(ctx context.Context) (string, error) { // meanwhile others look
+		w.send = nil
+		for name, q := range map[string]*quarantine.Quarantine{"another node": next("mx2"), "this process": w.Quarantine} {
+			if n, err := q.Resume(ctx); n != 0 || err != nil {
+				t.Errorf("%s took it: %d, %v", name, n, err)
+			}
+		}
+		if n, err := next("mx1").Resume(ctx); n != 1 || err != nil {
+			t.Errorf("the next process of the node: %d, %v", n, err)
+		}
+		return "250 ok", nil
+	}
+	if _, err := w.Release(t.Context(), id, "me"); !errors.Is(err, quarantine.ErrEnded) {
+		t.Errorf("the process that is no more: %v", err)
+	}
+	if h, err := w.Show(t.Context(), id); err != nil || h.State != quarantine.Released || !h.Release.Ambiguous || h.Release.Attempts != 2 {
+		t.Errorf("%s %+v, %v", h.State, h.Release, err)
 	}
 }
 

@@ -66,6 +66,13 @@ type Store interface {
 	SetClock(ctx context.Context, t time.Time) error
 }
 
+// Promiser is a Store in two places, of which one alone can stand for a while.
+type Promiser interface {
+	// Promise makes provisional holds held, synced in the place that can be reached, all or
+	// none. They may be seen later.
+	Promise(ctx context.Context, ids []string) error
+}
+
 // KeyKept is how long an ended hold still answers for the retry of the same mail.
 const KeyKept = 7 * 24 * time.Hour
 

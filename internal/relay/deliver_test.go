@@ -458,3 +458,30 @@ func (sink) Body(_ context.Context, r io.Reader) error {
 
 func (sink) End(context.Context) ([]client.Reply, error) { return []client.Reply{{Code: 250}}, nil }
 func (sink) Abort(context.Context)                       {}
+
+// promising are holds that can stand for what cannot be confirmed now.
+type promising struct {
+	*holds
+	promised []string
+}
+
+func (h *promising) Promise(_ context.Context, ids []string) error {
+	h.promised = append(h.promised, ids...)
+	return nil
+}
+
+// Beside a delivery a promise is enough: the mail must not come again. Alone it is not.
+func TestPromised(t *testing.T) {
+	w := newWorld(t)
+	h := &promising{holds: w.holds}
+	w.relay.Holds, w.holds.failOK = h, errors.New("the store is away")
+	v := map[string]filter.Verdict{"p": accept, "q": keep}
+	expect(t, w.relay.Deliver(t.Context(), job(v, "c@q.x")), "451", "c@q.x deferred")
+	if len(h.promised) > 0 {
+		t.Errorf("promised %v", h.promised)
+	}
+	expect(t, w.relay.Deliver(t.Context(), job(v, "a@p.x", "b@q.x")), "250", "a@p.x delivered", "b@q.x held")
+	if len(h.promised) != 1 {
+		t.Errorf("promised %v", h.promised)
+	}
+}

@@ -71,6 +71,11 @@ type Holds interface {
 	Ended(ctx context.Context, key string) (id string, ok bool, err error)
 }
 
+// Promiser is a Holds that can stand for provisional holds when they cannot be confirmed now.
+type Promiser interface {
+	Promise(ctx context.Context, ids []string) error
+}
+
 // Outbox takes what is left over when one server took a message and another could not.
 type Outbox interface {
 	// Add writes and syncs an entry and the bytes of its message, and returns its ID.

@@ -3,6 +3,7 @@ package nodes_test
 import (
 	"context"
 	"fmt"
+	"net/smtp"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"postern/cmd/postern/calls"
+	"postern/internal/mailtest/ledger"
 	"postern/internal/mailtest/redisd"
 	"postern/quarantine"
 	"postern/test/rig"
@@ -35,12 +37,13 @@ func decided(t *testing.T, f *rig.Fleet) (stays func()) {
 	t.Helper()
 	const who = "ann@example.com"
 	f.Nodes[0].Call("account.suspend", calls.AccountChange{Name: who, Reason: "spam"}, nil)
-	if err := send(f.Nodes[0].Addr, rig.From, rig.Ada, "1 of the load, dots"); err != nil {
-		t.Fatal(err)
-	}
+	m := ledger.Make(99, 4, rig.From, []string{rig.Ada}, 2000) // a kind that is held
+	f.Book.Send(m)
+	must(t, smtp.SendMail(f.Nodes[0].Addr, nil, m.From, m.To, m.Body))
+	f.Book.Answer(m.ID, m.To, "250 taken")
 	id := ""
 	for _, h := range f.Nodes[0].Holds() {
-		if h.Subject == "1 of the load, dots" {
+		if h.SHA256 == m.SHA256 {
 			id = h.ID
 		}
 	}

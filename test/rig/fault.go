@@ -152,13 +152,21 @@ func (r *Rig) Excuse() int {
 		var row struct {
 			Msg       string
 			MessageID string `json:"message_id"`
-			To        []record.Fate
+			SHA256    string
+			To        json.RawMessage
 		}
-		if err := json.Unmarshal([]byte(line), &row); err != nil || row.Msg != "message" {
+		if err := json.Unmarshal([]byte(line), &row); err != nil {
+			continue
+		}
+		if row.Msg == "a release may have arrived twice" {
+			n += r.excuseRelease(row.SHA256, row.To)
+		}
+		var fates []record.Fate
+		if row.Msg != "message" || json.Unmarshal(row.To, &fates) != nil {
 			continue
 		}
 		id, _, _ := strings.Cut(strings.Trim(row.MessageID, "<>"), "@")
-		for _, to := range row.To {
+		for _, to := range fates {
 			if to.Ambiguous {
 				r.Book.Excuse(id, to.Address)
 				n++
@@ -166,4 +174,16 @@ func (r *Rig) Excuse() int {
 		}
 	}
 	return n
+}
+
+// excuseRelease excuses one attempt of a release.
+func (r *Rig) excuseRelease(sha256 string, to json.RawMessage) int {
+	var addrs []string
+	if json.Unmarshal(to, &addrs) != nil {
+		return 0
+	}
+	for _, a := range addrs {
+		r.Book.ExcuseCopy(ledger.Copy{SHA256: sha256, Recipient: a})
+	}
+	return len(addrs)
 }

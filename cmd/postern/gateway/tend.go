@@ -14,6 +14,9 @@ func (g *Gateway) tend(ctx context.Context) error {
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
 	for {
+		if _, err := g.quarantine.Resume(ctx); err != nil && ctx.Err() == nil {
+			g.log.Error("releases that an earlier process began", "err", err)
+		}
 		if err := g.alone(ctx, "tend", g.tendShared); err != nil && ctx.Err() == nil {
 			g.log.Error("looking after what is kept", "err", err)
 		}

@@ -51,7 +51,7 @@ func (g *Releaser) Send(ctx context.Context, h quarantine.Hold, body io.ReaderAt
 	replies, err := conn.End(ctx)
 	release(err == nil)
 	if err != nil {
-		return "", &quarantine.SendError{Reply: "the server behind did not answer the end of the message", Err: err}
+		return "", &quarantine.SendError{Reply: "the server behind did not answer the end of the message", Ambiguous: true, Err: err}
 	}
 	for _, rep := range replies {
 		if rep.Code/100 != 2 {

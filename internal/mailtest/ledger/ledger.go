@@ -106,6 +106,17 @@ func (l *Ledger) Excuse(id, to string) {
 	l.line(id, to).excused++
 }
 
+// ExcuseCopy is Excuse for a copy that was kept and then sent.
+func (l *Ledger) ExcuseCopy(c Copy) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.byHash[c.SHA256]; p != nil {
+		l.line(p.ID, c.Recipient).excused++
+		return
+	}
+	l.strange = append(l.strange, fmt.Sprintf("released %s for %q", c.SHA256, c.Recipient))
+}
+
 // line finds a line; the lock is held.
 func (l *Ledger) line(id, to string) *line {
 	p := l.pages[id]

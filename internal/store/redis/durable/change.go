@@ -178,7 +178,7 @@ func (s *HoldStore) mirror(ctx context.Context, now quarantine.Hold) error {
 		}
 		delete(s.claims, now.ID)
 	case err == nil:
-		*k = kept{version: now.Version, state: now.State, confirmed: confirmed, owners: k.owners, alarm: k.alarm}
+		*k = kept{version: now.Version, state: now.State, confirmed: confirmed, owners: k.owners, alarm: k.alarm, alone: k.alone}
 	}
 	return err
 }

@@ -44,6 +44,9 @@ type Holds interface {
 	// Push writes h as it is where nothing or a lower version is stored; at the same version an
 	// end beats what is open. It returns what is stored then.
 	Push(ctx context.Context, h quarantine.Hold, body func() (io.ReadCloser, error)) (quarantine.Hold, error)
+	// Enlist writes the entries again by which holds that are there are found: another master
+	// may have lost them.
+	Enlist(ctx context.Context, holds []quarantine.Hold) error
 }
 
 func without() (io.ReadCloser, error) { return nil, errNoBody }

@@ -32,10 +32,11 @@ var errAway = errors.New("the store is away")
 type far struct {
 	quarantine.Store // nil: what is not here is not used
 
-	mu    sync.Mutex
-	holds map[string]row
-	born  time.Time
-	stuck string // an ID that a Push does not bring in
+	mu     sync.Mutex
+	holds  map[string]row
+	born   time.Time
+	stuck  string          // an ID that a Push does not bring in
+	listed map[string]bool // what Enlist was told
 }
 
 type row struct {
@@ -44,7 +45,7 @@ type row struct {
 	owners int
 }
 
-func newFar() *far { return &far{holds: map[string]row{}} }
+func newFar() *far { return &far{holds: map[string]row{}, listed: map[string]bool{}} }
 
 // dump is what is stored now, restore what is stored from now on.
 func (f *far) dump() map[string]row {
@@ -175,6 +176,15 @@ func (f *far) Change(_ context.Context, h quarantine.Hold) (quarantine.Hold, err
 	return r.h, nil
 }
 
+func (f *far) Enlist(_ context.Context, holds []quarantine.Hold) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range holds {
+		f.listed[h.ID] = true
+	}
+	return nil
+}
+
 func (f *far) Look(_ context.Context, ids []string) ([]quarantine.Hold, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -263,6 +273,10 @@ func (l *link) Body(ctx context.Context, id string) (out io.ReadCloser, err erro
 func (l *link) Change(ctx context.Context, h quarantine.Hold) (out quarantine.Hold, err error) {
 	err = l.do(func() (err error) { out, err = l.far.Change(ctx, h); return err })
 	return out, err
+}
+
+func (l *link) Enlist(ctx context.Context, holds []quarantine.Hold) error {
+	return l.do(func() error { return l.far.Enlist(ctx, holds) })
 }
 
 func (l *link) Look(ctx context.Context, ids []string) (out []quarantine.Hold, err error) {

@@ -43,6 +43,7 @@ type kept struct {
 	maybe     bool      // a Confirm was lost on its way: it may have been answered for
 	doubt     time.Time // since when
 	missing   bool      // the shared store does not have it
+	alone     bool      // promised while the shared store could not be told
 	alarm     time.Time
 }
 
@@ -283,7 +284,21 @@ func (s *HoldStore) Confirm(ctx context.Context, ids []string) error {
 		s.mu.Unlock()
 		return err
 	}
-	wide := context.WithoutCancel(ctx)
+	return s.stand(ctx, ids, false)
+}
+
+// Promise stands for provisional holds in the journal alone, until the shared store can be
+// told: for a message that a server behind has taken for others, so that it must not come again.
+// It is an error where this node does not have them all.
+func (s *HoldStore) Promise(ctx context.Context, ids []string) error {
+	if known, _ := s.seen(ids); len(known) < len(ids) {
+		return fmt.Errorf("%w: not all stand in the journal of this node", quarantine.ErrNotFound)
+	}
+	return s.stand(ctx, ids, true)
+}
+
+// stand makes the journal take holds for held; alone says that the shared store does not yet.
+func (s *HoldStore) stand(ctx context.Context, ids []string, alone bool) error {
 	var items []journal.Item
 	var done []*kept
 	for _, id := range ids {
@@ -306,14 +321,14 @@ func (s *HoldStore) Confirm(ctx context.Context, ids []string) error {
 		}
 		items, done = append(items, it), append(done, k)
 	}
-	if err := s.jrn.Set(wide, items...); err != nil && !onlyEnded(err) {
+	if err := s.jrn.Set(context.WithoutCancel(ctx), items...); err != nil && !onlyEnded(err) {
 		return phase.Sorted(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range done {
 		if k.state == quarantine.Provisional {
-			k.state, k.confirmed, k.maybe = quarantine.Held, s.o.Now(), false
+			k.state, k.confirmed, k.maybe, k.alone = quarantine.Held, s.o.Now(), false, alone
 			k.version++
 		}
 	}

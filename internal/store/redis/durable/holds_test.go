@@ -236,3 +236,51 @@ func TestADayLater(t *testing.T) {
 		t.Errorf("after seven days: %+v", st)
 	}
 }
+
+// A message that a server behind took for others is promised without the shared store, and
+// brought there without a word of loss, also by the next process.
+func TestPromiseAlone(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		f := newFleet(t, 2)
+		a := f.nodes[0]
+		h, err := a.put(1, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.link.down = true
+		wantErr(t, "Confirm", a.store.Confirm(t.Context(), []string{h.ID}), errAway)
+		wantErr(t, "Promise of another's", a.store.Promise(t.Context(), []string{h.ID, "other"}), quarantine.ErrNotFound)
+		if err := a.store.Promise(t.Context(), []string{h.ID}); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.store.Drop(t.Context(), []string{h.ID}); !errors.Is(err, errAway) || a.living() != 1 {
+			t.Errorf("Drop: %v, %d in the journal", err, a.living())
+		}
+		if st := a.store.Status(); st.OldestUnpushed.IsZero() {
+			t.Errorf("%+v", st)
+		}
+		a.link.down = false
+		if restart {
+			a.restart()
+		}
+		f.pass(2 * grace)
+		f.want(h.ID, quarantine.Held)
+		if st := a.store.Status(); a.alarms > 0 && !restart || !st.OldestUnpushed.IsZero() || st.Pushed != 1 {
+			t.Errorf("%d alarms, %+v", a.alarms, st)
+		}
+		f.nodes[1].release(h.ID)
+	}
+}
+
+// A master that is replaced loses the entries by which holds are found, while another one keeps
+// the holds: the entries come back.
+func TestEntriesLost(t *testing.T) {
+	f := newFleet(t, 2)
+	ids := []string{f.nodes[0].hold(1), f.nodes[0].hold(2), f.nodes[1].hold(3)}
+	f.nodes[0].release(ids[1])
+	f.lost("failover")
+	f.pass(3 * grace)
+	if got := f.far.listed; !got[ids[0]] || got[ids[1]] || !got[ids[2]] {
+		t.Errorf("listed again: %v", got)
+	}
+}

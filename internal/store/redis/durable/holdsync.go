@@ -39,6 +39,9 @@ func (s *HoldStore) Step(ctx context.Context) error {
 		}
 		s.phases.Done(false, true, born)
 	}
+	if err := phase.Batches(ctx, s.promised(), func(ids []string) error { return s.bring(ctx, ids) }); err != nil {
+		return err
+	}
 	ids := s.phases.Scrub(func() []string {
 		living, tombs := s.jrn.IDs(holdKind)
 		return append(living, tombs...)
@@ -65,6 +68,27 @@ func (s *HoldStore) ids() []string {
 	return out
 }
 
+// promised lists what the shared store was not told of yet.
+func (s *HoldStore) promised() (out []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, k := range s.live {
+		if k.alone {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// told notes that the shared store has a hold.
+func (s *HoldStore) told(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.live[id]; k != nil {
+		k.missing, k.alone = false, false
+	}
+}
+
 // Status counts what this node keeps.
 func (s *HoldStore) Status() Status {
 	_, tombs := s.jrn.IDs(holdKind)
@@ -73,7 +97,7 @@ func (s *HoldStore) Status() Status {
 	defer s.mu.Unlock()
 	st.Live = len(s.live)
 	for _, k := range s.live {
-		if k.missing && (st.OldestUnpushed.IsZero() || k.confirmed.Before(st.OldestUnpushed)) {
+		if (k.missing || k.alone) && (st.OldestUnpushed.IsZero() || k.confirmed.Before(st.OldestUnpushed)) {
 			st.OldestUnpushed = k.confirmed
 		}
 	}
@@ -176,6 +200,7 @@ func (s *HoldStore) compare(ctx context.Context, ids []string) error {
 			if k.owners <= 0 {
 				gone = append(gone, s.forget(ids[i])...)
 			}
+		case k.alone && (f.ID == "" || f.Version < k.version): // it is brought by Step
 		case f.ID == "" || f.Version < k.version:
 			s.alarm(ctx, ids[i], "the hold "+ids[i]+" is missing in the shared store, or older than it was")
 		case f.Version > k.version || f.State != k.state:
@@ -258,16 +283,28 @@ func (s *HoldStore) bring(ctx context.Context, ids []string) error {
 	if err != nil {
 		return err
 	}
+	var there []quarantine.Hold
 	for i, f := range found {
 		k := known[i]
-		if k.state == quarantine.Provisional && !k.maybe || f.ID != "" && (f.State.Ended() || f.Version >= k.version && f.State != quarantine.Provisional) {
+		switch {
+		case k.state == quarantine.Provisional && !k.maybe:
+			continue
+		case f.ID != "" && f.State.Ended():
+			s.told(ids[i])
+			continue
+		case f.ID != "" && f.Version >= k.version && f.State != quarantine.Provisional:
+			s.told(ids[i])
+			there = append(there, f)
 			continue
 		}
 		if err := s.bringOne(ctx, ids[i]); err != nil {
 			return err
 		}
 	}
-	return nil
+	if len(there) == 0 {
+		return nil
+	}
+	return s.Enlist(ctx, there)
 }
 
 func (s *HoldStore) bringOne(ctx context.Context, id string) error {
@@ -292,6 +329,6 @@ func (s *HoldStore) bringOne(ctx context.Context, id string) error {
 		return err
 	}
 	s.pushed.Add(1)
-	s.missing(id, false)
+	s.told(id)
 	return s.takeOver(ctx, now)
 }

@@ -33,6 +33,16 @@ func (s *Store) Push(ctx context.Context, h quarantine.Hold, body func() (io.Rea
 	return quarantine.Hold{}, fmt.Errorf("push %s: %w", h.ID, errContended)
 }
 
+// Enlist writes the entries again by which holds are found. Some may be on a master that has lost
+// them while the holds are on another.
+func (s *Store) Enlist(ctx context.Context, holds []quarantine.Hold) error {
+	return s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+		for _, h := range holds {
+			s.g.QueueIndex(ctx, p, h)
+		}
+	})
+}
+
 // newer reports whether h replaces what is there.
 func newer(h, there quarantine.Hold) bool {
 	return h.Version > there.Version || h.Version == there.Version && h.State.Ended() && !there.State.Ended()
