@@ -9,7 +9,7 @@ FUZZTIME ?= 5000x
 PACKAGES := ./...
 export CGO_ENABLED = 0
 
-.PHONY: demo test check build lint vet unit race conformance e2e ledger fuzz bench campaign install generate clean
+.PHONY: demo test check build lint vet unit race conformance e2e ledger nodes fuzz bench campaign install generate clean
 
 build:
 	$(GO) build -trimpath -o bin/postern ./cmd/postern
@@ -23,8 +23,8 @@ demo: install build
 
 check: vet lint unit
 
-test: NEEDS = go gcc clamav redis postfix dovecot swaks python3 strace dpkg
-test: install vet lint unit race conformance e2e ledger fuzz
+test: NEEDS = go gcc clamav redis postfix dovecot swaks python3 strace dpkg nft ip
+test: install vet lint unit race conformance e2e ledger nodes fuzz
 	@echo "all green"
 
 vet:
@@ -59,13 +59,17 @@ e2e: build
 ledger: build
 	$(GO) test -timeout 20m -count 1 -p 1 ./test/rig/... ./test/ledger/...
 
+# Several nodes on one Redis of each kind, killed, cut off and made to forget.
+nodes: build
+	$(GO) test -timeout 20m -count 1 -p 1 ./test/nodes/...
+
 fuzz:
 	@deploy/fuzz.sh $(FUZZTIME)
 
 # The long runs: thousands of messages, kill -9 in a loop, every fault under load.
-campaign: NEEDS = go gcc clamav redis postfix dovecot swaks python3 strace
+campaign: NEEDS = go gcc clamav redis postfix dovecot swaks python3 strace nft ip
 campaign: install build
-	POSTERN_CAMPAIGN=1 $(GO) test -timeout 120m -count 1 -p 1 -v ./test/ledger/... ./test/campaign/...
+	POSTERN_CAMPAIGN=1 $(GO) test -timeout 180m -count 1 -p 1 -v ./test/ledger/... ./test/nodes/... ./test/campaign/...
 
 bench: NEEDS = go clamav postfix rspamd redis python3
 bench: install build

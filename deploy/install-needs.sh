@@ -22,6 +22,8 @@ for need in "$@"; do
     redis) want redis-server redis-server; want redis-cli redis-tools ;;
     dpkg) want dpkg-deb dpkg; want lintian lintian ;;
     unbound) want unbound unbound ;;
+    nft) want nft nftables ;;
+    ip) want ip iproute2; want sysctl procps ;;
     *) echo "install-needs: unknown name $need" >&2; exit 2 ;;
   esac
 done

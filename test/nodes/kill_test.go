@@ -28,7 +28,7 @@ func TestNodeKilled(t *testing.T) {
 			r.Kill()
 			after(random, time.Second)
 			r.Start()
-			r.Ready()
+			recovered(t, f)
 		}
 	})
 }
@@ -43,6 +43,7 @@ func TestPrimaryKilled(t *testing.T) {
 		for range cycles() {
 			after(random, 3*time.Second)
 			dead, _ := s.Fail(t)
+			recovered(t, f)
 			after(random, 3*time.Second)
 			s.Restart(t, dead)
 		}
@@ -60,6 +61,7 @@ func TestClusterMasterKilled(t *testing.T) {
 			masters := c.Masters(t)
 			dead := masters[random.IntN(len(masters))]
 			c.Fail(t, dead)
+			recovered(t, f)
 			after(random, 3*time.Second)
 			c.Restart(t, dead)
 		}
