@@ -86,8 +86,6 @@ func (c crowd) questions() []question {
 		{"recipient", func(run int) quarantine.Query { return quarantine.Query{To: to(run)} }, func(h quarantine.Hold, run int) bool { return h.To[0] == to(run) }},
 		{"frequent word", func(run int) quarantine.Query { return quarantine.Query{Words: []string{word(run)}} }, func(h quarantine.Hold, run int) bool { return says(h, word(run)) }},
 		{"rare word", func(run int) quarantine.Query { return quarantine.Query{Words: []string{rare(run)}} }, func(h quarantine.Hold, run int) bool { return says(h, rare(run)) }},
-		{"two words", func(run int) quarantine.Query { return quarantine.Query{Words: []string{"prize", word(run + 1)}} },
-			func(h quarantine.Hold, run int) bool { return says(h, "prize") && says(h, word(run+1)) }},
 		{"recipient and word", func(run int) quarantine.Query { return quarantine.Query{To: to(run), Words: []string{word(run)}} },
 			func(h quarantine.Hold, run int) bool { return h.To[0] == to(run) && says(h, word(run)) }},
 	}

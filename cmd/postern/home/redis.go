@@ -119,7 +119,7 @@ func storeTLS(c config.StoreTLS) (*tls.Config, error) {
 }
 
 func statusOf(s redis.Status) Status {
-	out := Status{Home: config.HomeRedis, Since: s.Conn.Since, Trips: s.Conn.Trips, Commands: s.Conn.Commands, Lax: s.Lax, Drift: s.Drift, Schema: s.Schema, Dropped: s.Dropped}
+	out := Status{Home: config.HomeRedis, Since: s.Conn.Since, Trips: s.Conn.Trips, Waited: s.Conn.Waited, Commands: s.Conn.Commands, Lax: s.Lax, Drift: s.Drift, Schema: s.Schema, Dropped: s.Dropped}
 	if !s.Conn.Up {
 		out.Away = s.Conn.Reason
 	}

@@ -33,7 +33,7 @@ type Conn struct {
 	turns   [kinds]chan struct{} // how many slow calls may be under way; nil: any number
 	trouble *trouble
 
-	trips, commands atomic.Int64
+	trips, waited, commands atomic.Int64
 
 	ending  context.Context
 	end     context.CancelFunc
@@ -60,7 +60,7 @@ func Open(o Options) (*Conn, error) {
 	}
 	c.turns[Write] = make(chan struct{}, max(1, o.Pool/2))
 	c.turns[Background] = make(chan struct{}, max(1, o.Pool/4))
-	client.AddHook(counter{&c.trips, &c.commands})
+	client.AddHook(counter{&c.trips, &c.waited, &c.commands})
 	return c, nil
 }
 

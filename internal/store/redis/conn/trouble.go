@@ -25,13 +25,14 @@ type Status struct {
 	Since           time.Time // that Up is what it is
 	Reason          string    // why it is not up
 	Trips, Commands int64
+	Waited          int64            // of Trips, those of mail: all but Background
 	Faults          map[string]int64 // how often, by reason
 }
 
 // Status is how the connection does now.
 func (c *Conn) Status() Status {
 	s := c.trouble.status()
-	s.Trips, s.Commands = c.trips.Load(), c.commands.Load()
+	s.Trips, s.Waited, s.Commands = c.trips.Load(), c.waited.Load(), c.commands.Load()
 	return s
 }
 
@@ -138,7 +139,15 @@ func within(at, now time.Time, d time.Duration) bool {
 }
 
 // counter counts round trips and commands.
-type counter struct{ trips, commands *atomic.Int64 }
+type counter struct{ trips, waited, commands *atomic.Int64 }
+
+func (c counter) note(ctx context.Context, commands int) {
+	c.trips.Add(1)
+	c.commands.Add(int64(commands))
+	if of, ok := ctx.Value(callKey{}).(*call); ok && of != nil && of.kind != Background {
+		c.waited.Add(1)
+	}
+}
 
 func (c counter) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
@@ -146,16 +155,14 @@ func (c counter) DialHook(next redis.DialHook) redis.DialHook {
 
 func (c counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		c.trips.Add(1)
-		c.commands.Add(1)
+		c.note(ctx, 1)
 		return next(ctx, cmd)
 	}
 }
 
 func (c counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		c.trips.Add(1)
-		c.commands.Add(int64(len(cmds)))
+		c.note(ctx, len(cmds))
 		return next(ctx, cmds)
 	}
 }
