@@ -59,9 +59,10 @@ e2e: build
 ledger: build
 	$(GO) test -timeout 20m -count 1 -p 1 ./test/rig/... ./test/ledger/...
 
-# Several nodes on one Redis of each kind, killed, cut off and made to forget.
+# Several nodes on one Redis of each kind, killed, cut off and made to forget; both homes with
+# random operations and many holds.
 nodes: build
-	$(GO) test -timeout 20m -count 1 -p 1 ./test/nodes/...
+	$(GO) test -timeout 20m -count 1 -p 1 ./test/nodes/... ./test/stores/...
 
 fuzz:
 	@deploy/fuzz.sh $(FUZZTIME)
@@ -69,7 +70,7 @@ fuzz:
 # The long runs: thousands of messages, kill -9 in a loop, every fault under load.
 campaign: NEEDS = go gcc clamav redis postfix dovecot swaks python3 strace nft ip
 campaign: install build
-	POSTERN_CAMPAIGN=1 $(GO) test -timeout 180m -count 1 -p 1 -v ./test/ledger/... ./test/nodes/... ./test/campaign/...
+	POSTERN_CAMPAIGN=1 $(GO) test -timeout 180m -count 1 -p 1 -v ./test/ledger/... ./test/nodes/... ./test/stores/... ./test/campaign/...
 
 bench: NEEDS = go clamav postfix rspamd redis python3
 bench: install build
