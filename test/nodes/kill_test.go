@@ -2,6 +2,7 @@ package nodes_test
 
 import (
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +65,22 @@ func TestClusterMasterKilled(t *testing.T) {
 			recovered(t, f)
 			after(random, 3*time.Second)
 			c.Restart(t, dead)
+		}
+	})
+}
+
+// TestNodeFrozen stops a node in the middle of its work and lets it go on: what it believed to
+// have is not done a second time.
+func TestNodeFrozen(t *testing.T) {
+	f, _ := fleet(t, at(single(t).Addr), 2, rig.Options{})
+	underLoad(t, f, load(f, 24), func() {
+		for i := range pick(4, 1) {
+			<-time.After(2 * time.Second)
+			r := f.Nodes[i%2]
+			r.Signal(syscall.SIGSTOP)
+			<-time.After(20 * time.Second)
+			r.Signal(syscall.SIGCONT)
+			recovered(t, f)
 		}
 	})
 }
