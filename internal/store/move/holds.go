@@ -83,7 +83,10 @@ func (r *run) hold(ctx context.Context, h quarantine.Hold) error {
 	}
 	id, err := r.write(ctx, h)
 	switch {
-	case errors.Is(err, quarantine.ErrCorrupt):
+	case errors.Is(err, quarantine.ErrCorrupt), errors.Is(err, quarantine.ErrNotFound):
+		if now, gerr := r.From.Holds.Get(ctx, h.ID); errors.Is(gerr, quarantine.ErrNotFound) || gerr == nil && now.State.Ended() {
+			return nil // another node of the old home has just ended it
+		}
 		r.out.Damaged = append(r.out.Damaged, h.ID)
 		r.Log.Error("a hold cannot be moved: its body is damaged", "hold", h.ID)
 		return nil

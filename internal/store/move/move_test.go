@@ -2,13 +2,11 @@ package move_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -237,52 +235,6 @@ func TestDecisions(t *testing.T) {
 			}
 		}
 	}
-}
-
-// TestRemovedEntries moves there and back: what was removed meanwhile stays removed, on both
-// sides, and what was only named the same stays.
-func TestRemovedEntries(t *testing.T) {
-	one, two := home(t), home(t)
-	add := func(p move.Parts, value string, at time.Time) {
-		e := blocklist.Entry{Value: value, Scope: "all", Created: at}
-		ok(t, p.Lists.PutListEntry(t.Context(), e))
-		after := must(json.Marshal(e))(t)
-		must(p.Audit.Append(t.Context(), record.Entry{Time: at, Actor: "me", Action: "list-add", Object: e.Key(), After: after}))(t)
-	}
-	remove := func(p move.Parts, value string, at time.Time) {
-		key := blocklist.Entry{Value: value, Scope: "all"}.Key()
-		ok(t, p.Lists.RemoveListEntry(t.Context(), key))
-		must(p.Audit.Append(t.Context(), record.Entry{Time: at, Actor: "me", Action: "list-remove", Object: key}))(t)
-	}
-	has := func(p move.Parts, want ...string) {
-		t.Helper()
-		all, _, err := p.Lists.ListEntries(t.Context())
-		ok(t, err)
-		var got []string
-		for _, e := range all {
-			got = append(got, e.Value)
-		}
-		slices.Sort(got)
-		if !slices.Equal(got, want) {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-	for n, value := range []string{"a.example", "b.example", "c.example", "d.example"} {
-		add(one, value, now.Add(time.Duration(n)*time.Second))
-	}
-	add(two, "d.example", now.Add(-time.Hour)) // another one
-	remove(one, "d.example", now.Add(time.Minute))
-	must(mover(one, two).Run(t.Context()))(t)
-	has(two, "a.example", "b.example", "c.example", "d.example")
-	remove(two, "a.example", now.Add(time.Hour))
-	remove(two, "b.example", now.Add(time.Hour))
-	add(two, "b.example", now.Add(2*time.Hour))
-	for range 2 {
-		must(mover(one, two).Run(t.Context()))(t)
-		has(two, "b.example", "c.example", "d.example")
-	}
-	must(mover(two, one).Run(t.Context()))(t)
-	has(one, "b.example", "c.example")
 }
 
 func TestAudit(t *testing.T) {
