@@ -7,8 +7,10 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +28,7 @@ import (
 	"postern/internal/store/redis/history"
 	"postern/internal/store/redis/holds"
 	"postern/internal/store/redis/journal"
+	"postern/internal/store/redis/journal/segment"
 	"postern/internal/store/redis/lease"
 	"postern/internal/store/redis/limits"
 	"postern/internal/store/redis/nodes"
@@ -92,6 +95,9 @@ type Home struct {
 	beat    *watch.Watch
 	lax     lax
 	work    sync.WaitGroup
+	loss    sync.Mutex
+	giving  bool // what the store lost is being given back
+	more    bool // it lost something more meanwhile
 	closers []func() error
 }
 
@@ -104,16 +110,23 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
+	lock, err := segment.Lock(filepath.Join(o.Dir, "lock"))
+	if err != nil {
+		return nil, fmt.Errorf("the folder of this node: %w", err)
+	}
+	if err := sameKey(o.Dir, o.Ring); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
 	o.Conn.Now = o.Now
 	if o.Conn.Log == nil {
 		o.Conn.Log = o.Log
 	}
 	c, err := conn.Open(o.Conn)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, lock.Close())
 	}
 	h := &Home{o: o, conn: c, bus: watch.NewBus(c)}
-	h.closers = append(h.closers, c.Close)
+	h.closers = append(h.closers, lock.Close, c.Close)
 	h.beat = watch.New(watch.Options{Conn: c, Node: o.Node, Now: o.Now, Log: o.Log, Lost: h.lost, Strict: h.settings})
 	for _, open := range []func(context.Context) error{h.openNodes, h.openShared, h.openJournal, h.openDecisions, h.openAudit} {
 		if err := open(ctx); err != nil {

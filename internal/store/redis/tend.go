@@ -15,6 +15,7 @@ import (
 // Times of what a node does for its own sake.
 const (
 	refreshEvery = 3 * time.Second
+	beginEvery   = 3 * time.Second
 	driftEvery   = 10 * time.Second
 	publishTime  = 200 * time.Millisecond
 	alarmTime    = 5 * time.Second
@@ -31,6 +32,7 @@ const (
 func (h *Home) Loops() map[string]func(context.Context) error {
 	loops := map[string]func(context.Context) error{
 		"store watch": h.watch,
+		"store begin": h.begin,
 		"store bus": func(ctx context.Context) error {
 			h.bus.Listen(ctx, func(kind string) { h.hint(ctx, kind) })
 			return nil
@@ -49,32 +51,70 @@ func (h *Home) Loops() map[string]func(context.Context) error {
 	return loops
 }
 
-// watch sees when the store has lost something, and whether it may. First the claims of this
-// node's last life are given up, and what that left out of the indexes is put back.
+// watch sees when the store has lost something, and whether it may.
 func (h *Home) watch(ctx context.Context) error {
-	_, err := h.owes.Void(ctx, h.o.Node)
-	if err == nil {
-		_, err = h.owes.Reindex(ctx)
-	}
-	if err != nil && ctx.Err() == nil {
-		h.o.Log.Warn("claims of this node's last life stay until they run out", "error", err)
-	}
 	h.beat.Run(ctx)
 	return nil
 }
 
-// lost gives back what the store may lack, beside the watch. Each part goes on by itself where
+// begin gives up the claims of this node's last life and puts back what that left out of the
+// indexes: as soon as the store is there, and it is certain that no other process of this name is
+// at work on those claims.
+func (h *Home) begin(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(beginEvery):
+		}
+		if !h.nodes.Alone() {
+			continue
+		}
+		_, err := h.owes.Void(ctx, h.o.Node)
+		if err == nil {
+			_, err = h.owes.Reindex(ctx)
+		}
+		if err == nil {
+			<-ctx.Done()
+			return nil
+		}
+		if ctx.Err() == nil {
+			h.o.Log.Warn("claims of this node's last life stay for now", "error", err)
+		}
+	}
+}
+
+// lost gives back what the store may lack, beside the watch, once at a time: with a store that
+// goes back all the time it begins anew when it is through. Each part goes on by itself where
 // this fails.
 func (h *Home) lost(ctx context.Context, why string) {
+	h.loss.Lock()
+	defer h.loss.Unlock()
+	if h.giving {
+		h.more = true
+		return
+	}
+	h.giving = true
 	h.work.Go(func() {
-		errs := []error{h.Decisions.Sync(ctx), h.trail.Lost(ctx)}
-		if h.journal != nil {
-			errs = append(errs, h.held.Lost(ctx, why), h.owed.Lost(ctx, why))
-		}
-		if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
-			h.o.Log.Warn("not all was given back yet; it is tried again", "error", err)
+		for more := true; more; {
+			h.give(ctx, why)
+			h.loss.Lock()
+			more = h.more && ctx.Err() == nil
+			h.giving, h.more = more, false
+			h.loss.Unlock()
 		}
 	})
+}
+
+func (h *Home) give(ctx context.Context, why string) {
+	var errs []error
+	if h.journal != nil { // releases wait from now on
+		errs = append(errs, h.held.Lost(ctx, why), h.owed.Lost(ctx, why))
+	}
+	errs = append(errs, h.Decisions.Sync(ctx), h.trail.Lost(ctx))
+	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
+		h.o.Log.Warn("not all was given back yet; it is tried again", "error", err)
+	}
 }
 
 // alarm tells every node that this one found the store without what it must have: before

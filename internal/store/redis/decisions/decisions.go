@@ -75,6 +75,7 @@ type Decisions struct {
 	next    time.Time  // of the sweep
 	stamp   time.Time  // when a sweep was completed last, as the file says
 	forged  int        // records without seal in this sweep
+	said    time.Time  // that the store is not the one it was
 }
 
 // Open reads the file of this node and looks at the store if it can be reached soon.

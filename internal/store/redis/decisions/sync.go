@@ -3,6 +3,7 @@ package decisions
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -15,6 +16,10 @@ const (
 	page     = 500              // records read at once
 	pushPage = 200              // records written at once
 	again    = 10 * time.Second // between sweeps for a store that has too few records
+	sayEvery = 10 * time.Second // between two lines about a store that is not the one it was
+
+	// maxFields bounds what is read of the store in one sweep: more than the file of a node holds.
+	maxFields = 2_000_000
 )
 
 // Sync brings this node and the store together: what other nodes decided is merged, what the
@@ -36,7 +41,7 @@ func (d *Decisions) Sync(ctx context.Context) error {
 			return err
 		}
 		if !n.known || d.mustSweep() || int(n.size) < d.shared() && d.o.Now().Sub(d.swept) > again {
-			d.o.Log.Warn("the shared store is not the one this node knew; it is compared with what this node has", "revision", n.revision, "known", d.seen.revision, "records", n.size)
+			d.sayStrange("the shared store is not the one this node knew; it is compared with what this node has", "revision", n.revision, "known", d.seen.revision, "records", n.size)
 			return errors.Join(d.sweep(ctx), d.push(ctx))
 		}
 		if err := d.receive(n.records); err != nil {
@@ -48,6 +53,15 @@ func (d *Decisions) Sync(ctx context.Context) error {
 		}
 	}
 	return d.push(ctx)
+}
+
+// sayStrange says what is noticed again and again with a store that goes back all the time.
+func (d *Decisions) sayStrange(what string, args ...any) {
+	now := d.o.Now()
+	if since := now.Sub(d.said); d.said.IsZero() || since < 0 || since >= sayEvery {
+		d.said = now
+		d.o.Log.Warn(what, args...)
+	}
 }
 
 func (d *Decisions) mustSweep() bool {
@@ -112,12 +126,16 @@ func (d *Decisions) sweep(ctx context.Context) (err error) {
 		return err
 	}
 	d.forged = 0
-	there := make(map[string]bool, n.size)
+	there := map[string]bool{}
 	var old []replacement // removals that need not be remembered any longer
+	read := 0             // also pages without a record: a scan may never end
 	for cursor := uint64(0); ; {
 		found, next, err := d.scan(ctx, cursor)
 		if err != nil {
 			return err
+		}
+		if read += len(found) + 1; read > maxFields {
+			return fmt.Errorf("%w: it has more than %d records", errOdd, maxFields)
 		}
 		for part := range slices.Chunk(found, page) {
 			if err := d.receive(part); err != nil {

@@ -105,6 +105,15 @@ func (r *Registry) Problems() (problems []error) {
 	return problems
 }
 
+// Alone reports whether it is certain that no other process has our name: signs of life of ours
+// went by with none of another one between them.
+func (r *Registry) Alone() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := &r.twin
+	return t.ours && t.beat.Sub(t.begun) > Every && (t.between == 0 || r.o.Now().Sub(t.last) > Gone)
+}
+
 // Both keys are in one slot, so that a script sees the nodes and the schema together.
 func (r *Registry) nodesKey() string  { return r.o.Conn.Key("{nodes}") }
 func (r *Registry) schemaKey() string { return r.o.Conn.Key("{nodes}", "schema") }
@@ -217,9 +226,14 @@ type twin struct {
 	between int  // signs of another process, in a row or with ours between
 	other   Info
 	last    time.Time
+	begun   time.Time // our first sign of life
+	beat    time.Time // and our last
 }
 
 func (t *twin) saw(self, was Info, ok bool, now time.Time) {
+	if !t.ours {
+		t.begun = now
+	}
 	if ok && t.ours && !was.Started.Equal(self.Started) {
 		if now.Sub(t.last) > Gone {
 			t.between = 0
@@ -227,7 +241,7 @@ func (t *twin) saw(self, was Info, ok bool, now time.Time) {
 		t.between++
 		t.other, t.last = was, now
 	}
-	t.ours = true
+	t.ours, t.beat = true, now
 }
 
 func (t *twin) err(now time.Time) error {

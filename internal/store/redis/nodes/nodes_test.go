@@ -205,6 +205,39 @@ func TestTwins(t *testing.T) {
 	})
 }
 
+// TestAlone: whether a name is ours alone is certain only after a while, and not beside a twin.
+func TestAlone(t *testing.T) {
+	stores(t, func(t *testing.T, c *conn.Conn) {
+		at := newClock()
+		one, two := node(t, c, at, nodes.Info{Name: "a"}), node(t, c, at, nodes.Info{Name: "a", Started: start.Add(1)})
+		want := func(when string, r *nodes.Registry, is bool) {
+			t.Helper()
+			if r.Alone() != is {
+				t.Errorf("%s: alone %v", when, !is)
+			}
+		}
+		beats := func(all ...*nodes.Registry) {
+			for range 3 {
+				at.add(3 * time.Second)
+				for _, r := range all {
+					r.Beat(t.Context())
+				}
+			}
+		}
+		one.Beat(t.Context())
+		want("at the start", one, false)
+		beats(one)
+		want("after some beats", one, true)
+		two.Beat(t.Context())
+		beats(one, two)
+		want("beside a twin", one, false)
+		want("the twin", two, false)
+		at.add(2 * nodes.Gone)
+		beats(two)
+		want("long after the other has gone", two, true)
+	})
+}
+
 func TestRunBeats(t *testing.T) {
 	c := redistest.Mini(t)
 	r := node(t, c, newClock(), nodes.Info{Name: "a"})

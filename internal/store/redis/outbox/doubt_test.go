@@ -19,7 +19,11 @@ func TestAddWithoutAnswerIsClaimed(t *testing.T) {
 		hook := &cut{after: true}
 		c.Client().AddHook(hook)
 		s := outbox.New(options(t, c))
-		hook.at.Store(at + 1)
+		hook.at.Store(1 << 40)
+		if _, err := s.Count(t.Context()); err != nil { // logs in
+			t.Fatal(err)
+		}
+		hook.at.Store(hook.calls.Load() + at + 1)
 		e := storetest.Entry(0, "x")
 		_, err := s.Add(t.Context(), e, strings.NewReader("x"))
 		hook.at.Store(1 << 40)

@@ -48,6 +48,19 @@ func New(secrets ...[]byte) (*Ring, error) {
 	return r, nil
 }
 
+// ID names the key that seals; it says nothing about the key.
+func (r *Ring) ID() string { return hex.EncodeToString(r.keys[0].id[:]) }
+
+// Accepts reports whether the ring has the key of this ID.
+func (r *Ring) Accepts(id string) bool {
+	for _, k := range r.keys {
+		if hex.EncodeToString(k.id[:]) == id {
+			return true
+		}
+	}
+	return false
+}
+
 // Read reads keys from a file: one a line in hex, the first one seals. Empty lines and lines
 // that begin with "#" are skipped. Errors name file and line.
 func Read(path string) (*Ring, error) {
