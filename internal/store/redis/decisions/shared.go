@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	_ "embed" // the scripts
 	"errors"
 	"fmt"
 
@@ -26,52 +27,16 @@ import (
 // setScript replaces records that are still what the caller saw ("" = none), each by another
 // or by nothing. It is given a new mark and what the caller wrote last, and returns the revision
 // after the last, whether the store is the one the caller wrote to, and 1 or 0 for each.
-const setScript conn.Script = `
-local known = 1
-if tonumber(ARGV[2]) > 0 and redis.call('HGET', KEYS[4], ARGV[2]) ~= ARGV[3] then known = 0 end
-local done = {0, known}
-for i = 4, #ARGV, 3 do
-  local field, old, new = ARGV[i], ARGV[i+1], ARGV[i+2]
-  if (redis.call('HGET', KEYS[1], field) or '') ~= old then
-    done[#done+1] = 0
-  else
-    done[#done+1] = 1
-    if new == '' then
-      redis.call('HDEL', KEYS[1], field)
-      redis.call('ZREM', KEYS[3], field)
-    else
-      local n = redis.call('HINCRBY', KEYS[2], 'n', 1)
-      done[1] = n
-      redis.call('HSET', KEYS[1], field, new)
-      redis.call('ZADD', KEYS[3], n, field)
-      redis.call('HSET', KEYS[4], n, ARGV[1])
-      redis.call('HDEL', KEYS[4], n - 10000)
-    end
-  end
-end
-return done`
+//
+//go:embed set.lua
+var setScript string
 
 // pullScript is given what the caller has seen and wrote last, each a revision and its mark. It
 // returns the revision, its mark, the number of records, whether the store is the one the
 // caller knew, and what was written since, oldest first: field, record, field ...
-const pullScript conn.Script = `
-local n = tonumber(redis.call('HGET', KEYS[2], 'n') or '0')
-local size = redis.call('HLEN', KEYS[1])
-local seen = tonumber(ARGV[1])
-local wrote = tonumber(ARGV[4])
-if n < seen or (seen > 0 and redis.call('HGET', KEYS[4], ARGV[1]) ~= ARGV[2])
-  or (wrote > seen and redis.call('HGET', KEYS[4], ARGV[4]) ~= ARGV[5]) then
-  return {n, '', size, 0}
-end
-local found = {n, '', size, 1}
-local log = redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, tonumber(ARGV[3]))
-for i = 1, #log, 2 do
-  found[#found+1] = log[i]
-  found[#found+1] = redis.call('HGET', KEYS[1], log[i]) or ''
-end
-if #log > 0 and #log == 2 * tonumber(ARGV[3]) then found[1] = tonumber(log[#log]) end
-found[2] = redis.call('HGET', KEYS[4], found[1]) or ''
-return found`
+//
+//go:embed pull.lua
+var pullScript string
 
 // stored is what the store has under a field, "" for nothing.
 type stored struct{ field, raw string }
@@ -157,7 +122,7 @@ func (d *Decisions) set(ctx context.Context, kind conn.Kind, all []replacement) 
 	}
 	done := make([]bool, len(all))
 	err := d.do(ctx, kind, func(ctx context.Context, r redis.UniversalClient) error {
-		answer, err := setScript.Run(ctx, r, d.keys(), args...).Int64Slice()
+		answer, err := conn.Script(setScript).Run(ctx, r, d.keys(), args...).Int64Slice()
 		if err != nil {
 			return err
 		}
@@ -207,7 +172,7 @@ type news struct {
 func (d *Decisions) pull(ctx context.Context, seen point, limit int) (n news, err error) {
 	last := d.lastWritten()
 	err = d.do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
-		answer, err := pullScript.Run(ctx, r, d.keys(), seen.revision, seen.mark, limit, last.revision, last.mark).Slice()
+		answer, err := conn.Script(pullScript).Run(ctx, r, d.keys(), seen.revision, seen.mark, limit, last.revision, last.mark).Slice()
 		if err != nil {
 			return err
 		}
