@@ -83,7 +83,8 @@ type Quarantine struct {
 	life string // no other process has the same
 
 	mu       sync.Mutex
-	inFlight int64 // raw bytes of holds being written
+	inFlight int64           // raw bytes of holds being written
+	unsent   map[string]bool // holds that may stand as on their way out, of which nothing was sent
 	level    Level
 	jump     jump
 }
@@ -102,7 +103,7 @@ func New(cfg Config) *Quarantine {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Quarantine{cfg: cfg, life: rand.Text()}
+	return &Quarantine{cfg: cfg, life: rand.Text(), unsent: map[string]bool{}}
 }
 
 func orElse(d, other time.Duration) time.Duration {

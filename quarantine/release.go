@@ -62,19 +62,53 @@ func (r *Release) running(now time.Time) bool { return r != nil && r.Trying && r
 // two that try at once one gets ErrConflict.
 func (q *Quarantine) attempt(ctx context.Context, h Hold) (Hold, error) {
 	r := *h.Release
-	if r.Trying {
+	if unsent := q.takeUnsent(h.ID); r.Trying && !unsent {
 		q.doubt(&r, h, "the attempt before ended with its process")
 	}
 	r.Attempts++
 	r.Trying, r.Node, r.Life, r.Next = true, q.cfg.Node, q.life, q.cfg.Now().UTC().Add(lease)
 	h.State, h.Release = Releasing, &r
+	id := h.ID
 	h, err := q.cfg.Store.Change(ctx, h)
 	if err != nil {
+		q.noteUnsent(id, err)
 		return h, err
 	}
 	reply, failed := q.send(ctx, h)
 	// What the server behind has taken must be written down even if the caller left.
 	return q.settle(context.WithoutCancel(ctx), h, reply, failed)
+}
+
+// unsentMost bounds how many holds are remembered of which the store may think that they are on
+// their way out, while nothing was sent.
+const unsentMost = 1000
+
+// noteUnsent remembers a hold that a store which gave no clear answer may think to be on its
+// way out: nothing was sent, and it need not wait until the attempt is taken for dead.
+func (q *Quarantine) noteUnsent(id string, err error) {
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrEnded) || errors.Is(err, ErrNotFound) {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.unsent) < unsentMost {
+		q.unsent[id] = true
+	}
+}
+
+// takeUnsent reports whether a hold is such a one, and forgets it.
+func (q *Quarantine) takeUnsent(id string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	was := q.unsent[id]
+	delete(q.unsent, id)
+	return was
+}
+
+func (q *Quarantine) isUnsent(id string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.unsent[id]
 }
 
 // doubt notes that the server behind may have a copy that it said nothing of.
@@ -110,8 +144,12 @@ func (q *Quarantine) settle(ctx context.Context, h Hold, reply string, failed er
 		q.cfg.Log.Warn("a release failed", "hold", h.ID, "attempt", r.Attempts, "error", failed)
 	}
 	h.Release = &r
+	id := h.ID
 	h, err := q.cfg.Store.Change(ctx, h)
 	if err != nil {
+		if failed != nil && !r.Ambiguous {
+			q.noteUnsent(id, err)
+		}
 		return h, err
 	}
 	return h, q.audit(ctx, Event{Actor: r.By, Action: action, Object: h.ID, Before: Releasing, After: h.State, Note: note})
@@ -185,7 +223,8 @@ func (q *Quarantine) RetryDue(ctx context.Context) (sent int, err error) {
 	return q.tryAgain(ctx, due)
 }
 
-// Resume takes up what the last process of this node was about to send when it ended, and
+// Resume takes up what the last process of this node was about to send when it ended, what this
+// one could not begin since the store gave no clear answer, and
 // returns how many went out. Every node does that for itself: others wait for the lease.
 func (q *Quarantine) Resume(ctx context.Context) (sent int, err error) {
 	broken, err := q.interrupted(ctx)
@@ -211,11 +250,12 @@ func (q *Quarantine) tryAgain(ctx context.Context, holds []Hold) (sent int, err 
 	return sent, nil
 }
 
-// interrupted finds the attempts that ended with an earlier process of this node.
+// interrupted finds the attempts that ended with an earlier process of this node, and those of
+// this one that sent nothing.
 func (q *Quarantine) interrupted(ctx context.Context) (out []Hold, err error) {
 	page, err := q.cfg.Store.List(ctx, Query{States: []State{Releasing}, Limit: atOnce})
 	for _, h := range page.Holds {
-		if r := h.Release; r.running(q.cfg.Now()) && r.Life != "" && r.Node == q.cfg.Node && r.Life != q.life {
+		if r := h.Release; r.running(q.cfg.Now()) && r.Life != "" && r.Node == q.cfg.Node && (r.Life != q.life || q.isUnsent(h.ID)) {
 			out = append(out, h)
 		}
 	}

@@ -261,6 +261,52 @@ func TestReleaseInterrupted(t *testing.T) {
 	}
 }
 
+// unclear is a store that does what it is asked and gives no answer.
+type unclear struct {
+	quarantine.Store
+	lose int // of the next changes
+}
+
+var errUnclear = errors.New("no answer")
+
+func (s *unclear) Change(ctx context.Context, h quarantine.Hold) (quarantine.Hold, error) {
+	h, err := s.Store.Change(ctx, h)
+	if s.lose--; err == nil && s.lose == 0 {
+		return quarantine.Hold{}, errUnclear
+	}
+	return h, err
+}
+
+// TestReleaseWithoutAnswer: the store keeps to itself that a release was begun, or that it
+// failed. Nothing was sent, so the next round takes it up, and nothing is in doubt.
+func TestReleaseWithoutAnswer(t *testing.T) {
+	for lose := 1; lose <= 2; lose++ {
+		var store *unclear
+		w := newWorld(t, func(c *quarantine.Config) {
+			store = &unclear{Store: c.Store}
+			c.Store = store
+		})
+		id := w.keep("x", quarantine.ByVerdict)
+		store.lose = lose
+		w.send = func(context.Context) (string, error) { return "", &quarantine.SendError{Reply: "421 later"} }
+		if _, err := w.Release(t.Context(), id, "me"); !errors.Is(err, errUnclear) {
+			t.Fatalf("change %d: %v", lose, err)
+		}
+		w.send = nil
+		want := 2 - lose // where only the end was lost the next try is a minute away
+		if n, err := w.Resume(t.Context()); n != want || err != nil {
+			t.Errorf("change %d: %d were taken up, %v", lose, n, err)
+		}
+		w.pass(2 * time.Minute)
+		if _, err := w.RetryDue(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if h, err := w.Show(t.Context(), id); err != nil || h.State != quarantine.Released || h.Release.Ambiguous {
+			t.Errorf("change %d: %s %+v, %v", lose, h.State, h.Release, err)
+		}
+	}
+}
+
 // TestCallerLeaves: the caller hangs up while the server behind takes the mail. What it took
 // is written down.
 func TestCallerLeaves(t *testing.T) {

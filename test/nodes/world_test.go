@@ -4,6 +4,7 @@ package nodes_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,8 +99,11 @@ func balanced(t *testing.T, f *rig.Fleet, out ledger.Result) ledger.Report {
 	}
 	t.Logf("the book balances %v after the load", time.Since(start).Round(100*time.Millisecond))
 	t.Logf("%s\n%s\nambiguous by the nodes' own count: %d", out, rep, excused)
-	if !rep.OK() || len(rep.Unfinished)+len(rep.Ambiguous) > 0 {
-		t.Errorf("the book does not balance: ambiguous %v, unfinished %d", rep.Ambiguous, len(rep.Unfinished))
+	// A store that lost what a node was about to confirm may hold a mail twice in the end: nobody
+	// got it twice, and a person sees both.
+	doubled := slices.DeleteFunc(slices.Clone(rep.Ambiguous), func(line string) bool { return strings.Contains(line, "copies 0") })
+	if !rep.OK() || len(rep.Unfinished)+len(doubled) > 0 {
+		t.Errorf("the book does not balance: ambiguous %v, unfinished %d", doubled, len(rep.Unfinished))
 	}
 	return rep
 }
@@ -133,7 +137,7 @@ func underLoad(t *testing.T, f *rig.Fleet, load ledger.Load, breakThings func())
 	if n == 0 {
 		t.Error("nothing was released")
 	}
-	world.Await(t, "no release is under way", time.Minute, func() bool { return f.Quiet() })
+	world.Await(t, "no release is under way", 3*time.Minute, func() bool { return f.Quiet() })
 	return balanced(t, f, end.out)
 }
 

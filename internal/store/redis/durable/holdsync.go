@@ -53,9 +53,10 @@ func (s *HoldStore) Step(ctx context.Context) error {
 }
 
 // Refresh looks up the node's own open holds, so that ends and changes made by other nodes are
-// known here before the shared store could lose them.
+// known here before the shared store could lose them; of very many some each time, and all by
+// the scrub.
 func (s *HoldStore) Refresh(ctx context.Context) error {
-	return phase.Batches(ctx, s.ids(), func(ids []string) error { return s.compare(ctx, ids) })
+	return phase.Batches(ctx, phase.Some(s.ids()), func(ids []string) error { return s.compare(ctx, ids) })
 }
 
 func (s *HoldStore) ids() []string {

@@ -53,9 +53,9 @@ func (s *Store) Step(ctx context.Context) error {
 	return errors.Join(s.compare(ctx, ids), s.entomb(ctx, ids))
 }
 
-// Refresh looks up what this node still has a copy of.
+// Refresh looks up what this node still has a copy of; of very many some each time.
 func (s *Store) Refresh(ctx context.Context) error {
-	return phase.Batches(ctx, s.ids(false), func(ids []string) error { return s.compare(ctx, ids) })
+	return phase.Batches(ctx, phase.Some(s.ids(false)), func(ids []string) error { return s.compare(ctx, ids) })
 }
 
 // ids lists the open entries of the journal, or those that the shared store never had.

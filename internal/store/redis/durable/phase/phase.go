@@ -181,6 +181,12 @@ func (p *Phases) Scrub(all func() []string) []string {
 	return out
 }
 
+// some bounds what is looked at every few seconds.
+const some = 1024
+
+// Some is a part of the IDs, bounded, taken from a list in no order.
+func Some(ids []string) []string { return ids[:min(len(ids), some)] }
+
 // Batches calls f with a bounded number of IDs at a time.
 func Batches(ctx context.Context, ids []string, f func(ids []string) error) error {
 	for len(ids) > 0 {
