@@ -73,7 +73,7 @@ func (p *Proxy) accept() {
 }
 
 func (p *Proxy) close() {
-	p.listener.Close()
+	_ = p.listener.Close()
 	p.mu.Lock()
 	for c := range p.open {
 		c.Close()
