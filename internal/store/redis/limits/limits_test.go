@@ -336,12 +336,11 @@ func TestF42Partition(t *testing.T) {
 	if err := admin.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	send(t, a)
-	send(t, b)
-	both()
-	send(t, a)
-	both()
-	if send(t, a) || send(t, b) {
+	again := 0 // of each node, with more than 90 of 100 used
+	for ; again < 10 && (send(t, a) || send(t, b)); again++ {
+		both()
+	}
+	if again == 10 {
 		t.Error("after the store lost all, nodes do not tell it again")
 	}
 }
