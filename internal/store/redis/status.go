@@ -89,6 +89,8 @@ func (h *Home) Reindex(ctx context.Context, step func(holds int)) (out Reindexed
 	if out.Holds, err = h.far.Reindex(ctx, step); err != nil {
 		return out, err
 	}
-	out.Outbox, err = h.owes.Reindex(ctx)
-	return out, err
+	if out.Outbox, err = h.owes.Reindex(ctx); err != nil {
+		return out, err
+	}
+	return out, h.rows.Reindex(ctx)
 }
