@@ -26,7 +26,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+// now is the real time: the oracle signs with the machine's clock.
+var now = time.Now().UTC().Truncate(time.Second)
 
 // signer makes signed messages and holds the keys they need.
 type signer struct {
