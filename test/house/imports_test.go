@@ -45,7 +45,7 @@ func packages(t *testing.T) []pkg {
 }
 
 // leaves import the standard library and third parties, never each other.
-var leaves = []string{"internal/address", "internal/mime", "internal/spool", "internal/dns", "internal/breaker", "internal/archive", "internal/strict", "internal/canon"}
+var leaves = []string{"internal/address", "internal/mime", "internal/spool", "internal/dns", "internal/breaker", "internal/archive", "internal/strict", "internal/canon", "internal/entity"}
 
 // rooms says what each room may import besides its own sub-rooms; "leaf" stands for all
 // leaves and "filter/*" for every check. The longest matching name rules.
@@ -61,16 +61,18 @@ var rooms = map[string][]string{
 	"internal/smtpd":                 {"filter", "leaf"},
 	"internal/relay":                 {"filter", "leaf"},
 	"internal/desk":                  {"filter", "leaf"},
+	"internal/people":                {"filter", "leaf"},
+	"internal/backup":                {"filter", "leaf"},
 	"internal/control":               {"filter", "leaf"},
 	"internal/alert":                 {"filter", "leaf"},
 	"internal/record":                {"filter", "leaf"},
 	"internal/report":                {"filter", "leaf"},
 	"internal/config":                {"leaf"},
 	"internal/mailtest":              {"filter", "leaf"},
-	"internal/store/local":           {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report"},
-	"internal/store/redis":           {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report"},
-	"internal/store/storetest":       {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report"},
-	"internal/store/move":            {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report"},
+	"internal/store/local":           {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report", "internal/people"},
+	"internal/store/redis":           {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report", "internal/people"},
+	"internal/store/storetest":       {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report", "internal/people"},
+	"internal/store/move":            {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report", "internal/people"},
 	"internal/store/redis/redistest": {"internal/store/redis", "internal/mailtest"}, // imported by tests alone
 	"internal/demo":                  {"*"},
 	"cmd/":                           {"*"},
