@@ -22,6 +22,8 @@ import (
 const (
 	// WriteTime is how long an entry waits for the store: a person waits for it.
 	WriteTime = 2 * time.Second
+	// patience is how long an entry waits altogether, while others come first.
+	patience = 5 * WriteTime
 	// Keep is how long a node keeps what it wrote. The store's own disk is older than that
 	// only when an old dump was brought back, which is then said with the number of entries.
 	Keep = 24 * time.Hour
@@ -47,10 +49,11 @@ type Options struct {
 type Audit struct {
 	o    Options
 	file *synced.File
+	turn chan struct{} // is full while somebody talks with the store; who does may change what is below
 
-	mu    sync.Mutex // one at a time writes; of what is below
-	own   map[string]*kept
-	order int64 // of the newest
+	mu    sync.Mutex       // of what is below; not held while the store or the disk is waited for
+	own   map[string]*kept // they are replaced, not changed
+	order int64            // of the newest
 	known known
 	wrote known     // known, as the file has it
 	rest  time.Time // until then the store is not tried by who only wants to append
@@ -64,8 +67,8 @@ type kept struct {
 	Order int64        `json:"order"`
 	Note  string       `json:"note,omitempty"` // of the entry, without what became of it
 	Entry record.Entry `json:"entry"`          // Seq 0: not known to be in the store
-	// From is the length of the chain before the entry was given to the store first: that is
-	// where it stands, if it came there and nobody told us.
+	// From is the length of the chain when the entry was given to the store last: it stands at
+	// most atOnce after that, if it came there and nobody told us.
 	From  int64 `json:"from"`
 	tried bool  // it was given to the store, or may have been before the last restart
 }
@@ -95,7 +98,7 @@ func Open(o Options) (*Audit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	a := &Audit{o: o, file: file, own: map[string]*kept{}}
+	a := &Audit{o: o, file: file, own: map[string]*kept{}, turn: make(chan struct{}, 1)}
 	for name, text := range file.All() {
 		if name == knownName {
 			err = json.Unmarshal(text, &a.known)
@@ -131,45 +134,113 @@ func (a *Audit) Append(ctx context.Context, e record.Entry) (record.Entry, error
 	}
 	e.Seq, e.Prev, e.Hash = 0, "", ""
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	a.order++
 	k := &kept{ID: rand.Text(), Order: a.order, Note: e.Note, Entry: e, From: a.known.Seq}
-	if err := a.keep(k); err != nil {
+	resting := a.o.Now().Before(a.rest)
+	a.mu.Unlock()
+	c, err := change(k)
+	if err == nil {
+		err = a.put(c)
+	}
+	if err != nil {
 		return record.Entry{}, err
 	}
-	if a.o.Now().Before(a.rest) {
-		return k.Entry, nil
+	a.mu.Lock()
+	a.own[k.ID] = k
+	a.mu.Unlock()
+	if resting {
+		return e, nil
 	}
-	if err := a.settle(ctx); err != nil {
+	now, err := a.number(ctx, k)
+	if err != nil {
 		a.o.Log.Warn("an entry of the audit waits for the store", "action", e.Action, "object", e.Object, "error", err)
 	}
-	return a.own[k.ID].Entry, nil
+	return now, nil
 }
 
-// keep writes entries, and what is known of the chain, to the file.
+// number gives the store what waits, and returns the entry as it is then: whoever had the turn
+// before may have taken it along.
+func (a *Audit) number(ctx context.Context, k *kept) (record.Entry, error) {
+	soon, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := a.begin(soon); err != nil {
+		return k.Entry, err
+	}
+	defer a.end()
+	var err error
+	if a.entry(k).Seq == 0 {
+		err = a.settle(soon)
+	}
+	return a.entry(k), err
+}
+
+// begin takes the turn, end gives it back.
+func (a *Audit) begin(ctx context.Context) error {
+	select {
+	case a.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", conn.ErrAway, ctx.Err())
+	}
+}
+
+func (a *Audit) end() { <-a.turn }
+
+// entry is an entry as it is now.
+func (a *Audit) entry(k *kept) record.Entry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now := a.own[k.ID]; now != nil {
+		return now.Entry
+	}
+	return k.Entry
+}
+
+func change(k *kept) (synced.Change, error) {
+	text, err := json.Marshal(k)
+	if err != nil {
+		return synced.Change{}, fmt.Errorf("audit: %w", err)
+	}
+	return synced.Change{Name: k.ID, Value: text}, nil
+}
+
+func (a *Audit) put(changes ...synced.Change) error {
+	if err := a.file.Put(changes...); err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	return nil
+}
+
+// keep writes entries, and what is known of the chain, to the file. The caller has the turn.
 func (a *Audit) keep(all ...*kept) error {
-	if len(all) == 0 && a.known == a.wrote {
+	a.mu.Lock()
+	known := a.known
+	same := known == a.wrote
+	a.mu.Unlock()
+	if len(all) == 0 && same {
 		return nil
 	}
 	var changes []synced.Change
 	for _, k := range all {
-		text, err := json.Marshal(k)
+		c, err := change(k)
 		if err != nil {
-			return fmt.Errorf("audit: %w", err)
+			return err
 		}
-		changes = append(changes, synced.Change{Name: k.ID, Value: text})
+		changes = append(changes, c)
 	}
-	text, err := json.Marshal(a.known)
+	text, err := json.Marshal(known)
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
-	if err := a.file.Put(append(changes, synced.Change{Name: knownName, Value: text})...); err != nil {
-		return fmt.Errorf("audit: %w", err)
+	if err := a.put(append(changes, synced.Change{Name: knownName, Value: text})...); err != nil {
+		return err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, k := range all {
 		a.own[k.ID] = k
 	}
-	a.wrote = a.known
+	a.wrote = known
 	return nil
 }
 
@@ -179,14 +250,16 @@ func (a *Audit) Flush(ctx context.Context) error { return a.Lost(ctx) }
 // Lost finds out whether the store lost entries, and writes those anew that this node wrote of
 // late. It also gives the store what waits for it.
 func (a *Audit) Lost(ctx context.Context) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	before := a.lost
+	if err := a.begin(ctx); err != nil {
+		return err
+	}
+	defer a.end()
+	before := a.alarmed()
 	if err := a.settle(ctx); err != nil {
 		return err
 	}
-	if before && a.lost {
-		a.lost = false
+	if before && a.alarmed() {
+		a.alarm(false)
 		a.o.Event("audit-lost", "", true)
 	}
 	if err := a.keep(); err != nil {
@@ -195,24 +268,36 @@ func (a *Audit) Lost(ctx context.Context) error {
 	return a.prune()
 }
 
-// Pending is how many entries wait for the store.
-func (a *Audit) Pending() int {
+func (a *Audit) alarmed() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.pending())
+	return a.lost
 }
+
+func (a *Audit) alarm(lost bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lost = lost
+}
+
+// Pending is how many entries wait for the store.
+func (a *Audit) Pending() int { return len(a.pending()) }
 
 // prune forgets what the store has had for long.
 func (a *Audit) prune() error {
 	var changes []synced.Change
+	a.mu.Lock()
 	for id, k := range a.own {
 		if k.Entry.Seq > 0 && a.o.Now().Sub(k.Entry.Time) > Keep {
 			changes = append(changes, synced.Change{Name: id})
 		}
 	}
-	if err := a.file.Put(changes...); err != nil {
-		return fmt.Errorf("audit: %w", err)
+	a.mu.Unlock()
+	if err := a.put(changes...); err != nil {
+		return err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, c := range changes {
 		delete(a.own, c.Name)
 	}
@@ -244,8 +329,8 @@ func (a *Audit) Run(ctx context.Context) error {
 
 // say raises an alert while entries wait, once.
 func (a *Audit) say(err error) {
+	waiting := a.Pending()
 	a.mu.Lock()
-	waiting := len(a.pending())
 	was := a.owed
 	a.owed = err != nil && (waiting > 0 || !errors.Is(err, conn.ErrAway))
 	now := a.owed

@@ -31,6 +31,9 @@ end
 for i = 3, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
 return redis.call('LLEN', KEYS[1])`
 
+// longest is above the length of every list.
+const longest = 1 << 40
+
 // errOdd says that the store answered what cannot be.
 var errOdd = errors.New("audit: the store answered something else than it was asked")
 
@@ -128,6 +131,9 @@ func (a *Audit) look(ctx context.Context) (e end, err error) {
 		return end{}, err
 	}
 	e = end{length: length.Val(), raw: last.Val()}
+	if e.length < 0 || e.length > longest {
+		return end{}, errOdd
+	}
 	if e.length > 0 {
 		e.last = a.open(e.length, e.raw).Entry
 	}

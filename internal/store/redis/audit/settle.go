@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -50,6 +51,8 @@ func (a *Audit) do(ctx context.Context, f func(ctx context.Context, r redis.Univ
 
 // pending are the entries that wait for the store, in order.
 func (a *Audit) pending() []*kept {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	var all []*kept
 	for _, k := range a.own {
 		if k.Entry.Seq == 0 {
@@ -60,9 +63,11 @@ func (a *Audit) pending() []*kept {
 	return all
 }
 
-// settle gives the store what waits for it, after what it lost. The caller holds mu.
+// settle gives the store what waits for it, after what it lost. The caller has the turn.
 func (a *Audit) settle(ctx context.Context) error {
 	err := a.settleAll(ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.rest = time.Time{}
 	if err != nil {
 		a.rest = a.o.Now().Add(Look)
@@ -116,26 +121,36 @@ func pause(ctx context.Context, moved int) error {
 // saw notes the end of the chain, so that its loss is noticed.
 func (a *Audit) saw(last record.Entry) {
 	if last.Action != ActionForged {
-		a.known = known{last.Seq, last.Hash}
+		a.knows(known{last.Seq, last.Hash})
 	}
+}
+
+func (a *Audit) knows(k known) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.known = k
 }
 
 // give appends waiting entries to the chain and notes their numbers.
 func (a *Audit) give(ctx context.Context, e end, waiting []*kept) error {
-	var cut []*kept
-	for _, k := range waiting {
-		if k.From > e.length { // the chain is shorter than it was
-			k.From = e.length
-			cut = append(cut, k)
+	var moved []*kept
+	for i, k := range waiting {
+		if k.From != e.length || !k.tried {
+			now := *k
+			now.From, now.tried = e.length, true
+			if k.From != e.length { // where to look for it after a restart
+				moved = append(moved, &now)
+			}
+			waiting[i] = &now
 		}
 	}
-	if err := a.keep(cut...); err != nil {
+	if err := a.keep(moved...); err != nil {
 		return err
 	}
+	a.tried(waiting)
 	lines := make([]line, len(waiting))
 	for i, k := range waiting {
 		lines[i] = line{ID: k.ID, Node: a.o.Node, Entry: k.Entry}
-		k.tried = true
 	}
 	lines, err := a.push(ctx, e, lines)
 	if err != nil {
@@ -151,33 +166,44 @@ func (a *Audit) give(ctx context.Context, e end, waiting []*kept) error {
 	return a.keep(done...)
 }
 
-// find looks in the chain for entries that were given to the store without an answer.
-func (a *Audit) find(ctx context.Context, e end) error {
-	from := e.length
-	doubtful := map[string]*kept{}
-	for _, k := range a.pending() {
-		if k.tried {
-			doubtful[k.ID] = k
-			from = min(from, k.From)
-		}
+// tried notes that entries are given to the store.
+func (a *Audit) tried(all []*kept) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, k := range all {
+		a.own[k.ID] = k
 	}
-	if len(doubtful) == 0 {
-		return nil
+}
+
+// find looks in the chain for entries that were given to the store without an answer. A script
+// appended them where the chain ended when they were given, or not at all, so that nothing is
+// read but what follows there.
+func (a *Audit) find(ctx context.Context, e end) error {
+	doubtful, from := map[string]*kept{}, map[int64]bool{}
+	for _, k := range a.pending() {
+		if k.tried && k.From < e.length {
+			doubtful[k.ID], from[k.From] = k, true
+		}
 	}
 	var done []*kept
-	err := a.each(ctx, from, e.length, func(l line) {
-		if k := doubtful[l.ID]; k != nil {
-			now := *k
-			now.Entry = l.Entry
-			done = append(done, &now)
-			delete(doubtful, l.ID)
+	read := int64(0)
+	for _, first := range slices.Sorted(maps.Keys(from)) {
+		last := min(first+atOnce, e.length)
+		err := a.each(ctx, max(first, read), last, func(l line) {
+			if k := doubtful[l.ID]; k != nil {
+				now := *k
+				now.Entry = l.Entry
+				done = append(done, &now)
+				delete(doubtful, l.ID)
+			}
+		})
+		if err != nil {
+			return err
 		}
-	})
-	if err != nil {
-		return err
+		read = last
 	}
-	for _, k := range doubtful {
-		k.From = e.length
+	if len(done) == 0 {
+		return nil
 	}
 	return a.keep(done...)
 }
@@ -217,7 +243,10 @@ func (a *Audit) recover(ctx context.Context, e end) error {
 	}
 	var changed []*kept
 	first := int64(0)
-	for _, k := range a.own {
+	a.mu.Lock()
+	own := slices.Collect(maps.Values(a.own))
+	a.mu.Unlock()
+	for _, k := range own {
 		first = min(first, k.Order)
 		now := *k
 		switch entry, ok := there[k.ID]; {
@@ -235,7 +264,7 @@ func (a *Audit) recover(ctx context.Context, e end) error {
 	text := fmt.Sprintf("the shared store lost entries of the audit: this node had seen entry %d, hash %s; the store has %d; what this node wrote of late is written again", a.known.Seq, a.known.Hash, e.length)
 	a.o.Log.Error(text)
 	a.o.Event("audit-lost", text, false)
-	a.lost = true
+	a.alarm(true)
 	if !said {
 		mark, err := a.mark(e, first-1)
 		if err != nil {
@@ -244,10 +273,10 @@ func (a *Audit) recover(ctx context.Context, e end) error {
 		changed = append(changed, mark)
 	}
 	before := a.known
-	a.known = known{}
+	a.knows(known{})
 	for part := range slices.Chunk(changed, 1000) {
 		if err := a.keep(part...); err != nil {
-			a.known = before
+			a.knows(before)
 			return err
 		}
 	}
