@@ -20,6 +20,7 @@ require (
 	github.com/redis/go-redis/v9 v9.23.0 // the Redis protocol to a single server, Sentinel and Cluster
 	github.com/wasilibs/go-re2 v1.13.0 // pattern sets matched in linear time, without cgo
 	go.uber.org/goleak v1.3.0 // tests that leave a goroutine behind fail
+	golang.org/x/crypto v0.58.0 // argon2id for passwords, XChaCha20-Poly1305 for trace tokens
 	golang.org/x/net v0.61.0 // HTML tokenizer, IDNA and the public suffix list
 	golang.org/x/text v0.43.0 // charsets, folding and normalisation of text
 	modernc.org/sqlite v1.60.1 // the embedded store: SQL without cgo; 1.61 breaks go mod tidy
@@ -44,7 +45,6 @@ require (
 	github.com/yuin/gopher-lua v1.1.1 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	go.yaml.in/yaml/v4 v4.0.0-rc.2 // indirect
-	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	modernc.org/libc v1.77.1 // indirect
