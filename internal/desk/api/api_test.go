@@ -1,0 +1,143 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"postern/internal/desk/api"
+)
+
+type who struct{}
+
+var errTaken = errors.New("taken")
+
+func handler(log io.Writer, now func() time.Time) http.Handler {
+	return api.New(api.Options{
+		Who: func(ctx context.Context, token string) (context.Context, error) {
+			switch token {
+			case "good", "narrow":
+				return context.WithValue(ctx, who{}, token), nil
+			case "away":
+				return ctx, errors.New("redis: connection refused at 10.0.0.9")
+			}
+			return ctx, api.ErrDenied
+		},
+		May: func(ctx context.Context, call string) (string, bool) {
+			switch {
+			case !strings.HasPrefix(call, "case."):
+				return "", false
+			case ctx.Value(who{}) == "narrow":
+				return "the token lacks the scope cases:read", false
+			}
+			return "", true
+		},
+		Call: func(ctx context.Context, call string, params json.RawMessage) (any, error) {
+			switch call {
+			case "case.taken":
+				return nil, errTaken
+			case "case.broken":
+				return nil, errors.New("disk at /var/lib/postern is gone")
+			}
+			return map[string]any{"call": call, "params": params, "who": ctx.Value(who{})}, nil
+		},
+		Calls: func(context.Context) []api.Call { return []api.Call{{Name: "case.list", Scope: "cases:read"}} },
+		Explain: func(err error) (int, string) {
+			if errors.Is(err, errTaken) {
+				return http.StatusConflict, "somebody else took it"
+			}
+			return http.StatusInternalServerError, "a fault of ours"
+		},
+		Now: now, Log: slog.New(slog.NewTextHandler(log, nil)),
+	})
+}
+
+type request struct{ method, path, token, kind, body string }
+
+func ask(h http.Handler, q request) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(q.method, q.path, strings.NewReader(q.body))
+	if q.token != "" {
+		r.Header.Set("Authorization", "Bearer "+q.token)
+	}
+	if q.kind != "" {
+		r.Header.Set("Content-Type", q.kind)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestAnswers(t *testing.T) {
+	const calls = "/api/v1/calls"
+	for name, c := range map[string]struct {
+		request
+		status int
+		part   string
+	}{
+		"a call":         {request{"POST", calls + "/case.list", "good", "application/json; charset=utf-8", `{"limit":3}`}, 200, `"params":{"limit":3}`},
+		"no kind":        {request{"POST", calls + "/case.list", "good", "", `{}`}, 200, `"who":"good"`},
+		"list":           {request{"GET", calls, "good", "", ""}, 200, `"scope":"cases:read"`},
+		"no token":       {request{"POST", calls + "/case.list", "", "", `{}`}, 401, "a token that is in force is needed"},
+		"bad token":      {request{"POST", calls + "/case.list", "bad", "", `{}`}, 401, "a token"},
+		"long token":     {request{"POST", calls + "/case.list", strings.Repeat("x", 600), "", `{}`}, 401, "a token"},
+		"list, no token": {request{"GET", calls, "", "", ""}, 401, "a token"},
+		"elsewhere":      {request{"GET", "/", "", "", ""}, 401, "a token"},
+		"unknown call":   {request{"POST", calls + "/nothing", "good", "", `{}`}, 404, "there is no such call"},
+		"scope":          {request{"POST", calls + "/case.list", "narrow", "", `{}`}, 403, "lacks the scope cases:read"},
+		"other kind":     {request{"POST", calls + "/case.list", "good", "text/plain", `{}`}, 415, "application/json"},
+		"too large":      {request{"POST", calls + "/case.list", "good", "", strings.Repeat(" ", api.MaxBody+1)}, 413, "1048576 octets"},
+		"refused":        {request{"POST", calls + "/case.taken", "good", "", `{}`}, 409, "somebody else took it"},
+		"broken":         {request{"POST", calls + "/case.broken", "good", "", `{}`}, 500, "a fault of ours"},
+		"store away":     {request{"POST", calls + "/case.list", "away", "", `{}`}, 503, "the store does not answer"},
+		"other method":   {request{"DELETE", calls + "/case.list", "good", "", ""}, 405, ""},
+	} {
+		var log bytes.Buffer
+		w := ask(handler(&log, time.Now), c.request)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.part) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+		if strings.Contains(w.Body.String(), "10.0.0.9") || strings.Contains(w.Body.String(), "/var/lib") {
+			t.Errorf("%s: the caller reads what broke: %s", name, w.Body)
+		}
+		if c.status >= 500 && log.Len() == 0 {
+			t.Errorf("%s: nothing in the log", name)
+		}
+		if w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: may be cached", name)
+		}
+		if c.status < 400 || c.status == 405 {
+			continue
+		}
+		var p api.Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Status != c.status || p.Title == "" || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: no problem as RFC 9457 writes it: %s", name, w.Body)
+		}
+	}
+}
+
+func TestGuessingTokensIsSlow(t *testing.T) {
+	now := time.Unix(1_900_000_000, 0)
+	h := handler(io.Discard, func() time.Time { return now })
+	q := request{"GET", "/api/v1/calls", "bad", "", ""}
+	for i := range api.Failures {
+		if w := ask(h, q); w.Code != 401 {
+			t.Fatalf("try %d: %d", i, w.Code)
+		}
+	}
+	q.token = "good" // not even looked at: guesses cost nothing more
+	if w := ask(h, q); w.Code != 429 || w.Header().Get("Retry-After") == "" {
+		t.Errorf("after %d wrong tokens: %d", api.Failures, w.Code)
+	}
+	now = now.Add(time.Minute)
+	if w := ask(h, q); w.Code != 200 {
+		t.Errorf("a minute later: %d", w.Code)
+	}
+}
