@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -257,5 +258,28 @@ func TestOneDNSBudgetForAllStages(t *testing.T) {
 	p.Run(t.Context(), filter.OnData, m)
 	if made != 1 || m.DNS == nil {
 		t.Errorf("%d budgets for one message", made)
+	}
+}
+
+func TestIDAndBack(t *testing.T) {
+	for n := range 500 {
+		at := time.UnixMilli(int64(n) * 86_400_000 * 37)
+		id, err := filter.NewID(at, rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, ok := filter.IDBytes(id)
+		if !ok {
+			t.Fatalf("%s is no ID", id)
+		}
+		back, made := filter.IDOf(raw)
+		if back != id || !made.Equal(at) {
+			t.Fatalf("%s at %v became %s at %v", id, at, back, made)
+		}
+	}
+	for _, bad := range []string{"", "8" + strings.Repeat("0", 25), strings.Repeat("u", 26), strings.Repeat("0", 27)} {
+		if _, ok := filter.IDBytes(bad); ok {
+			t.Errorf("%q was taken", bad)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package filter
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -23,6 +24,10 @@ func NewID(now time.Time, random io.Reader) (string, error) {
 	if _, err := io.ReadFull(random, raw[6:]); err != nil {
 		return "", fmt.Errorf("message id: %w", err)
 	}
+	return encodeID(raw), nil
+}
+
+func encodeID(raw [16]byte) string {
 	var id [IDLen]byte
 	// 128 bits in 26 digits of 5: the first digit carries the top 3 bits.
 	acc, bits, in := uint32(0), 2, 0
@@ -36,7 +41,7 @@ func NewID(now time.Time, random io.Reader) (string, error) {
 		id[i] = crockford[acc>>bits&31]
 		acc &= 1<<bits - 1
 	}
-	return string(id[:]), nil
+	return string(id[:])
 }
 
 // ValidID reports whether s has the form of a message ID.
@@ -54,4 +59,35 @@ func ValidID(s string) bool {
 
 func isCrockford(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' && c != 'i' && c != 'l' && c != 'o' && c != 'u'
+}
+
+// IDBytes is the 16 octets that a message ID stands for; ok is false where it is none.
+func IDBytes(id string) (raw [16]byte, ok bool) {
+	if !ValidID(id) || id[0] > '7' { // 26 digits of 5 bits are 130, the top two are 0
+		return raw, false
+	}
+	acc, bits, out := uint32(0), 0, 0
+	for i := range len(id) {
+		bits += 5
+		if i == 0 {
+			bits = 3
+		}
+		acc = acc<<5 | uint32(strings.IndexByte(crockford, id[i]))
+		if bits >= 8 {
+			bits -= 8
+			raw[out] = byte(acc >> bits)
+			acc &= 1<<bits - 1
+			out++
+		}
+	}
+	return raw, true
+}
+
+// IDOf is the message ID of 16 octets, and the time it was made.
+func IDOf(raw [16]byte) (id string, at time.Time) {
+	ms := int64(0)
+	for _, b := range raw[:6] {
+		ms = ms<<8 | int64(b)
+	}
+	return encodeID(raw), time.UnixMilli(ms)
 }

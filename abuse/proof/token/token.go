@@ -7,30 +7,62 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"postern/filter"
 )
 
-// Trace is what a token says.
+// Trace is what a token says. It names nobody: without the key it is noise, and with it the
+// account is a hash.
 type Trace struct {
-	Account [16]byte  // keyed hash of the account, see Ring.Account
+	Account [8]byte   // keyed hash of the account: Ring.Names tells whose; set by Seal
 	Serial  string    // the gateway's ID of the message
-	Minute  time.Time // of its arrival, whole minutes
-	Domain  [8]byte   // of the recipients' domain, see DomainHash; zero = of several
+	Minute  time.Time // of the message's arrival; it is part of the serial, and so set by Open
+	Domain  [8]byte   // of the recipients' domain, see DomainHash; zero = of several, or not said
 	Flags   uint8
 	Key     string // ID of the key it was sealed with; set by Open
 }
 
 // The flags of a Trace.
 const (
-	Submitted   uint8 = 1 << iota // the account had logged in here
-	ManyDomains                   // sent to recipients of several domains in one transaction
+	Submitted uint8 = 1 << iota // the account had logged in here
 )
 
-// ErrNotOurs says that a token is none that these keys made, or was changed.
-var ErrNotOurs = errors.New("this is no trace token of ours")
+// Errors of Open. They are wrapped: use errors.Is.
+var (
+	// ErrNotOurs says that a token is none that these keys made, or was changed.
+	ErrNotOurs = errors.New("this is no trace token of ours")
+	// ErrUnknownKey says that a token has the right form and was made with a key that the ring
+	// does not hold: forged, or the key is long gone.
+	ErrUnknownKey = errors.New("no key of this ring opens the trace token")
+)
 
 // DomainHash is what stands in a Trace for a recipient's domain.
 func DomainHash(domain string) (h [8]byte) {
 	sum := sha256.Sum256([]byte("postern trace domain\x00" + strings.ToLower(strings.TrimSuffix(domain, "."))))
 	copy(h[:], sum[:])
 	return h
+}
+
+// plainLen is the length of what is sealed: account, serial, domain, flags.
+const plainLen = 8 + 16 + 8 + 1
+
+func (t Trace) bytes() ([]byte, error) {
+	serial, ok := filter.IDBytes(t.Serial)
+	if !ok {
+		return nil, errors.New("a trace token needs the ID of a message")
+	}
+	out := make([]byte, 0, plainLen)
+	out = append(out, t.Account[:]...)
+	out = append(out, serial[:]...)
+	out = append(out, t.Domain[:]...)
+	return append(out, t.Flags), nil
+}
+
+// parse is the inverse of bytes; b has plainLen octets.
+func parse(b []byte) Trace {
+	t := Trace{Account: [8]byte(b[:8]), Domain: [8]byte(b[24:32]), Flags: b[32]}
+	raw := [16]byte(b[8:24])
+	t.Serial, t.Minute = filter.IDOf(raw)
+	t.Minute = t.Minute.UTC().Truncate(time.Minute)
+	return t
 }
