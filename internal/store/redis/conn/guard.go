@@ -12,7 +12,9 @@ import (
 const (
 	longestText  = 64 << 20
 	longestLine  = 64 << 10
-	longestList  = 1 << 22
+	longestList  = 1 << 21
+	longestReply = 128 << 20 // what a whole answer takes here, lists within lists and all
+	valueCost    = 32        // of that, for each value of a list beside its text
 	deepestList  = 32
 	longestCount = 20
 )
@@ -27,6 +29,7 @@ type guard struct {
 	line  []byte // the beginning of the line that is being read
 	n     int    // its length so far
 	lists []int  // elements that the open lists still lack, the innermost last
+	cost  int    // of the answer so far, with what is announced
 }
 
 // guarded wraps a connection; what is below TLS stays reachable, so that the pool sees when the
@@ -100,6 +103,9 @@ func (g *guard) begin() error {
 	kind := g.line[0]
 	switch kind {
 	case '+', '-', ':', '_', ',', '#', '(':
+		if err := g.pay(g.n); err != nil {
+			return err
+		}
 		g.done()
 		return nil
 	case '$', '=', '!', '*', '%', '~', '>', '|':
@@ -134,6 +140,15 @@ func (g *guard) text(n int) error {
 		g.done()
 	default:
 		g.skip = n + 2
+		return g.pay(n)
+	}
+	return nil
+}
+
+// pay counts what an answer takes.
+func (g *guard) pay(n int) error {
+	if g.cost += n; g.cost > longestReply {
+		return fmt.Errorf("%w: more than %d bytes in one", errNonsense, longestReply)
 	}
 	return nil
 }
@@ -152,7 +167,7 @@ func (g *guard) list(kind byte, n int) error {
 		n++
 	}
 	g.lists = append(g.lists, n)
-	return nil
+	return g.pay(n * valueCost)
 }
 
 // done ends a value, and the lists that it was the last of.
@@ -163,4 +178,5 @@ func (g *guard) done() {
 		}
 		g.lists = g.lists[:i]
 	}
+	g.cost = 0
 }

@@ -52,6 +52,29 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// TestGuardWholeAnswer: what each part of an answer may have, all of them together may not; one
+// answer after the other may.
+func TestGuardWholeAnswer(t *testing.T) {
+	list, text := fmt.Sprintf("*%d\r\n", longestList), strings.Repeat("x", 1<<20)
+	part := fmt.Sprintf("$%d\r\n%s\r\n", len(text), text)
+	parts := longestReply/len(text) - 1
+	line := "+" + strings.Repeat("x", longestLine-2) + "\r\n"
+	for name, stream := range map[string]string{
+		"lists within lists": strings.Repeat(list, deepestList),
+		"many texts":         "*1000\r\n" + strings.Repeat(part, parts+1),
+		"texts announced":    fmt.Sprintf("*2\r\n$%d\r\n%s\r\n$%[1]d\r\n", longestText, strings.Repeat("x", longestText)),
+		"many lines":         "*10000\r\n" + strings.Repeat(line, longestReply/longestLine+1),
+	} {
+		if _, err := feed(stream, 1<<20); !errors.Is(err, errNonsense) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	once := fmt.Sprintf("*%d\r\n", parts) + strings.Repeat(part, parts)
+	if g, err := feed(once+once, 1<<20); err != nil || g.cost != 0 {
+		t.Errorf("one answer after the other: %v, %d left over", err, g.cost)
+	}
+}
+
 func TestGuardEndsTheConnection(t *testing.T) {
 	ours, theirs := net.Pipe()
 	g := guarded(ours)
@@ -78,7 +101,7 @@ func FuzzGuard(f *testing.F) {
 		if err == nil && (len(g.lists) != len(whole.lists) || g.skip != whole.skip) {
 			t.Error("pieces end elsewhere than the whole")
 		}
-		if len(g.lists) > deepestList || len(g.line) > longestCount+1 || g.skip < 0 {
+		if len(g.lists) > deepestList || len(g.line) > longestCount+1 || g.skip < 0 || err == nil && (g.cost < 0 || g.cost > longestReply) {
 			t.Error("a guard without bounds")
 		}
 	})

@@ -352,9 +352,9 @@ func (n *node) open() {
 	n.store = durable.NewHolds(n.link, j, durable.Options{Grace: grace, Now: now, Log: slog.New(slog.DiscardHandler), Alarm: func(string) { n.alarms++ }, Born: n.born})
 }
 
-func (n *node) born(context.Context) (out time.Time, err error) {
-	err = n.link.do(func() error { out = n.fleet.far.born; return nil })
-	return out, err
+func (n *node) born(context.Context) (out, now time.Time, err error) {
+	err = n.link.do(func() error { out, now = n.fleet.far.born, n.fleet.now; return nil })
+	return out, now, err
 }
 
 // restart is a crash: what is in memory is lost.

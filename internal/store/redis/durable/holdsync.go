@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"postern/internal/store/redis/durable/phase"
@@ -158,12 +159,12 @@ func (s *HoldStore) entomb(ctx context.Context, ids []string) error {
 	if err != nil {
 		return err
 	}
-	for i, f := range found {
-		if _, err := s.end(ctx, ends[i], f); err != nil && !errors.Is(err, quarantine.ErrConflict) {
+	return phase.Beside(ctx, len(found), func(i int) string { return message(which[i]) }, func(i int) error {
+		if _, err := s.end(ctx, ends[i], found[i]); err != nil && !errors.Is(err, quarantine.ErrConflict) {
 			return err
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // seen is what was known of a hold before the shared store was asked.
@@ -285,6 +286,7 @@ func (s *HoldStore) bring(ctx context.Context, ids []string) error {
 		return err
 	}
 	var there []quarantine.Hold
+	var lost []string
 	for i, f := range found {
 		k := known[i]
 		switch {
@@ -298,15 +300,19 @@ func (s *HoldStore) bring(ctx context.Context, ids []string) error {
 			there = append(there, f)
 			continue
 		}
-		if err := s.bringOne(ctx, ids[i]); err != nil {
-			return err
-		}
+		lost = append(lost, ids[i])
+	}
+	if err := phase.Beside(ctx, len(lost), func(i int) string { return message(lost[i]) }, func(i int) error { return s.bringOne(ctx, lost[i]) }); err != nil {
+		return err
 	}
 	if len(there) == 0 {
 		return nil
 	}
 	return s.Enlist(ctx, there)
 }
+
+// message is what the holds of one message have in common: they share a body.
+func message(id string) string { return id[:max(strings.LastIndexByte(id, '-'), 0)] }
 
 func (s *HoldStore) bringOne(ctx context.Context, id string) error {
 	unlock := s.locks.Lock(id)

@@ -269,47 +269,47 @@ const candidates = 20_000
 
 func (w *Watch) key(n int) string { return w.o.Conn.Key(fmt.Sprintf("{beat:%d}", n), w.o.Node) }
 
-// Born is when the store was last found empty, or gone back, by anybody. It is the server's
-// time.
-func (w *Watch) Born(ctx context.Context) (time.Time, error) {
-	var born time.Time
-	err := w.o.Conn.Do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
-		key := w.o.Conn.Key("born")
-		for range 3 {
-			text, err := r.Get(ctx, key).Result()
-			if err == nil {
-				if ms, bad := strconv.ParseInt(text, 10, 64); bad == nil && ms > 0 {
-					born = time.UnixMilli(ms)
-					return nil
-				}
-				err = r.Del(ctx, key).Err() // not ours
-			}
-			if err != nil && !errors.Is(err, redis.Nil) {
-				return err
-			}
-			now, err := r.Time(ctx).Result()
-			if err != nil {
-				return err
-			}
-			if err := r.SetNX(ctx, key, now.UnixMilli(), 0).Err(); err != nil {
-				return err
-			}
-		}
-		return errors.New("what says when the store was born does not stay")
-	})
-	return born, err
+// bearing returns when the store was born and what time it is, in milliseconds, and writes down a
+// first birth. KEYS[1] holds it; ARGV[1] is "1" where it is born now. It is later than any before
+// it, so that nobody misses it.
+const bearing conn.Script = `local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local born = tonumber(redis.call('GET', KEYS[1]) or '')
+if born and not (born > 0 and born <= tonumber(ARGV[2])) then born = nil end -- 'nan' is a number too
+if ARGV[1] == '1' then
+  born = math.max(now, (born or 0) + 1)
+elseif born then
+  return {string.format('%.0f', born), string.format('%.0f', now)}
+else
+  born = now
+end
+redis.call('SET', KEYS[1], string.format('%.0f', born))
+return {string.format('%.0f', born), string.format('%.0f', now)}`
+
+// Born is when the store was last found empty, or gone back, by anybody, and what time it is now.
+// Both are the server's.
+func (w *Watch) Born(ctx context.Context) (born, now time.Time, err error) { return w.bear(ctx, "0") }
+
+// Reborn says that the store has gone back.
+func (w *Watch) Reborn(ctx context.Context) {
+	if _, _, err := w.bear(ctx, "1"); err != nil {
+		w.o.Log.Error("that redis has gone back could not be said there", "error", err)
+	}
 }
 
-// reborn says that the store has gone back.
-func (w *Watch) Reborn(ctx context.Context) {
-	err := w.o.Conn.Do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
-		now, err := r.Time(ctx).Result()
+func (w *Watch) bear(ctx context.Context, anew string) (born, now time.Time, err error) {
+	err = w.o.Conn.Do(ctx, conn.Background, func(ctx context.Context, r redis.UniversalClient) error {
+		pair, err := bearing.Run(ctx, r, []string{w.o.Conn.Key("born")}, anew, highest).StringSlice()
 		if err != nil {
 			return err
 		}
-		return r.Set(ctx, w.o.Conn.Key("born"), now.UnixMilli(), 0).Err()
+		if len(pair) != 2 {
+			return fmt.Errorf("when the store was born was answered with %d values", len(pair))
+		}
+		a, bad := strconv.ParseInt(pair[0], 10, 64)
+		b, worse := strconv.ParseInt(pair[1], 10, 64)
+		born, now = time.UnixMilli(a), time.UnixMilli(b)
+		return errors.Join(bad, worse)
 	})
-	if err != nil {
-		w.o.Log.Error("that redis has gone back could not be said there", "error", err)
-	}
+	return born, now, err
 }

@@ -106,27 +106,37 @@ func TestFlush(t *testing.T) {
 	s := redistest.Server(t)
 	c := redistest.Empty(t, s)
 	w, o, _ := start(t, c, "a")
-	before, err := w.Born(t.Context())
-	if err != nil || time.Since(before) > time.Minute || time.Since(before) < -time.Minute {
+	before, now, err := w.Born(t.Context())
+	if err != nil || now.Before(before) || time.Since(before) > time.Minute || time.Since(before) < -time.Minute {
 		t.Fatal(before, err)
 	}
-	if again, err := w.Born(t.Context()); err != nil || !again.Equal(before) {
+	if again, _, err := w.Born(t.Context()); err != nil || !again.Equal(before) {
 		t.Fatal(again, err)
 	}
 	quiet(t, o)
 	redistest.Flush(t, s)
 	saidOnce(t, o, "emptied")
-	if after, err := w.Born(t.Context()); err != nil || !after.After(before) {
+	if after, _, err := w.Born(t.Context()); err != nil || !after.After(before) {
 		t.Error(after, err)
 	}
 	quiet(t, o)
 	admin := s.Client()
 	defer admin.Close()
-	if err := admin.Set(t.Context(), c.Key("born"), "not a time", 0).Err(); err != nil {
+	for _, nonsense := range []string{"not a time", "", "-5", "nan", "inf", "99999999999999999999"} {
+		if err := admin.Set(t.Context(), c.Key("born"), nonsense, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if born, now, err := w.Born(t.Context()); err != nil || !born.After(before) || now.Before(born) {
+			t.Errorf("%q: %v, %v, %v", nonsense, born, now, err)
+		}
+	}
+	ahead := time.Now().Add(time.Hour).UnixMilli() // of another server's clock, before a failover
+	if err := admin.Set(t.Context(), c.Key("born"), ahead, 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if born, err := w.Born(t.Context()); err != nil || !born.After(before) {
-		t.Error(born, err)
+	w.Reborn(t.Context())
+	if born, _, err := w.Born(t.Context()); err != nil || born.UnixMilli() != ahead+1 {
+		t.Error("born again unseen: ", born, err)
 	}
 	for _, nonsense := range []string{"x", "", "-1", "99999999999999999999"} {
 		if err := admin.Set(t.Context(), c.Key("{beat:0}", "a"), nonsense, 0).Err(); err != nil {
@@ -241,7 +251,7 @@ func TestMini(t *testing.T) {
 	c := redistest.Mini(t)
 	w, o, _ := start(t, c, "a")
 	quiet(t, o)
-	if born, err := w.Born(t.Context()); err != nil || born.IsZero() {
+	if born, _, err := w.Born(t.Context()); err != nil || born.IsZero() {
 		t.Error(born, err)
 	}
 	if err := c.Client().FlushAll(t.Context()).Err(); err != nil {
@@ -293,7 +303,7 @@ func TestClusterFailover(t *testing.T) {
 	if n := keys(); n != 3 {
 		t.Errorf("%d beats on three masters", n)
 	}
-	if _, err := w.Born(t.Context()); err != nil {
+	if _, _, err := w.Born(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

@@ -257,21 +257,18 @@ func (s *Store) bring(ctx context.Context, ids []string) error {
 	if err != nil {
 		return err
 	}
-	for i, f := range found {
-		switch {
+	return phase.Beside(ctx, len(found), func(i int) string { return ids[i] }, func(i int) error {
+		switch f := found[i]; {
 		case done[i]:
-			err = s.over(ctx, ids[i])
+			return s.over(ctx, ids[i])
 		case f.ID != "" && f.Version >= known[i].version:
 			s.there(ids[i])
 		case f.ID == "" && !known[i].body: // the node that has the body brings it first
 		default:
-			err = s.bringOne(ctx, ids[i])
+			return s.bringOne(ctx, ids[i])
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // bringOne gives one entry back. One that the shared store had before may have been sent since

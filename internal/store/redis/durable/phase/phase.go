@@ -27,8 +27,8 @@ type Options struct {
 	// every node must be told with Lost.
 	Alarm func(why string)
 	// Born is asked before what could happen twice: when the store was last found to be a new
-	// one, by anybody, by its own clock. nil: only Lost says so.
-	Born func(ctx context.Context) (time.Time, error)
+	// one, by anybody, and what time it is now, both by its own clock. nil: only Lost says so.
+	Born func(ctx context.Context) (born, now time.Time, err error)
 }
 
 // Filled has a value in every field.
@@ -132,7 +132,7 @@ func (p *Phases) Restoring() bool {
 // that was not told yet, or has just begun, waits too.
 func (p *Phases) Sure(ctx context.Context) error {
 	if p.o.Born != nil {
-		born, err := p.o.Born(ctx)
+		born, now, err := p.o.Born(ctx)
 		if err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func (p *Phases) Sure(ctx context.Context) error {
 		before := p.seen
 		p.seen = born
 		p.mu.Unlock()
-		news := !before.IsZero() && !before.Equal(born) || before.IsZero() && p.o.Now().Sub(born) < 2*p.o.Grace
+		news := !before.IsZero() && !before.Equal(born) || before.IsZero() && now.Sub(born) < 2*p.o.Grace // this node's clock may be off
 		if news && !p.Restoring() {
 			p.Lost(ctx, "another node found it born anew")
 		}
@@ -200,6 +200,44 @@ func Batches(ctx context.Context, ids []string, f func(ids []string) error) erro
 		ids = ids[n:]
 	}
 	return nil
+}
+
+// beside is how many entries are given back at once: each waits for the store's disk several
+// times, and mail needs the way there too.
+const beside = 8
+
+// Beside calls f for some entries, several at once, but those of a group one after the other. It
+// begins no more of them after an error.
+func Beside(ctx context.Context, n int, group func(i int) string, f func(i int) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	groups := map[string][]int{}
+	for i := range n {
+		groups[group(i)] = append(groups[group(i)], i)
+	}
+	work := make(chan []int, len(groups))
+	for _, g := range groups {
+		work <- g
+	}
+	close(work)
+	var all sync.WaitGroup
+	for range min(beside, len(groups)) {
+		all.Go(func() {
+			for g := range work {
+				for _, i := range g {
+					if ctx.Err() != nil {
+						return
+					}
+					if err := f(i); err != nil {
+						stop(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
 }
 
 // Run calls step until ctx ends.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,10 +21,11 @@ const grace = 10 * time.Second
 func TestPhases(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	alarms, born := 0, now.Add(-time.Hour)
+	ahead := time.Duration(0) // of the store's clock
 	var bornErr error
 	o := phase.Options{
 		Grace: grace, Now: func() time.Time { return now }, Alarm: func(string) { alarms++ },
-		Born: func(context.Context) (time.Time, error) { return born, bornErr },
+		Born: func(context.Context) (time.Time, time.Time, error) { return born, now.Add(ahead), bornErr },
 	}.Filled()
 	j, err := journal.Open(journal.Options{Dir: filepath.Join(t.TempDir(), "j"), Now: o.Now})
 	if err != nil {
@@ -74,6 +77,65 @@ func TestPhases(t *testing.T) {
 	bornErr, born = nil, now
 	p = phase.New(o, j, "another")
 	check("a new node of a store born now", true, false, phase.ErrRestoring)
+	for _, ahead = range []time.Duration{time.Hour, -time.Hour} {
+		born = now.Add(ahead)
+		p = phase.New(o, j, fmt.Sprint("off by ", ahead))
+		check("a new node whose clock is off", true, false, phase.ErrRestoring)
+		born = now.Add(ahead - 2*grace)
+		p = phase.New(o, j, fmt.Sprint("later, off by ", ahead))
+		check("a new node whose clock is off, later", true, false, nil)
+	}
+	ahead, born = time.Hour, now
+	p = phase.New(o, j, "behind")
+	check("what is new by a wrong clock alone", true, false, nil)
+}
+
+func TestBeside(t *testing.T) {
+	const n = 1000
+	var mu sync.Mutex
+	busy, last, most := map[string]bool{}, map[string]int{}, 0
+	group := func(i int) string { return fmt.Sprint(i % 50) }
+	f := func(i int) error {
+		mu.Lock()
+		g := group(i)
+		if busy[g] || last[g] > i {
+			t.Errorf("%d comes beside or before another one of its group", i)
+		}
+		busy[g], last[g] = true, i
+		now := 0
+		for _, b := range busy {
+			if b {
+				now++
+			}
+		}
+		most = max(most, now)
+		mu.Unlock()
+		runtime.Gosched()
+		mu.Lock()
+		defer mu.Unlock()
+		busy[g] = false
+		return nil
+	}
+	if err := phase.Beside(t.Context(), n, group, f); err != nil || len(last) != 50 || most > 8 {
+		t.Errorf("%d groups, %d at once, %v", len(last), most, err)
+	}
+	if err := phase.Beside(t.Context(), 0, group, f); err != nil {
+		t.Error(err)
+	}
+	want, calls := errors.New("enough"), 0
+	if err := phase.Beside(t.Context(), n, group, func(int) error {
+		mu.Lock()
+		defer mu.Unlock()
+		calls++
+		return want
+	}); !errors.Is(err, want) || calls > 8 {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := phase.Beside(ctx, n, group, func(int) error { t.Error("called"); return nil }); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 }
 
 func TestBatches(t *testing.T) {
