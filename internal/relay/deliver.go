@@ -32,6 +32,7 @@ type course struct {
 	groups []*group
 	holds  []string // provisional
 	proof  string   // provisional evidence copy, "" = none
+	report string   // provisional report at the abuse desk, "" = none
 	times  filter.Times
 }
 
@@ -98,6 +99,10 @@ func (c *course) newParts() {
 	passes := c.Stamper.Passes(c.m)
 	c.job.Verdicts = slices.Clone(c.job.Verdicts)
 	for i, to := range c.m.To {
+		if to.Backend == DeskBackend { // whatever the rules say
+			c.parts = append(c.parts, &part{to: to, verdict: c.job.Verdicts[i], m: c.m, way: wayTake})
+			continue
+		}
 		v := &c.job.Verdicts[i]
 		if i < len(passes) && passes[i] >= loopPasses && v.Action != filter.Defer {
 			v.Action = filter.Reject
@@ -127,7 +132,7 @@ func (c *course) run(ctx context.Context) string {
 		return c.deferAll(told.Trouble(c.m, "4.4.2", "the client has gone"))
 	}
 	for _, p := range c.parts {
-		if p.verdict.Action == filter.Defer || p.verdict.Action > filter.Reject {
+		if p.way != wayTake && (p.verdict.Action == filter.Defer || p.verdict.Action > filter.Reject) {
 			return c.deferAllAs(told.Sentence(p.verdict, c.m, '4'))
 		}
 	}
@@ -140,7 +145,7 @@ func (c *course) run(ctx context.Context) string {
 	}
 	if err := c.provisional(before); err != nil {
 		c.log().Error("hold not written", "message", c.m.ID, "error", err)
-		return c.giveUp(ctx, told.Trouble(c.m, "4.3.0", "the message cannot be stored now, try again later"))
+		return c.giveUp(ctx, c.noRoom(err))
 	}
 	if reply, ok := c.sendBodies(before); !ok {
 		return c.giveUp(ctx, reply)
@@ -196,8 +201,10 @@ func (c *course) some(ok func(p *part) bool) []*part {
 	return out
 }
 
-func (c *course) settled() bool {
-	return slices.ContainsFunc(c.parts, func(p *part) bool { return p.way == waySettled })
+// kept reports whether somebody's copy stays here whatever the servers behind say: then none
+// of them can refuse the message to the sender.
+func (c *course) kept() bool {
+	return slices.ContainsFunc(c.parts, func(p *part) bool { return p.way == waySettled || p.way == wayTake })
 }
 
 // refuse answers a message that every verdict rejects.
@@ -238,7 +245,7 @@ func (c *course) reach354(ctx context.Context) (reply string, stop bool) {
 			return c.giveUp(ctx, p.reply), true
 		}
 	}
-	if !slices.ContainsFunc(deliver, func(p *part) bool { return p.taken }) && !c.settled() {
+	if !slices.ContainsFunc(deliver, func(p *part) bool { return p.taken }) && !c.kept() {
 		return c.rejectAll(deliver[0].reply), true
 	}
 	return "", false
@@ -336,7 +343,7 @@ func (c *course) outcome(reply string) filter.Outcome {
 	o := filter.Outcome{Report: c.job.Report, Verdicts: c.job.Verdicts, Reply: reply, Times: c.times}
 	for _, p := range c.parts {
 		f := filter.Fate{Recipient: p.to.Address, State: p.state, Hold: p.hold, Ambiguous: p.unsure}
-		if p.way == wayDeliver {
+		if p.way == wayDeliver || p.way == wayTake {
 			f.Backend = p.to.Backend
 		}
 		if p.reply.Code != 0 {

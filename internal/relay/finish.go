@@ -30,6 +30,9 @@ func (c *course) provisional(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := c.take(ctx); err != nil {
+		return err
+	}
 	return c.keepEvidence(ctx)
 }
 
@@ -54,6 +57,9 @@ func (c *course) hold(ctx context.Context, p *part, class string) error {
 func (c *course) keepEvidence(ctx context.Context) error {
 	var of *part
 	for _, p := range c.parts {
+		if p.way == wayTake { // the report is the copy
+			continue
+		}
 		if p.verdict.Keep && (p.hold == "" || c.stripped(p)) && (of == nil || c.stripped(p) && !c.stripped(of)) {
 			of = p
 		}
@@ -98,6 +104,7 @@ func (c *course) drop(ctx context.Context) {
 			c.log().Warn("provisional holds not dropped", "message", c.m.ID, "error", err)
 		}
 	}
+	c.dropReport(ctx)
 	c.holds, c.proof = nil, ""
 	for _, p := range c.parts {
 		if p.way != waySettled {
@@ -136,6 +143,10 @@ func (c *course) finish(ctx context.Context) string {
 			return c.tookButLost(ctx)
 		}
 	}
+	if err := c.confirmReport(ctx); err != nil {
+		c.log().Error("report not confirmed", "message", c.m.ID, "error", err)
+		return c.tookButLost(ctx)
+	}
 	c.confirmEvidence(ctx)
 	return c.success(ctx, first)
 }
@@ -168,8 +179,8 @@ func (c *course) endBodies(ctx context.Context) {
 }
 
 // nobodyTook ends a message that no server took: a 4xx of any goes to the sender, else the
-// 5xx. Beside a copy that is held since an earlier try a 5xx would be a lie: those become
-// holds too.
+// 5xx. Beside a copy that is held since an earlier try, or that the abuse desk has, a 5xx
+// would be a lie: those become holds too.
 func (c *course) nobodyTook(ctx context.Context) (reply string, stop bool) {
 	deliver := c.some(func(p *part) bool { return p.way == wayDeliver })
 	if len(deliver) == 0 {
@@ -181,7 +192,7 @@ func (c *course) nobodyTook(ctx context.Context) (reply string, stop bool) {
 			return c.deferAll(p.reply), true
 		}
 	}
-	if c.settled() {
+	if c.kept() {
 		return "", false
 	}
 	c.drop(ctx)
@@ -258,6 +269,8 @@ func (c *course) success(ctx context.Context, first *part) string {
 	for _, p := range c.parts {
 		switch {
 		case p.way == waySettled:
+		case p.way == wayTake:
+			p.state, p.reply = filter.Delivered, takenReply(c.report)
 		case p.state == "":
 			p.state = filter.Held
 			if p.way == wayDeliver {
@@ -273,6 +286,9 @@ func (c *course) success(ctx context.Context, first *part) string {
 	}
 	if first != nil {
 		return told.Line(first.reply)
+	}
+	if id == "" && c.report != "" {
+		return told.Line(takenReply(c.report))
 	}
 	return told.Line(heldReply(id))
 }

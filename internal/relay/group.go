@@ -34,6 +34,7 @@ const (
 	wayHold
 	wayRefuse
 	waySettled // held by an earlier try of the same mail
+	wayTake    // for the abuse desk
 )
 
 // group is one transaction: recipients with the same backend, header block and body.

@@ -4,6 +4,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"time"
@@ -76,6 +77,32 @@ type Promiser interface {
 	Promise(ctx context.Context, ids []string) error
 }
 
+// DeskBackend is the backend of recipients whose mail the abuse desk takes. Nothing that is
+// configured can have this name.
+const DeskBackend = ":abuse-desk"
+
+// ErrDeskFull says that the desk has no room left for reports.
+var ErrDeskFull = errors.New("the abuse desk has no room for another report")
+
+// DeskRequest hands a message over to the abuse desk.
+type DeskRequest struct {
+	Message *filter.Message // as it came
+	Report  filter.Report   // what the checks saw of it
+	To      []string        // those of its recipients that are the desk's
+	Key     string          // the same for a retry of the same mail
+}
+
+// Desk keeps what comes to the addresses of the abuse desk, whatever it holds.
+type Desk interface {
+	// Provisional writes and syncs a report that nobody works on yet. The same key gives the
+	// same report. ErrDeskFull: there is no room.
+	Provisional(ctx context.Context, r DeskRequest) (id string, err error)
+	// Confirm makes a provisional report real, synced.
+	Confirm(ctx context.Context, id string) error
+	// Drop gives a provisional report up; a confirmed one stays as it is.
+	Drop(ctx context.Context, id string) error
+}
+
 // Outbox takes what is left over when one server took a message and another could not.
 type Outbox interface {
 	// Add writes and syncs an entry and the bytes of its message, and returns its ID.
@@ -120,6 +147,7 @@ type Relay struct {
 	Holds    Holds
 	Outbox   Outbox
 	Stamper  Stamper
+	Desk     Desk                                        // nil: no recipient has DeskBackend
 	Answers  Answers                                     // nil: every retry is delivered again
 	Wake     func()                                      // nil: the outbox worker finds new entries by itself
 	Alert    func(ctx context.Context, key, text string) // nil: nobody is told

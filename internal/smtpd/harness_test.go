@@ -69,6 +69,7 @@ type world struct {
 	policy  func(address string) string // nil: "default"
 	limiter *limit.Limiter              // nil: nobody counts
 	refused func(ip netip.Addr)
+	always  func(to filter.Recipient) bool
 
 	mu        sync.Mutex
 	taken     []got
@@ -147,6 +148,7 @@ func (w *world) serve(ln net.Listener) {
 		Directory: w, Deliverer: w, Authenticator: w.authenticator(), Accounts: w,
 		Observers: []filter.Observer{w}, Spool: w.spool, Answered: func(_ *filter.Message, read bool) { w.read <- read },
 		Log: slog.New(slog.NewTextHandler(w.log, nil)), Now: w.now, Random: w.random, ParseMail: w.parse,
+		Always: func(to filter.Recipient) bool { return w.always != nil && w.always(to) },
 		Policy: func(_ filter.Direction, _, address string) string {
 			if w.policy == nil {
 				return "default"

@@ -56,6 +56,27 @@ func TestPostmasterTakesFromTheBlocked(t *testing.T) {
 	c.cmd("MAIL FROM:<postmaster>", "501")
 }
 
+// A recipient that is always taken is refused by no rule at RCPT, and its neighbours are.
+func TestRecipientsThatAreAlwaysTaken(t *testing.T) {
+	w := start(t, func(w *world) {
+		judged(t, w)
+		w.steps = []filter.Step{finds(filter.OnConnect, "OWN_BLOCK"), finds(filter.OnRecipient, "RATE_IP")}
+		w.always = func(to filter.Recipient) bool { return strings.HasPrefix(to.Address, "desk@") }
+	})
+	c := w.dial()
+	c.cmd("MAIL FROM:<a@sender.test>", "250")
+	c.cmd("RCPT TO:<to@example.com>", "550")
+	c.cmd("RCPT TO:<postmaster@example.com>", "451")
+	c.cmd("RCPT TO:<desk@example.com>", "250")
+	c.cmd("RCPT TO:<desk@elsewhere.test>", "550 5.7.1 relaying denied")
+	c.cmd("DATA", "354")
+	c.send("\r\n.\r\n")
+	c.want("250")
+	if g := w.only(); len(g.msg.To) != 1 || g.msg.To[0].Address != "desk@example.com" {
+		t.Fatalf("to %+v", g.msg.To)
+	}
+}
+
 // Rates are no content: they hold for the postmaster's mailbox too.
 func TestRatesHoldForPostmaster(t *testing.T) {
 	w := limited(t, limit.Config{IP: limit.Rate{Hour: 1}})

@@ -12,6 +12,7 @@ import (
 	"postern/filter"
 	"postern/internal/address"
 	"postern/internal/config"
+	"postern/internal/relay"
 	"postern/internal/relay/client"
 	"postern/internal/relay/recipient"
 	"postern/internal/smtpd"
@@ -29,11 +30,20 @@ type Directory struct {
 	Config   *atomic.Pointer[config.Config]
 	Rules    *atomic.Pointer[rules.Set]
 	Verifier Known
+	// Desk reports whether an address is one of the abuse desk; nil: none is.
+	Desk func(address string) bool
 }
 
 // Route implements smtpd.Directory.
 func (d *Directory) Route(ctx context.Context, l *smtpd.Listener, login smtpd.Login, addr string) (filter.Recipient, error) {
 	c := d.Config.Load()
+	if d.Desk != nil && d.Desk(addr) {
+		to := filter.Recipient{Address: addr, Backend: relay.DeskBackend}
+		if l.Kind == smtpd.KindInbound {
+			to.Policy = d.Rules.Load().PolicyFor(addr)
+		}
+		return to, nil
+	}
 	switch l.Kind {
 	case smtpd.KindSubmission:
 		return filter.Recipient{Address: addr, Backend: backendOf(c, l.Name)}, nil

@@ -31,6 +31,20 @@ func Evidence(m *filter.Message, to string) string {
 	return digest("evidence", m.Listener, m.From, strings.ToLower(to), m.SHA256)
 }
 
+// Report makes a retry of the same mail to the same addresses of the abuse desk one report.
+func Report(m *filter.Message, to []string) string {
+	return digest(append([]string{"report", m.Listener, m.Account, m.From, m.SHA256}, folded(to)...)...)
+}
+
+func folded(to []string) []string {
+	out := make([]string, len(to))
+	for i, a := range to {
+		out[i] = strings.ToLower(a)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // Answer is what makes a transaction the exact retry of another: client network, listener,
 // account, envelope and bytes.
 func Answer(m *filter.Message) string {

@@ -144,6 +144,9 @@ type Parts struct {
 	ParseMail func(r io.ReaderAt, size int64) (*mime.Tree, error)
 	// Policy names the policy class of a recipient whose Route named none.
 	Policy func(d filter.Direction, account, address string) string
+	// Always reports whether a recipient of strangers is taken whatever the rules say at RCPT;
+	// nil: none is.
+	Always func(to filter.Recipient) bool
 	// ReverseName is the confirmed reverse name of an address, or ""; nil: never known.
 	ReverseName func(ctx context.Context, ip netip.Addr) string
 }

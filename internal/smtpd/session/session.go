@@ -271,11 +271,16 @@ func (n *session) recipient(a address.Address) (filter.Recipient, *fate.Refusal)
 	report.Join(found)
 	probe.To = []filter.Recipient{to}
 	v := filter.Verdicts(tx.pipe.Judge, &probe, report)[0]
-	if r := answer.Verdict(v); r != nil {
+	if r := answer.Verdict(v); r != nil && !n.always(to) {
 		return to, &fate.Refusal{Reply: r, Verdict: &v}
 	}
 	tx.report.Join(found)
 	return to, nil
+}
+
+func (n *session) always(to filter.Recipient) bool {
+	f := n.shared.Parts.Always
+	return f != nil && n.tx.msg.Direction == filter.Inbound && f(to)
 }
 
 // Reset ends the transaction: after the answer to DATA, at RSET and at EHLO.
