@@ -35,6 +35,7 @@ type Report struct {
 	Claims   Claims          // assertions, never believed
 	Original []byte          // the reported message or its headers, exact bytes as they stood in the report; nil = none
 	Whole    bool            // Original has a body
+	Others   [][]byte        // further messages the report carries, at most OthersMost
 	Redacted bool            // somebody took addresses out (RFC 6590)
 	Text     string          // what a person wrote, decoded, bounded
 	Language string          // zh, en, ru, el ...; "" unknown

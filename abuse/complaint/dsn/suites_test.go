@@ -34,6 +34,9 @@ func TestBouncesOfManyMailers(t *testing.T) {
 		original += count(r.Original != nil)
 		action += count(first.Action != "")
 	}
+	if read != 110 || standard != 77 || status != 95 || action != 110 || original != 98 {
+		t.Error("the counts were 110 with recipients, 77 standard, 95 with a status, 110 with an action, 98 with the message")
+	}
 	t.Logf("%d files: %d with recipients, %d standard, %d with a status, %d with an action, %d with the message", len(files), read, standard, status, action, original)
 }
 

@@ -75,26 +75,27 @@ func human(t *mime.Tree) []byte {
 	return []byte(c.Text())
 }
 
-// bounces reports whether a mail without a status part is a bounce at all.
+// bounces reports whether a mail without a status part is a bounce at all. People who write
+// from postmaster addresses complain too: from there a word is not enough.
 func bounces(h *header.Header, text []byte) bool {
-	if h.Has("X-Failed-Recipients") {
+	if h.Has("X-Failed-Recipients") || bytes.Contains(text, []byte("Final-Recipient:")) {
 		return true
 	}
-	if bytes.Contains(text, []byte("Final-Recipient:")) {
-		return true
-	}
-	from := strings.ToLower(h.Get("From"))
-	subject := strings.ToLower(h.Decoded("Subject"))
-	daemon := strings.TrimSpace(h.Get("Return-Path")) == "<>"
-	for _, w := range []string{"mailer-daemon", "mailer daemon", "postmaster", "post_master", "mail delivery", "mail deliver", "maildelivery", "mail administrator", "ndr administrator", "undeliverable", "mdaemon"} {
-		daemon = daemon || strings.Contains(from, w)
-	}
-	if !daemon {
-		return false
-	}
+	from, subject := strings.ToLower(h.Get("From")), strings.ToLower(h.Decoded("Subject"))
 	head := strings.ToLower(string(text[:min(len(text), 4000)]))
-	for _, w := range []string{"undeliver", "deliver", "failure", "failed", "returned mail", "returned to sender", "error", "rejected", "unable", "bounce", "не доставлен", "退信", "无法投递"} {
-		if strings.Contains(subject, w) || strings.Contains(head, w) {
+	switch {
+	case strings.TrimSpace(h.Get("Return-Path")) == "<>", within(from, "mailer-daemon", "mailer daemon", "mail delivery", "mail deliver", "maildelivery", "mdaemon", "ndr administrator", "undeliverable"):
+		return within(subject+"\n"+head, "deliver", "failure", "failed", "returned", "error", "rejected", "unable", "bounce", "trouble", "unknown", "не доставлен", "退信", "无法投递")
+	case within(from, "postmaster", "post_master", "mail administrator", "system administrator"):
+		return within(subject, "undeliver", "delivery", "failure notice", "returned mail", "mail error", "退信", "не доставлен") ||
+			within(head, "could not be delivered", "was not delivered", "undeliverable", "user unknown", "invalid user", "unable to deliver", "did not reach", "送信できません")
+	}
+	return false
+}
+
+func within(s string, words ...string) bool {
+	for _, w := range words {
+		if strings.Contains(s, w) {
 			return true
 		}
 	}
@@ -103,13 +104,8 @@ func bounces(h *header.Header, text []byte) bool {
 
 // late reports whether delivery is still tried.
 func late(subject string, text []byte) bool {
-	s := strings.ToLower(subject + "\n" + string(text[:min(len(text), 4000)]))
-	for _, w := range []string{"delayed", "will be retried", "will keep trying", "still trying", "warning: could not send", "warning only", "not yet been delivered"} {
-		if strings.Contains(s, w) {
-			return true
-		}
-	}
-	return false
+	return within(strings.ToLower(subject+"\n"+string(text[:min(len(text), 4000)])),
+		"delayed", "will be retried", "will keep trying", "still trying", "warning: could not send", "warning only", "not yet been delivered")
 }
 
 // fields reads the fields of RFC 3464 where they stand in the text, quoted or not.
@@ -134,7 +130,7 @@ func (r *Report) fields(text []byte) {
 // or else any but those of the people it goes to and comes from.
 func (r *Report) lines(h *header.Header, text []byte) {
 	notOurs := map[string]bool{}
-	for _, name := range []string{"To", "From", "Cc", "Delivered-To", "X-Original-To", "Envelope-To", "Return-Path"} {
+	for _, name := range []string{"To", "From", "Cc", "Delivered-To", "Envelope-To", "Return-Path"} {
 		for _, v := range h.All(name) {
 			for _, m := range header.Mailboxes(v[:min(len(v), 2000)]) {
 				notOurs[strings.ToLower(m.Address)] = true
@@ -158,7 +154,7 @@ func (r *Report) scan(pattern *regexp.Regexp, text []byte, known bool, skip map[
 			break
 		}
 		l = strings.TrimRight(l[:min(len(l), 1000)], "\r\n")
-		if a := pattern.FindString(l); a != "" {
+		if a := pattern.FindString(l); a != "" && !strings.Contains(strings.ToUpper(l), "MAIL FROM:") {
 			a = strings.TrimRight(claim.Address(anywhere.FindString(a)), ".")
 			if at := r.index(a); at >= 0 {
 				current = at
