@@ -26,6 +26,7 @@ const (
 	MaxKeys    = 64      // keys of a record
 	MaxValue   = 512     // octets of a key's value
 	MaxPage    = 1000    // records of one page
+	MaxWeight  = 8 << 20 // octets of the records of one page: a page with more than one record ends before
 	MaxBlob    = 64 << 20
 	DefaultPer = 50 // records of a page that does not say
 )
@@ -35,7 +36,8 @@ const (
 type Kind string
 
 // Key files a record under a value of one of its kind's indexes, in the order of At. A record
-// may be filed under several values of an index. At is free: most are Unix milliseconds.
+// may be filed under several values of an index, and under one value at several At; the very
+// same key twice counts once. At is free: most are Unix milliseconds.
 type Key struct {
 	Index string `json:"i"`
 	Value string `json:"v,omitempty"`
@@ -60,7 +62,7 @@ type Query struct {
 	From, To int64 // bounds of At, both inclusive; 0 and 0 = all
 	Rising   bool
 	After    string // Next of the page before; "" = from the start
-	Limit    int    // 0 = DefaultPer; at most MaxPage
+	Limit    int    // 0 = DefaultPer; at most MaxPage. A page may be shorter: Next tells
 }
 
 // Page is a part of an answer.
@@ -99,20 +101,24 @@ const (
 	Papers   Class = "papers"   // letters and licence copies
 )
 
+// Classes are all of them.
+func Classes() []Class { return []Class{Intake, Evidence, Papers} }
+
 // Blobs keep byte strings that do not change, named by their SHA-256 (64 hex digits) within a
-// class. Putting the same bytes again is free.
+// class. Putting the same bytes again is free; a damaged blob is whole again after it. A class
+// that there is not is ErrInvalid.
 type Blobs interface {
 	// PutBlob keeps the bytes durably and returns their name. ErrFull: the class's cap is
 	// reached, or there are more than MaxBlob bytes.
 	PutBlob(ctx context.Context, class Class, r io.Reader) (sum string, size int64, err error)
-	// Blob opens one, or ErrNotFound. The bytes are verified against the name while they are
+	// Blob opens one, or ErrNotFound; ctx must live as long as the reader. The bytes are verified against the name while they are
 	// read: a damaged blob ends in an error, never in silence.
 	Blob(ctx context.Context, class Class, sum string) (io.ReadCloser, error)
 	// RemoveBlob forgets one. What is not there is no error.
 	RemoveBlob(ctx context.Context, class Class, sum string) error
 	// BlobsBefore lists up to limit blobs of a class put before a time, oldest first.
 	BlobsBefore(ctx context.Context, class Class, t time.Time, limit int) ([]string, error)
-	// BlobBytes is what a class takes, and its cap; 0 = none.
+	// BlobBytes is what a class takes as it is stored, and its cap; 0 = none.
 	BlobBytes(ctx context.Context, class Class) (used, limit int64, err error)
 }
 

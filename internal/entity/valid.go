@@ -1,8 +1,12 @@
 package entity
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -28,6 +32,55 @@ func (r Record) Validate() error {
 		}
 	}
 	return nil
+}
+
+// Per is how many records a page of q has at most.
+func (q Query) Per() int { return min(cmp.Or(max(q.Limit, 0), DefaultPer), MaxPage) }
+
+// Covers reports whether At lies within the bounds of q.
+func (q Query) Covers(at int64) bool { return q.From == 0 && q.To == 0 || at >= q.From && at <= q.To }
+
+// Cursor is where a page ends; the zero one is before everything.
+type Cursor struct {
+	At int64
+	ID string
+}
+
+// String is what a page's Next says.
+func (c Cursor) String() string { return strconv.FormatInt(c.At, 10) + "/" + c.ID }
+
+// Start reads q's After. Its error is ErrInvalid.
+func (q Query) Start() (Cursor, error) {
+	if q.After == "" {
+		return Cursor{}, nil
+	}
+	at, id, ok := strings.Cut(q.After, "/")
+	n, err := strconv.ParseInt(at, 10, 64)
+	if !ok || err != nil || !validID(id) {
+		return Cursor{}, fmt.Errorf("cursor %.60q: %w", q.After, ErrInvalid)
+	}
+	return Cursor{n, id}, nil
+}
+
+// Validate says why a Store cannot have blobs of c, or nil. Its error is ErrInvalid.
+func (c Class) Validate() error {
+	if slices.Contains(Classes(), c) {
+		return nil
+	}
+	return fmt.Errorf("there is no class of blobs %.40q: %w", string(c), ErrInvalid)
+}
+
+// Unique is the keys without those that are there twice.
+func Unique(keys []Key) []Key {
+	seen := make(map[Key]bool, len(keys))
+	out := make([]Key, 0, len(keys))
+	for _, k := range keys {
+		if !seen[k] {
+			out = append(out, k)
+		}
+		seen[k] = true
+	}
+	return out
 }
 
 func name(s string) bool {

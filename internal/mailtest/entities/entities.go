@@ -7,10 +7,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -80,11 +79,15 @@ func (m *Memory) Put(ctx context.Context, r entity.Record) error {
 func (m *Memory) Get(ctx context.Context, kind entity.Kind, id string) (entity.Record, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return entity.Record{}, err
+	}
 	r, ok := m.records[kind][id]
 	if !ok {
 		return r, entity.ErrNotFound
 	}
-	return r, ctx.Err()
+	r.Data, r.Keys = slices.Clone(r.Data), slices.Clone(r.Keys)
+	return r, nil
 }
 
 type hit struct {
@@ -95,8 +98,8 @@ type hit struct {
 func (m *Memory) hits(q entity.Query) []hit {
 	var out []hit
 	for _, r := range m.records[q.Kind] {
-		for _, k := range r.Keys {
-			if k.Index == q.Index && k.Value == q.Value && (q.From == 0 && q.To == 0 || k.At >= q.From && k.At <= q.To) {
+		for _, k := range entity.Unique(r.Keys) {
+			if k.Index == q.Index && k.Value == q.Value && q.Covers(k.At) {
 				out = append(out, hit{k.At, r})
 			}
 		}
@@ -115,32 +118,28 @@ func (m *Memory) hits(q entity.Query) []hit {
 func (m *Memory) Find(ctx context.Context, q entity.Query) (entity.Page, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	limit := min(cmp.Or(max(q.Limit, 0), entity.DefaultPer), entity.MaxPage)
+	limit := q.Per()
 	hits, from := m.hits(q), 0
-	if q.After != "" {
-		at, id, ok := strings.Cut(q.After, "/")
-		n, err := strconv.ParseInt(at, 10, 64)
-		if !ok || err != nil {
-			return entity.Page{}, fmt.Errorf("cursor %q: %w", q.After, entity.ErrInvalid)
+	start, err := q.Start()
+	if err != nil {
+		return entity.Page{}, err
+	}
+	for start.ID != "" && from < len(hits) {
+		n := cmp.Or(cmp.Compare(hits[from].at, start.At), strings.Compare(hits[from].r.ID, start.ID))
+		if q.Rising && n > 0 || !q.Rising && n < 0 {
+			break
 		}
-		for from < len(hits) {
-			h := hits[from]
-			past := h.at < n || h.at == n && h.r.ID < id
-			if q.Rising {
-				past = h.at > n || h.at == n && h.r.ID > id
-			}
-			if past {
-				break
-			}
-			from++
-		}
+		from++
 	}
 	var p entity.Page
-	for i := from; i < len(hits) && len(p.Records) < limit; i++ {
-		p.Records = append(p.Records, hits[i].r)
-		if len(p.Records) == limit && i+1 < len(hits) {
-			p.Next = fmt.Sprintf("%d/%s", hits[i].at, hits[i].r.ID)
+	for i, weight := from, 0; i < len(hits); i++ {
+		r := hits[i].r
+		if weight += len(r.Data); len(p.Records) == limit || len(p.Records) > 0 && weight > entity.MaxWeight {
+			p.Next = entity.Cursor{At: hits[i-1].at, ID: hits[i-1].r.ID}.String()
+			break
 		}
+		r.Data, r.Keys = slices.Clone(r.Data), slices.Clone(r.Keys)
+		p.Records = append(p.Records, r)
 	}
 	return p, ctx.Err()
 }
@@ -149,7 +148,7 @@ func (m *Memory) Find(ctx context.Context, q entity.Query) (entity.Page, error) 
 func (m *Memory) Count(ctx context.Context, q entity.Query, limit int) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return min(len(m.hits(q)), limit), ctx.Err()
+	return min(len(m.hits(q)), max(limit, 0)), ctx.Err()
 }
 
 // Remove implements entity.Store.
@@ -181,7 +180,7 @@ func (m *Memory) Revision(ctx context.Context, kind entity.Kind) (uint64, error)
 // PutBlob implements entity.Blobs.
 func (m *Memory) PutBlob(ctx context.Context, class entity.Class, r io.Reader) (string, int64, error) {
 	data, err := io.ReadAll(io.LimitReader(r, entity.MaxBlob+1))
-	if err != nil {
+	if err = errors.Join(class.Validate(), err); err != nil {
 		return "", 0, err
 	}
 	m.mu.Lock()
@@ -222,19 +221,25 @@ func (m *Memory) used(class entity.Class) (n int64) {
 func (m *Memory) Blob(ctx context.Context, class entity.Class, sum string) (io.ReadCloser, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := errors.Join(class.Validate(), ctx.Err()); err != nil {
+		return nil, err
+	}
 	b, ok := m.blobs[class][sum]
 	if !ok {
 		return nil, entity.ErrNotFound
 	}
-	return io.NopCloser(bytes.NewReader(b.data)), ctx.Err()
+	return io.NopCloser(bytes.NewReader(b.data)), nil
 }
 
 // RemoveBlob implements entity.Blobs.
 func (m *Memory) RemoveBlob(ctx context.Context, class entity.Class, sum string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := errors.Join(class.Validate(), m.fail(ctx)); err != nil {
+		return err
+	}
 	delete(m.blobs[class], sum)
-	return ctx.Err()
+	return nil
 }
 
 // BlobsBefore implements entity.Blobs.
@@ -247,13 +252,15 @@ func (m *Memory) BlobsBefore(ctx context.Context, class entity.Class, t time.Tim
 			out = append(out, sum)
 		}
 	}
-	slices.SortFunc(out, func(a, b string) int { return m.blobs[class][a].at.Compare(m.blobs[class][b].at) })
-	return out[:min(len(out), limit)], ctx.Err()
+	slices.SortFunc(out, func(a, b string) int {
+		return cmp.Or(m.blobs[class][a].at.Compare(m.blobs[class][b].at), strings.Compare(a, b))
+	})
+	return out[:min(len(out), max(limit, 0))], errors.Join(class.Validate(), ctx.Err())
 }
 
 // BlobBytes implements entity.Blobs.
 func (m *Memory) BlobBytes(ctx context.Context, class entity.Class) (used, limit int64, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.used(class), m.Cap[class], ctx.Err()
+	return m.used(class), m.Cap[class], errors.Join(class.Validate(), ctx.Err())
 }

@@ -1,0 +1,212 @@
+// Package entities keeps the records of the rooms and the bytes they rest on in the local home:
+// records as rows of the database that is synced at every change, bytes as files beside it.
+package entities
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"postern/internal/entity"
+	"postern/internal/spool"
+	"postern/internal/store/local/bodies"
+	"postern/internal/store/local/ground"
+	"postern/internal/store/local/sqlite"
+	"postern/quarantine"
+)
+
+// Options say where the bytes are. All but Caps are needed.
+type Options struct {
+	Dir   string // of the bytes, a folder for each class
+	Disk  bodies.Disk
+	Spool *spool.Spool // where bytes wait until their digest is known
+	Now   func() time.Time
+	Caps  map[entity.Class]int64 // bytes of files; 0 = none
+}
+
+// Store implements entity.Home.
+type Store struct {
+	ground *ground.Ground
+	o      Options
+	files  map[entity.Class]*bodies.Bodies
+}
+
+// Open makes the folders. Nothing may be put before Start.
+func Open(g *ground.Ground, o Options) (*Store, error) {
+	s := &Store{ground: g, o: o, files: map[entity.Class]*bodies.Bodies{}}
+	if err := o.Disk.Mkdir(o.Dir); err != nil {
+		return nil, err
+	}
+	for _, class := range entity.Classes() {
+		dir := filepath.Join(o.Dir, string(class))
+		if err := o.Disk.Mkdir(dir); err != nil {
+			return nil, err
+		}
+		var err error
+		if s.files[class], err = bodies.Open(dir, o.Disk); err != nil {
+			return nil, err
+		}
+	}
+	for _, dir := range []string{o.Dir, filepath.Dir(o.Dir)} {
+		if err := o.Disk.SyncDir(dir); err != nil {
+			return nil, &bodies.SyncError{Path: dir, Err: err}
+		}
+	}
+	return s, nil
+}
+
+// sorted gives an error of the ground the name that callers of an entity.Store know.
+func sorted(err error) error {
+	if errors.Is(err, quarantine.ErrFull) {
+		return fmt.Errorf("%w: %w", entity.ErrFull, err)
+	}
+	return err
+}
+
+// Put implements entity.Store.
+func (s *Store) Put(ctx context.Context, r entity.Record) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	return sorted(s.ground.Write(ctx, func(tx *sql.Tx) error {
+		old, err := get(ctx, tx, r.Kind, r.ID)
+		switch {
+		case err != nil && !errors.Is(err, entity.ErrNotFound):
+			return err
+		case r.Version == 1 && old.Version != 0:
+			return fmt.Errorf("%w: %s %s", entity.ErrExists, r.Kind, r.ID)
+		case old.Version != r.Version-1:
+			return fmt.Errorf("%w: %s %s has version %d", entity.ErrConflict, r.Kind, r.ID, old.Version)
+		}
+		return write(ctx, tx, old, r)
+	}))
+}
+
+// write writes a record over the one that is there.
+func write(ctx context.Context, tx *sql.Tx, old, r entity.Record) error {
+	keys, err := json.Marshal(r.Keys)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO entities (kind, id, version, data, keys) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, data = excluded.data, keys = excluded.keys`,
+		string(r.Kind), r.ID, r.Version, r.Data, string(keys))
+	if err != nil {
+		return err
+	}
+	return errors.Join(refile(ctx, tx, old, r), grow(ctx, tx, r.Kind))
+}
+
+// refile takes away the keys that a record had and writes those it has now.
+func refile(ctx context.Context, tx *sql.Tx, old, now entity.Record) error {
+	for _, k := range old.Keys {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM entity_keys WHERE kind = ? AND idx = ? AND value = ? AND at = ? AND id = ?",
+			string(old.Kind), k.Index, k.Value, k.At, old.ID); err != nil {
+			return err
+		}
+	}
+	for _, k := range now.Keys {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO entity_keys VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+			string(now.Kind), k.Index, k.Value, k.At, now.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grow raises the revision of a kind.
+func grow(ctx context.Context, tx *sql.Tx, kind entity.Kind) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO meta VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1", revisionOf(kind))
+	return err
+}
+
+func revisionOf(kind entity.Kind) string { return "entity_revision:" + string(kind) }
+
+// querier is a database or a transaction.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func get(ctx context.Context, q querier, kind entity.Kind, id string) (entity.Record, error) {
+	r := entity.Record{Kind: kind, ID: id}
+	var keys []byte
+	err := q.QueryRowContext(ctx, "SELECT version, data, keys FROM entities WHERE kind = ? AND id = ?", string(kind), id).Scan(&r.Version, &r.Data, &keys)
+	if errors.Is(err, sql.ErrNoRows) {
+		return entity.Record{}, fmt.Errorf("%w: %s %.150q", entity.ErrNotFound, kind, id)
+	}
+	if err == nil {
+		err = json.Unmarshal(keys, &r.Keys)
+	}
+	return r, err
+}
+
+// Get implements entity.Store.
+func (s *Store) Get(ctx context.Context, kind entity.Kind, id string) (entity.Record, error) {
+	return get(ctx, s.ground.R, kind, id)
+}
+
+// Remove implements entity.Store.
+func (s *Store) Remove(ctx context.Context, kind entity.Kind, id string, version uint64) error {
+	return sorted(s.ground.Write(ctx, func(tx *sql.Tx) error {
+		old, err := get(ctx, tx, kind, id)
+		switch {
+		case errors.Is(err, entity.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case old.Version != version:
+			return fmt.Errorf("%w: %s %s has version %d", entity.ErrConflict, kind, id, old.Version)
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM entities WHERE kind = ? AND id = ?", string(kind), id); err != nil {
+			return err
+		}
+		return errors.Join(refile(ctx, tx, old, entity.Record{}), grow(ctx, tx, kind))
+	}))
+}
+
+// Revision implements entity.Store.
+func (s *Store) Revision(ctx context.Context, kind entity.Kind) (n uint64, err error) {
+	err = s.ground.R.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", revisionOf(kind)).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return n, err
+}
+
+// Size is how many records there are, and about the bytes they take.
+func (s *Store) Size(ctx context.Context) (records, bytes int64, err error) {
+	err = s.ground.R.QueryRowContext(ctx, "SELECT records, bytes FROM entity_totals").Scan(&records, &bytes)
+	return records, bytes, err
+}
+
+// All are the records after one, of all kinds, in the order of kind and ID: at most limit, or
+// fewer where they are large. None are left when there are none.
+func (s *Store) All(ctx context.Context, after entity.Record, limit int) ([]entity.Record, error) {
+	return each(ctx, s.ground.R, after, limit)
+}
+
+func each(ctx context.Context, q sqlite.Querier, after entity.Record, limit int) (out []entity.Record, err error) {
+	weight := 0
+	err = sqlite.Each(ctx, q, "SELECT kind, id, version, data, keys FROM entities WHERE (kind, id) > (?, ?) ORDER BY kind, id LIMIT ?",
+		[]any{string(after.Kind), after.ID, limit}, func(scan sqlite.Scanner) error {
+			if weight > entity.MaxWeight {
+				return errPageFull
+			}
+			var r entity.Record
+			var keys []byte
+			if err := scan(&r.Kind, &r.ID, &r.Version, &r.Data, &keys); err != nil {
+				return err
+			}
+			weight += len(r.Data)
+			out = append(out, r)
+			return json.Unmarshal(keys, &out[len(out)-1].Keys)
+		})
+	if errors.Is(err, errPageFull) {
+		err = nil
+	}
+	return out, err
+}
