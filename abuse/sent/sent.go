@@ -12,7 +12,7 @@ import (
 	"postern/filter"
 )
 
-// DefaultKeep is how long rows are kept: as long as retired keys.
+// DefaultKeep is how long rows are kept: as long as keys that retired.
 const DefaultKeep = 180 * 24 * time.Hour
 
 // Bounds of a row and of a page.
@@ -32,11 +32,12 @@ var (
 
 // The states of a copy.
 const (
-	Handing   = "handing"   // about to be handed over; how it ended is not known yet
+	Held      = "held"      // kept back here; not handed over so far
+	Handing   = "handing"   // about to be handed over; how it ended is not known
 	Delivered = "delivered" // the next server took it
 	Waiting   = "waiting"   // in the outbox, tried again
-	Refused   = "refused"   // the next server refused it
-	Failed    = "failed"    // not handed over; the sender was told to come again, or that it failed
+	Refused   = "refused"   // the next server, or the rules, refused it
+	Failed    = "failed"    // not handed over: the sender was told to come again
 	Unsure    = "unsure"    // the connection was lost after the final dot
 )
 
@@ -67,14 +68,17 @@ type Copy struct {
 	State     string    `json:"state,omitempty"`
 	Reply     string    `json:"reply,omitempty"`
 	QueueID   string    `json:"queue_id,omitempty"`
-	At        time.Time `json:"at,omitzero"`          // of the last change
-	Bounced   string    `json:"bounced,omitempty"`    // enhanced code of a later delivery report: "5.1.1"
-	Dropped   bool      `json:"not_handed,omitempty"` // kept in the row, yet never handed over
-	BodyHash  string    `json:"body_hash,omitempty"`  // where it was sent another body than the row says
+	At        time.Time `json:"at,omitzero"`         // of the last change
+	Bounced   string    `json:"bounced,omitempty"`   // enhanced code of a later delivery report: "5.1.1"
+	BodyHash  string    `json:"body_hash,omitempty"` // where it was sent another body than the row says
+	Fuzzy     string    `json:"fuzzy,omitempty"`     // the same
 }
 
-// Accepted reports whether the next server took this copy, or may have.
-func (c Copy) Accepted() bool { return c.State == Delivered || c.State == Unsure }
+// Accepted reports whether the next server took this copy, or may have: after a crash between
+// hand-over and answer nobody knows.
+func (c Copy) Accepted() bool {
+	return c.State == Delivered || c.State == Unsure || c.State == Handing
+}
 
 // Accepted counts the copies that were taken: the most votes a message can give.
 func (r Row) Accepted() int {
@@ -89,8 +93,9 @@ func (r Row) Accepted() int {
 
 // Store is a home for the log. All methods are safe for concurrent use.
 type Store interface {
-	// Begin writes a row. It is durable when the method returns. The same row again is no
-	// error, another one of the same serial is ErrExists.
+	// Begin writes a row. It is durable when the method returns. Where there is one of this
+	// serial its copies are merged, new ones added: a held copy that is released later is of
+	// the same message. ErrExists where that row is of another account.
 	Begin(ctx context.Context, r Row) error
 	// Settle merges what became of copies into the row: what a given copy leaves empty stays
 	// as it was, and recipients that the row does not have are left out. ErrNotFound where

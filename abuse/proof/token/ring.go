@@ -19,6 +19,12 @@ import (
 // Version is in front of every token.
 const Version = "v1."
 
+// feedbackVersion stands for it where no dot may (RFC 9477 section 4.2).
+const feedbackVersion = "v1:"
+
+// FeedbackID is a token as it stands in CFBL-Feedback-ID.
+func FeedbackID(token string) string { return feedbackVersion + strings.TrimPrefix(token, Version) }
+
 // tokenLen is the length of a token without its version.
 var tokenLen = base64.RawURLEncoding.EncodedLen(1 + chacha20poly1305.NonceSizeX + plainLen + chacha20poly1305.Overhead)
 
@@ -99,7 +105,7 @@ func (r *Ring) Open(token string) (Trace, error) {
 // Find opens the first token of ours in the value of a header field, which may be folded and
 // hold comments. ErrNotOurs where there is none.
 func (r *Ring) Find(value string) (Trace, error) {
-	value = value[:min(len(value), valueMax)]
+	value = strings.ReplaceAll(value[:min(len(value), valueMax)], feedbackVersion, Version)
 	joined := strings.Join(strings.Fields(value), "") // a gateway on the way may have folded inside the token
 	for _, text := range []string{value, joined} {
 		for rest := text; ; {

@@ -22,6 +22,7 @@ import (
 	"postern/internal/store/local/holds"
 	"postern/internal/store/local/outbox"
 	"postern/internal/store/local/reports"
+	"postern/internal/store/local/sent"
 	"postern/internal/store/local/shelf"
 	"postern/internal/store/local/sqlite"
 	"postern/internal/store/local/traffic"
@@ -57,6 +58,7 @@ type Home struct {
 	traffic  *traffic.Store
 	history  *history.Store
 	greylist *greylist.Store
+	sent     *sent.Store
 }
 
 // Open opens the home: takes its lock, checks and migrates the databases, and removes what a
@@ -148,7 +150,18 @@ func (h *Home) open(ctx context.Context, o Options) error {
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
+	if err := h.openSent(ctx); err != nil {
+		return err
+	}
 	return h.openTraffic(ctx, o)
+}
+
+func (h *Home) openSent(ctx context.Context) error {
+	steps, err := migrations("sent")
+	if err == nil {
+		h.sent, err = sent.Open(ctx, filepath.Join(h.dir, "sent.db"), steps)
+	}
+	return err
 }
 
 func (h *Home) openTraffic(ctx context.Context, o Options) error {
@@ -226,6 +239,9 @@ func (h *Home) Close() error {
 	if h.traffic != nil {
 		errs = append(errs, h.traffic.Close())
 	}
+	if h.sent != nil {
+		errs = append(errs, h.sent.Close())
+	}
 	if h.ground != nil {
 		errs = append(errs, h.ground.Close())
 	}
@@ -255,6 +271,9 @@ func (h *Home) History() *history.Store { return h.history }
 
 // Greylist is the home of who was asked to come again; it implements greylist.Store.
 func (h *Home) Greylist() *greylist.Store { return h.greylist }
+
+// Sent is the home of the send log; it implements sent.Store.
+func (h *Home) Sent() *sent.Store { return h.sent }
 
 // Reports is the home of DMARC and TLS reports; it implements report.Store.
 func (h *Home) Reports() *reports.Store { return reports.New(h.traffic.DB()) }
