@@ -4,6 +4,7 @@ package local
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -124,7 +125,7 @@ func (h *Home) open(ctx context.Context, o Options) error {
 	if err := h.folders(o.Disk); err != nil {
 		return err
 	}
-	steps, err := migrations("postern")
+	steps, err := holdMigrations()
 	if err != nil {
 		return err
 	}
@@ -228,6 +229,28 @@ func migrations(name string) ([]string, error) {
 		}
 		out = append(out, string(script))
 	}
+}
+
+// holdMigrations are those of postern.db. The second gives every hold its place in the list.
+func holdMigrations() ([]sqlite.Migration, error) {
+	scripts, err := migrations("postern")
+	if err != nil {
+		return nil, err
+	}
+	var out []sqlite.Migration
+	for _, text := range scripts {
+		out = append(out, sqlite.Script(text))
+	}
+	end, err := schema.ReadFile("schema/postern-2-end.sql")
+	out[1] = func(ctx context.Context, tx *sql.Tx) error {
+		for _, step := range []sqlite.Migration{sqlite.Script(scripts[1]), holds.Renumber, sqlite.Script(string(end))} {
+			if err := step(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return out, err
 }
 
 // Close writes out what waits and gives up the lock.

@@ -43,7 +43,7 @@ func script(t testing.TB) string {
 // file opens a file that is closed behind the stores on it.
 func file(t testing.TB, script string) *sqlite.DB {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "traffic.db"), sqlite.Options{Sync: "NORMAL", Migrations: []string{script}})
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "traffic.db"), sqlite.Options{Sync: "NORMAL", Migrations: []sqlite.Migration{sqlite.Script(script)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,15 +105,15 @@ func (s *Store) Stats(ctx context.Context) (quarantine.Stats, error) {
 
 // List implements quarantine.Store.
 func (s *Store) List(ctx context.Context, q quarantine.Query) (quarantine.Page, error) {
-	c, from, ok := find(q)
-	if !ok {
-		return quarantine.Page{}, nil
+	c, from, ok, err := s.find(ctx, q)
+	if !ok || err != nil {
+		return quarantine.Page{}, err
 	}
 	size := q.PageSize()
 	c.Args = append(c.Args, size+1)
 	// The records are read last: sorting them would move them all.
 	found, err := selectHolds(ctx, s.ground.R,
-		"holds h WHERE h.n IN (SELECT h.n FROM "+from.tables+" "+c.String()+" ORDER BY "+from.order+" DESC LIMIT ?) ORDER BY h.id DESC", c.Args...)
+		"holds h WHERE h.n IN (SELECT h.n FROM "+from.tables+" "+c.String()+" ORDER BY "+from.order+" DESC LIMIT ?) ORDER BY "+from.last+" DESC", c.Args...)
 	if err != nil {
 		return quarantine.Page{}, err
 	}
@@ -124,36 +124,86 @@ func (s *Store) List(ctx context.Context, q quarantine.Query) (quarantine.Page, 
 	return page, nil
 }
 
-// driver is the table a search walks, newest first, and the column that gives the order. It
-// is chosen here: the planner would sort all holds in an open state instead.
-type driver struct{ tables, order string }
+// driver is the table a search walks, newest first, the column that gives the order, and the same
+// order among the holds. It is chosen here: the planner would sort all holds in an open state
+// instead.
+type driver struct{ tables, order, last string }
 
-func drive(q quarantine.Query, c *search.Clause) driver {
-	d := driver{tables: "holds h", order: "h.id"}
-	switch {
-	case q.To != "":
-		d = driver{"hold_to t CROSS JOIN holds h ON h.id = t.id", "t.id"}
-	case q.Symbol != "":
-		d = driver{"hold_symbols y CROSS JOIN holds h ON h.id = y.id", "y.id"}
-	}
-	if q.To != "" {
-		c.And("t.addr = ?", strings.ToLower(q.To))
-		if q.Symbol != "" {
-			d.tables += " JOIN hold_symbols y ON y.id = h.id"
-		}
+// drive chooses the driver and asks for recipient, symbol, sender and words. Where more than one
+// of them is wanted, or a word, the index of words finds what has all of them; ok is false when
+// nothing can match.
+func drive(q quarantine.Query, c *search.Clause) (d driver, ok bool) {
+	to, from := strings.ToLower(q.To), strings.ToLower(q.From)
+	var wanted []string
+	if to != "" {
+		wanted = append(wanted, mark(markTo, to))
 	}
 	if q.Symbol != "" {
-		c.And("y.symbol = ?", q.Symbol)
+		wanted = append(wanted, mark(markSymbol, q.Symbol))
 	}
-	return d
+	switch {
+	case from == "":
+	case from == "<>":
+		wanted = append(wanted, mark(markFrom, ""))
+	case strings.HasPrefix(from, "@"):
+		wanted = append(wanted, mark(markDomain, from[1:]))
+	default:
+		wanted = append(wanted, mark(markFrom, from))
+	}
+	c.Sender("h", from)
+	switch {
+	case len(q.Words) > 0 || len(wanted) > 1:
+		ok = matches(c, q.Words, wanted)
+		if to != "" {
+			c.And("EXISTS (SELECT 1 FROM hold_to t WHERE t.addr = ? AND t.id = h.id)", to)
+		}
+		if q.Symbol != "" {
+			c.And("EXISTS (SELECT 1 FROM hold_symbols y WHERE y.symbol = ? AND y.id = h.id)", q.Symbol)
+		}
+		return driver{"hold_words CROSS JOIN holds h ON h.n = hold_words.rowid", "hold_words.rowid", "h.n"}, ok
+	case to != "":
+		c.And("t.addr = ?", to)
+		return driver{"hold_to t CROSS JOIN holds h ON h.id = t.id", "t.id", "h.id"}, true
+	case q.Symbol != "":
+		c.And("y.symbol = ?", q.Symbol)
+		return driver{"hold_symbols y CROSS JOIN holds h ON h.id = y.id", "y.id", "h.id"}, true
+	}
+	return driver{"holds h", "h.id", "h.id"}, true
+}
+
+// matches asks the index of words for all words and marks.
+func matches(c *search.Clause, words, wanted []string) (ok bool) {
+	var parts []string
+	if len(words) > 0 {
+		match := search.Match(words)
+		if match == "" {
+			return false
+		}
+		parts = append(parts, "{words} : ("+match+")")
+	}
+	if len(wanted) > 0 {
+		parts = append(parts, "{marks} : ("+strings.Join(wanted, " AND ")+")")
+	}
+	c.And("hold_words MATCH ?", strings.Join(parts, " AND "))
+	return true
 }
 
 // find turns a query into conditions; ok is false when nothing can match.
-func find(q quarantine.Query) (c *search.Clause, d driver, ok bool) {
+func (s *Store) find(ctx context.Context, q quarantine.Query) (c *search.Clause, d driver, ok bool, err error) {
 	c = &search.Clause{}
-	d = drive(q, c)
-	states(c, q, d.order == "h.id" && q.From == "" && len(q.Words) == 0)
-	if q.After != "" {
+	if d, ok = drive(q, c); !ok {
+		return c, d, false, nil
+	}
+	states(c, q, d.tables == "holds h" && q.From == "")
+	switch {
+	case q.After == "":
+	case d.last == "h.n":
+		var n int64
+		if n, err = placeOf(ctx, s.ground.R, q.After); err != nil {
+			return c, d, false, err
+		}
+		c.And(d.order+" < ?", n)
+	default:
 		c.And(d.order+" < ?", q.After)
 	}
 	if !q.Since.IsZero() {
@@ -168,9 +218,7 @@ func find(q quarantine.Query) (c *search.Clause, d driver, ok bool) {
 	if q.Policy != "" {
 		c.And("h.policy = ?", q.Policy)
 	}
-	c.Sender("h", q.From)
-	ok = c.Words("h.n IN (SELECT rowid FROM hold_words WHERE hold_words MATCH ?)", q.Words)
-	return c, d, ok
+	return c, d, true, nil
 }
 
 // states asks for the states of the query. A plus keeps SQLite from walking the index on

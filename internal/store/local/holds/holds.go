@@ -119,15 +119,14 @@ func Insert(ctx context.Context, tx *sql.Tx, h quarantine.Hold) error {
 	if err != nil {
 		return err
 	}
-	sender := strings.ToLower(h.From)
-	res, err := tx.ExecContext(ctx, `INSERT INTO holds (id, key, state, class, policy, at, expires, sender, domain, sha, owners, version, record)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)`,
-		h.ID, h.Key, h.State, h.Class, h.Policy, h.At.UnixMilli(), h.Expires.UnixMilli(), sender, search.Domain(sender), h.SHA256, h.Version, string(record))
+	n, err := freePlace(ctx, tx, h.ID)
 	if err != nil {
 		return err
 	}
-	n, err := res.LastInsertId()
-	if err != nil {
+	sender := strings.ToLower(h.From)
+	if _, err := tx.ExecContext(ctx, `INSERT INTO holds (n, id, key, state, class, policy, at, expires, sender, domain, sha, owners, version, record)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?)`,
+		n, h.ID, h.Key, h.State, h.Class, h.Policy, h.At.UnixMilli(), h.Expires.UnixMilli(), sender, search.Domain(sender), h.SHA256, h.Version, string(record)); err != nil {
 		return err
 	}
 	for _, addr := range search.AddressKeys(h.To) {
@@ -140,8 +139,7 @@ func Insert(ctx context.Context, tx *sql.Tx, h quarantine.Hold) error {
 			return err
 		}
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO hold_words (rowid, words) VALUES (?, ?)", n, search.Index(h.Subject))
-	return err
+	return insertWords(ctx, tx, n, h)
 }
 
 // Body implements quarantine.Store.

@@ -49,6 +49,16 @@ func (c *Clause) Words(cond string, words []string) (ok bool) {
 	if len(words) == 0 {
 		return true
 	}
+	match := Match(words)
+	if match == "" {
+		return false
+	}
+	c.And(cond, match)
+	return true
+}
+
+// Match asks an index of words for all words; "" when none of them holds a letter or digit.
+func Match(words []string) string {
 	var match []string
 	for _, t := range search.Wanted(words) {
 		m := `"` + t.Text + `"` // a term is letters and digits: nothing to escape
@@ -57,11 +67,7 @@ func (c *Clause) Words(cond string, words []string) (ok bool) {
 		}
 		match = append(match, m)
 	}
-	if len(match) == 0 {
-		return false
-	}
-	c.And(cond, strings.Join(match, " AND "))
-	return true
+	return strings.Join(match, " AND ")
 }
 
 // AddressKeys are the keys under which recipients are found: each address and its "@domain".

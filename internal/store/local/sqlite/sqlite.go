@@ -18,9 +18,20 @@ import (
 
 // Options say how a file is opened.
 type Options struct {
-	Sync       string   // PRAGMA synchronous: FULL for what a promise rests on, else NORMAL
-	Migrations []string // SQL that brings schema n to n+1, from 0 on
-	Check      bool     // read the whole file through before use
+	Sync       string      // PRAGMA synchronous: FULL for what a promise rests on, else NORMAL
+	Migrations []Migration // bring schema n to n+1, from 0 on
+	Check      bool        // read the whole file through before use; without it the caller uses Tables and Examine
+}
+
+// Migration brings a schema to the next one.
+type Migration func(ctx context.Context, tx *sql.Tx) error
+
+// Script is a migration in SQL alone.
+func Script(text string) Migration {
+	return func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, text)
+		return err
+	}
 }
 
 // DB is an open file.
@@ -94,7 +105,7 @@ func dsn(path string, params ...string) string {
 
 func (db *DB) prepare(ctx context.Context, o Options) error {
 	if o.Check {
-		if err := db.check(ctx); err != nil {
+		if err := examine(ctx, db.W, "1"); err != nil {
 			return err
 		}
 	}
@@ -115,18 +126,6 @@ func (db *DB) prepare(ctx context.Context, o Options) error {
 		if err := db.migrate(ctx, v+1, o.Migrations[v]); err != nil {
 			return fmt.Errorf("%s: migration to schema %d: %w", db.Path, v+1, err)
 		}
-	}
-	return nil
-}
-
-// check reads every page; SQLite reports damage as rows other than "ok".
-func (db *DB) check(ctx context.Context) error {
-	var said string
-	if err := db.W.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said); err != nil {
-		return err
-	}
-	if said != "ok" {
-		return &DamageError{Path: db.Path, Err: errors.New(said)}
 	}
 	return nil
 }
@@ -157,9 +156,9 @@ func (db *DB) copyTo(ctx context.Context, path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-func (db *DB) migrate(ctx context.Context, to int, script string) error {
+func (db *DB) migrate(ctx context.Context, to int, step Migration) error {
 	return db.Tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, script); err != nil {
+		if err := step(ctx, tx); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version=%d", to))

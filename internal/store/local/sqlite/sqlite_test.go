@@ -17,7 +17,11 @@ var v1 = []string{"CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('old');"}
 
 func open(t *testing.T, path string, steps ...string) (*sqlite.DB, error) {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), path, sqlite.Options{Sync: "FULL", Migrations: steps, Check: true})
+	var all []sqlite.Migration
+	for _, text := range steps {
+		all = append(all, sqlite.Script(text))
+	}
+	db, err := sqlite.Open(t.Context(), path, sqlite.Options{Sync: "FULL", Migrations: all, Check: true})
 	if err == nil {
 		t.Cleanup(func() { db.Close() })
 	}

@@ -46,8 +46,8 @@ const linger = 500 * time.Millisecond
 // Options say how the file is opened.
 type Options struct {
 	Path       string
-	Migrations []string
-	Waiting    int // rows that may wait for the disk
+	Migrations []string // SQL that brings schema n to n+1, from 0 on
+	Waiting    int      // rows that may wait for the disk
 	Log        *slog.Logger
 	Now        func() time.Time // names a damaged file that is set aside
 }
@@ -55,7 +55,10 @@ type Options struct {
 // Open opens the file. A damaged one is set aside: what passed yesterday must not keep mail
 // from passing today.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	opts := sqlite.Options{Sync: "NORMAL", Migrations: o.Migrations}
+	opts := sqlite.Options{Sync: "NORMAL"}
+	for _, script := range o.Migrations {
+		opts.Migrations = append(opts.Migrations, sqlite.Script(script))
+	}
 	db, err := sqlite.Open(ctx, o.Path, opts)
 	var damaged *sqlite.DamageError
 	if errors.As(err, &damaged) {
