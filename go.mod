@@ -18,6 +18,7 @@ require (
 	github.com/pires/go-proxyproto v0.15.0 // PROXY protocol v1 and v2 in front of listeners
 	github.com/prometheus/client_golang v1.25.0 // metrics in the format everybody scrapes
 	github.com/redis/go-redis/v9 v9.23.0 // the Redis protocol to a single server, Sentinel and Cluster
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // the judge of the XARF documents we write, in tests
 	github.com/wasilibs/go-re2 v1.13.0 // pattern sets matched in linear time, without cgo
 	go.uber.org/goleak v1.3.0 // tests that leave a goroutine behind fail
 	golang.org/x/crypto v0.58.0 // argon2id for passwords, XChaCha20-Poly1305 for trace tokens

@@ -58,7 +58,7 @@ func (p *parser) words() {
 	if f, ok := pasted.Find(text, func(b []byte) string { return string(b) }); ok {
 		p.r.Format = Pasted
 		p.problem("the message was taken out of HTML; its bytes are not those of the message")
-		p.paste(f, text)
+		p.paste(f)
 	}
 }
 
@@ -82,13 +82,13 @@ func (p *parser) pasted(part *mime.Part) bool {
 	if part.Encoding != "" && !bytes.Equal(text, part.Body()) {
 		p.problem("the text was under %s; the bytes of the message are what that decodes to", part.Encoding)
 	}
-	p.paste(f, text)
+	p.paste(f)
 	p.write(&own{part, append(append([]byte(nil), text[:f.Before]...), text[f.End:]...)})
 	return true
 }
 
 // paste takes a message out of a text.
-func (p *parser) paste(f pasted.Found, text []byte) {
+func (p *parser) paste(f pasted.Found) {
 	p.r.Original, p.r.Whole = f.Raw, f.Whole
 	c := &p.r.Claims
 	if f.Source {

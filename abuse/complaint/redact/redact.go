@@ -91,8 +91,8 @@ func Looks(local string) bool {
 
 // Same reports whether two addresses, redacted or not, are written for one person.
 func Same(a, b string) bool {
-	la, da, _ := cut(a)
-	lb, db, _ := cut(b)
+	la, da := cut(a)
+	lb, db := cut(b)
 	if !strings.EqualFold(da, db) {
 		return false
 	}
@@ -102,10 +102,10 @@ func Same(a, b string) bool {
 	return strings.EqualFold(la, lb)
 }
 
-func cut(a string) (local, domain string, ok bool) {
+func cut(a string) (local, domain string) {
 	at := strings.LastIndexByte(a, '@')
 	if at < 0 {
-		return a, "", false
+		return a, ""
 	}
-	return a[:at], a[at+1:], true
+	return a[:at], a[at+1:]
 }
