@@ -46,7 +46,8 @@ const (
 type Proof struct {
 	Grade     Grade          `json:"grade"`
 	Class     Class          `json:"class,omitempty"`
-	Account   string         `json:"account,omitempty"` // named automatically from P2 on; at P1 a hint for people
+	Account   string         `json:"account,omitempty"` // named from P2 on, and never for a transplant
+	Hint      string         `json:"hint,omitempty"`    // at P1: the account that an ID leads people to
 	Serial    string         `json:"serial,omitempty"`  // message ID of the gateway
 	Recipient string         `json:"recipient,omitempty"`
 	Login     string         `json:"login,omitempty"`
