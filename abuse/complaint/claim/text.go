@@ -1,6 +1,7 @@
 package claim
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -43,7 +44,38 @@ func Address(s string) string {
 			s = inside
 		}
 	}
-	return strings.Trim(s, " \t<>,;'")
+	return unescape(strings.Trim(s, " \t<>,;'"))
+}
+
+// unescape reads characters that are no ASCII as RFC 6533 writes them in addresses: \x{...}.
+func unescape(v string) string {
+	if !strings.Contains(v, `\x{`) {
+		return v
+	}
+	var out strings.Builder
+	for {
+		before, rest, ok := strings.Cut(v, `\x{`)
+		out.WriteString(before)
+		if !ok {
+			return Text(out.String())
+		}
+		hex, after, closed := strings.Cut(rest, "}")
+		if c, fine := hexRune(hex); closed && fine {
+			out.WriteRune(c)
+			v = after
+		} else {
+			out.WriteString(`\x{`)
+			v = rest
+		}
+	}
+}
+
+func hexRune(s string) (rune, bool) {
+	if len(s) < 2 || len(s) > 6 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s, 16, 32)
+	return rune(n), err == nil && n > ' ' && n <= unicode.MaxRune
 }
 
 // Add appends a value to a list that neither grows without end nor repeats itself.

@@ -104,45 +104,8 @@ func (r *Report) add(one Recipient) {
 	r.Recipients = append(r.Recipients, one)
 }
 
-// address is the address of a recipient field. RFC 6533 writes characters of addresses that
-// are no ASCII as \x{...}.
-func address(v string) string {
-	v = claim.Address(comment(v))
-	if !strings.Contains(v, `\x{`) {
-		return v
-	}
-	var out strings.Builder
-	for {
-		before, rest, ok := strings.Cut(v, `\x{`)
-		out.WriteString(before)
-		if !ok {
-			return claim.Text(out.String())
-		}
-		hex, after, closed := strings.Cut(rest, "}")
-		if c, fine := hexRune(hex); closed && fine {
-			out.WriteRune(c)
-			v = after
-		} else {
-			out.WriteString(`\x{`)
-			v = rest
-		}
-	}
-}
-
-func hexRune(s string) (rune, bool) {
-	if len(s) < 2 || len(s) > 6 {
-		return 0, false
-	}
-	var c rune
-	for _, d := range strings.ToLower(s) {
-		i := strings.IndexRune("0123456789abcdef", d)
-		if i < 0 {
-			return 0, false
-		}
-		c = c<<4 | rune(i)
-	}
-	return c, c >= ' ' && c <= 0x10ffff
-}
+// address is the address of a recipient field.
+func address(v string) string { return claim.Address(comment(v)) }
 
 // typed is a value without its type ("smtp;", "dns;").
 func typed(v string) string {

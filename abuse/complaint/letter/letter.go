@@ -174,6 +174,9 @@ func ascii(s string) string {
 	return b.String()
 }
 
+// wordMost is what of one word stands on a line: with the name in front it is a line still.
+const wordMost = 960
+
 // fold breaks a value at its blanks before column 76.
 func fold(s string) string {
 	var b strings.Builder
@@ -188,9 +191,9 @@ func fold(s string) string {
 			b.WriteByte(' ')
 			col++
 		}
-		for len(w) > 900 { // longer than a line may be
-			b.WriteString(w[:900] + "\r\n\t")
-			w, col = w[900:], 8
+		for len(w) > wordMost {
+			b.WriteString(w[:wordMost] + "\r\n\t")
+			w, col = w[wordMost:], 8
 		}
 		b.WriteString(w)
 		col += len(w)
