@@ -17,7 +17,7 @@ const (
 	Suspended State = "suspended"
 )
 
-// Account is the record of one local account.
+// Account is the record of one local account, or with a Name of "@example.com" of a domain.
 type Account struct {
 	Name    string    `json:"name"` // lower case, as the session gives it
 	State   State     `json:"state"`
@@ -25,7 +25,31 @@ type Account struct {
 	By      string    `json:"by"`     // who set the state
 	At      time.Time `json:"at"`
 	Version uint64    `json:"version"` // 1 for the first record of this account, then one more at each change
+
+	// Level says how far it is restricted; read it through Effective. From M3 on State is
+	// Suspended as well, so that a program that knows only the two states enforces that.
+	Level      Level     `json:"level,omitempty"`
+	Until      time.Time `json:"until,omitzero"`       // when it ends or is due for review; it holds until somebody ends it
+	Case       string    `json:"case,omitempty"`       // the case it belongs to
+	Measure    string    `json:"measure,omitempty"`    // ID of the measure in force; "" = set without one
+	Messages   int       `json:"messages,omitempty"`   // M1: messages an hour; 0 = what is configured
+	Recipients int       `json:"recipients,omitempty"` // M1: recipients an hour; 0 = what is configured
 }
+
+// Effective is the level in force. A record may have been changed by a program that knows the
+// state alone: then the state is right.
+func (a Account) Effective() Level {
+	switch {
+	case a.State == Suspended:
+		return max(a.Level, M3)
+	case a.Level >= M3:
+		return M0
+	}
+	return a.Level
+}
+
+// Watched reports that a measure is in force which restricts nothing.
+func (a Account) Watched() bool { return a.Effective() == M0 && a.Measure != "" }
 
 // Errors of a Store.
 var (

@@ -8,19 +8,21 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"postern/filter"
 )
 
-// SymbolSuspended is emitted for a message of an account that may not send.
-const SymbolSuspended = "ACCOUNT_SUSPENDED"
+// The symbols of what is in force against an account.
+const (
+	SymbolSuspended = "ACCOUNT_SUSPENDED" // it may not send
+	SymbolHeld      = "ACCOUNT_HELD"      // what it sends is held
+	SymbolWatched   = "ACCOUNT_WATCHED"   // somebody looks at what it sends
+)
 
 // Poll is how often a change made by another process is looked for.
 const Poll = 500 * time.Millisecond
 
 // Change is a state that was set, for the audit.
 type Change struct {
-	Actor, Action string // Action is suspend or restore
+	Actor, Action string // Action is suspend, restore or measure
 	Before, After Account
 }
 
@@ -31,6 +33,7 @@ type Accounts struct {
 	log   *slog.Logger
 	audit func(ctx context.Context, c Change) error // nil: nobody writes it down
 	seen  atomic.Pointer[book]
+	home  atomic.Pointer[string] // domain of accounts that name none
 }
 
 type book struct {
@@ -83,15 +86,6 @@ func (a *Accounts) Run(ctx context.Context) error {
 	}
 }
 
-// Suspended reports whether the account may not send, and why.
-func (a *Accounts) Suspended(account string) (reason string, yes bool) {
-	acc, ok := a.seen.Load().byName[Name(account)]
-	if !ok || acc.State != Suspended {
-		return "", false
-	}
-	return acc.Reason, true
-}
-
 // Suspend stops the account from sending, at once, also in sessions that are open. Suspending
 // a suspended account changes reason and author. The error is ErrConflict after a change by
 // somebody else, or the store's.
@@ -114,6 +108,10 @@ func (a *Accounts) change(ctx context.Context, name, reason, actor string, to St
 		return Account{}, err
 	}
 	acc := Account{Name: name, State: to, Reason: reason, By: actor, At: a.now().UTC(), Version: old.Version + 1}
+	return a.put(ctx, old, acc, actor, action)
+}
+
+func (a *Accounts) put(ctx context.Context, old, acc Account, actor, action string) (Account, error) {
 	if err := a.store.PutAccount(ctx, acc); err != nil {
 		return Account{}, err
 	}
@@ -126,13 +124,41 @@ func (a *Accounts) change(ctx context.Context, name, reason, actor string, to St
 	return acc, a.audit(ctx, Change{Actor: actor, Action: action, Before: old, After: acc})
 }
 
-// Check implements filter.Check: an outbound message of a suspended account is found.
-func (a *Accounts) Check(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
-	if m.Direction != filter.Outbound || m.Account == "" {
-		return nil, nil
+// Set makes want the record of an account, whatever it was before; the version is counted on
+// here. What is the same already is not written again. changed tells which.
+func (a *Accounts) Set(ctx context.Context, want Account, actor string) (acc Account, changed bool, err error) {
+	if want.Name = Name(want.Name); want.Name == "" {
+		return Account{}, false, errors.New("abuse: an account needs a name")
 	}
-	if reason, yes := a.Suspended(m.Account); yes {
-		return []filter.Finding{{Symbol: SymbolSuspended, Detail: reason}}, nil
+	for try := 0; ; try++ {
+		old, err := a.store.Account(ctx, want.Name)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return Account{}, false, err
+		}
+		if old.same(want) {
+			return old, false, nil
+		}
+		want.Version, want.At = old.Version+1, a.now().UTC()
+		acc, err := a.put(ctx, old, want, actor, "measure")
+		if !errors.Is(err, ErrConflict) || try == 4 {
+			return acc, true, err
+		}
 	}
-	return nil, nil
+}
+
+// same reports whether two records say the same, set aside when and in which version.
+func (a Account) same(b Account) bool {
+	b.At, b.Version = a.At, a.Version
+	until := a.Until.Equal(b.Until)
+	b.Until = a.Until
+	return a == b && until
+}
+
+// Stored is the record of an account as the store has it: one that is not there is active.
+func (a *Accounts) Stored(ctx context.Context, name string) (Account, error) {
+	acc, err := a.store.Account(ctx, Name(name))
+	if errors.Is(err, ErrNotFound) {
+		return Account{Name: Name(name), State: Active}, nil
+	}
+	return acc, err
 }

@@ -44,11 +44,12 @@ const (
 	RejectedBeside Class = "rejected-beside" // refused for one recipient, taken for another: no bounce
 	BackendRefused Class = "backend-refused" // the server behind refused what was already taken
 	Evidence       Class = "evidence"        // a copy beside whatever was done; never released
+	ByMeasure      Class = "measure"         // a measure holds what its account sends; in no digest
 )
 
 // Valid reports whether c is one of the classes.
 func (c Class) Valid() bool {
-	return c == ByVerdict || c == RejectedBeside || c == BackendRefused || c == Evidence
+	return c == ByVerdict || c == RejectedBeside || c == BackendRefused || c == Evidence || c == ByMeasure
 }
 
 // Hold is the record of one held copy, as stored and as shown in JSON. Text fields hold what

@@ -34,7 +34,8 @@ const forgotten = 15 * time.Minute
 // Limiter counts. A message is reserved when it is checked and counted when it was taken, so
 // that mail refused for other reasons does not use up a rate.
 type Limiter struct {
-	now func() time.Time
+	now       func() time.Time
+	throttles func(account string) []Throttle // nil: nobody is throttled
 
 	mu      sync.Mutex
 	cfg     Config
@@ -86,7 +87,7 @@ func (l *Limiter) Sender() filter.Check {
 	return filter.CheckFunc(func(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.cfg.none() {
+		if l.idle(m) {
 			return nil, nil
 		}
 		at := l.tick()
@@ -116,7 +117,7 @@ func (l *Limiter) Recipient() filter.Check {
 	return filter.CheckFunc(func(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.cfg.none() {
+		if l.idle(m) {
 			return nil, nil
 		}
 		at := l.tick()
@@ -134,9 +135,7 @@ func (l *Limiter) Recipient() filter.Check {
 			if m.Direction != filter.Outbound {
 				continue
 			}
-			if s := l.cfg.accountRecipients(m, to.Address); l.reserve(&r.ofAccount, s, at) {
-				found = l.judge(found, s, "recipients", at)
-			}
+			found = l.copy(found, r, m, to.Address, at)
 		}
 		return found, nil
 	})
@@ -151,7 +150,7 @@ func (l *Limiter) Account() filter.Check {
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.cfg.none() {
+		if l.idle(m) {
 			return nil, nil
 		}
 		at := l.tick()
@@ -162,21 +161,30 @@ func (l *Limiter) Account() filter.Check {
 		r.releaseAccount()
 		found := l.asAccount(r, m, at)
 		for _, to := range m.To {
-			if s := l.cfg.accountRecipients(m, to.Address); l.reserve(&r.ofAccount, s, at) {
-				found = l.judge(found, s, "recipients", at)
-			}
+			found = l.copy(found, r, m, to.Address, at)
 		}
 		return found, nil
 	})
 }
 
-func (l *Limiter) asAccount(r *reservation, m *filter.Message, at time.Duration) []filter.Finding {
+func (l *Limiter) asAccount(r *reservation, m *filter.Message, at time.Duration) (found []filter.Finding) {
 	r.account = m.Account
-	s := l.cfg.account(m)
-	if !l.reserve(&r.ofAccount, s, at) {
-		return nil
+	for _, s := range l.messages(m) {
+		if l.reserve(&r.ofAccount, s, at) {
+			found = l.judge(found, s, "messages", at)
+		}
 	}
-	return l.judge(nil, s, "messages", at)
+	return found
+}
+
+// copy reserves and judges one recipient of an account's message.
+func (l *Limiter) copy(found []filter.Finding, r *reservation, m *filter.Message, recipient string, at time.Duration) []filter.Finding {
+	for _, s := range l.copies(m, recipient) {
+		if l.reserve(&r.ofAccount, s, at) {
+			found = l.judge(found, s, "recipients", at)
+		}
+	}
+	return found
 }
 
 // reserve counts a message on its way; false when the subject is not bounded.
@@ -221,13 +229,14 @@ func (l *Limiter) Done(_ context.Context, m *filter.Message, o filter.Outcome) e
 			l.count(l.cfg.recipient(f.Recipient), at)
 		}
 		if m.Direction == filter.Outbound {
-			l.count(l.cfg.accountRecipients(m, f.Recipient), at)
+			l.countAll(l.copies(m, f.Recipient), at)
 		}
 	}
-	if taken {
-		for _, s := range l.cfg.sender(m) {
-			l.count(s, at)
-		}
+	switch {
+	case taken && m.Direction == filter.Outbound:
+		l.countAll(l.messages(m), at)
+	case taken:
+		l.countAll(l.cfg.sender(m), at)
 	}
 	if m.Direction == filter.Inbound {
 		l.refused(m, o, at)
@@ -277,6 +286,12 @@ func (l *Limiter) count(s subject, at time.Duration) {
 		c := l.counter(s, at)
 		c.add(at)
 		l.share(s, c, 1, at)
+	}
+}
+
+func (l *Limiter) countAll(all []subject, at time.Duration) {
+	for _, s := range all {
+		l.count(s, at)
 	}
 }
 

@@ -28,7 +28,7 @@ type Config struct {
 // kinds are how many symbols share MaxKeys, as equals.
 const (
 	defaultKeys = 200_000
-	kinds       = 8
+	kinds       = 10
 )
 
 // none reports that nothing is bounded.
@@ -48,11 +48,8 @@ type subject struct {
 	recipient          string // Finding.For
 }
 
-// sender are the subjects of a message whatever its recipients.
+// sender are the subjects of a stranger's message whatever its recipients.
 func (c Config) sender(m *filter.Message) []subject {
-	if m.Direction == filter.Outbound {
-		return []subject{c.account(m)}
-	}
 	return []subject{
 		{symbol: RateIP, kind: "address", name: ipKey(m.Client.IP), rate: c.IP},
 		{symbol: RateNet, kind: "network", name: netKey(m.Client.IP), rate: c.Net},

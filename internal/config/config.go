@@ -23,6 +23,7 @@ type Config struct {
 	Lists          []List               `yaml:"lists" json:"lists,omitempty"`
 	Auth           Auth                 `yaml:"auth" json:"auth,omitempty"`
 	Senders        Senders              `yaml:"senders" json:"senders,omitempty"`
+	Abuse          Abuse                `yaml:"abuse" json:"abuse,omitempty" jsonschema:"description=the abuse desk"`
 	Reports        Reports              `yaml:"reports" json:"reports,omitempty"`
 	Headers        Headers              `yaml:"headers" json:"headers,omitempty"`
 	Greylist       Greylist             `yaml:"greylist" json:"greylist,omitempty"`
@@ -321,6 +322,7 @@ func Default() *Config {
 			Verdict: "X-Postern-Verdict", Reasons: "X-Postern-Reasons", Unchecked: "X-Postern-Unchecked",
 			SpamFlag: "X-Spam-Flag", SpamScore: "X-Spam-Score", Stripped: "X-Postern-Stripped",
 		},
+		Abuse:      defaultAbuse(),
 		Reports:    Reports{Size: 10e6, Day: 1000, Keep: 400 * day},
 		Greylist:   Greylist{Wait: 5 * minute, RetryWithin: 48 * hour, Remember: 35 * day},
 		Quarantine: Quarantine{Cap: 20e9, RejectedBeside: 3 * day, Evidence: 90 * day},

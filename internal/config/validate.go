@@ -36,6 +36,7 @@ func (c *Config) validate(d *strict.Document) {
 	c.validateAuth(d)
 	c.validateSenders(d)
 	c.validateGreylist(d)
+	c.validateAbuse(d)
 	c.validateReports(d)
 	c.validateRest(d)
 }

@@ -156,6 +156,31 @@ func TestSuspended(t *testing.T) {
 	w.nothing()
 }
 
+func TestSuspendedAtTheNextRecipient(t *testing.T) {
+	w := start(t, submission)
+	c := w.login()
+	c.cmd("MAIL FROM:<a@example.com>", "250")
+	c.cmd("RCPT TO:<a@example.com>", "250")
+	w.suspend("user@example.com")
+	c.cmd("RCPT TO:<b@example.com>", "550 5.7.1")
+	c.cmd("QUIT", "221")
+}
+
+func TestLoginOff(t *testing.T) {
+	var told []bool
+	w := start(t, submission, func(w *world) {
+		w.off = "user@example.com"
+		w.loggedIn = func(account string, _ netip.Addr, ok bool) { told = append(told, ok && account == w.off) }
+	})
+	c := w.secure()
+	c.cmd(plain("user@example.com", "secret"), "535 5.7.8")
+	c.cmd("MAIL FROM:<a@example.com>", "530 5.7.0")
+	c.cmd("QUIT", "221")
+	if len(told) != 1 || !told[0] {
+		t.Error(told)
+	}
+}
+
 // smarthost makes a listener for local servers on loopback.
 func smarthost(w *world) {
 	w.l.Name, w.l.Kind, w.l.Networks, w.l.Framing = "servers", smtpd.KindSmarthost, loopback, smtpd.Normalize

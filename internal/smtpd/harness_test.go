@@ -70,6 +70,9 @@ type world struct {
 	limiter *limit.Limiter              // nil: nobody counts
 	refused func(ip netip.Addr)
 	always  func(to filter.Recipient) bool
+	off     string // account that may not log in
+
+	loggedIn func(account string, client netip.Addr, ok bool)
 
 	mu        sync.Mutex
 	taken     []got
@@ -162,7 +165,7 @@ func (w *world) serve(ln net.Listener) {
 			return w.names(ip)
 		},
 	}
-	parts.Refused = w.refused
+	parts.Refused, parts.LoggedIn = w.refused, w.loggedIn
 	if l := w.limiter; l != nil {
 		parts.Observers = []filter.Observer{l, w}
 		parts.Refused, parts.Abandoned = l.Refused, l.Abandoned
@@ -213,6 +216,8 @@ func (w *world) Suspended(account string) (string, bool) {
 	defer w.mu.Unlock()
 	return "spam wave", w.suspended[account]
 }
+
+func (w *world) LoginOff(account string) bool { return account == w.off }
 
 func (w *world) suspend(account string) {
 	w.mu.Lock()

@@ -51,6 +51,7 @@ func (w *world) build(ctx context.Context) {
 	w.history = history.New(history.Parts{Store: &marks{}, Results: proof.Check, Now: w.now, Forwarders: w.forwarders()})
 	w.greylist = greylist.NewGreylist(setup.Greylist(config.Default()), greylist.Parts{Store: &waiting{}, Results: proof.Check, Now: w.now, Elapsed: w.elapsed})
 	w.limits = limit.New(w.rates(), w.now)
+	accounts := w.accounts(ctx)
 	senders := w.senders()
 	w.checks = steps.Checks{
 		Reverse: sender.ReverseName(w.resolver), Helo: sender.Helo(w.resolver, ours), Sender: sender.Domain(w.resolver),
@@ -58,7 +59,7 @@ func (w *world) build(ctx context.Context) {
 		Lists: lists.Client(), DomainLists: lists.Sender(), Links: lists.Links(hosted),
 		OwnRecipient: own.Recipient(), OwnContent: own.Content(proof.Check),
 		History: w.history,
-		Account: w.accounts(ctx), AccountSender: senders.Sender(), AccountContent: senders.Content(),
+		Account: accounts, AccountHeld: accounts.Content(), AccountSender: senders.Sender(), AccountContent: senders.Content(),
 		Attach: &attach.Check{}, ClamAV: w.scan(),
 	}
 	if c.Greylist { // everything is new to a world without a past
@@ -158,15 +159,27 @@ func (w *world) used(ctx context.Context, m *filter.Message) {
 	}
 }
 
-func (w *world) accounts(ctx context.Context) filter.Check {
+func (w *world) accounts(ctx context.Context) *abuse.Accounts {
 	store := accountStore{}
 	for _, name := range w.c.Suspended {
 		store[name] = abuse.Account{Name: name, State: abuse.Suspended, Reason: "golden", Version: 1}
+	}
+	for name, level := range w.c.Measures {
+		store[name] = abuse.Account{Name: name, State: abuse.Active, Level: abuse.Level(level), Measure: "m-golden", Version: 1}
 	}
 	a, err := abuse.NewAccounts(ctx, store, w.now, quiet(), nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.limits.Throttle(func(account string) (out []limit.Throttle) {
+		for _, acc := range a.Throttles(account) {
+			out = append(out, limit.Throttle{
+				Name:     acc.Name,
+				Messages: limit.Rate{Minute: w.c.Rates["throttle"]}, Recipients: limit.Rate{Minute: w.c.Rates["throttle_recipients"]},
+			})
+		}
+		return out
+	})
 	return a
 }
 

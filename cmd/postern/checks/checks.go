@@ -85,7 +85,31 @@ func New(ctx context.Context, p Parts) (*Checks, error) {
 	c.Accounts, err = abuse.NewAccounts(ctx, p.Home.Accounts, p.Now, p.Log, func(ctx context.Context, ch abuse.Change) error {
 		return p.Audit.Write(ctx, ch.Actor, ch.Action, ch.After.Name, ch.Before, ch.After, ch.After.Reason)
 	})
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	c.Accounts.SetHome(homeDomain(cfg))
+	c.Limits.Throttle(c.throttles)
+	return c, nil
+}
+
+// throttles are the rates of accounts under M1.
+func (c *Checks) throttles(account string) (out []limit.Throttle) {
+	t := c.parts.Config.Load().Abuse.Measures.Throttle
+	for _, acc := range c.Accounts.Throttles(account) {
+		out = append(out, limit.Throttle{
+			Name:     acc.Name,
+			Messages: limit.Rate{Hour: orElse(acc.Messages, t.Messages)}, Recipients: limit.Rate{Hour: orElse(acc.Recipients, t.Recipients)},
+		})
+	}
+	return out
+}
+
+func orElse(n, other int) int {
+	if n > 0 {
+		return n
+	}
+	return other
 }
 
 // Steps are the checks for the visible list.
@@ -109,6 +133,7 @@ func (c *Checks) Steps() steps.Checks {
 		Greylist: c.Greylist,
 
 		Account:        c.Accounts,
+		AccountHeld:    c.Accounts.Content(),
 		AccountSender:  c.Senders.Sender(),
 		AccountContent: c.Senders.Content(),
 		LimitSender:    c.Limits.Sender(),
@@ -170,6 +195,7 @@ func (c *Checks) Reload(cfg *config.Config) error {
 	if err := c.Senders.Reload(setup.Senders(cfg, c.hosted, homeDomain(cfg))); err != nil {
 		return err
 	}
+	c.Accounts.SetHome(homeDomain(cfg))
 	c.Limits.Reload(setup.Rates(cfg))
 	c.History.Reload(setup.Forwarders(cfg))
 	c.Greylist.Reload(setup.Greylist(cfg))

@@ -49,7 +49,7 @@ type Checks struct {
 	History, Greylist                    filter.Check
 	AccountSender, AccountContent        filter.Check
 	Account, LimitSender, LimitRecipient filter.Check
-	LimitAccount                         filter.Check
+	LimitAccount, AccountHeld            filter.Check
 	Attach, ClamAV                       filter.Check
 }
 
@@ -87,6 +87,7 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepHistory, filter.OnData, c.History, in, filter.Accept, dnsTime)
 	add(StepGreylist, filter.OnData, c.Greylist, in, filter.Accept, dnsTime)
 	add(StepSenders, filter.OnData, c.AccountContent, any, filter.Defer, 5*time.Second)
+	add(StepAccount, filter.OnData, c.AccountHeld, any, filter.Defer, time.Second)
 	add(StepLimits, filter.OnData, c.LimitAccount, any, filter.Accept, time.Second)
 	add(StepAttach, filter.OnData, c.Attach, any, filter.Quarantine, 20*time.Second)
 	add(StepClamAV, filter.OnData, c.ClamAV, any, scan, time.Duration(cfg.ClamAV.Timeout))

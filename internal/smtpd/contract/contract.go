@@ -113,9 +113,17 @@ type Authenticator interface {
 	Auth(ctx context.Context, l *Listener, peer filter.Client, mech, user, secret string) (Login, error)
 }
 
-// Accounts knows which local accounts may not send. It is asked at every MAIL.
+// Accounts knows which local accounts may not send. It is asked at every MAIL, RCPT and after
+// every body: a session that was open before is stopped as well.
 type Accounts interface {
 	Suspended(account string) (reason string, yes bool)
+}
+
+// Logins is what an Accounts may know besides.
+type Logins interface {
+	// LoginOff reports whether the account may not log in; asked after the credentials were
+	// found right.
+	LoginOff(account string) bool
 }
 
 // Parts are what a Server works with. Directory, Deliverer, Spool and Pipeline are
@@ -125,8 +133,10 @@ type Parts struct {
 	Directory     Directory
 	Deliverer     Deliverer
 	Authenticator Authenticator // nil: no AUTH
-	Accounts      Accounts      // nil: nobody is suspended
-	Observers     []filter.Observer
+	Accounts      Accounts      // nil: nobody is suspended; may be a Logins
+	// LoggedIn is told how each login ended. nil: nobody asks.
+	LoggedIn  func(account string, client netip.Addr, ok bool)
+	Observers []filter.Observer
 	// Answered is told whether the client is known to have read the answer to a message: it
 	// sent something after it. nil: nobody asks.
 	Answered func(m *filter.Message, read bool)

@@ -84,8 +84,7 @@ func (n *session) authenticate(name, user, secret string) error {
 	}
 	if err == nil {
 		s.Fails.Forget(keys[1])
-		n.login = login
-		return nil
+		return n.loggedIn(login)
 	}
 	var r *contract.Reply
 	if !errors.As(err, &r) || r == nil || r.Code < 400 {
@@ -96,9 +95,29 @@ func (n *session) authenticate(name, user, secret string) error {
 		for _, k := range keys {
 			s.Fails.Add(k, now, lim.AuthWindow)
 		}
+		n.tellLogin(user, false)
 		s.Parts.Log.Info("login failed", "peer", n.c.Peer().String(), "user", user)
 	}
 	return answer.Error(r, "")
+}
+
+// loggedIn takes a login, unless the account may have none.
+func (n *session) loggedIn(login contract.Login) error {
+	n.tellLogin(login.Account(), true)
+	if a, ok := n.shared.Parts.Accounts.(contract.Logins); ok && a.LoginOff(login.Account()) {
+		if err := login.Close(); err != nil {
+			n.shared.Parts.Log.Warn("closing a login", "error", err)
+		}
+		return answer.Error(command.NewReply(535, 7, 8, "the login of this account is off, ask your postmaster"), "")
+	}
+	n.login = login
+	return nil
+}
+
+func (n *session) tellLogin(account string, ok bool) {
+	if f := n.shared.Parts.LoggedIn; f != nil {
+		f(account, n.c.Peer().Addr(), ok)
+	}
 }
 
 // network is what failures are counted by: an IPv4 address or an IPv6 /64.

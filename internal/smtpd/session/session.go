@@ -249,6 +249,11 @@ func (n *session) recipient(a address.Address) (filter.Recipient, *fate.Refusal)
 		// Backends may read these as routes and would trust us with them.
 		return to, &fate.Refusal{Reply: command.NewReply(550, 7, 1, "relaying denied")}
 	}
+	if n.l.Kind != contract.KindInbound {
+		if r := n.suspended(); r != nil { // since MAIL
+			return to, &fate.Refusal{Reply: r}
+		}
+	}
 	ctx, cancel := context.WithTimeout(n.ctx, routeWait)
 	defer cancel()
 	got, err := n.shared.Parts.Directory.Route(ctx, n.l, n.login, a.String())

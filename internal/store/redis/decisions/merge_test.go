@@ -78,6 +78,13 @@ func TestWhatIsBetter(t *testing.T) {
 		}
 		return h
 	}
+	level := func(l abuse.Level) *held {
+		h, err := encode('1', record{Kind: KindAccount, Name: "a", Version: 1, At: time.Unix(1, 0).UTC()}, abuse.Account{Name: "a", State: abuse.Active, Level: l, Version: 1}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
 	entry := func(allow, deleted bool) *held {
 		e := blocklist.Entry{Allow: allow, Value: "192.0.2.1", Scope: "all"}
 		r := record{Kind: KindList, Name: e.Key(), Version: 1, At: time.Unix(1, 0).UTC(), Deleted: deleted}
@@ -95,6 +102,8 @@ func TestWhatIsBetter(t *testing.T) {
 		"the higher version, though earlier": {account(2, 1, abuse.Active), account(1, 2, abuse.Suspended)},
 		"the later time":                     {account(1, 2, abuse.Active), account(1, 1, abuse.Suspended)},
 		"suspended before active":            {account(1, 1, abuse.Suspended), account(1, 1, abuse.Active)},
+		"the stricter measure":               {level(abuse.M2), level(abuse.M1)},
+		"suspended before held":              {account(1, 1, abuse.Suspended), level(abuse.M2)},
 		"a block that stands":                {entry(false, false), entry(false, true)},
 		"an allowance that was removed":      {entry(true, true), entry(true, false)},
 	} {
@@ -106,7 +115,7 @@ func TestWhatIsBetter(t *testing.T) {
 
 // TestUnknownFieldsSurvive: what a newer version wrote is kept when this one writes.
 func TestUnknownFieldsSurvive(t *testing.T) {
-	newer := `2{"kind":"acct","name":"a","version":1,"at":"2026-01-01T00:00:00Z","by":"n2","cause":"x","payload":{"name":"a","state":"suspended","reason":"","by":"","at":"2026-01-01T00:00:00Z","version":1,"until":"2026-02-01"}}`
+	newer := `2{"kind":"acct","name":"a","version":1,"at":"2026-01-01T00:00:00Z","by":"n2","cause":"x","payload":{"name":"a","state":"suspended","reason":"","by":"","at":"2026-01-01T00:00:00Z","version":1,"later":"2026-02-01"}}`
 	old, err := decode([]byte(newer))
 	if err != nil {
 		t.Fatal(err)
@@ -118,12 +127,12 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	var got struct {
 		Cause   string
 		By      string
-		Payload struct{ Until, State string }
+		Payload struct{ Later, State string }
 	}
 	if err := json.Unmarshal(h.text[1:], &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Cause != "x" || got.Payload.Until != "2026-02-01" || got.Payload.State != "active" || got.By != "n1" || h.text[0] != '1' {
+	if got.Cause != "x" || got.Payload.Later != "2026-02-01" || got.Payload.State != "active" || got.By != "n1" || h.text[0] != '1' {
 		t.Errorf("written: %s", h.text)
 	}
 }

@@ -142,15 +142,18 @@ func better(a, b *held) bool {
 		return a.At.After(b.At)
 	}
 	if x, y := a.strict(), b.strict(); x != y {
-		return x
+		return x > y
 	}
 	return bytes.Compare(a.text, b.text) < 0
 }
 
-// strict reports whether the record stops mail rather than lets it through.
-func (h *held) strict() bool {
+// strict says how far the record stops mail: the higher, the less it lets through.
+func (h *held) strict() int {
 	if h.Kind == KindAccount {
-		return h.account.State == abuse.Suspended
+		return int(h.account.Effective())
 	}
-	return strings.HasPrefix(h.Name, "allow ") == h.Deleted
+	if strings.HasPrefix(h.Name, "allow ") == h.Deleted {
+		return 1
+	}
+	return 0
 }

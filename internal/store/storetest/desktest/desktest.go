@@ -169,6 +169,19 @@ func manyAccounts(t *testing.T, s abuse.Store) {
 		}
 		want[name] = a
 	}
+	want["@example.net"] = abuse.Account{
+		Name: "@example.net", State: abuse.Suspended, Level: abuse.M6, Reason: "spam", By: "me", At: storetest.Start, Until: storetest.Start.Add(time.Hour),
+		Case: "A-2026-000042", Measure: "m-1", Messages: 4, Recipients: 10, Version: 1,
+	}
+	if err := s.PutAccount(ctx, want["@example.net"]); err != nil {
+		t.Fatal(err)
+	}
+	less := want["@example.net"] // what is left out is gone
+	less.Level, less.Until, less.Case, less.Measure, less.Messages, less.Recipients, less.Version = abuse.M0, time.Time{}, "", "", 0, 0, 2
+	if err := s.PutAccount(ctx, less); err != nil {
+		t.Fatal(err)
+	}
+	want["@example.net"] = less
 	before, err := s.AccountRevision(ctx)
 	if err != nil {
 		t.Fatal(err)
