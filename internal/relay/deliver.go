@@ -150,6 +150,11 @@ func (c *course) run(ctx context.Context) string {
 	if reply, ok := c.sendBodies(before); !ok {
 		return c.giveUp(ctx, reply)
 	}
+	if err := c.writeDown(before); err != nil {
+		c.log().Error("not in the send log, so not handed over", "message", c.m.ID, "error", err)
+		c.alert(ctx, "send-log", "outbound mail is deferred: the send log cannot be written, see the log for message "+c.m.ID)
+		return c.giveUp(ctx, told.Trouble(c.m, "4.3.0", "the message cannot be recorded now, try again later"))
+	}
 	return c.finish(context.WithoutCancel(ctx))
 }
 

@@ -12,6 +12,7 @@ import (
 	"postern/filter"
 	"postern/internal/relay/answered"
 	"postern/internal/relay/client"
+	"postern/internal/relay/handing"
 	"postern/internal/relay/outbox"
 )
 
@@ -148,6 +149,7 @@ type Relay struct {
 	Outbox   Outbox
 	Stamper  Stamper
 	Desk     Desk                                        // nil: no recipient has DeskBackend
+	Sent     handing.Log                                 // of outbound mail; nil: nothing is written down
 	Answers  Answers                                     // nil: every retry is delivered again
 	Wake     func()                                      // nil: the outbox worker finds new entries by itself
 	Alert    func(ctx context.Context, key, text string) // nil: nobody is told

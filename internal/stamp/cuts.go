@@ -87,7 +87,7 @@ func eachField(r io.Reader, visit func(f rawField) bool) error {
 // orphan says that the first line begins with a blank and so would continue a field put
 // before it.
 func Cuts(body io.Reader, n Names, d filter.Direction) (cuts []Range, orphan bool, err error) {
-	f, err := look(body, n, d)
+	f, err := (&Stamper{Names: n}).look(body, d, nil)
 	return f.cuts, f.orphan, err
 }
 
@@ -98,9 +98,11 @@ type found struct {
 	date, messageID, dkim bool // a field of this name stands there
 }
 
-func look(body io.Reader, n Names, d filter.Direction) (found, error) {
+// look looks at the header of a body that goes out behind block.
+func (s *Stamper) look(body io.Reader, d filter.Direction, block []byte) (found, error) {
+	n := s.Names
 	var h found
-	var ours []string
+	ours := complaintFields(block)
 	for _, name := range []string{n.Verdict, n.Reasons, n.Unchecked, n.Stripped, n.SpamFlag, n.SpamScore} {
 		if name != "" {
 			ours = append(ours, name)
@@ -114,7 +116,7 @@ func look(body io.Reader, n Names, d filter.Direction) (found, error) {
 		h.date = h.date || f.named("Date")
 		h.messageID = h.messageID || f.named("Message-ID")
 		h.dkim = h.dkim || f.named("DKIM-Signature")
-		forged := d == filter.Inbound && f.named("Authentication-Results") && speaksAs(f.value(), n.authservID())
+		forged := d == filter.Inbound && f.named("Authentication-Results") && speaksAs(f.value(), n.authservID()) || s.forgedTrace(f, d)
 		for _, name := range ours {
 			forged = forged || f.named(name)
 		}

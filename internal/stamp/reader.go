@@ -18,7 +18,7 @@ const guard = "Comments: the next line had no field name\r\n"
 // of m without the fields that Cuts names. The same delivery gives the same bytes each time.
 // The error says that the body cannot be read, or that it should be signed and cannot be.
 func (s *Stamper) Open(block []byte, m *filter.Message) (io.Reader, int64, error) {
-	h, err := look(m.Open(), s.Names, m.Direction)
+	h, err := s.look(m.Open(), m.Direction, block)
 	if err != nil {
 		return nil, 0, err
 	}

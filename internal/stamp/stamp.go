@@ -16,6 +16,7 @@ type Names struct {
 	Verdict, Reasons, Unchecked string
 	Stripped                    string // names the parts that were left out; "" = never written
 	SpamFlag, SpamScore         string
+	Trace                       string // of the token of outbound mail; "" = never written
 	AuthservID                  string // RFC 8601 section 2.5; "" = Hostname
 	Hostname                    string // our name in Received
 }
@@ -24,7 +25,8 @@ type Names struct {
 func DefaultNames(hostname string) Names {
 	return Names{
 		Verdict: "X-Postern-Verdict", Reasons: "X-Postern-Reasons", Unchecked: "X-Postern-Unchecked",
-		Stripped: "X-Postern-Stripped", SpamFlag: "X-Spam-Flag", SpamScore: "X-Spam-Score", AuthservID: hostname, Hostname: hostname,
+		Stripped: "X-Postern-Stripped", SpamFlag: "X-Spam-Flag", SpamScore: "X-Spam-Score",
+		Trace: "X-Postern-Trace", AuthservID: hostname, Hostname: hostname,
 	}
 }
 
@@ -42,6 +44,7 @@ type Stamper struct {
 	Key   []byte        // of the trace tokens, the same on every node; nil = no tokens
 	AV    func() string // "ClamAV 1.4.6/27000/2026-11-22", or "" when nothing scans
 
+	Tracer Tracer                            // of outbound mail; nil = no token and no address for complaints
 	Signer Signer                            // of outbound mail; nil = nothing is signed
 	Sealer Sealer                            // of inbound mail; nil = nothing is sealed
 	Alert  func(key, text string, over bool) // sealing fails, or works again; nil = nobody is told
@@ -63,11 +66,12 @@ type Sealer interface {
 }
 
 // Block is our header block for recipients that share a verdict, each line ended by CRLF.
-// Outbound it holds a Received field alone.
+// Outbound it holds a Received field and what the message is traced by.
 func (s *Stamper) Block(m *filter.Message, v filter.Verdict, r filter.Report, to []string) []byte {
 	var b bytes.Buffer
 	s.received(&b, m, to)
 	if m.Direction == filter.Outbound {
+		s.trace(&b, m, to)
 		return b.Bytes()
 	}
 	authResults(&b, s.Names.authservID(), results(r), m.SMTPUTF8)

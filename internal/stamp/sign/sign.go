@@ -48,12 +48,16 @@ type Signer struct {
 	May   func(m *filter.Message, domain string) bool
 	Log   *slog.Logger
 	Alert func(key, text string, over bool) // a key that should sign cannot; nil = only logged
+	// Gateway is the domain that signs beside that of the author, for whoever sends us the mail
+	// back in a complaint: nil or "" = none. It signs what has no author too.
+	Gateway func() string
+	Also    []string // fields that are signed where they stand, beside the usual ones
 }
 
 // Sign returns the DKIM-Signature fields for the message that open reads, one for each active
-// key of the domain of its author or else of the nearest parent domain that has one; none
-// where there is no key or no single author. An error means that the message should be signed
-// and cannot be.
+// key of the domain of its author or else of the nearest parent domain that has one, and one
+// for each of the gateway's own domain; none where there is no key. An error means that the
+// message should be signed and cannot be.
 func (s *Signer) Sign(m *filter.Message, open func() (io.Reader, error)) ([]byte, error) {
 	r, err := open()
 	if err != nil {
@@ -67,20 +71,11 @@ func (s *Signer) Sign(m *filter.Message, open func() (io.Reader, error)) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	domain, why := author(head)
-	if why != "" {
-		s.log().Info("not signed: "+why, "message", m.ID)
-		return nil, nil
-	}
-	if s.May != nil && !s.May(m, domain) {
-		s.log().Info("not signed: the sender may not speak for the author's domain", "message", m.ID, "domain", domain)
-		return nil, nil
-	}
-	all, err := s.keysOf(domain)
+	all, err := s.signers(m, head)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	names := covered(head)
+	names := s.covered(head)
 	if len(names) > maxNames {
 		s.log().Warn("not signed: too many fields", "message", m.ID, "fields", len(names))
 		return nil, nil
@@ -99,6 +94,36 @@ func (s *Signer) Sign(m *filter.Message, open func() (io.Reader, error)) ([]byte
 		out = append(out, field...)
 	}
 	return out, nil
+}
+
+// signers are the keys that sign a message: those of its author, then those of the gateway.
+func (s *Signer) signers(m *filter.Message, head *canon.Header) ([]keys.Private, error) {
+	var all []keys.Private
+	domain, why := author(head)
+	switch {
+	case why != "":
+		s.log().Info("not signed for its author: "+why, "message", m.ID)
+	case s.May != nil && !s.May(m, domain):
+		s.log().Info("not signed: the sender may not speak for the author's domain", "message", m.ID, "domain", domain)
+	default:
+		var err error
+		if all, err = s.keysOf(domain); err != nil {
+			return nil, err
+		}
+	}
+	if s.Gateway == nil {
+		return all, nil
+	}
+	own := s.Gateway()
+	if own == "" || len(all) > 0 && all[0].Domain == own {
+		return all, nil
+	}
+	more, err := s.Keys.Active(own)
+	if err != nil {
+		s.alert(own, "mail cannot be signed for "+own+" and is deferred: "+err.Error(), false)
+		return nil, fmt.Errorf("DKIM keys of %s: %w", own, err)
+	}
+	return append(all, more...), nil
 }
 
 func (s *Signer) log() *slog.Logger {
@@ -172,7 +197,7 @@ func ifThere() []string {
 }
 
 // covered is h= for a message.
-func covered(h *canon.Header) []string {
+func (s *Signer) covered(h *canon.Header) []string {
 	var names []string
 	add := func(name string, n int) {
 		for range min(n+1, maxNames+1) {
@@ -182,7 +207,7 @@ func covered(h *canon.Header) []string {
 	for _, name := range always() {
 		add(name, len(h.Named(strings.ToLower(name))))
 	}
-	for _, name := range ifThere() {
+	for _, name := range append(ifThere(), s.Also...) {
 		if n := len(h.Named(strings.ToLower(name))); n > 0 {
 			add(name, n)
 		}
