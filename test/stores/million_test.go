@@ -88,6 +88,14 @@ func (c crowd) questions() []question {
 		{"rare word", func(run int) quarantine.Query { return quarantine.Query{Words: []string{rare(run)}} }, func(h quarantine.Hold, run int) bool { return says(h, rare(run)) }},
 		{"recipient and word", func(run int) quarantine.Query { return quarantine.Query{To: to(run), Words: []string{word(run)}} },
 			func(h quarantine.Hold, run int) bool { return h.To[0] == to(run) && says(h, word(run)) }},
+		{"two frequent words", func(run int) quarantine.Query {
+			return quarantine.Query{Words: []string{word(run), word(run/4 + run + 1)}}
+		},
+			func(h quarantine.Hold, run int) bool { return says(h, word(run)) && says(h, word(run/4+run+1)) }},
+		{"domain and rare word", func(run int) quarantine.Query {
+			return quarantine.Query{To: "@example.com", Words: []string{rare(run)}}
+		},
+			func(h quarantine.Hold, run int) bool { return says(h, rare(run)) }},
 	}
 }
 

@@ -25,14 +25,16 @@ func New(g *ground.Ground) Finder { return Finder{g} }
 const (
 	// maxWords is how many words a beginning may stand for and still lead a search.
 	maxWords = 200
-	// maxLooked is how many holds one page looks at: one that found little by then says where to
-	// go on.
+	// maxLooked is how many holds one page reads, maxAsked how many entries of an index it walks:
+	// one that found little by then says where to go on.
 	maxLooked = 50_000
+	maxAsked  = 200_000
 )
 
 // List implements quarantine.Store. The smallest set of indexes that holds all that match
-// leads; what it names is read and matched. A page may have less than it could and still name a
-// next one, when much had to be looked at.
+// leads; the others are asked which of its entries they have too, and what is left is read and
+// matched. A page may have less than it could and still name a next one, when much had to be
+// looked at.
 func (s Finder) List(ctx context.Context, q quarantine.Query) (quarantine.Page, error) {
 	return s.list(ctx, q, q.PageSize())
 }
@@ -49,11 +51,17 @@ func (s Finder) list(ctx context.Context, q quarantine.Query, size int) (quarant
 	if !ok {
 		return quarantine.Page{}, nil
 	}
-	way, err := s.way(ctx, plan)
-	if err != nil || len(way) == 0 {
+	lead, others, err := s.ways(ctx, plan)
+	if err != nil || len(lead) == 0 {
 		return quarantine.Page{}, err
 	}
-	return s.walk(ctx, plan, way, size)
+	return s.walk(ctx, plan, route{lead, others}, size)
+}
+
+// route is how a list is walked: down the indexes that lead, past what the others do not have.
+type route struct {
+	lead   []string
+	others [][]string // of each, one index must have an entry
 }
 
 // place is where a page begins: a cursor, or the ID of a hold.
@@ -68,11 +76,12 @@ func (s Finder) place(ctx context.Context, after string) (string, error) {
 	return index.Member(r.Hold), nil
 }
 
-// way chooses the indexes that lead: none when one of those needed is empty.
-func (s Finder) way(ctx context.Context, plan index.Plan) ([]string, error) {
+// ways chooses the indexes that lead, none when one of those needed is empty, and those that
+// are asked.
+func (s Finder) ways(ctx context.Context, plan index.Plan) (lead []string, others [][]string, err error) {
 	ways := plan.Ways
 	if len(ways) == 1 && len(plan.Prefixes) == 0 {
-		return ways[0], nil
+		return ways[0], nil, nil
 	}
 	words := make([]*redis.StringSliceCmd, len(plan.Prefixes))
 	if err := s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
@@ -80,7 +89,7 @@ func (s Finder) way(ctx context.Context, plan index.Plan) ([]string, error) {
 			words[i] = p.ZRangeByLex(ctx, s.g.IndexKey(index.Vocabulary), &redis.ZRangeBy{Min: "[" + prefix, Max: "[" + prefix + "\xff", Count: maxWords + 1})
 		}
 	}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, cmd := range words {
 		found := cmd.Val()
@@ -93,10 +102,20 @@ func (s Finder) way(ctx context.Context, plan index.Plan) ([]string, error) {
 		}
 		ways = append(slices.Clip(ways), way)
 	}
-	return s.smallest(ctx, ways)
+	best, err := s.smallest(ctx, ways)
+	if err != nil || best < 0 {
+		return nil, nil, err
+	}
+	for i, way := range ways[1:] { // the first is that of the states, which change
+		if i+1 != best && len(way) == 1 {
+			others = append(others, way)
+		}
+	}
+	return ways[best], others, nil
 }
 
-func (s Finder) smallest(ctx context.Context, ways [][]string) ([]string, error) {
+// smallest is the number of the way with the fewest entries, -1 when it has none.
+func (s Finder) smallest(ctx context.Context, ways [][]string) (int, error) {
 	sizes := make([][]*redis.IntCmd, len(ways))
 	if err := s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
 		for i, way := range ways {
@@ -105,36 +124,42 @@ func (s Finder) smallest(ctx context.Context, ways [][]string) ([]string, error)
 			}
 		}
 	}); err != nil {
-		return nil, err
+		return -1, err
 	}
-	var best []string
-	least := int64(-1)
-	for i, way := range ways {
+	best, least := -1, int64(-1)
+	for i := range ways {
 		sum, broken := int64(0), false
 		for _, cmd := range sizes[i] {
 			sum += cmd.Val()
 			broken = broken || cmd.Err() != nil
 		}
 		if !broken && (least < 0 || sum < least) {
-			least, best = sum, way
+			least, best = sum, i
 		}
 	}
 	if least == 0 {
-		return nil, nil
+		return -1, nil
 	}
 	return best, nil
 }
 
-// walk goes down the indexes of a way until a page is full.
-func (s Finder) walk(ctx context.Context, plan index.Plan, way []string, size int) (page quarantine.Page, err error) {
-	batch := min(size+1, ground.MaxRows)
+// walk goes down the indexes that lead until a page is full.
+func (s Finder) walk(ctx context.Context, plan index.Plan, r route, size int) (page quarantine.Page, err error) {
+	batch, most := min(size+1, ground.MaxRows), ground.MaxRows
+	if len(r.others) > 0 {
+		most = maxBatch
+	}
 	top, last := plan.Max, ""
-	for looked := 0; looked < maxLooked; {
-		members, more, err := s.members(ctx, way, plan.Min, top, batch)
+	for looked, asked := 0, 0; looked < maxLooked && asked < maxAsked; {
+		members, more, err := s.members(ctx, r.lead, plan.Min, top, batch)
 		if err != nil {
 			return page, err
 		}
-		full, err := s.match(ctx, plan, way, members, size, &page, &last)
+		likely, err := s.inOthers(ctx, r.others, members)
+		if err != nil {
+			return page, err
+		}
+		full, err := s.match(ctx, plan, r.lead, likely, size, &page, &last)
 		if err != nil {
 			return page, err
 		}
@@ -145,10 +170,11 @@ func (s Finder) walk(ctx context.Context, plan index.Plan, way []string, size in
 		if !more {
 			return page, nil
 		}
-		looked += len(members)
+		looked += len(likely)
+		asked += len(members)
 		last = members[len(members)-1]
 		top = "(" + last
-		batch = min(4*batch, ground.MaxRows)
+		batch = min(4*batch, most)
 	}
 	page.Next = index.Cursor(last)
 	return page, nil
