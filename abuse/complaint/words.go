@@ -59,6 +59,8 @@ func (p *parser) words() {
 		p.r.Format = Pasted
 		p.problem("the message was taken out of HTML; its bytes are not those of the message")
 		p.paste(f)
+		p.r.Text = strings.TrimSpace(string(text[:f.Before]) + string(text[f.End:]))
+		p.language(p.r.Text)
 	}
 }
 
@@ -74,7 +76,7 @@ func (p *parser) unknown() {
 // pasted looks for a message in one text.
 func (p *parser) pasted(part *mime.Part) bool {
 	text := part.Decoded()
-	f, ok := pasted.Find(text, func(b []byte) string { return decipher.Text(part.Charset, b).Text })
+	f, ok := pasted.Find(text, decipher.Lines(part.Charset, text))
 	if !ok {
 		return false
 	}

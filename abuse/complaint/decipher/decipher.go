@@ -53,6 +53,19 @@ func Text(declared string, b []byte) Result {
 	return guessed(name, b)
 }
 
+// Lines returns a reader of single lines of a text: the charset is found out once, from the
+// whole of it.
+func Lines(declared string, text []byte) func(line []byte) string {
+	name := Text(declared, text[:min(len(text), 16*sampleMost)]).Charset
+	return func(line []byte) string {
+		if isASCII(line) && name != "iso-2022-jp" && name != "utf-7" {
+			return string(line)
+		}
+		out, _ := charset.UTF8(name, line)
+		return string(out)
+	}
+}
+
 // trusted reports whether a declaration is taken at its word. Those that programs write
 // when they know nothing are not.
 func trusted(name string) bool {
@@ -211,7 +224,9 @@ func weigh(r, before rune) int {
 		return cased(r, before, commonCyrillic)
 	case unicode.Is(unicode.Greek, r):
 		return cased(r, before, commonGreek)
-	case r >= 0x3000 && r <= 0x303f || r >= 0xff00 && r <= 0xff5e:
+	case r >= 0x3013 && r <= 0x303f: // where other double-byte charsets have letters
+		return -4
+	case r >= 0x3000 && r <= 0x3012 || r >= 0xff00 && r <= 0xff5e:
 		return 3
 	case r >= 0xc0 && r < 0x180:
 		if before < 0x80 && (unicode.IsLetter(before) || before == ' ') {
@@ -228,6 +243,8 @@ func weigh(r, before rune) int {
 
 func cased(r, before rune, common string) int {
 	switch {
+	case before < 0x80 && unicode.IsLetter(before): // no word is in two scripts
+		return -6
 	case unicode.IsUpper(r) && unicode.IsLower(before):
 		return -3
 	case strings.ContainsRune(common, r):
