@@ -34,6 +34,14 @@ func (r Record) Validate() error {
 	return nil
 }
 
+// ValidName says why there cannot be a record of this name, or nil. Its error is ErrInvalid.
+func ValidName(kind Kind, id string) error {
+	if name(string(kind)) && validID(id) {
+		return nil
+	}
+	return fmt.Errorf("%.40q %.140q: %w", string(kind), id, ErrInvalid)
+}
+
 // Per is how many records a page of q has at most.
 func (q Query) Per() int { return min(cmp.Or(max(q.Limit, 0), DefaultPer), MaxPage) }
 

@@ -13,6 +13,7 @@ import (
 	"postern/filter/history"
 	"postern/filter/limit"
 	"postern/internal/config"
+	"postern/internal/entity"
 	"postern/internal/record"
 	"postern/internal/relay/outbox"
 	"postern/internal/report"
@@ -39,6 +40,7 @@ type Home struct {
 	History  history.Store
 	Greylist greylist.Store
 	Reports  report.Store
+	Entities entity.Home  // records of the rooms, and what they rest on
 	Limits   limit.Shared // where nodes tell each other what they counted; nil: there is but one
 	Jobs     lease.Runner // of several nodes lets one do what needs doing once
 

@@ -13,9 +13,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"postern/internal/entity"
 	"postern/internal/spool"
 	"postern/internal/store/local/bodies"
 	"postern/internal/store/local/desk"
+	"postern/internal/store/local/entities"
 	"postern/internal/store/local/greylist"
 	"postern/internal/store/local/ground"
 	"postern/internal/store/local/guard"
@@ -41,6 +43,7 @@ type Options struct {
 	Statfs  func(dir string) (guard.FS, error) // nil = ask the kernel
 	Spool   *spool.Spool                       // where outbox bodies are unpacked; nil = in memory up to 1 MiB
 	Traffic int                                // rows that may wait for the disk; 0 = 4096
+	Caps    map[entity.Class]int64             // bytes that blobs of a class may take; 0 = any
 	reindex bool                               // bodies without a database are what is expected
 }
 
@@ -56,6 +59,7 @@ type Home struct {
 	lists    *desk.Lists
 	accounts *desk.Accounts
 	audit    *desk.Audit
+	entities *entities.Store
 	traffic  *traffic.Store
 	history  *history.Store
 	greylist *greylist.Store
@@ -72,7 +76,7 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	}
 	err = h.open(ctx, o)
 	if err == nil {
-		err = h.shelf.Start(ctx)
+		err = errors.Join(h.shelf.Start(ctx), h.entities.Start(ctx))
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -130,7 +134,7 @@ func (h *Home) open(ctx context.Context, o Options) error {
 		return err
 	}
 	path := filepath.Join(h.dir, "postern.db")
-	if err := complete(path, filepath.Join(h.dir, "bodies")); err != nil && !o.reindex {
+	if err := complete(path, h.dir); err != nil && !o.reindex {
 		return err
 	}
 	db, err := sqlite.Open(ctx, path, sqlite.Options{Sync: "FULL", Migrations: steps, Check: true})
@@ -142,11 +146,12 @@ func (h *Home) open(ctx context.Context, o Options) error {
 		return err
 	}
 	h.shelf = shelf.New(h.ground, h.files)
-	var errs [4]error
+	var errs [5]error
 	h.holds, errs[0] = holds.Open(ctx, h.ground, h.shelf)
 	h.outbox, errs[1] = outbox.Open(ctx, h.ground, h.shelf, o.Spool, o.Now)
 	h.lists, errs[2] = desk.OpenLists(ctx, h.ground)
 	h.accounts, errs[3] = desk.OpenAccounts(ctx, h.ground)
+	h.entities, errs[4] = entities.Open(h.ground, entities.Options{Dir: filepath.Join(h.dir, "blobs"), Disk: o.Disk, Spool: o.Spool, Now: o.Now, Caps: o.Caps})
 	h.audit = desk.NewAudit(h.ground)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
@@ -187,20 +192,21 @@ func (h *Home) openTraffic(ctx context.Context, o Options) error {
 type MissingError struct{ Path, Bodies string }
 
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("%s is missing and %s holds mail: restore the file from a backup, rebuild it with \"postern store reindex\", or move %s away to begin anew",
+	return fmt.Sprintf("%s is missing and %s is not empty: restore the file from a backup, rebuild it with \"postern store reindex\", or move %s away to begin anew",
 		e.Path, e.Bodies, e.Bodies)
 }
 
-// complete returns a *MissingError when bodies are there and the database is not.
-func complete(db, files string) error {
+// complete returns a *MissingError when bodies or blobs are there and the database is not.
+func complete(db, dir string) error {
 	if info, err := os.Stat(db); err == nil && info.Size() > 0 {
 		return nil
 	}
-	found, err := filepath.Glob(filepath.Join(files, "??", "*.zst"))
-	if err != nil || len(found) == 0 {
-		return err
+	for _, files := range append([]string{filepath.Join(dir, "bodies")}, entities.Folders(filepath.Join(dir, "blobs"))...) {
+		if found, err := filepath.Glob(filepath.Join(files, "??", "*.zst")); err != nil || len(found) > 0 {
+			return errors.Join(err, &MissingError{Path: db, Bodies: files})
+		}
 	}
-	return &MissingError{Path: db, Bodies: files}
+	return nil
 }
 
 // folders makes the fixed folders and their names durable.
@@ -285,6 +291,10 @@ func (h *Home) Accounts() *desk.Accounts { return h.accounts }
 
 // Audit is the home of the audit; it implements record.AuditStore.
 func (h *Home) Audit() *desk.Audit { return h.audit }
+
+// Entities is the home of the records of the rooms and of what they rest on; it implements
+// entity.Home.
+func (h *Home) Entities() *entities.Store { return h.entities }
 
 // Traffic is the home of traffic rows; it implements record.Traffic.
 func (h *Home) Traffic() *traffic.Store { return h.traffic }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -13,15 +14,18 @@ import (
 
 // Reindexed counts what Reindex made again.
 type Reindexed struct {
-	Holds  int
-	Outbox int
-	Lost   []string // digests of bodies that are damaged or have no notes: moved to DIR/lost
+	Holds   int
+	Outbox  int
+	Records int      // of the rooms, taken over from the old file as far as it can be read
+	Blobs   int      // what those rest on
+	Lost    []string // digests of bodies that are damaged or have no notes, and of damaged blobs: moved to DIR/lost
 }
 
 // Reindex makes postern.db again from the bodies and the notes beside them, and sets the old
 // file aside. Holds come back as held, also those that were released or given up since: look
 // before releasing. Own lists, account states and the audit stand in no note: they come only
-// from a backup. The home must not be open.
+// from a backup. Records of the rooms are read from the old file, those that can be; their blobs
+// are found again by their names. The home must not be open.
 func Reindex(ctx context.Context, o Options) (out Reindexed, err error) {
 	o = o.defaults()
 	h, err := enter(o)
@@ -53,7 +57,23 @@ func Reindex(ctx context.Context, o Options) (out Reindexed, err error) {
 			return out, fmt.Errorf("body %s: %w", sha, err)
 		}
 	}
-	return out, nil
+	return out, h.restoreEntities(ctx, aside, lost, o.Log, &out)
+}
+
+// restoreEntities takes over records from the old file and finds blobs again.
+func (h *Home) restoreEntities(ctx context.Context, old, lost string, log *slog.Logger, out *Reindexed) error {
+	blobs, damaged, err := h.entities.Restore(ctx, lost)
+	out.Blobs, out.Lost = blobs, append(out.Lost, damaged...)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(old); err != nil {
+		return nil //nolint:nilerr // there is no old file
+	}
+	if out.Records, err = h.entities.Salvage(ctx, old); err != nil {
+		log.Error("not all records could be read from the old database: restore it from a backup for the rest", "file", old, "read", out.Records, "error", err)
+	}
+	return ctx.Err()
 }
 
 // restore makes the rows of one body again, or sets the body aside.
