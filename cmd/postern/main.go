@@ -17,6 +17,7 @@ import (
 	"postern/cmd/postern/desk"
 	"postern/cmd/postern/dkimcmd"
 	"postern/cmd/postern/judge"
+	"postern/cmd/postern/peoplecmd"
 	"postern/cmd/postern/storecmd"
 )
 
@@ -37,6 +38,8 @@ type cli struct {
 	Greylist   desk.Greylist   `cmd:"" help:"Senders who were asked to come again."`
 	Account    desk.Account    `cmd:"" help:"Local accounts: show, suspend, restore."`
 	DKIM       dkimcmd.DKIM    `cmd:"" name:"dkim" help:"Keys that sign what goes out."`
+	User       peoplecmd.User  `cmd:"" help:"Who may use the desk and its API."`
+	Token      peoplecmd.Token `cmd:"" help:"With what programs act for users."`
 	Reports    desk.Reports    `cmd:"" help:"Reports of DMARC and TLS, received and sent."`
 	Audit      desk.Audit      `cmd:"" help:"Who changed what."`
 	Store      storecmd.Store  `cmd:"" help:"Care for the store."`

@@ -30,6 +30,7 @@ type Config struct {
 	Quarantine     Quarantine           `yaml:"quarantine" json:"quarantine,omitempty"`
 	Rules          Rules                `yaml:"rules" json:"rules,omitempty"`
 	Admin          Admin                `yaml:"admin" json:"admin,omitempty"`
+	API            Web                  `yaml:"api" json:"api,omitempty" jsonschema:"description=calls over HTTP for who has a token"`
 	Alerts         Alerts               `yaml:"alerts" json:"alerts,omitempty"`
 	Log            Log                  `yaml:"log" json:"log,omitempty"`
 }
@@ -73,6 +74,7 @@ type StoreCaps struct {
 	Evidence Size `yaml:"evidence" json:"evidence,omitempty"`
 	Outbox   Size `yaml:"outbox" json:"outbox,omitempty"`
 	Traffic  Size `yaml:"traffic" json:"traffic,omitempty"`
+	Sent     Size `yaml:"sent" json:"sent,omitempty" jsonschema:"description=the send log; when it is reached the oldest rows go"`
 }
 
 // TLS is a certificate and key in PEM files, reloaded when they change.
@@ -252,6 +254,7 @@ type Headers struct {
 	SpamFlag  string `yaml:"spam_flag" json:"spam_flag,omitempty"`
 	SpamScore string `yaml:"spam_score" json:"spam_score,omitempty"`
 	Stripped  string `yaml:"stripped" json:"stripped,omitempty"`
+	Trace     string `yaml:"trace" json:"trace,omitempty" jsonschema:"description=of the token that outbound mail is traced by"`
 }
 
 // Greylist is first contact's waiting time.
@@ -305,7 +308,7 @@ func Default() *Config {
 		State: "/var/lib/postern",
 		Store: Store{
 			Home: "local", User: "postern", Prefix: "postern", Durability: "strict", Journal: 5e9, Traffic: 90 * day,
-			Caps: StoreCaps{Evidence: 2e9, Outbox: 2e9, Traffic: 5e9},
+			Caps: StoreCaps{Evidence: 2e9, Outbox: 2e9, Traffic: 5e9, Sent: 10e9},
 		},
 		Limits: Limits{
 			Sessions: 2000, PerIP: 50, Per64: 100, Errors: 10, Commands: 500, Recipients: 200,
@@ -320,7 +323,7 @@ func Default() *Config {
 		},
 		Headers: Headers{
 			Verdict: "X-Postern-Verdict", Reasons: "X-Postern-Reasons", Unchecked: "X-Postern-Unchecked",
-			SpamFlag: "X-Spam-Flag", SpamScore: "X-Spam-Score", Stripped: "X-Postern-Stripped",
+			SpamFlag: "X-Spam-Flag", SpamScore: "X-Spam-Score", Stripped: "X-Postern-Stripped", Trace: "X-Postern-Trace",
 		},
 		Abuse:      defaultAbuse(),
 		Reports:    Reports{Size: 10e6, Day: 1000, Keep: 400 * day},

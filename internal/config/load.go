@@ -137,6 +137,9 @@ func (c *Config) Warnings() []string {
 	if len(c.Alerts.Mail) == 0 && c.Alerts.Webhook.URL == "" {
 		w = append(w, "alerts go to the log alone: set alerts.mail or alerts.webhook")
 	}
+	if c.Store.Home == HomeRedis && c.Abuse.Trace.KeyFile == "" {
+		w = append(w, "abuse.trace.key_file is not set: each node makes trace tokens that no other one can open")
+	}
 	for _, l := range c.Listeners {
 		if l.Kind == KindInbound && l.TLS.Cert == "" {
 			w = append(w, fmt.Sprintf("listener %s has no certificate: mail comes in unencrypted", l.Name))

@@ -257,7 +257,7 @@ func (c *Config) validateRest(d *strict.Document) {
 	names := map[string]string{}
 	for path, h := range map[string]string{
 		"headers.verdict": c.Headers.Verdict, "headers.reasons": c.Headers.Reasons, "headers.unchecked": c.Headers.Unchecked,
-		"headers.spam_flag": c.Headers.SpamFlag, "headers.spam_score": c.Headers.SpamScore, "headers.stripped": c.Headers.Stripped,
+		"headers.spam_flag": c.Headers.SpamFlag, "headers.spam_score": c.Headers.SpamScore, "headers.stripped": c.Headers.Stripped, "headers.trace": c.Headers.Trace,
 	} {
 		if !headerName.MatchString(h) || !strings.HasPrefix(strings.ToLower(h), "x-") {
 			d.Fail(path, "%q: our header names begin with X-", h)
@@ -273,6 +273,7 @@ func (c *Config) validateRest(d *strict.Document) {
 	if c.Admin.Addr != "" {
 		hostPort(d, "admin.addr", c.Admin.Addr, true)
 	}
+	c.API.validate(d, "api", "tokens travel over it")
 	for i, a := range c.Alerts.Mail {
 		if _, err := address.Parse(a, false); err != nil {
 			d.Fail(fmt.Sprintf("alerts.mail[%d]", i), "%q is no address", a)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 
+	"postern/cmd/postern/access"
 	"postern/cmd/postern/calls"
 	"postern/internal/control"
 )
@@ -24,6 +25,7 @@ func (g *Gateway) Calls() *control.Server {
 		return g.audit.Write(ctx, actor, action, g.home.Name, nil, nil, note)
 	}}
 	g.care.Handle(s)
+	access.HandlePeople(s, g.people)
 	return s
 }
 

@@ -28,6 +28,7 @@ import (
 	"postern/internal/alert"
 	"postern/internal/config"
 	"postern/internal/dns"
+	"postern/internal/people"
 	"postern/internal/record"
 	"postern/internal/relay"
 	"postern/internal/relay/answered"
@@ -78,6 +79,7 @@ type Gateway struct {
 	resolver   *dns.Resolver
 	alerts     *alert.Alerter
 	audit      *record.Auditor
+	people     *people.Directory
 	registry   *prometheus.Registry
 	metrics    *record.Metrics
 	pools      *backend.Pools
@@ -140,6 +142,7 @@ func (g *Gateway) buildStore(ctx context.Context) error {
 	}
 	g.home = h
 	g.audit = &record.Auditor{Store: h.Audit, Now: g.now}
+	g.people = people.New(h.Entities, g.now, g.audit.Write)
 	if g.key, err = glue.NodeKey(filepath.Join(c.State, "trace.key"), g.opt.Random); err != nil {
 		return err
 	}

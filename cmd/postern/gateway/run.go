@@ -41,9 +41,15 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 		closeAll(listeners)
 		return err
 	}
+	api, err := g.listenWeb(ctx, "api", g.cfg.Load().API, addrs)
+	if err != nil {
+		closeAll(listeners)
+		return err
+	}
 	socket, err := control.Listen(ctx, filepath.Join(g.cfg.Load().State, Socket))
 	if err != nil {
 		closeAll(listeners)
+		api.close()
 		return fmt.Errorf("control socket: %w", err)
 	}
 
@@ -58,6 +64,7 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 	}
 	server := g.Calls()
 	background("control", func(ctx context.Context) error { return server.Serve(ctx, socket) })
+	background("api", func(ctx context.Context) error { return g.serveAPI(ctx, api, server) })
 	background("store work", g.care.Run)
 	background("admin", func(ctx context.Context) error { return g.serveAdmin(ctx, admin) })
 	background("reload", files.Run)

@@ -84,18 +84,21 @@ func (g *Gateway) buildRelay(context.Context) (err error) {
 	return nil
 }
 
+// certificate says that a changed certificate of a listener cannot be used, or can again.
+func (g *Gateway) certificate(listener string, err error) {
+	if err == nil {
+		g.alerts.Clear("certificate:" + listener)
+		return
+	}
+	g.alerts.Raise("certificate:"+listener, alert.Critical, "the certificate of listener "+listener+" cannot be used", err.Error())
+}
+
 func (g *Gateway) buildSMTP(context.Context) error {
 	for _, l := range g.cfg.Load().Listeners {
 		if l.TLS.Cert == "" {
 			continue
 		}
-		certs, err := glue.NewCerts(l.TLS, g.log, func(err error) {
-			if err == nil {
-				g.alerts.Clear("certificate:" + l.Name)
-				return
-			}
-			g.alerts.Raise("certificate:"+l.Name, alert.Critical, "the certificate of listener "+l.Name+" cannot be used", err.Error())
-		})
+		certs, err := glue.NewCerts(l.TLS, g.log, func(err error) { g.certificate(l.Name, err) })
 		if err != nil {
 			return fmt.Errorf("listener %s: %w", l.Name, err)
 		}

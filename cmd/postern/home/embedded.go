@@ -22,7 +22,7 @@ func openEmbedded(ctx context.Context, o Options) (*Home, error) {
 func embedded(h *local.Home, o Options) *Home {
 	return &Home{
 		Name: config.HomeLocal, Holds: h.Holds(), Outbox: h.Outbox(), Lists: h.Lists(), Accounts: h.Accounts(), Audit: h.Audit(), Traffic: h.Traffic(),
-		History: h.History(), Greylist: h.Greylist(), Reports: h.Reports(), Entities: h.Entities(), Jobs: &lease.Local{}, Degraded: h.Degraded, Close: h.Close,
+		History: h.History(), Greylist: h.Greylist(), Reports: h.Reports(), Sent: h.Sent(), Entities: h.Entities(), Jobs: &lease.Local{}, Degraded: h.Degraded, Close: h.Close,
 		Status: func(context.Context) Status { return Status{Home: config.HomeLocal} },
 		Sizes:  func(ctx context.Context) ([]Size, error) { return embeddedSizes(ctx, h, o.Config) },
 	}

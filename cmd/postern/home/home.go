@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postern/abuse"
+	"postern/abuse/sent"
 	"postern/blocklist"
 	"postern/filter/greylist"
 	"postern/filter/history"
@@ -40,6 +41,7 @@ type Home struct {
 	History  history.Store
 	Greylist greylist.Store
 	Reports  report.Store
+	Sent     sent.Store
 	Entities entity.Home  // records of the rooms, and what they rest on
 	Limits   limit.Shared // where nodes tell each other what they counted; nil: there is but one
 	Jobs     lease.Runner // of several nodes lets one do what needs doing once

@@ -65,7 +65,7 @@ func Rates(c *config.Config) limit.Config {
 func HeaderNames(c *config.Config) stamp.Names {
 	return stamp.Names{
 		Verdict: c.Headers.Verdict, Reasons: c.Headers.Reasons, Unchecked: c.Headers.Unchecked,
-		SpamFlag: c.Headers.SpamFlag, SpamScore: c.Headers.SpamScore, Stripped: c.Headers.Stripped, AuthservID: c.Auth.AuthservID, Hostname: c.Hostname,
+		SpamFlag: c.Headers.SpamFlag, SpamScore: c.Headers.SpamScore, Stripped: c.Headers.Stripped, Trace: c.Headers.Trace, AuthservID: c.Auth.AuthservID, Hostname: c.Hostname,
 	}
 }
 

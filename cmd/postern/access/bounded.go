@@ -1,0 +1,186 @@
+package access
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"postern/abuse"
+	"postern/cmd/postern/calls"
+	"postern/internal/control"
+	"postern/internal/people"
+	"postern/quarantine"
+	"postern/quarantine/search"
+)
+
+// bounded makes calls for somebody who sees what concerns their own domains or addresses
+// alone. Calls that do not stand in its table are not theirs.
+type bounded struct {
+	calls control.Caller
+	now   func() time.Time
+}
+
+type boundedCall func(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error)
+
+func (b bounded) table() map[string]boundedCall {
+	return map[string]boundedCall{
+		"quarantine.list":    b.list,
+		"quarantine.show":    b.show,
+		"quarantine.raw":     b.raw,
+		"quarantine.release": b.act("quarantine.release"),
+		"quarantine.delete":  b.act("quarantine.delete"),
+		"account.list":       b.accounts,
+		"account.show":       b.account("account.show"),
+		"account.suspend":    b.account("account.suspend"),
+		"account.restore":    b.account("account.restore"),
+	}
+}
+
+// params reads the parameters of a call as strictly as the call itself does.
+func params[P any](raw json.RawMessage) (p P, err error) {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return p, nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
+		return p, control.Refuse(control.Invalid, "%v", err)
+	}
+	return p, nil
+}
+
+// list asks for the recipient alone who is covered: of several, the caller names one.
+func (b bounded) list(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
+	s, err := params[calls.Search](raw)
+	if err != nil {
+		return nil, err
+	}
+	q, err := search.Parse(s.Text, b.now())
+	if err != nil {
+		return nil, control.Refuse(control.Invalid, "%v", err)
+	}
+	if q.To == "" {
+		whose := slices.Clone(p.Addresses)
+		for _, d := range p.Domains {
+			whose = append(whose, "@"+d)
+		}
+		if len(whose) != 1 {
+			return nil, control.Refuse(control.Invalid, "say whose mail, one of to:%v", whose)
+		}
+		q.To = whose[0]
+		s.Text += " to:" + q.To
+	}
+	if !p.Covers(trimAt(q.To)) {
+		return nil, control.Refuse(control.NotFound, "to:%s is not yours to see", q.To)
+	}
+	var page quarantine.Page
+	if err := b.calls.Call(ctx, "quarantine.list", s, &page); err != nil {
+		return nil, err
+	}
+	page.Holds = slices.DeleteFunc(page.Holds, func(h quarantine.Hold) bool { return h.Class == quarantine.Evidence || h.Direction != "inbound" })
+	for i := range page.Holds {
+		page.Holds[i] = own(p, page.Holds[i])
+	}
+	return page, nil
+}
+
+func trimAt(s string) string {
+	if s != "" && s[0] == '@' {
+		return s[1:]
+	}
+	return s
+}
+
+// own is the hold without recipients who are not the principal's.
+func own(p people.Principal, h quarantine.Hold) quarantine.Hold {
+	h.To = slices.DeleteFunc(slices.Clone(h.To), func(to string) bool { return !p.Covers(to) })
+	return h
+}
+
+// hold is a hold that the principal may see; of others it says what it says of none.
+func (b bounded) hold(ctx context.Context, p people.Principal, id string) (quarantine.Hold, error) {
+	var h quarantine.Hold
+	if err := b.calls.Call(ctx, "quarantine.show", calls.ID{ID: id}, &h); err != nil {
+		return h, err
+	}
+	if h.Class == quarantine.Evidence || h.Direction != "inbound" || len(own(p, h).To) == 0 {
+		return h, control.Refuse(control.NotFound, "%v", quarantine.ErrNotFound)
+	}
+	return h, nil
+}
+
+func (b bounded) show(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
+	id, err := params[calls.ID](raw)
+	if err != nil {
+		return nil, err
+	}
+	h, err := b.hold(ctx, p, id.ID)
+	if err != nil {
+		return nil, err
+	}
+	return own(p, h), nil
+}
+
+func (b bounded) raw(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
+	id, err := params[calls.ID](raw)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := b.hold(ctx, p, id.ID); err != nil {
+		return nil, err
+	}
+	var out calls.Raw
+	if err := b.calls.Call(ctx, "quarantine.raw", id, &out); err != nil {
+		return nil, err
+	}
+	out.Hold = own(p, out.Hold)
+	return out, nil
+}
+
+// act changes a hold all of whose recipients are the principal's.
+func (b bounded) act(name string) boundedCall {
+	return func(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
+		id, err := params[calls.ID](raw)
+		if err != nil {
+			return nil, err
+		}
+		h, err := b.hold(ctx, p, id.ID)
+		if err != nil {
+			return nil, err
+		}
+		if len(own(p, h).To) != len(h.To) || h.Class != quarantine.ByVerdict {
+			return nil, control.Refuse(control.Conflict, "%s also concerns others: ask the postmaster", h.ID)
+		}
+		var out quarantine.Hold
+		err = b.calls.Call(ctx, name, id, &out)
+		return out, err
+	}
+}
+
+func (b bounded) accounts(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
+	if _, err := params[struct{}](raw); err != nil {
+		return nil, err
+	}
+	var all []abuse.Account
+	if err := b.calls.Call(ctx, "account.list", struct{}{}, &all); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(a abuse.Account) bool { return !p.Covers(a.Name) }), nil
+}
+
+func (b bounded) account(name string) boundedCall {
+	return func(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
+		c, err := params[calls.AccountChange](raw)
+		if err != nil {
+			return nil, err
+		}
+		if !p.Covers(c.Name) {
+			return nil, control.Refuse(control.NotFound, "%v", abuse.ErrNotFound)
+		}
+		var out json.RawMessage
+		err = b.calls.Call(ctx, name, c, &out)
+		return out, err
+	}
+}

@@ -1,0 +1,85 @@
+// Package access says who may make which call, and serves the calls over HTTP to those who
+// have a token.
+package access
+
+import (
+	"slices"
+
+	"postern/internal/people"
+)
+
+// scopes is what each call needs over HTTP. A call that does not stand here cannot be made
+// there at all.
+var scopes = map[string]people.Scope{
+	"quarantine.list":    people.HoldsRead,
+	"quarantine.show":    people.HoldsRead,
+	"quarantine.raw":     people.HoldsRead,
+	"quarantine.release": people.HoldsAct,
+	"quarantine.delete":  people.HoldsAct,
+
+	"outbox.list":  people.OutboxRead,
+	"outbox.show":  people.OutboxRead,
+	"outbox.retry": people.OutboxAct,
+	"outbox.hold":  people.OutboxAct,
+
+	"blocklist.list":   people.ListsRead,
+	"blocklist.why":    people.ListsRead,
+	"blocklist.test":   people.ListsRead,
+	"blocklist.add":    people.ListsAct,
+	"blocklist.remove": people.ListsAct,
+	"greylist.list":    people.ListsRead,
+	"greylist.allow":   people.ListsAct,
+
+	"account.list":    people.AccountsRead,
+	"account.show":    people.AccountsRead,
+	"account.suspend": people.AccountsAct,
+	"account.restore": people.AccountsAct,
+
+	"trace":        people.TraceRead,
+	"reports.list": people.ReportsRead,
+	"reports.show": people.ReportsRead,
+	"reports.sent": people.ReportsRead,
+
+	"dkim.list":   people.KeysRead,
+	"dkim.dns":    people.KeysRead,
+	"dkim.add":    people.KeysAct,
+	"dkim.rotate": people.KeysAct,
+	"dkim.retire": people.KeysAct,
+	"dkim.remove": people.KeysAct,
+
+	"audit.list":   people.AuditRead,
+	"audit.verify": people.AuditRead,
+
+	"status":         people.SystemRead,
+	"reload":         people.SystemAct,
+	"store.estimate": people.SystemRead,
+	"store.job":      people.SystemRead,
+	"store.stop":     people.SystemAct,
+	"store.move":     people.SystemAct,
+	"store.reindex":  people.SystemAct,
+
+	"user.list":    people.PeopleRead,
+	"user.show":    people.PeopleRead,
+	"user.add":     people.PeopleAct,
+	"user.change":  people.PeopleAct,
+	"user.remove":  people.PeopleAct,
+	"token.list":   people.PeopleRead,
+	"token.add":    people.PeopleAct,
+	"token.revoke": people.PeopleAct,
+}
+
+// Needs is the scope that a call needs; false: it is not made over HTTP.
+func Needs(call string) (people.Scope, bool) {
+	s, ok := scopes[call]
+	return s, ok
+}
+
+// Known lists the calls that have a scope.
+func Known() []string {
+	var names []string
+	for n := range scopes {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
