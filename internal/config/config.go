@@ -68,13 +68,16 @@ type StoreTLS struct {
 }
 
 // StoreCaps bound what bodies take in Redis, each kind by itself; 0 = quarantine.cap for holds, no
-// bound for the others.
+// bound for the others. Intake, cases and papers are bounded in the embedded home too.
 type StoreCaps struct {
 	Holds    Size `yaml:"holds" json:"holds,omitempty"`
 	Evidence Size `yaml:"evidence" json:"evidence,omitempty"`
 	Outbox   Size `yaml:"outbox" json:"outbox,omitempty"`
 	Traffic  Size `yaml:"traffic" json:"traffic,omitempty"`
 	Sent     Size `yaml:"sent" json:"sent,omitempty" jsonschema:"description=the send log; when it is reached the oldest rows go"`
+	Intake   Size `yaml:"intake" json:"intake,omitempty" jsonschema:"description=what arrived at abuse@"`
+	Cases    Size `yaml:"cases" json:"cases,omitempty" jsonschema:"description=evidence of cases"`
+	Papers   Size `yaml:"papers" json:"papers,omitempty" jsonschema:"description=letters and licence copies"`
 }
 
 // TLS is a certificate and key in PEM files, reloaded when they change.
@@ -308,7 +311,7 @@ func Default() *Config {
 		State: "/var/lib/postern",
 		Store: Store{
 			Home: "local", User: "postern", Prefix: "postern", Durability: "strict", Journal: 5e9, Traffic: 90 * day,
-			Caps: StoreCaps{Evidence: 2e9, Outbox: 2e9, Traffic: 5e9, Sent: 10e9},
+			Caps: StoreCaps{Evidence: 2e9, Outbox: 2e9, Traffic: 5e9, Sent: 10e9, Intake: 2e9, Cases: 2e9, Papers: 500e6},
 		},
 		Limits: Limits{
 			Sessions: 2000, PerIP: 50, Per64: 100, Errors: 10, Commands: 500, Recipients: 200,
