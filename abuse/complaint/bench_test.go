@@ -1,6 +1,7 @@
 package complaint_test
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,7 +22,7 @@ func corpus(b testing.TB, n int) [][]byte {
 				return err
 			}
 			raw, err := os.ReadFile(path)
-			if err == nil {
+			if err == nil && len(bytes.TrimSpace(raw)) > 0 {
 				out = append(out, raw)
 			}
 			return err

@@ -41,8 +41,9 @@ func (r *Report) words(t *mime.Tree) {
 		return
 	}
 	if r.Original == nil {
+		r.inText(t)
 		if f, ok := pasted.Find(text, func(b []byte) string { return string(b) }); ok && f.Source {
-			r.Original, r.Whole, text = f.Raw, f.Whole, text[:f.Before]
+			text = text[:f.Before]
 		}
 	}
 	r.fields(text)
@@ -61,6 +62,19 @@ func (r *Report) words(t *mime.Tree) {
 	}
 	for i := range r.Recipients {
 		r.Recipients[i].Action = act
+	}
+}
+
+// inText takes a returned message out of the text it stands in, byte for byte.
+func (r *Report) inText(t *mime.Tree) {
+	for p := range inner.Top(t) {
+		if !p.IsLeaf() || p.MediaType != "text/plain" {
+			continue
+		}
+		if f, ok := pasted.Find(p.Decoded(), func(b []byte) string { return string(b) }); ok && f.Source {
+			r.Original, r.Whole = f.Raw, f.Whole
+			return
+		}
 	}
 }
 
