@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"postern/internal/config"
+	"postern/internal/entity"
 	"postern/internal/store/local"
 	"postern/internal/store/redis/lease"
 	"postern/quarantine"
 )
 
 func openEmbedded(ctx context.Context, o Options) (*Home, error) {
-	h, err := local.Open(ctx, local.Options{Dir: o.Config.State, Log: o.Log, Now: o.Now, Spool: o.Spool})
+	h, err := local.Open(ctx, local.Options{Dir: o.Config.State, Log: o.Log, Now: o.Now, Spool: o.Spool, Caps: blobCaps(o.Config.Store.Caps)})
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +45,28 @@ func embeddedSizes(ctx context.Context, h *local.Home, c *config.Config) ([]Size
 		return nil, err
 	}
 	rows, bytes, err := h.Traffic().Size(ctx)
-	return []Size{
+	if err != nil {
+		return nil, err
+	}
+	records := Size{Of: OfRecords}
+	if records.Items, records.Bytes, err = h.Entities().Size(ctx); err != nil {
+		return nil, err
+	}
+	out := []Size{
 		held, {Of: OfOutbox, Items: int64(owed)},
-		{Of: OfTraffic, Items: rows, Bytes: bytes, Days: int(time.Duration(c.Store.Traffic) / day)},
-	}, err
+		{Of: OfTraffic, Items: rows, Bytes: bytes, Days: int(time.Duration(c.Store.Traffic) / day)}, records,
+	}
+	for _, class := range entity.Classes() {
+		one := Size{Of: map[entity.Class]string{entity.Intake: OfIntake, entity.Evidence: OfCases, entity.Papers: OfPapers}[class]}
+		if one.Items, err = h.Entities().CountBlobs(ctx, class); err != nil {
+			return nil, err
+		}
+		if one.Bytes, one.Cap, err = h.Entities().BlobBytes(ctx, class); err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	return out, nil
 }
 
 // heldDays is for how long a policy keeps a hold that says nothing else.

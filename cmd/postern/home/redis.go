@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"postern/internal/config"
+	"postern/internal/entity"
 	"postern/internal/store/local"
 	"postern/internal/store/move"
 	"postern/internal/store/redis"
@@ -41,7 +42,7 @@ func openShared(ctx context.Context, o Options) (*Home, error) {
 	h, err := redis.Open(ctx, redis.Options{
 		Conn: where, Ring: ring, Dir: filepath.Join(o.Config.State, "redis"), Node: o.Config.Hostname, Version: o.Version, Rules: o.Rules, Passive: o.Passive,
 		Strict: c.Durability == durabilityStrict, Journal: int64(c.Journal), Keep: time.Duration(c.Traffic), Spool: o.Spool,
-		Caps: redis.Caps{Holds: capOr(c.Caps.Holds, o.Config.Quarantine.Cap), Evidence: int64(c.Caps.Evidence), Outbox: int64(c.Caps.Outbox), Traffic: int64(c.Caps.Traffic)},
+		Caps: redis.Caps{Holds: capOr(c.Caps.Holds, o.Config.Quarantine.Cap), Evidence: int64(c.Caps.Evidence), Outbox: int64(c.Caps.Outbox), Traffic: int64(c.Caps.Traffic), Blobs: blobCaps(c.Caps)},
 		Now:  o.Now, Log: slog.New(Quiet(o.Log.Handler())), Event: o.Event,
 	})
 	if err != nil {
@@ -51,6 +52,10 @@ func openShared(ctx context.Context, o Options) (*Home, error) {
 }
 
 const durabilityStrict = "strict"
+
+func blobCaps(c config.StoreCaps) map[entity.Class]int64 {
+	return map[entity.Class]int64{entity.Intake: int64(c.Intake), entity.Evidence: int64(c.Cases), entity.Papers: int64(c.Papers)}
+}
 
 func capOr(c, other config.Size) int64 {
 	if c == 0 {
@@ -63,13 +68,13 @@ func capOr(c, other config.Size) int64 {
 func shared(h *redis.Home, c *config.Config) *Home {
 	return &Home{
 		Name: config.HomeRedis, Holds: h.Holds, Outbox: h.Outbox, Lists: h.Decisions.Lists(), Accounts: h.Decisions.Accounts(), Audit: h.Audit,
-		Traffic: h.Traffic, History: h.History, Greylist: h.Greylist, Reports: h.Reports, Limits: h.Limits, Jobs: h.Jobs,
+		Traffic: h.Traffic, History: h.History, Greylist: h.Greylist, Reports: h.Reports, Entities: h.Entities, Limits: h.Limits, Jobs: h.Jobs,
 		Degraded: h.Degraded, Loops: h.Loops(), Close: h.Close,
 		Status: func(ctx context.Context) Status { return statusOf(h.Status(ctx)) },
 		Sizes:  func(ctx context.Context) ([]Size, error) { return sharedSizes(ctx, h, c) },
 		Reindex: func(ctx context.Context, step func(Reindexed)) (Reindexed, error) {
 			done, err := h.Reindex(ctx, func(n int) { step(Reindexed{Holds: n}) })
-			return Reindexed{Holds: done.Holds.Holds, Outbox: done.Outbox, Damaged: done.Holds.Damaged}, err
+			return Reindexed{Holds: done.Holds.Holds, Outbox: done.Outbox, Records: done.Entities.Records, Blobs: done.Entities.Blobs, Damaged: done.Holds.Damaged + done.Entities.Damaged}, err
 		},
 	}
 }
@@ -142,6 +147,10 @@ func sharedSizes(ctx context.Context, h *redis.Home, c *config.Config) ([]Size, 
 		{Of: OfOutbox, Items: int64(s.Owed), Bytes: s.OwedIn, Cap: int64(c.Store.Caps.Outbox)},
 		{Of: OfTraffic, Items: s.Traffic.Rows, Bytes: s.Traffic.Bytes, Cap: int64(c.Store.Caps.Traffic), Days: int(time.Duration(c.Store.Traffic) / day)},
 		{Of: OfJournal, Bytes: s.Journal, Cap: int64(c.Store.Journal)},
+		{Of: OfRecords, Items: s.Records.Items, Bytes: s.Records.Bytes},
+		{Of: OfIntake, Items: s.Blobs[entity.Intake].Items, Bytes: s.Blobs[entity.Intake].Bytes, Cap: int64(c.Store.Caps.Intake)},
+		{Of: OfCases, Items: s.Blobs[entity.Evidence].Items, Bytes: s.Blobs[entity.Evidence].Bytes, Cap: int64(c.Store.Caps.Cases)},
+		{Of: OfPapers, Items: s.Blobs[entity.Papers].Items, Bytes: s.Blobs[entity.Papers].Bytes, Cap: int64(c.Store.Caps.Papers)},
 	}, nil
 }
 

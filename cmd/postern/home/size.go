@@ -23,6 +23,8 @@ func (s Size) Each() float64 {
 type Reindexed struct {
 	Holds   int `json:"holds"`
 	Outbox  int `json:"outbox"`
+	Records int `json:"records"`
+	Blobs   int `json:"blobs"`
 	Damaged int `json:"damaged,omitempty"` // records that do not verify: left alone
 }
 
@@ -39,4 +41,8 @@ const (
 	OfGreylist = "greylist"
 	OfReports  = "reports"
 	OfJournal  = "journal"
+	OfRecords  = "records" // of cases, reports, measures, users ...
+	OfIntake   = "intake"  // what arrived at abuse@
+	OfCases    = "cases"   // evidence of cases
+	OfPapers   = "papers"
 )

@@ -9,6 +9,8 @@ import (
 	"postern/internal/store/redis/decisions"
 	"postern/internal/store/redis/durable"
 	"postern/internal/store/redis/durable/ends"
+	"postern/internal/store/redis/entities"
+	"postern/internal/store/redis/entities/kept"
 	"postern/internal/store/redis/greylist"
 	"postern/internal/store/redis/history"
 	"postern/internal/store/redis/holds"
@@ -26,6 +28,10 @@ func (h *Home) openShared(context.Context) (err error) {
 	h.far = holds.New(holds.Options{Conn: h.conn, Ring: o.Ring, Now: o.Now, Log: o.Log, Write: write, Caps: holds.Caps{Holds: o.Caps.Holds, Evidence: o.Caps.Evidence}})
 	h.owes = outbox.New(outbox.Options{Conn: h.conn, Ring: o.Ring, Node: o.Node, Now: o.Now, Log: o.Log, Write: write, Cap: o.Caps.Outbox, Spool: o.Spool})
 	h.Holds, h.Outbox = h.far, h.owes
+	if h.things, err = entities.New(entities.Options{Conn: h.conn, Ring: o.Ring, Now: o.Now, Log: o.Log, Caps: o.Caps.Blobs, Spool: o.Spool}); err != nil {
+		return err
+	}
+	h.Entities = h.things
 	h.History = history.New(h.conn, history.Options{Log: o.Log, Now: o.Now})
 	h.closers = append(h.closers, h.History.Close)
 	h.Greylist = greylist.New(h.conn, 0)
@@ -53,7 +59,8 @@ func (h *Home) openJournal(context.Context) (err error) {
 	d := durable.Options{Now: h.o.Now, Log: h.o.Log, Alarm: h.alarm, Born: h.beat.Born}
 	h.held = durable.NewHolds(h.far, h.journal, d)
 	h.owed = durable.NewOutbox(h.owes, &ends.Store{Conn: h.conn, Ring: h.o.Ring, Log: h.o.Log}, h.journal, d)
-	h.Holds, h.Outbox = hinted{h.held, h.publish}, h.owed
+	h.kept = kept.New(h.things, h.journal, h.o.Spool, d)
+	h.Holds, h.Outbox, h.Entities = hinted{h.held, h.publish}, h.owed, h.kept
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"postern/internal/entity"
 	"postern/internal/record"
 	relayoutbox "postern/internal/relay/outbox"
 	"postern/internal/report"
@@ -24,6 +25,8 @@ import (
 	"postern/internal/store/redis/decisions"
 	"postern/internal/store/redis/durable"
 	"postern/internal/store/redis/durable/owed"
+	"postern/internal/store/redis/entities"
+	"postern/internal/store/redis/entities/kept"
 	"postern/internal/store/redis/greylist"
 	"postern/internal/store/redis/history"
 	"postern/internal/store/redis/holds"
@@ -40,7 +43,10 @@ import (
 )
 
 // Caps bound what each kind takes in the store, in bytes; 0 = nothing does.
-type Caps struct{ Holds, Evidence, Outbox, Traffic int64 }
+type Caps struct {
+	Holds, Evidence, Outbox, Traffic int64
+	Blobs                            map[entity.Class]int64
+}
 
 // Options say where the store is, and who this node is. All but Event are needed.
 type Options struct {
@@ -78,6 +84,7 @@ type Home struct {
 	History   *history.Store
 	Greylist  *greylist.Store
 	Reports   report.Store
+	Entities  entity.Home
 	Limits    *limits.Store
 	Jobs      lease.Runner
 
@@ -87,9 +94,11 @@ type Home struct {
 	owes    *outbox.Store
 	trail   *audit.Audit
 	rows    *traffic.Store
+	things  *entities.Store
 	journal *journal.Journal   // nil unless strict
 	held    *durable.HoldStore // the same
 	owed    *owed.Store        // the same
+	kept    *kept.Store        // the same
 	nodes   *nodes.Registry
 	bus     *watch.Bus
 	beat    *watch.Watch

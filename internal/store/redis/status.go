@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 
+	"postern/internal/entity"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/durable"
+	"postern/internal/store/redis/entities"
 	"postern/internal/store/redis/holds/upkeep"
 	"postern/internal/store/redis/nodes"
 	"postern/internal/store/redis/traffic"
@@ -26,14 +28,16 @@ type Status struct {
 func (h *Home) Status(ctx context.Context) Status {
 	s := Status{Conn: h.conn.Status(), Lax: h.lax.get(), Schema: h.write(), Dropped: h.rows.Dropped()}
 	if h.journal != nil {
-		held, owed := h.held.Status(), h.owed.Status()
-		held.Live += owed.Live
-		held.Tombstones += owed.Tombstones
-		held.Pushed += owed.Pushed
-		if held.OldestUnpushed.IsZero() || !owed.OldestUnpushed.IsZero() && owed.OldestUnpushed.Before(held.OldestUnpushed) {
-			held.OldestUnpushed = owed.OldestUnpushed
+		all := h.held.Status()
+		for _, more := range []durable.Status{h.owed.Status(), h.kept.Status()} {
+			all.Live += more.Live
+			all.Tombstones += more.Tombstones
+			all.Pushed += more.Pushed
+			if all.OldestUnpushed.IsZero() || !more.OldestUnpushed.IsZero() && more.OldestUnpushed.Before(all.OldestUnpushed) {
+				all.OldestUnpushed = more.OldestUnpushed
+			}
 		}
-		s.Journal = &held
+		s.Journal = &all
 	}
 	if all, err := h.nodes.List(ctx); err == nil {
 		s.Nodes = all
@@ -61,7 +65,12 @@ type Sizes struct {
 	OwedIn  int64 // bytes of the outbox
 	Traffic traffic.Estimate
 	Journal int64 // bytes on this node
+	Records Size  // of the rooms
+	Blobs   map[entity.Class]Size
 }
+
+// Size is how many there are of something, and the bytes they take.
+type Size struct{ Items, Bytes int64 }
 
 // Sizes weighs what is stored.
 func (h *Home) Sizes(ctx context.Context) (out Sizes, err error) {
@@ -74,14 +83,30 @@ func (h *Home) Sizes(ctx context.Context) (out Sizes, err error) {
 	if h.journal != nil {
 		out.Journal = h.journal.Stats().Bytes
 	}
+	if out.Records.Items, out.Records.Bytes, err = h.things.Size(ctx); err != nil {
+		return out, err
+	}
+	out.Blobs = map[entity.Class]Size{}
+	for _, class := range entity.Classes() {
+		n, err := h.things.CountBlobs(ctx, class)
+		if err != nil {
+			return out, err
+		}
+		used, _, err := h.things.BlobBytes(ctx, class)
+		if err != nil {
+			return out, err
+		}
+		out.Blobs[class] = Size{n, used}
+	}
 	out.Traffic, err = h.rows.Estimate(ctx)
 	return out, err
 }
 
 // Reindexed counts what Reindex made anew.
 type Reindexed struct {
-	Holds  upkeep.Reindexed
-	Outbox int
+	Holds    upkeep.Reindexed
+	Outbox   int
+	Entities entities.Reindexed
 }
 
 // Reindex makes all indexes again from the records, while mail flows.
@@ -90,6 +115,9 @@ func (h *Home) Reindex(ctx context.Context, step func(holds int)) (out Reindexed
 		return out, err
 	}
 	if out.Outbox, err = h.owes.Reindex(ctx); err != nil {
+		return out, err
+	}
+	if out.Entities, err = h.things.Reindex(ctx); err != nil {
 		return out, err
 	}
 	return out, h.rows.Reindex(ctx)

@@ -46,6 +46,7 @@ func (h *Home) Loops() map[string]func(context.Context) error {
 		loops["journal"] = func(ctx context.Context) error { h.journal.Run(ctx); return nil }
 		loops["journal of holds"] = func(ctx context.Context) error { h.held.Run(ctx); return nil }
 		loops["journal of the outbox"] = func(ctx context.Context) error { h.owed.Run(ctx); return nil }
+		loops["journal of records"] = func(ctx context.Context) error { h.kept.Run(ctx); return nil }
 		loops["journal refresh"] = h.refresh
 	}
 	return loops
@@ -109,7 +110,7 @@ func (h *Home) lost(ctx context.Context, why string) {
 func (h *Home) give(ctx context.Context, why string) {
 	var errs []error
 	if h.journal != nil { // releases wait from now on
-		errs = append(errs, h.held.Lost(ctx, why), h.owed.Lost(ctx, why))
+		errs = append(errs, h.held.Lost(ctx, why), h.owed.Lost(ctx, why), h.kept.Lost(ctx, why))
 	}
 	errs = append(errs, h.Decisions.Sync(ctx), h.trail.Lost(ctx))
 	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
@@ -159,7 +160,7 @@ func (h *Home) publish(kind string) {
 // refresh looks at what other nodes did to what this one keeps, so that it is known here should
 // the store forget it.
 func (h *Home) refresh(ctx context.Context) error {
-	return every(ctx, refreshEvery, func() { _ = errors.Join(h.held.Refresh(ctx), h.owed.Refresh(ctx)) })
+	return every(ctx, refreshEvery, func() { _ = errors.Join(h.held.Refresh(ctx), h.owed.Refresh(ctx), h.kept.Refresh(ctx)) })
 }
 
 // drift says where the nodes differ in what they run.
