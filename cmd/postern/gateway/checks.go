@@ -18,6 +18,7 @@ func (g *Gateway) buildChecks(ctx context.Context) (err error) {
 		return err
 	}
 	g.steps = g.checks.Steps()
+	g.steps.Bounce = g.bounces
 	g.pipeline.Store(steps.Pipeline(g.steps, g.rules.Load(), g.cfg.Load(), g.log))
 	return nil
 }

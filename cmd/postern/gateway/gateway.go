@@ -21,9 +21,11 @@ import (
 	"postern/cmd/postern/checks"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/home"
+	"postern/cmd/postern/outbound"
 	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
 	"postern/filter"
+	"postern/filter/bounce"
 	"postern/filter/clamav"
 	"postern/internal/alert"
 	"postern/internal/config"
@@ -85,6 +87,8 @@ type Gateway struct {
 	pools      *backend.Pools
 	verifier   *recipient.Verifier
 	scanner    *clamav.Scanner // nil without clamav.addrs
+	outbound   *outbound.Desk
+	bounces    *bounce.Check
 	checks     *checks.Checks
 	steps      steps.Checks
 	keys       *keys.Store
@@ -116,6 +120,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 		{"alerts", g.buildAlerts},
 		{"resolver", g.buildResolver},
 		{"clamav", g.buildScanner},
+		{"trace", g.buildTrace},
 		{"checks", g.buildChecks},
 		{"backends", g.buildBackends},
 		{"stamp", g.buildStamper},

@@ -14,7 +14,7 @@ import (
 
 func (g *Gateway) buildQuarantine(context.Context) error {
 	c := g.cfg.Load()
-	g.releaser = &glue.Releaser{Config: &g.cfg, Pools: g.pools, Stamper: g.stamper}
+	g.releaser = &glue.Releaser{Config: &g.cfg, Pools: g.pools, Stamper: g.stamper, Sent: g.outbound}
 	g.quarantine = quarantine.New(quarantine.Config{
 		Store: g.home.Holds, Spool: g.spool, Node: c.Hostname, Cap: int64(c.Quarantine.Cap),
 		Keep: func(policy string) time.Duration {

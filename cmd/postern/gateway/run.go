@@ -121,6 +121,7 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	background("backends", func(ctx context.Context) error { g.pools.Run(ctx); return nil })
 	background("outbox", func(ctx context.Context) error { g.outbox.Run(ctx); return nil })
 	background("quarantine", g.tend)
+	background("trace keys", g.outbound.Run)
 	background("dkim keys", g.keyWatch().Run)
 	background("report counts", g.reports.Count)
 	background("reports", g.reports.Send)

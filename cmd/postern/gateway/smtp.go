@@ -57,11 +57,11 @@ func (g *Gateway) submitter() *glue.Submitter {
 
 func (g *Gateway) buildStamper(context.Context) (err error) {
 	c := g.cfg.Load()
-	g.stamper = &stamp.Stamper{Names: setup.HeaderNames(c), Key: g.key, AV: g.avVersion, Alert: g.event}
+	g.stamper = &stamp.Stamper{Names: setup.HeaderNames(c), Key: g.key, AV: g.avVersion, Alert: g.event, Tracer: g.outbound}
 	if g.keys, err = keys.Open(filepath.Join(c.State, "dkim"), g.now); err != nil {
 		return err
 	}
-	g.stamper.Signer = &sign.Signer{Keys: g.keys, Now: g.now, Log: g.log, Alert: g.event}
+	g.stamper.Signer = &sign.Signer{Keys: g.keys, Now: g.now, Log: g.log, Alert: g.event, Gateway: g.gatewayDomain, Also: []string{g.stamper.Names.Trace}}
 	if c.Auth.ArcSeal {
 		g.stamper.Sealer = &glue.Sealer{Domain: c.Auth.ArcDomain, AuthservID: g.stamper.Names.AuthservID, Keys: g.keys, Now: g.now, Log: g.log}
 	}
@@ -76,10 +76,10 @@ func (g *Gateway) buildRelay(context.Context) (err error) {
 	trouble := func(ctx context.Context, key, text string) { g.alerts.Raise(key, alert.Warning, text, "") }
 	g.relay = &relay.Relay{
 		Backends: relay.Pools{Pools: g.pools}, Holds: glue.Holds{Quarantine: g.quarantine}, Outbox: g.home.Outbox,
-		Stamper: g.stamper, Answers: g.answers, Alert: trouble, Now: g.now, Log: g.log,
+		Stamper: g.stamper, Sent: g.outbound, Answers: g.answers, Alert: trouble, Now: g.now, Log: g.log,
 		Limits: relay.Limits{Before: time.Duration(c.Relay.BeforeDot), After: time.Duration(c.Relay.AfterDot), Keep: time.Duration(c.Relay.OutboxFor)},
 	}
-	g.outbox = &outbox.Worker{Store: g.home.Outbox, Courier: g.relay, Now: g.now, Log: g.log, Alert: trouble}
+	g.outbox = &outbox.Worker{Store: g.home.Outbox, Courier: g.relay, Now: g.now, Log: g.log, Alert: trouble, Ended: g.outbound.Ended}
 	g.relay.Wake = g.outbox.Wake
 	return nil
 }
@@ -111,7 +111,7 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		Deliverer:     &glue.Deliverer{Rules: &g.rules, Relay: g.relay, Pipeline: g.pipeline.Load, Log: g.log},
 		Authenticator: &glue.Authenticator{Config: &g.cfg, Pools: g.pools},
 		Accounts:      g.checks.Accounts,
-		Observers:     append([]filter.Observer{observer, g.reports}, g.checks.Observers()...),
+		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports}, g.checks.Observers()...),
 		Answered:      g.relay.Answered,
 		Refused:       g.checks.Limits.Refused,
 		Abandoned:     g.checks.Limits.Abandoned,

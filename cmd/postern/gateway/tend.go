@@ -39,7 +39,7 @@ func (g *Gateway) tend(ctx context.Context) error {
 	}
 }
 
-// tendShared retries releases, expires holds, drops old traffic rows, and tries entries that a
+// tendShared retries releases, expires holds, drops old rows of traffic and of the send log, and tries entries that a
 // clock which was ahead has put off.
 func (g *Gateway) tendShared(ctx context.Context) error {
 	var errs []error
@@ -49,7 +49,7 @@ func (g *Gateway) tendShared(ctx context.Context) error {
 	errs = append(errs, err)
 	if g.clockRight(ctx) {
 		_, err = g.home.Traffic.Prune(ctx, g.now().Add(-time.Duration(g.cfg.Load().Store.Traffic)))
-		errs = append(errs, err)
+		errs = append(errs, err, g.outbound.Purge(ctx))
 	}
 	return errors.Join(append(errs, g.hurryOutbox(ctx))...)
 }

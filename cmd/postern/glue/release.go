@@ -13,6 +13,7 @@ import (
 	"postern/internal/mime"
 	"postern/internal/relay/backend"
 	"postern/internal/relay/client"
+	"postern/internal/relay/handing"
 	"postern/internal/stamp"
 	"postern/quarantine"
 )
@@ -22,6 +23,13 @@ type Releaser struct {
 	Config  *atomic.Pointer[config.Config]
 	Pools   *backend.Pools
 	Stamper *stamp.Stamper
+	Sent    SendLog // of outbound mail; nil: nothing is written down
+}
+
+// SendLog writes down what is handed over, and how that ended.
+type SendLog interface {
+	handing.Log
+	Settled(ctx context.Context, serial string, fates []filter.Fate) error
 }
 
 // Send hands a released hold to its backend with a block that says so.
@@ -48,6 +56,50 @@ func (g *Releaser) Send(ctx context.Context, h quarantine.Hold, body io.ReaderAt
 		release(false)
 		return "", &quarantine.SendError{Reply: "the connection to the server behind broke", Err: err}
 	}
+	if err := g.begin(ctx, m, v); err != nil {
+		conn.Abort(ctx)
+		release(false)
+		return "", &quarantine.SendError{Reply: "the send log cannot be written", Err: err}
+	}
+	reply, err := g.end(ctx, conn, release)
+	g.settle(ctx, m, reply, err)
+	return reply, err
+}
+
+// begin writes down that an outbound hold is about to be handed over.
+func (g *Releaser) begin(ctx context.Context, m *filter.Message, v filter.Verdict) error {
+	if g.Sent == nil || m.Direction != filter.Outbound {
+		return nil
+	}
+	o := handing.Over{Message: m}
+	for _, to := range m.To {
+		o.Copies = append(o.Copies, handing.Copy{Recipient: to.Address, Verdict: v, Body: m})
+	}
+	return g.Sent.Begin(ctx, o)
+}
+
+// settle writes down how that ended. A row that stays unsettled says that nobody knows.
+func (g *Releaser) settle(ctx context.Context, m *filter.Message, reply string, err error) {
+	if g.Sent == nil || m.Direction != filter.Outbound {
+		return
+	}
+	f := filter.Fate{State: filter.Delivered, Reply: reply}
+	var e *quarantine.SendError
+	if errors.As(err, &e) {
+		f.State, f.Reply, f.Ambiguous = filter.Held, e.Reply, e.Ambiguous
+	} else if err != nil {
+		f.State = filter.Held
+	}
+	fates := make([]filter.Fate, len(m.To))
+	for i, to := range m.To {
+		fates[i] = f
+		fates[i].Recipient = to.Address
+	}
+	_ = g.Sent.Settled(context.WithoutCancel(ctx), m.ID, fates)
+}
+
+// end ends the body and reads the answers.
+func (g *Releaser) end(ctx context.Context, conn *client.Conn, release func(bool)) (string, error) {
 	replies, err := conn.End(ctx)
 	release(err == nil)
 	if err != nil {

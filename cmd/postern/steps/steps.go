@@ -31,13 +31,14 @@ const (
 	StepAttach   = "attachments"
 	StepClamAV   = "clamav"
 	StepPatterns = "patterns"
+	StepBounce   = "bounces"
 )
 
 // Names are all of them, for metrics.
 func Names() []string {
 	return []string{
 		StepReverse, StepHelo, StepSPF, StepSender, StepAuth, StepLists, StepDomains, StepLinks,
-		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepLimits, StepAttach, StepClamAV, StepPatterns,
+		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepLimits, StepAttach, StepClamAV, StepPatterns, StepBounce,
 	}
 }
 
@@ -51,6 +52,7 @@ type Checks struct {
 	Account, LimitSender, LimitRecipient filter.Check
 	LimitAccount, AccountHeld            filter.Check
 	Attach, ClamAV                       filter.Check
+	Bounce                               filter.Check
 }
 
 // Pipeline is the visible list: what runs at which stage, and what happens when it cannot
@@ -85,6 +87,7 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepLinks, filter.OnData, c.Links, in, filter.Accept, dnsTime)
 	add(StepOwn, filter.OnData, c.OwnContent, in, filter.Accept, dnsTime)
 	add(StepHistory, filter.OnData, c.History, in, filter.Accept, dnsTime)
+	add(StepBounce, filter.OnData, c.Bounce, in, filter.Accept, 2*time.Second)
 	add(StepGreylist, filter.OnData, c.Greylist, in, filter.Accept, dnsTime)
 	add(StepSenders, filter.OnData, c.AccountContent, any, filter.Defer, 5*time.Second)
 	add(StepAccount, filter.OnData, c.AccountHeld, any, filter.Defer, time.Second)
