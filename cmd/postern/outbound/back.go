@@ -158,7 +158,7 @@ func (d *Desk) told(ctx context.Context, date string) (bool, error) {
 		d.begun.Store(begun)
 	}
 	if at, err := mail.ParseDate(date); err == nil && at.Before(d.Now().Add(time.Hour)) {
-		return at.After(*begun), nil
+		return at.After(*begun) || d.Now().Sub(at) > 2*young, nil
 	}
 	return d.Now().Sub(*begun) > young, nil
 }

@@ -187,13 +187,20 @@ func (d *Desk) Begin(ctx context.Context, o handing.Over) error {
 			top = c.Verdict
 		}
 	}
-	r.Score, r.Action = top.Score, top.Action.String()
-	for _, f := range o.Report.Findings {
-		if !slices.Contains(r.Symbols, f.Symbol) {
-			r.Symbols = append(r.Symbols, f.Symbol)
-		}
-	}
+	r.Score, r.Action, r.Symbols = top.Score, top.Action.String(), symbols(o.Report, top)
 	return d.Store.Begin(ctx, r)
+}
+
+// symbols are what was found, and what counted, each once.
+func symbols(r filter.Report, v filter.Verdict) (out []string) {
+	for _, f := range r.Findings {
+		out = append(out, f.Symbol)
+	}
+	for _, reason := range v.Reasons {
+		out = append(out, reason.Symbol)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func stateOf(s filter.FateState) string {
@@ -258,11 +265,16 @@ func (d *Desk) Done(ctx context.Context, m *filter.Message, o filter.Outcome) er
 	if m.Direction != filter.Outbound || len(o.Fates) == 0 {
 		return nil
 	}
-	copies := make([]sent.Copy, len(o.Fates))
-	for i, f := range o.Fates {
+	return d.Settled(ctx, m.ID, o.Fates)
+}
+
+// Settled writes down how copies of a message ended.
+func (d *Desk) Settled(ctx context.Context, serial string, fates []filter.Fate) error {
+	copies := make([]sent.Copy, len(fates))
+	for i, f := range fates {
 		copies[i] = d.copyOf(f)
 	}
-	return ifThere(d.Store.Settle(ctx, m.ID, copies))
+	return ifThere(d.Store.Settle(ctx, serial, copies))
 }
 
 func (d *Desk) copyOf(f filter.Fate) sent.Copy {
