@@ -1,17 +1,16 @@
-package cases
+package dossier
 
 import (
+	"cmp"
+	"errors"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
-)
 
-// Kind says what a case is about.
-type Kind string
-
-// The kinds.
-const (
-	Local    Kind = "local"    // one of our accounts
-	External Kind = "external" // a source elsewhere
+	"postern/abuse/calendar"
+	"postern/abuse/cases/flow"
+	"postern/internal/entity"
 )
 
 // Complaint is what a case learns from one report: facts that were established, never what the
@@ -52,4 +51,141 @@ type Complaint struct {
 	// Fold, if set, is the flood that the report belongs to: it is linked and counted, and
 	// makes no line of its own.
 	Fold string `json:"fold,omitempty"`
+}
+
+// Check says why a complaint cannot be taken, or nil.
+func (c *Complaint) Check() error {
+	switch {
+	case c.Report == "" || c.At.IsZero():
+		return Refuse(ErrInvalid, "a complaint needs its report's ID and time")
+	case c.Grade < 0 || c.Grade > 4 || c.Trust < 0 || c.Trust > 3:
+		return Refuse(ErrInvalid, "report %.40s: proof P%d, trust T%d", c.Report, c.Grade, c.Trust)
+	case c.Kind == External && !c.SourceIP.IsValid() && c.SourceDomain == "":
+		return Refuse(ErrInvalid, "report %.40s: a source elsewhere needs its IP or d=", c.Report)
+	}
+	return nil
+}
+
+// Subject is what the reports about one problem have in common.
+func (c *Complaint) Subject() string {
+	prefix := ""
+	if c.Drill {
+		prefix = "drill "
+	}
+	switch {
+	case c.Kind == External && c.SourceDomain != "":
+		return prefix + "domain " + strings.ToLower(c.SourceDomain)
+	case c.Kind == External:
+		return prefix + "ip " + c.SourceIP.Unmap().String()
+	case c.Account != "":
+		return prefix + "account " + strings.ToLower(c.Account)
+	case c.Fold != "":
+		return prefix + "flood " + c.Fold
+	case c.Copy != "" || c.Serial != "": // one reporter, one message, however it came
+		return prefix + "message " + strings.ToLower(c.Reporter) + " " + cmp.Or(c.Copy, c.Serial)
+	}
+	return prefix + "report " + c.Report
+}
+
+// Fresh is a new case for a report.
+func Fresh(id string, r *Complaint, now time.Time, cal *calendar.Calendar) (Case, error) {
+	now = now.UTC()
+	c := Case{
+		ID: id, Kind: cmp.Or(r.Kind, Local), Subject: r.Subject(), Opened: r.At.UTC(), Changed: now,
+		Account: r.Account, Priority: 4, Language: r.Language, Drill: r.Drill, Class: r.Class,
+	}
+	state := flow.Triage
+	switch {
+	case c.Kind == External:
+		state = flow.Detected
+	case r.Unparsed:
+		state = flow.Unparsed
+	case r.Grade == 0:
+		state = flow.NotOurs
+	}
+	if err := errors.Join(c.Run(flow.First, c.Opened, cal), c.Run(flow.Result, c.Opened, cal)); err != nil {
+		return c, err
+	}
+	if err := c.Enter(state, Machine(), now, cal); err != nil {
+		return c, err
+	}
+	c.Seq = 1
+	c.Pending = []Event{{Case: id, Seq: 1, At: now, Actor: Machine().Name, Action: "opened", To: state, Text: Clip(r.Sentence), Report: r.Report, Next: now}}
+	return c, nil
+}
+
+// Sum adds what a report says to its case.
+func (c *Case) Sum(l *Link, e *Event, cal *calendar.Calendar) error {
+	c.Reports++
+	if l.Fold != "" {
+		c.Folded++
+	}
+	c.Votes += l.Counts
+	if l.Grade > c.Grade || c.Sentence == "" {
+		c.Sentence = Clip(l.Sentence)
+	}
+	c.Grade, c.Trust = max(c.Grade, l.Grade), max(c.Trust, l.Trust)
+	c.Language = cmp.Or(c.Language, l.Language)
+	c.Source.learn(&l.Complaint)
+	if l.Raw != "" && l.Fold == "" && len(c.Evidence) < MaxEvidence && !c.Has(l.Raw) {
+		c.Evidence = append(c.Evidence, Evidence{Class: entity.Intake, Sum: l.Raw, Name: "report " + l.Report, By: Machine().Name, At: e.At})
+	}
+	if l.Person {
+		c.Person = true
+		if err := c.owe(l, cal); err != nil {
+			return err
+		}
+	}
+	if p := l.priority(); p < c.Priority {
+		return c.Raise(p, l.At.UTC(), cal)
+	}
+	return nil
+}
+
+// owe starts the clocks of what a person is owed: to hear that the report arrived, unless
+// nobody knows who that person is, and to hear what came of it.
+func (c *Case) owe(l *Link, cal *calendar.Calendar) error {
+	at := l.At.UTC()
+	if l.Trust > 0 {
+		if err := c.Run(flow.Ack, at, cal); err != nil {
+			return err
+		}
+	}
+	if !c.Open() || !c.ResultAt.IsZero() && l.Grade == 0 { // it was told already
+		return nil
+	}
+	return c.Run(flow.Result, at, cal)
+}
+
+// Has reports whether a case has evidence by its hash.
+func (c *Case) Has(sum string) bool {
+	return slices.ContainsFunc(c.Evidence, func(e Evidence) bool { return e.Sum == sum })
+}
+
+// learn takes over what a report proves about the source.
+func (s *Source) learn(c *Complaint) {
+	switch {
+	case c.Kind == External:
+		if !s.IP.IsValid() && s.Time.IsZero() {
+			s.IP, s.Port, s.Helo, s.Time = c.SourceIP, c.SourcePort, Clip(c.SourceHelo), c.SourceTime.UTC()
+		}
+		s.Domain = cmp.Or(s.Domain, strings.ToLower(c.SourceDomain))
+	case c.Grade >= 2 && s.Time.IsZero():
+		s.IP, s.Port, s.Time = c.Client.Addr(), c.Client.Port(), c.SentAt.UTC()
+		s.Login, s.Serial = c.Login, c.Serial
+	}
+}
+
+// priority is what one report asks for.
+func (c *Complaint) priority() int {
+	bad := c.Feedback == "virus" || c.Feedback == "fraud" || c.Feedback == "phishing" || c.Feedback == "malware"
+	switch {
+	case c.Feedback == "not-spam":
+		return 4
+	case bad && c.Grade >= 2:
+		return 1
+	case c.Grade >= 1 && (c.Person || bad || c.Trust == 3), c.Kind == External && c.Person:
+		return 3
+	}
+	return 4
 }

@@ -1,0 +1,93 @@
+package dossier
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"postern/abuse/cases/flow"
+)
+
+// Errors of the desk; they are wrapped in sentences for people.
+var (
+	ErrNotFound = errors.New("no such case")
+	ErrInvalid  = errors.New("this cannot be")
+	ErrState    = errors.New("the case's state forbids it")
+	ErrRole     = errors.New("not with this role")
+	ErrNeeds    = errors.New("something is missing")
+	ErrBusy     = errors.New("too much waits to be done for the case")
+)
+
+// Refusal is an error with a sentence for people.
+type Refusal struct {
+	Kind  error
+	Words string
+}
+
+func (r *Refusal) Error() string { return r.Words }
+
+// Unwrap returns the kind.
+func (r *Refusal) Unwrap() error { return r.Kind }
+
+// Refuse makes a Refusal.
+func Refuse(kind error, format string, args ...any) error {
+	return &Refusal{kind, fmt.Sprintf(format, args...)}
+}
+
+// Actor is who does something, and as what.
+type Actor struct {
+	Name string
+	Role flow.Role
+}
+
+// Machine is the desk itself.
+func Machine() Actor { return Actor{"abuse-desk", flow.System} }
+
+// Stopped lists the clocks that stopped, by name and start.
+func (c *Case) Stopped() []flow.Clock {
+	var out []flow.Clock
+	for _, k := range c.Clocks {
+		if !k.Running() {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// Newly names the clocks of after that are not among before.
+func Newly(before, after []flow.Clock) []flow.Name {
+	var out []flow.Name
+	for _, k := range after {
+		same := func(b flow.Clock) bool { return b.Name == k.Name && b.Start.Equal(k.Start) }
+		if !slices.ContainsFunc(before, same) {
+			out = append(out, k.Name)
+		}
+	}
+	return out
+}
+
+// Clip bounds a text and takes what is no text out of it.
+func Clip(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > MaxText {
+		s = strings.ToValidUTF8(s[:MaxText], "")
+	}
+	return s
+}
+
+// Reason refuses a person's change without one.
+func Reason(who Actor, text string) error {
+	if who.Role != flow.System && strings.TrimSpace(text) == "" {
+		return Refuse(ErrNeeds, "a reason is needed")
+	}
+	if len(text) > MaxText {
+		return Refuse(ErrInvalid, "a text has at most %d octets, this one has %d", MaxText, len(text))
+	}
+	return nil
+}
