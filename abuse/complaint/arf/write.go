@@ -176,18 +176,16 @@ func lower(b []byte) []byte {
 // travels reports whether bytes can stand in a message as they are: lines of at most 998
 // bytes that end in CRLF, no NUL.
 func travels(b []byte) bool {
-	for len(b) > 0 {
-		i := bytes.IndexByte(b, '\n')
-		if i < 0 {
-			i = len(b)
-		} else if i == 0 || b[i-1] != '\r' {
-			return false
+	for line := range bytes.Lines(b) {
+		if bytes.HasSuffix(line, []byte("\n")) {
+			if !bytes.HasSuffix(line, []byte("\r\n")) {
+				return false
+			}
+			line = line[:len(line)-2]
 		}
-		line := bytes.TrimSuffix(b[:i], []byte("\r"))
 		if len(line) > 998 || bytes.ContainsAny(line, "\r\x00") {
 			return false
 		}
-		b = b[min(i+1, len(b)):]
 	}
 	return true
 }

@@ -90,7 +90,7 @@ func (r *Report) group(h *header.Header) {
 
 // add keeps a recipient once.
 func (r *Report) add(one Recipient) {
-	if len(r.Recipients) >= recipientsMost {
+	if len(r.Recipients) >= recipientsMost || one.Final == "" {
 		return
 	}
 	for i, have := range r.Recipients {

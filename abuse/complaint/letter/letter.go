@@ -100,7 +100,8 @@ func (l Letter) fields() string {
 // words is the first part: what the caller says, and every fact of the second, since many
 // who get this read no further.
 func (l Letter) words(fields string) string {
-	text := strings.TrimRight(strings.ToValidUTF8(l.Words, "?"), "\r\n") + "\n\n" +
+	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.ToValidUTF8(l.Words, "?"))
+	text = strings.TrimRight(text, "\n") + "\n\n" +
 		strings.ReplaceAll(strings.ReplaceAll(fields, "\r\n\t", " "), "\r\n", "\n")
 	if l.Note != "" {
 		text += "\n" + l.Note + "\n"
