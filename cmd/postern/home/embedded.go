@@ -52,8 +52,12 @@ func embeddedSizes(ctx context.Context, h *local.Home, c *config.Config) ([]Size
 	if records.Items, records.Bytes, err = h.Entities().Size(ctx); err != nil {
 		return nil, err
 	}
+	log := Size{Of: OfSent, Days: int(time.Duration(c.Abuse.Trace.Keep) / day)}
+	if log.Items, log.Bytes, err = h.Sent().Size(ctx); err != nil {
+		return nil, err
+	}
 	out := []Size{
-		held, {Of: OfOutbox, Items: int64(owed)},
+		held, log, {Of: OfOutbox, Items: int64(owed)},
 		{Of: OfTraffic, Items: rows, Bytes: bytes, Days: int(time.Duration(c.Store.Traffic) / day)}, records,
 	}
 	for _, class := range entity.Classes() {

@@ -45,4 +45,5 @@ const (
 	OfIntake   = "intake"  // what arrived at abuse@
 	OfCases    = "cases"   // evidence of cases
 	OfPapers   = "papers"
+	OfSent     = "sent" // the send log
 )

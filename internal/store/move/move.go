@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/abuse"
+	"postern/abuse/sent"
 	"postern/blocklist"
 	"postern/filter/greylist"
 	"postern/internal/record"
@@ -29,6 +30,7 @@ type Parts struct {
 	Reports  report.Store
 	Greylist greylist.Store
 }
+	Sent     sent.Store
 
 // Moved counts what was taken over.
 type Moved struct {
@@ -53,6 +55,7 @@ type Mover struct {
 	From, To Parts
 	Name     string // of the new home, for the records that end in the old one
 	Now      func() time.Time
+	Sent     int `json:"sent"`
 	Log      *slog.Logger
 	Step     func(Moved) // told how far it is, about every page
 }
@@ -84,6 +87,7 @@ func (m *Mover) Run(ctx context.Context) (Moved, error) {
 		{"audit", r.audit},
 		{"greylist", r.greylist},
 		{"reports", r.reports},
+		{"send log", r.sent},
 		{"traffic", r.traffic},
 	} {
 		if err := part.move(ctx); err != nil {

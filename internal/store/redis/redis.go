@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"postern/abuse/sent"
 	"postern/internal/entity"
 	"postern/internal/record"
 	relayoutbox "postern/internal/relay/outbox"
@@ -37,6 +38,7 @@ import (
 	"postern/internal/store/redis/nodes"
 	"postern/internal/store/redis/outbox"
 	"postern/internal/store/redis/sealed"
+	"postern/internal/store/redis/sent/noted"
 	"postern/internal/store/redis/traffic"
 	"postern/internal/store/redis/watch"
 	"postern/quarantine"
@@ -44,8 +46,8 @@ import (
 
 // Caps bound what each kind takes in the store, in bytes; 0 = nothing does.
 type Caps struct {
-	Holds, Evidence, Outbox, Traffic int64
-	Blobs                            map[entity.Class]int64
+	Holds, Evidence, Outbox, Traffic, Sent int64
+	Blobs                                  map[entity.Class]int64
 }
 
 // Options say where the store is, and who this node is. All but Event are needed.
@@ -84,6 +86,7 @@ type Home struct {
 	History   *history.Store
 	Greylist  *greylist.Store
 	Reports   report.Store
+	Sent      sent.Store
 	Entities  entity.Home
 	Limits    *limits.Store
 	Jobs      lease.Runner
@@ -98,6 +101,7 @@ type Home struct {
 	journal *journal.Journal   // nil unless strict
 	held    *durable.HoldStore // the same
 	owed    *owed.Store        // the same
+	noted   *noted.Store       // the same
 	kept    *kept.Store        // the same
 	nodes   *nodes.Registry
 	bus     *watch.Bus

@@ -46,6 +46,7 @@ func (h *Home) Loops() map[string]func(context.Context) error {
 		loops["journal"] = func(ctx context.Context) error { h.journal.Run(ctx); return nil }
 		loops["journal of holds"] = func(ctx context.Context) error { h.held.Run(ctx); return nil }
 		loops["journal of the outbox"] = func(ctx context.Context) error { h.owed.Run(ctx); return nil }
+		loops["journal of the send log"] = func(ctx context.Context) error { h.noted.Run(ctx); return nil }
 		loops["journal of records"] = func(ctx context.Context) error { h.kept.Run(ctx); return nil }
 		loops["journal refresh"] = h.refresh
 	}
@@ -110,7 +111,7 @@ func (h *Home) lost(ctx context.Context, why string) {
 func (h *Home) give(ctx context.Context, why string) {
 	var errs []error
 	if h.journal != nil { // releases wait from now on
-		errs = append(errs, h.held.Lost(ctx, why), h.owed.Lost(ctx, why), h.kept.Lost(ctx, why))
+		errs = append(errs, h.held.Lost(ctx, why), h.owed.Lost(ctx, why), h.kept.Lost(ctx, why), h.noted.Lost(ctx, why))
 	}
 	errs = append(errs, h.Decisions.Sync(ctx), h.trail.Lost(ctx))
 	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {

@@ -1,0 +1,155 @@
+package noted_test
+
+import (
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"postern/abuse/sent"
+	"postern/internal/store/redis/conn"
+	"postern/internal/store/redis/journal"
+	"postern/internal/store/redis/redistest"
+	store "postern/internal/store/redis/sent"
+	"postern/internal/store/redis/sent/noted"
+	"postern/internal/store/storetest"
+	"postern/internal/store/storetest/senttest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// node is one node with a journal of its own.
+type node struct {
+	t   *testing.T
+	c   *conn.Conn
+	dir string
+	now time.Time
+	j   *journal.Journal
+	*noted.Store
+}
+
+func newNode(t *testing.T, c *conn.Conn) *node {
+	t.Helper()
+	n := &node{t: t, c: c, dir: filepath.Join(t.TempDir(), "j"), now: storetest.Start}
+	n.start()
+	t.Cleanup(func() { _ = n.j.Close() })
+	return n
+}
+
+func (n *node) start() {
+	n.t.Helper()
+	far, err := store.New(store.Options{Conn: n.c, Ring: redistest.Ring(n.t)})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if n.j, err = journal.Open(journal.Options{Dir: n.dir, Now: func() time.Time { return n.now }}); err != nil {
+		n.t.Fatal(err)
+	}
+	n.Store = noted.New(far, n.j, noted.Options{Now: func() time.Time { return n.now }, Log: slog.New(slog.DiscardHandler)})
+}
+
+func (n *node) crash() {
+	n.t.Helper()
+	if err := n.j.Close(); err != nil {
+		n.t.Fatal(err)
+	}
+	n.start()
+}
+
+func (n *node) begin(i int) sent.Row {
+	n.t.Helper()
+	r := senttest.Row(n.t, i, "anna@example.com")
+	if err := n.Begin(n.t.Context(), r); err != nil {
+		n.t.Fatal(err)
+	}
+	return r
+}
+
+func TestSuite(t *testing.T) {
+	server := redistest.Server(t)
+	senttest.Run(t, func(t *testing.T) sent.Store { return newNode(t, redistest.Empty(t, server)) })
+}
+
+// With the store away mail is written down here, and brought there later, also by the next
+// life of the node.
+func TestStoreAway(t *testing.T) {
+	server := redistest.Server(t)
+	n := newNode(t, redistest.Empty(t, server))
+	server.Kill()
+	r := n.begin(1)
+	if err := n.Settle(t.Context(), r.Serial, []sent.Copy{{Recipient: r.Copies[0].Recipient, State: sent.Delivered}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := n.BySerial(t.Context(), r.Serial); err != nil || got.Copies[0].State != sent.Delivered {
+		t.Errorf("%+v, %v", got, err)
+	}
+	n.crash()
+	server.Run(t)
+	other := newNode(t, n.c)
+	for range 100 {
+		n.Step(t.Context())
+		if got, err := other.BySerial(t.Context(), r.Serial); err == nil {
+			if got.Copies[0].State != sent.Delivered {
+				t.Errorf("brought as %+v", got.Copies[0])
+			}
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Error("it was not brought to the store")
+}
+
+// What the store lost is given back, with what others settled.
+func TestStoreLost(t *testing.T) {
+	c := redistest.Mini(t)
+	a, b := newNode(t, c), newNode(t, c)
+	r := a.begin(1)
+	if err := b.Settle(t.Context(), r.Serial, []sent.Copy{{Recipient: r.Copies[0].Recipient, Bounced: "5.1.1"}}); err != nil {
+		t.Fatal(err)
+	}
+	c.Client().FlushAll(t.Context())
+	for _, n := range []*node{b, a, b} { // the first finds nothing to settle yet
+		if err := n.Lost(t.Context(), "flush"); err != nil {
+			t.Fatal(err)
+		}
+		n.Step(t.Context())
+	}
+	got, err := newNode(t, c).BySerial(t.Context(), r.Serial)
+	if err != nil || got.Copies[0].Bounced != "5.1.1" || got.Account != r.Account {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if rows, err := b.ByMessageID(t.Context(), r.MessageID); err != nil || len(rows) != 1 {
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+}
+
+func TestForgottenAfterADay(t *testing.T) {
+	n := newNode(t, redistest.Mini(t))
+	r := n.begin(1)
+	n.now = n.now.Add(noted.Keep)
+	n.Step(t.Context())
+	if n.j.Stats().Live != 1 {
+		t.Error("forgotten too soon")
+	}
+	n.now = n.now.Add(time.Minute)
+	n.Step(t.Context())
+	if n.j.Stats().Live != 0 {
+		t.Error("kept for ever")
+	}
+	if _, err := n.BySerial(t.Context(), r.Serial); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestJournalThatCannotBeWritten(t *testing.T) {
+	n := newNode(t, redistest.Mini(t))
+	if err := n.j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Begin(t.Context(), senttest.Row(t, 1, "a")); !errors.Is(err, journal.ErrReadOnly) {
+		t.Errorf("mail would go out that nobody wrote down: %v", err)
+	}
+}
