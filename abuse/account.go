@@ -32,6 +32,8 @@ type Account struct {
 	Until      time.Time `json:"until,omitzero"`       // when it ends or is due for review; it holds until somebody ends it
 	Case       string    `json:"case,omitempty"`       // the case it belongs to
 	Measure    string    `json:"measure,omitempty"`    // ID of the measure in force; "" = set without one
+	Auto       bool      `json:"auto,omitempty"`       // no person asked for this level
+	Human      Level     `json:"human,omitempty"`      // Auto: what people ask for
 	Messages   int       `json:"messages,omitempty"`   // M1: messages an hour; 0 = what is configured
 	Recipients int       `json:"recipients,omitempty"` // M1: recipients an hour; 0 = what is configured
 }

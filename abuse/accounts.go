@@ -34,6 +34,7 @@ type Accounts struct {
 	audit func(ctx context.Context, c Change) error // nil: nobody writes it down
 	seen  atomic.Pointer[book]
 	home  atomic.Pointer[string] // domain of accounts that name none
+	off   func() bool            // nil: automation is never switched off
 }
 
 type book struct {
@@ -125,7 +126,7 @@ func (a *Accounts) put(ctx context.Context, old, acc Account, actor, action stri
 }
 
 // Set makes want the record of an account, whatever it was before; the version is counted on
-// here. What is the same already is not written again. changed tells which.
+// here, and the time set where there is none. What is the same already is not written again. changed tells which.
 func (a *Accounts) Set(ctx context.Context, want Account, actor string) (acc Account, changed bool, err error) {
 	if want.Name = Name(want.Name); want.Name == "" {
 		return Account{}, false, errors.New("abuse: an account needs a name")
@@ -138,7 +139,10 @@ func (a *Accounts) Set(ctx context.Context, want Account, actor string) (acc Acc
 		if old.same(want) {
 			return old, false, nil
 		}
-		want.Version, want.At = old.Version+1, a.now().UTC()
+		want.Version = old.Version + 1
+		if want.At.IsZero() {
+			want.At = a.now().UTC()
+		}
 		acc, err := a.put(ctx, old, want, actor, "measure")
 		if !errors.Is(err, ErrConflict) || try == 4 {
 			return acc, true, err

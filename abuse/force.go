@@ -22,14 +22,30 @@ func (a *Accounts) DomainOf(account string) string {
 	return ""
 }
 
+// Automation has f asked whether what no person asked for is switched off: then it restricts
+// nothing. It is set before mail flows, and f answers from memory.
+func (a *Accounts) Automation(off func() bool) { a.off = off }
+
 // of returns what is in force against an account: its own record and that of its domain.
 func (a *Accounts) of(account string) (own, domain Account) {
 	b := a.seen.Load()
-	own = b.byName[Name(account)]
+	own = a.byPeople(b.byName[Name(account)])
 	if d := a.DomainOf(Name(account)); d != "" {
-		domain = b.byName[DomainName(d)]
+		domain = a.byPeople(b.byName[DomainName(d)])
 	}
 	return own, domain
+}
+
+// byPeople is the record as it counts while automation is off.
+func (a *Accounts) byPeople(acc Account) Account {
+	if !acc.Auto || a.off == nil || !a.off() {
+		return acc
+	}
+	acc.Level, acc.State, acc.Auto = acc.Human, Active, false
+	if acc.Level >= M3 {
+		acc.State = Suspended
+	}
+	return acc
 }
 
 // Force is the record that restricts an account most, its own or that of its domain, from

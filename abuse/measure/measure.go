@@ -119,12 +119,10 @@ type Capabilities struct {
 
 // Errors of a Desk.
 var (
-	ErrNotFound  = entity.ErrNotFound
-	ErrRefused   = errors.New("the measure is refused")
-	ErrInvalid   = errors.New("the request is wrong")
-	ErrSecond    = errors.New("this needs a second person")
-	ErrEnded     = errors.New("the measure has ended")
-	ErrNotInTime = errors.New("not yet")
+	ErrNotFound = entity.ErrNotFound
+	ErrInvalid  = errors.New("the request is wrong")
+	ErrSecond   = errors.New("this needs a second person")
+	ErrEnded    = errors.New("the measure has ended")
 )
 
 // Target is the record that a request is about.

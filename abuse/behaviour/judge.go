@@ -1,0 +1,102 @@
+package behaviour
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"postern/abuse"
+	"postern/abuse/signal"
+)
+
+// The rules, as signals name them.
+const (
+	Volume     = "volume"         // far more recipients than ever
+	Burst      = "burst"          // many within minutes, more than ever in an hour
+	Fresh      = "new-recipients" // many it never wrote to
+	Dead       = "nonexistent"    // many that do not exist
+	Countries  = "countries"      // logins from several countries
+	Networks   = "networks"       // logins through many operators
+	Travel     = "travel"         // two places nobody gets to in that time
+	Quiet      = "quiet-hour"     // a strange network in an hour it never sent in
+	Guessed    = "guessed"        // failed logins, then one that worked
+	OwnVerdict = "verdict"        // our checks speak against what it sends
+)
+
+// Rules are all rules of this room.
+func Rules() []string {
+	return []string{Volume, Burst, Fresh, Dead, Countries, Networks, Travel, Quiet, Guessed, OwnVerdict}
+}
+
+// Judge says what speaks against an account now.
+func (p *Profiles) Judge(account string, now time.Time) (out []signal.Signal) {
+	account = abuse.Name(account)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.all[account]
+	if a == nil {
+		return nil
+	}
+	add := func(f signal.Family, rule string, weight int, login bool, format string, args ...any) {
+		_, tenant, _ := strings.Cut(account, "@")
+		out = append(out, signal.Signal{
+			ID: rule + ":" + account, Family: f, Rule: rule, Account: account, Tenant: tenant, At: now, Weight: weight, Login: login, Detail: fmt.Sprintf(format, args...),
+		})
+	}
+	c, h, usual := p.cfg, a.lastHour(now), a.usual(now)
+	if n := int(h.recipients); n >= c.Volume && n > c.Times*usual {
+		add(signal.Behaviour, Volume, 25, false, "%d recipients in an hour, usual are up to %d", n, usual)
+	}
+	if n := a.burst(now); n >= c.Burst && n > c.Times*usual {
+		add(signal.Behaviour, Burst, 15, false, "%d recipients in ten minutes, usual in an hour are up to %d", n, usual)
+	}
+	if n := int(h.fresh); n >= c.Fresh {
+		add(signal.Behaviour, Fresh, 25, false, "%d recipients in an hour that it never wrote to", n)
+	}
+	if tried, gone := a.lastDay(now); tried >= c.DeadTries && signal.Lower(gone, tried) >= c.DeadShare {
+		add(signal.Behaviour, Dead, 20, false, "%d of %d recipients in a day do not exist", gone, tried)
+	}
+	if n := int(h.spam); n >= c.SpamCount && signal.Lower(n, int(h.messages)) >= c.SpamShare {
+		add(signal.Verdicts, OwnVerdict, 35, false, "%d of %d messages in an hour were judged to be spam", n, h.messages)
+	}
+	if all := recent(a.country, now); len(all) >= c.Countries {
+		add(signal.Behaviour, Countries, 25, true, "from %d countries in a day: %s", len(all), strings.Join(all, " "))
+	}
+	if all := recent(a.asn, now); len(all) >= c.Networks {
+		add(signal.Behaviour, Networks, 15, true, "through %d network operators in a day", len(all))
+	}
+	if a.travel != 0 && now.Unix()-a.travel < 86400 {
+		add(signal.Behaviour, Travel, 25, true, "at two places that nobody reaches in that time")
+	}
+	if a.quiet != 0 && now.Unix()-a.quiet < 86400 {
+		add(signal.Behaviour, Quiet, 10, true, "from a network never seen, in an hour it never sent in")
+	}
+	return out
+}
+
+// Loud reports whether signals say that an account sends very much, or is in other hands: to
+// hold its mail alone is not enough.
+func Loud(all []signal.Signal) bool {
+	for _, s := range all {
+		if s.Weight > 0 && (s.Login || s.Rule == Volume || s.Rule == Burst || s.Rule == Fresh) {
+			return true
+		}
+	}
+	return false
+}
+
+// Score is how surely an account is in other hands or sends what it should not, 0 to 100: the
+// sum of the weights of its signals, each rule once.
+func Score(all []signal.Signal) int {
+	best := map[string]int{}
+	for _, s := range all {
+		if w, ok := best[s.Rule]; !ok || s.Weight > w {
+			best[s.Rule] = s.Weight
+		}
+	}
+	sum := 0
+	for _, w := range best {
+		sum += w
+	}
+	return max(0, min(sum, 100))
+}
