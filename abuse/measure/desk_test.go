@@ -1,0 +1,255 @@
+package measure_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"postern/abuse"
+	"postern/abuse/measure"
+)
+
+func TestApplyAndUndo(t *testing.T) {
+	w := newWorld(t)
+	r := measure.Request{ID: "m-1", Account: "A@x.example", Level: abuse.M3, Case: "A-2030-000001", Actor: "ada", Reason: "spam"}
+	m := w.apply(r)
+	if again := w.apply(r); again.ID != m.ID || len(w.audit) != 1 {
+		t.Errorf("the same again: %+v, %v", again, w.audit)
+	}
+	acc := w.accounts.Force("a@x.example")
+	if acc.State != abuse.Suspended || acc.Measure != "m-1" || acc.Case != r.Case || acc.By != "ada" || m.State != measure.Active || m.Review.IsZero() || !m.Until.IsZero() {
+		t.Errorf("%+v %+v", acc, m)
+	}
+	got, err := w.desk.Undo(t.Context(), "m-1", "bob", "guarantee", false)
+	if err != nil || got.State != measure.Removed || w.level("a@x.example") != abuse.M0 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if _, err := w.desk.Undo(t.Context(), "m-1", "bob", "guarantee", false); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.desk.Apply(t.Context(), r); !errors.Is(err, measure.ErrEnded) {
+		t.Error(err)
+	}
+	if len(w.notes) != 2 {
+		t.Errorf("%q", w.notes)
+	}
+	if open, _, err := w.desk.List(t.Context(), "a@x.example", true, "", 0); err != nil || len(open) != 0 {
+		t.Error(open, err)
+	}
+	if all, _, err := w.desk.List(t.Context(), "a@x.example", false, "", 0); err != nil || len(all) != 1 {
+		t.Error(all, err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	w := newWorld(t)
+	for name, r := range map[string]measure.Request{
+		"nobody":            {Level: 1, Actor: "a", Reason: "r"},
+		"two":               {Account: "a", Domain: "b", Level: 1, Actor: "a", Reason: "r"},
+		"no reason":         {Account: "a", Level: 1, Actor: "a"},
+		"no author":         {Account: "a", Level: 1, Reason: "r"},
+		"no level":          {Account: "a", Level: 8, Actor: "a", Reason: "r"},
+		"M6 for an account": {Account: "a", Level: 6, Actor: "a", Reason: "r"},
+		"a long reason":     {Account: "a", Level: 1, Actor: "a", Reason: strings.Repeat("x", 2000)},
+	} {
+		if _, err := w.desk.Apply(t.Context(), r); !errors.Is(err, measure.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	end := measure.Request{Account: "a", Level: abuse.M7, Actor: "ada", Reason: "strike 2"}
+	for _, approver := range []string{"", "ada"} {
+		end.Approver = approver
+		if _, err := w.desk.Apply(t.Context(), end); !errors.Is(err, measure.ErrSecond) {
+			t.Error(err)
+		}
+	}
+	end.Approver = "bob"
+	if m := w.apply(end); m.Level != abuse.M7 || !w.accounts.LoginOff("a") {
+		t.Errorf("%+v", m)
+	}
+}
+
+// What stood before is restored exactly, in whatever order measures come and go.
+func TestUndoRestores(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		const name = "a@x.example"
+		if rapid.Bool().Draw(rt, "suspended before") {
+			if _, err := w.accounts.Suspend(t.Context(), name, "by hand", "old"); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		before := w.accounts.Force(name)
+		var open []measure.Measure
+		for i := range rapid.IntRange(1, 6).Draw(rt, "steps") {
+			w.now = w.now.Add(time.Minute)
+			if len(open) > 0 && rapid.Bool().Draw(rt, "undo") {
+				n := rapid.IntRange(0, len(open)-1).Draw(rt, "which")
+				if _, err := w.desk.Undo(t.Context(), open[n].ID, "ada", "over", false); err != nil {
+					rt.Fatal(err)
+				}
+				open = append(open[:n], open[n+1:]...)
+			} else {
+				level := abuse.Level(rapid.SampledFrom([]int{0, 1, 2, 3, 5}).Draw(rt, "level"))
+				open = append(open, w.apply(measure.Request{ID: fmt.Sprintf("m-%d", i), Account: name, Level: level}))
+			}
+			want := before.Effective()
+			for _, m := range open {
+				want = max(want, m.Level)
+			}
+			if got := w.level(name); got != want {
+				rt.Fatalf("%s, want %s of %v", got, want, open)
+			}
+		}
+		for _, m := range open {
+			if _, err := w.desk.Undo(t.Context(), m.ID, "ada", "over", false); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		after := w.accounts.Force(name)
+		if before.Name == "" {
+			before = abuse.Account{Name: name, State: abuse.Active}
+			after.At, after.By = time.Time{}, ""
+		}
+		after.Version, before.Version = 0, 0
+		if after != before {
+			rt.Fatalf("%+v, was %+v", after, before)
+		}
+	})
+}
+
+// Rule 6: each automatic measure ends or is reviewed.
+func TestTimes(t *testing.T) {
+	w := newWorld(t)
+	w.propose("one@a.example", "A", false)
+	w.propose("three@c.example", "BC", true)
+	w.pass(23 * time.Hour)
+	if w.level("one@a.example") != abuse.M1 || len(w.alerts) != 1 { // the suspension is overdue
+		t.Errorf("%s, %v", w.level("one@a.example"), w.alerts)
+	}
+	w.pass(time.Hour)
+	if w.level("one@a.example") != abuse.M0 || w.level("three@c.example") != abuse.M3 {
+		t.Error("M1 ends after a day, M3 stands until it was reviewed")
+	}
+	all, _, err := w.desk.List(t.Context(), "three@c.example", true, "", 0)
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	if _, err := w.desk.Reviewed(t.Context(), all[0].ID, "ada", 0); err != nil || len(w.alerts) != 0 {
+		t.Error(err, w.alerts)
+	}
+	w.pass(time.Hour)
+	if len(w.alerts) != 0 {
+		t.Error(w.alerts)
+	}
+}
+
+// Scenario 18.
+func TestAHoldThatNobodyReviewed(t *testing.T) {
+	box := &held{spam: map[string]bool{"h3": true}}
+	for i := range 30 {
+		box.ids = append(box.ids, fmt.Sprintf("h%d", i))
+	}
+	w := newWorld(t, func(p *measure.Parts) { p.Held = box })
+	if d := w.propose("a@x.example", "BD", false); d.Measure.Level != abuse.M2 {
+		t.Fatalf("%+v", d)
+	}
+	w.pass(4*time.Hour - time.Second)
+	if len(box.released) != 0 {
+		t.Fatal("too soon")
+	}
+	w.pass(time.Second)
+	if w.level("a@x.example") != abuse.M1 {
+		t.Errorf("it is at %s", w.level("a@x.example"))
+	}
+	hour := 0
+	for range 60 {
+		w.pass(time.Minute)
+		hour = len(box.released)
+	}
+	if hour < 15 || hour > 21 {
+		t.Errorf("%d went out in an hour", hour)
+	}
+	for range 120 {
+		w.pass(time.Minute)
+	}
+	if len(box.ids) != 0 || len(box.released) != 29 || len(box.kept) != 1 {
+		t.Errorf("%d left, %d released, kept %v", len(box.ids), len(box.released), box.kept)
+	}
+	text := strings.Join(w.audit, "\n")
+	for _, want := range []string{"its time is over", "held-mail-kept", "held-mail-released", "29 messages"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the audit does not say %q", want)
+		}
+	}
+}
+
+// A stricter measure in its place keeps the mail; a person who finds no abuse lets it go.
+func TestHeldMailAndPeople(t *testing.T) {
+	box := &held{ids: []string{"h1", "h2", "h3", "h4"}}
+	w := newWorld(t, func(p *measure.Parts) { p.Held = box })
+	d := w.propose("a@x.example", "BD", false)
+	strict := w.apply(measure.Request{Account: "a@x.example", Level: abuse.M3})
+	w.pass(5 * time.Hour)
+	if len(box.released) != 0 || w.level("a@x.example") != abuse.M3 {
+		t.Fatal(box.released)
+	}
+	if _, err := w.desk.UndoAll(t.Context(), "a@x.example", "ada", "no abuse", true); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Minute)
+	w.pass(8 * time.Hour)
+	if len(box.released) != 4 || strict.ID == d.Measure.ID {
+		t.Error(box.released)
+	}
+}
+
+// Scenario 21, and what becomes of it.
+func TestConnectors(t *testing.T) {
+	c := &connector{can: measure.Capabilities{Levels: []abuse.Level{abuse.M3, abuse.M5}, Required: true, Sessions: true}, state: map[string]string{"a@x.example": "limited"}, lies: true}
+	w := newWorld(t, func(p *measure.Parts) { p.Connectors = []measure.Connector{c} })
+	m := w.apply(measure.Request{ID: "m-1", Account: "a@x.example", Level: abuse.M3})
+	if m.State != measure.PendingActivation || !w.alerts["measure-connector:m-1"] || w.level("a@x.example") != abuse.M3 {
+		t.Fatalf("%+v, %v", m, w.alerts)
+	}
+	c.lies = false
+	w.pass(11 * time.Minute)
+	m, err := w.desk.Get(t.Context(), "m-1")
+	if err != nil || m.State != measure.Active || w.alerts["measure-connector:m-1"] || len(c.killed) != 1 {
+		t.Fatalf("%+v, %v, %v", m, err, w.alerts)
+	}
+	c.state["a@x.example"] = "on" // somebody enabled it by hand
+	if n, err := w.desk.Drift(t.Context()); err != nil || n != 1 || c.state["a@x.example"] != "off" {
+		t.Errorf("%d, %v, %v", n, err, c.state)
+	}
+	c.broken = errBroken
+	if m, err = w.desk.Undo(t.Context(), "m-1", "ada", "over", false); err != nil || m.State != measure.PendingRemoval || w.level("a@x.example") != abuse.M0 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	c.broken = nil
+	w.pass(11 * time.Minute)
+	if m, err = w.desk.Get(t.Context(), "m-1"); err != nil || m.State != measure.Removed || c.state["a@x.example"] != "limited" {
+		t.Errorf("%+v, %v, %v", m, err, c.state)
+	}
+	if m := w.apply(measure.Request{Account: "a@x.example", Level: abuse.M1}); len(m.Connectors) != 0 {
+		t.Error("it cannot carry a throttle")
+	}
+}
+
+func TestDomain(t *testing.T) {
+	w := newWorld(t)
+	m := w.apply(measure.Request{Domain: "X.example", Level: abuse.M6})
+	if _, yes := w.accounts.Suspended("any@x.example"); !yes || m.Target != "@x.example" {
+		t.Errorf("%+v", m)
+	}
+	if _, err := w.desk.Undo(t.Context(), m.ID, "ada", "over", false); err != nil {
+		t.Fatal(err)
+	}
+	if _, yes := w.accounts.Suspended("any@x.example"); yes {
+		t.Error("it is over")
+	}
+}
