@@ -270,6 +270,28 @@ func TestWrongTeams(t *testing.T) {
 	}
 }
 
+func TestTeamsOfTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "teams.yaml")
+	text := "teams:\n  - {name: cn, calendar: china, hours: [{from: '08:30', to: '12:00'}, {from: '13:00', to: '17:30'}]}\n  - {name: gr, calendar: greece, week: [mon, tue], zone: Europe/Berlin}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := calendar.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Team(""); got.Team().Name != "cn" || got.BusinessDay() != 8*time.Hour || !slices.Equal(s.Teams(), []string{"cn", "gr"}) {
+		t.Errorf("%+v %v", got.Team(), s.Teams())
+	}
+	if err := os.WriteFile(file, []byte("teams:\n  - {name: cn, hours: [{from: 9, to: '12:00'}]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := calendar.Open(dir, nil); err == nil || !strings.Contains(err.Error(), "teams.yaml:2:31:") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestValues(t *testing.T) {
 	var h calendar.Hour
 	for text, want := range map[string]calendar.Hour{"00:00": 0, "09:30": 570, "24:00": 1440} {

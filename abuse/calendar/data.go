@@ -97,6 +97,9 @@ func layFiles(all map[string]*Days, from fs.FS, prefix string) error {
 	var wrong []error
 	seen := map[string]string{}
 	for _, name := range names {
+		if name == teamsFile {
+			continue
+		}
 		src, err := fs.ReadFile(from, name)
 		if err != nil {
 			wrong = append(wrong, err)

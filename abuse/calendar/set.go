@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
+
+	"postern/internal/strict"
 )
 
 // MaxTeams is how many teams there may be.
@@ -19,13 +23,22 @@ type Set struct {
 	first string
 }
 
-// Open reads the calendars, those of a folder over the program's own, and builds every team's.
-// The first team is the one that a case has when nothing else is said; without any there is
-// one named "desk", which works on weekdays in UTC.
+// teamsFile is the file of a folder of calendars that has the teams.
+const teamsFile = "teams.yaml"
+
+// Open reads the calendars, those of a folder over the program's own, and builds every team's:
+// those given, or else those of the folder's teams.yaml. The first team is the one that a case
+// has when nothing else is said; without any there is one named "desk", which works on
+// weekdays in UTC.
 func Open(dir string, teams []Team) (*Set, error) {
 	days, err := Load(dir)
 	if err != nil {
 		return nil, err
+	}
+	if len(teams) == 0 && dir != "" {
+		if teams, err = readTeams(filepath.Join(dir, teamsFile)); err != nil {
+			return nil, err
+		}
 	}
 	if len(teams) == 0 {
 		teams = []Team{{Name: "desk", Calendar: "plain"}}
@@ -51,6 +64,25 @@ func Open(dir string, teams []Team) (*Set, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// readTeams reads the file of teams; that there is none is no error.
+func readTeams(path string) ([]Team, error) {
+	src, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var file struct {
+		Teams []Team `yaml:"teams"`
+	}
+	doc := strict.Decode(path, src, &file)
+	if err := doc.Err(); err != nil {
+		return nil, err
+	}
+	return file.Teams, nil
 }
 
 // Team is the calendar of a team; that of the first for a name that is not known.
