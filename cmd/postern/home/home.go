@@ -76,12 +76,12 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	first, other := openEmbedded, openShared
 	if o.Config.Store.Home == config.HomeRedis {
 		first, other = other, first
-		left, err := leftBehind(ctx, o)
+		left, records, err := leftBehind(ctx, o)
 		switch {
 		case err != nil: // what is in use is the other one
 			o.Log.Error("the embedded home cannot be read: whether it still keeps mail is unknown", "error", err)
-		case left > 0:
-			o.Log.Warn("the embedded home still keeps mail that this gateway does not look at: run postern store move", "left", left)
+		case left > 0 || records > 0:
+			o.Log.Warn("the embedded home still keeps mail or records that this gateway does not look at: run postern store move", "left", left, "records", records)
 		}
 	}
 	h, err := first(ctx, o)

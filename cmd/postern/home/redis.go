@@ -42,7 +42,7 @@ func openShared(ctx context.Context, o Options) (*Home, error) {
 	h, err := redis.Open(ctx, redis.Options{
 		Conn: where, Ring: ring, Dir: filepath.Join(o.Config.State, "redis"), Node: o.Config.Hostname, Version: o.Version, Rules: o.Rules, Passive: o.Passive,
 		Strict: c.Durability == durabilityStrict, Journal: int64(c.Journal), Keep: time.Duration(c.Traffic), Spool: o.Spool,
-		Caps: redis.Caps{Holds: capOr(c.Caps.Holds, o.Config.Quarantine.Cap), Evidence: int64(c.Caps.Evidence), Outbox: int64(c.Caps.Outbox), Traffic: int64(c.Caps.Traffic), Blobs: blobCaps(c.Caps)},
+		Caps: redis.Caps{Holds: capOr(c.Caps.Holds, o.Config.Quarantine.Cap), Evidence: int64(c.Caps.Evidence), Outbox: int64(c.Caps.Outbox), Traffic: int64(c.Caps.Traffic), Sent: int64(c.Caps.Sent), Blobs: blobCaps(c.Caps)},
 		Now:  o.Now, Log: slog.New(Quiet(o.Log.Handler())), Event: o.Event,
 	})
 	if err != nil {
@@ -68,7 +68,7 @@ func capOr(c, other config.Size) int64 {
 func shared(h *redis.Home, c *config.Config) *Home {
 	return &Home{
 		Name: config.HomeRedis, Holds: h.Holds, Outbox: h.Outbox, Lists: h.Decisions.Lists(), Accounts: h.Decisions.Accounts(), Audit: h.Audit,
-		Traffic: h.Traffic, History: h.History, Greylist: h.Greylist, Reports: h.Reports, Entities: h.Entities, Limits: h.Limits, Jobs: h.Jobs,
+		Traffic: h.Traffic, History: h.History, Greylist: h.Greylist, Reports: h.Reports, Sent: h.Sent, Entities: h.Entities, Limits: h.Limits, Jobs: h.Jobs,
 		Degraded: h.Degraded, Loops: h.Loops(), Close: h.Close,
 		Status: func(ctx context.Context) Status { return statusOf(h.Status(ctx)) },
 		Sizes:  func(ctx context.Context) ([]Size, error) { return sharedSizes(ctx, h, c) },
@@ -142,10 +142,15 @@ func sharedSizes(ctx context.Context, h *redis.Home, c *config.Config) ([]Size, 
 	if err != nil {
 		return nil, err
 	}
+	rows, taken, err := h.Sent.Size(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return []Size{
 		{Of: OfHolds, Items: s.Holds.Holds, Bytes: s.Holds.Total(), Cap: capOr(c.Store.Caps.Holds, c.Quarantine.Cap), Days: heldDays},
 		{Of: OfOutbox, Items: int64(s.Owed), Bytes: s.OwedIn, Cap: int64(c.Store.Caps.Outbox)},
 		{Of: OfTraffic, Items: s.Traffic.Rows, Bytes: s.Traffic.Bytes, Cap: int64(c.Store.Caps.Traffic), Days: int(time.Duration(c.Store.Traffic) / day)},
+		{Of: OfSent, Items: rows, Bytes: taken, Cap: int64(c.Store.Caps.Sent), Days: int(time.Duration(c.Abuse.Trace.Keep) / day)},
 		{Of: OfJournal, Bytes: s.Journal, Cap: int64(c.Store.Journal)},
 		{Of: OfRecords, Items: s.Records.Items, Bytes: s.Records.Bytes},
 		{Of: OfIntake, Items: s.Blobs[entity.Intake].Items, Bytes: s.Blobs[entity.Intake].Bytes, Cap: int64(c.Store.Caps.Intake)},
@@ -156,8 +161,10 @@ func sharedSizes(ctx context.Context, h *redis.Home, c *config.Config) ([]Size, 
 
 // parts are the stores of a home as a move takes them.
 func parts(h *Home) move.Parts {
+	entities, _ := h.Entities.(move.Entities)
 	return move.Parts{
-		Holds: h.Holds, Outbox: h.Outbox, Lists: h.Lists, Accounts: h.Accounts, Audit: h.Audit, Traffic: h.Traffic, Reports: h.Reports, Greylist: h.Greylist,
+		Entities: entities,
+		Holds:    h.Holds, Outbox: h.Outbox, Lists: h.Lists, Accounts: h.Accounts, Audit: h.Audit, Traffic: h.Traffic, Reports: h.Reports, Greylist: h.Greylist, Sent: h.Sent,
 	}
 }
 
@@ -174,14 +181,15 @@ func mover(h *Home, o Options, other func(context.Context) (*Home, error)) func(
 	}
 }
 
-// leftBehind counts what the embedded home still keeps of a node that has moved on.
-func leftBehind(ctx context.Context, o Options) (int, error) {
+// leftBehind counts what the embedded home still keeps of a node that has moved on: mail, and
+// records of the rooms.
+func leftBehind(ctx context.Context, o Options) (mail int, records int64, err error) {
 	if _, err := os.Stat(filepath.Join(o.Config.State, "postern.db")); errors.Is(err, os.ErrNotExist) {
-		return 0, nil
+		return 0, 0, nil
 	}
 	h, err := local.Open(ctx, local.Options{Dir: o.Config.State, Log: o.Log, Now: o.Now, Spool: o.Spool})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	st, err := h.Holds().Stats(ctx)
 	n := 0
@@ -189,5 +197,6 @@ func leftBehind(ctx context.Context, o Options) (int, error) {
 		n += st.States[s]
 	}
 	owed, cerr := h.Outbox().Count(ctx)
-	return n + owed, errors.Join(err, cerr, h.Close())
+	records, _, rerr := h.Entities().Size(ctx)
+	return n + owed, records, errors.Join(err, cerr, rerr, h.Close())
 }

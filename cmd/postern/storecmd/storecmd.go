@@ -46,7 +46,8 @@ func (c *reindexCmd) Run(a *app.App) error {
 	if c.JSON {
 		err = a.JSON(done)
 	} else {
-		_, err = fmt.Fprintf(a.Stdout, "%d holds and %d outbox entries are back; own lists, accounts and the audit trail come only from a backup\n", done.Holds, done.Outbox)
+		_, err = fmt.Fprintf(a.Stdout, "%d holds and %d outbox entries are back, %d records and %d blobs too; own lists, accounts and the audit trail come only from a backup\n",
+			done.Holds, done.Outbox, done.Records, done.Blobs)
 	}
 	if err == nil && len(done.Lost) > 0 {
 		return app.Findf("%d bodies are damaged or unknown and were moved to %s", len(done.Lost), filepath.Join(cfg.State, "lost"))
@@ -59,7 +60,7 @@ func (c *reindexCmd) shared(a *app.App) error {
 		if j.Indexed == nil {
 			return ""
 		}
-		return fmt.Sprintf("%d holds, %d outbox entries", j.Indexed.Holds, j.Indexed.Outbox)
+		return fmt.Sprintf("%d holds, %d outbox entries, %d records, %d blobs", j.Indexed.Holds, j.Indexed.Outbox, j.Indexed.Records, j.Indexed.Blobs)
 	})
 	if err != nil || job.Indexed == nil || job.Indexed.Damaged == 0 {
 		return err
@@ -79,11 +80,14 @@ func (c *moveCmd) Run(a *app.App) error {
 			return ""
 		}
 		m := j.Moved
-		return fmt.Sprintf("%d holds, %d outbox entries, %d list entries, %d accounts, %d audit entries, %d reports, %d greylisted, %d traffic rows",
-			m.Holds, m.Outbox, m.Lists, m.Accounts, m.Audit, m.Reports, m.Greylist, m.Traffic)
+		return fmt.Sprintf("%d holds, %d outbox entries, %d list entries, %d accounts, %d records, %d blobs, %d audit entries, %d reports, %d greylisted, %d traffic rows",
+			m.Holds, m.Outbox, m.Lists, m.Accounts, m.Records, m.Blobs, m.Audit, m.Reports, m.Greylist, m.Traffic)
 	})
 	if err != nil || job.Moved == nil {
 		return err
+	}
+	if t := job.Moved.Taken; len(t) > 0 {
+		return app.Findf("%d records stay in the old home, because the new one has others of their names: %q", len(t), t)
 	}
 	if n, d := len(job.Moved.Busy), len(job.Moved.Damaged); n+d > 0 {
 		return app.Findf("%d are being sent just now: run it again for them; %d are damaged and stay: %q", n, d, job.Moved.Damaged)

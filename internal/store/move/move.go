@@ -6,6 +6,7 @@ package move
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"postern/abuse/sent"
 	"postern/blocklist"
 	"postern/filter/greylist"
+	"postern/internal/entity"
 	"postern/internal/record"
 	"postern/internal/relay/outbox"
 	"postern/internal/report"
@@ -29,8 +31,20 @@ type Parts struct {
 	Traffic  record.Traffic
 	Reports  report.Store
 	Greylist greylist.Store
-}
 	Sent     sent.Store
+	Entities Entities
+}
+
+// Entities are the records of the rooms and what they rest on, as both homes keep them.
+type Entities interface {
+	entity.Home
+	// Walk gives all records of all kinds to f, many at a time.
+	Walk(ctx context.Context, f func(records []entity.Record) error) error
+	// BlobTime is since when a class has a blob, or ErrNotFound.
+	BlobTime(ctx context.Context, class entity.Class, sum string) (time.Time, error)
+	// PutBlobAt is PutBlob of what another home has kept since a time.
+	PutBlobAt(ctx context.Context, class entity.Class, r io.Reader, at time.Time) (sum string, size int64, err error)
+}
 
 // Moved counts what was taken over.
 type Moved struct {
@@ -42,12 +56,17 @@ type Moved struct {
 	Traffic  int `json:"traffic"`
 	Reports  int `json:"reports"`
 	Greylist int `json:"greylist"`
+	Sent     int `json:"sent"`
+	Records  int `json:"records"`
+	Blobs    int `json:"blobs"`
 
-	// Busy are holds that are being released, and outbox entries that are being sent, just
-	// now: run it again for them.
+	// Busy are holds that are being released, outbox entries that are being sent, and records
+	// that are being changed, just now: run it again for them.
 	Busy []string `json:"busy,omitempty"`
-	// Damaged are holds and outbox entries whose bytes cannot be read; they stay.
+	// Damaged are holds, outbox entries and blobs whose bytes cannot be read; they stay.
 	Damaged []string `json:"damaged,omitempty"`
+	// Taken are records whose name is that of another one in the new home; they stay.
+	Taken []string `json:"taken,omitempty"`
 }
 
 // Mover moves. All fields but Step are needed.
@@ -55,7 +74,6 @@ type Mover struct {
 	From, To Parts
 	Name     string // of the new home, for the records that end in the old one
 	Now      func() time.Time
-	Sent     int `json:"sent"`
 	Log      *slog.Logger
 	Step     func(Moved) // told how far it is, about every page
 }
@@ -84,6 +102,8 @@ func (m *Mover) Run(ctx context.Context) (Moved, error) {
 		{"own lists", r.lists},
 		{"holds", r.holds},
 		{"outbox", r.outbox},
+		{"blobs", r.blobs}, // before the records that name them
+		{"records", r.records},
 		{"audit", r.audit},
 		{"greylist", r.greylist},
 		{"reports", r.reports},

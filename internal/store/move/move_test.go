@@ -35,7 +35,7 @@ func home(t *testing.T) move.Parts {
 	t.Cleanup(func() { h.Close() })
 	return move.Parts{
 		Holds: h.Holds(), Outbox: h.Outbox(), Lists: h.Lists(), Accounts: h.Accounts(), Audit: h.Audit(), Traffic: h.Traffic(),
-		Reports: h.Reports(), Greylist: h.Greylist(),
+		Reports: h.Reports(), Greylist: h.Greylist(), Sent: h.Sent(), Entities: h.Entities(),
 	}
 }
 

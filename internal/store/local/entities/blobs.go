@@ -31,6 +31,11 @@ func (s *Store) receive(r io.Reader) (*spool.Body, error) {
 
 // PutBlob implements entity.Blobs. The file is there and synced before the row that names it.
 func (s *Store) PutBlob(ctx context.Context, class entity.Class, r io.Reader) (sum string, size int64, err error) {
+	return s.PutBlobAt(ctx, class, r, s.o.Now())
+}
+
+// PutBlobAt is PutBlob of what another home has kept since a time.
+func (s *Store) PutBlobAt(ctx context.Context, class entity.Class, r io.Reader, at time.Time) (sum string, size int64, err error) {
 	if err := class.Validate(); err != nil {
 		return "", 0, err
 	}
@@ -43,14 +48,14 @@ func (s *Store) PutBlob(ctx context.Context, class entity.Class, r io.Reader) (s
 	}
 	defer func() { _ = body.Close() }() // its file is ours alone, and cleaned at the next start
 	sum, size = body.SHA256(), body.Size()
-	if err := s.keep(ctx, class, body); err != nil {
+	if err := s.keep(ctx, class, body, at); err != nil {
 		return "", 0, sorted(s.ground.Saw(err))
 	}
 	return sum, size, nil
 }
 
 // keep writes bytes that are not there yet, or are there no more.
-func (s *Store) keep(ctx context.Context, class entity.Class, body *spool.Body) error {
+func (s *Store) keep(ctx context.Context, class entity.Class, body *spool.Body, at time.Time) error {
 	sum, size, files := body.SHA256(), body.Size(), s.files[class]
 	defer files.Lock(sum)()
 	known, err := s.known(ctx, class, sum)
@@ -68,7 +73,7 @@ func (s *Store) keep(ctx context.Context, class entity.Class, body *spool.Body) 
 	}
 	stored, err := files.Write(sum, io.NewSectionReader(body, 0, size))
 	if err == nil {
-		err = s.row(ctx, class, sum, size, stored, s.o.Now())
+		err = s.row(ctx, class, sum, size, stored, at)
 		if err != nil && !known {
 			err = errors.Join(err, files.Remove(sum))
 		}
@@ -177,6 +182,16 @@ func (s *Store) BlobsBefore(ctx context.Context, class entity.Class, t time.Time
 			return err
 		})
 	return out, err
+}
+
+// BlobTime is since when a class has a blob, or ErrNotFound.
+func (s *Store) BlobTime(ctx context.Context, class entity.Class, sum string) (time.Time, error) {
+	var at int64
+	err := s.ground.R.QueryRowContext(ctx, "SELECT at FROM blobs WHERE class = ? AND sum = ?", string(class), sum).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("%w: blob %.64q of class %s", entity.ErrNotFound, sum, class)
+	}
+	return time.UnixMilli(at), err
 }
 
 // BlobBytes implements entity.Blobs.

@@ -183,11 +183,23 @@ func (s *Store) Size(ctx context.Context) (records, bytes int64, err error) {
 	return records, bytes, err
 }
 
-// All are the records after one, of all kinds, in the order of kind and ID: at most limit, or
-// fewer where they are large. None are left when there are none.
-func (s *Store) All(ctx context.Context, after entity.Record, limit int) ([]entity.Record, error) {
-	return each(ctx, s.ground.R, after, limit)
+// Walk gives all records of all kinds to f, many at a time. Those that change meanwhile are given
+// as they were or as they are.
+func (s *Store) Walk(ctx context.Context, f func(records []entity.Record) error) error {
+	for last := (entity.Record{}); ; {
+		page, err := each(ctx, s.ground.R, last, look)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		if err := f(page); err != nil {
+			return err
+		}
+		last = page[len(page)-1]
+	}
 }
+
+// look is how many records Walk reads at once.
+const look = 200
 
 func each(ctx context.Context, q sqlite.Querier, after entity.Record, limit int) (out []entity.Record, err error) {
 	weight := 0

@@ -104,12 +104,17 @@ func readMeta(cmd *redis.SliceCmd) (b StoredBlob) {
 
 // PutBlob implements entity.Blobs.
 func (s *Store) PutBlob(ctx context.Context, class entity.Class, r io.Reader) (sum string, size int64, err error) {
+	return s.PutBlobAt(ctx, class, r, s.o.Now())
+}
+
+// PutBlobAt is PutBlob of what another home has kept since a time.
+func (s *Store) PutBlobAt(ctx context.Context, class entity.Class, r io.Reader, at time.Time) (sum string, size int64, err error) {
 	b, err := Receive(s.o.Spool, class, r)
 	if err != nil {
 		return "", 0, err
 	}
 	defer func() { _ = b.Close() }() // its file is ours alone, and cleaned at the next start
-	_, err = s.KeepBlob(ctx, class, b.SHA256(), b.Size(), s.o.Now().UnixMilli(), Open(b))
+	_, err = s.KeepBlob(ctx, class, b.SHA256(), b.Size(), at.UnixMilli(), Open(b))
 	if err != nil {
 		return "", 0, err
 	}

@@ -29,8 +29,8 @@ local now = tonumber(t[1]) * 1000000 + tonumber(t[2])
 local old = redis.pcall('GET', KEYS[1])
 if type(old) == 'table' then redis.call('DEL', KEYS[1]) old = '0' end
 old = tonumber(old or '0') or 0
-if old < now then old = now elseif old < 9000000000000000 then old = old + 1 end
-redis.call('SET', KEYS[1], string.format('%.0f', old))
+if not (old >= 0 and old < 9000000000000000) then old = 0 end -- 'inf' and 'nan' are numbers too
+redis.call('SET', KEYS[1], string.format('%.0f', math.max(old + 1, now)))
 return 1`
 
 // commitBlob makes a blob of chunks that were sent.

@@ -3,6 +3,7 @@ package entities
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -39,6 +40,18 @@ func (s *Store) unlist(ctx context.Context, class entity.Class, sums []string) e
 		}
 	}
 	return err
+}
+
+// BlobTime is since when a class has a blob, or ErrNotFound.
+func (s *Store) BlobTime(ctx context.Context, class entity.Class, sum string) (time.Time, error) {
+	found, err := s.ReadBlobs(ctx, class, []string{sum})
+	if err == nil && found[0].At == 0 {
+		err = fmt.Errorf("%w: blob %.64q of class %s", entity.ErrNotFound, sum, class)
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(found[0].At), nil
 }
 
 // BlobsBefore implements entity.Blobs.

@@ -239,9 +239,8 @@ func (s *Store) scan(ctx context.Context, pattern string, f func(keys []string) 
 	return nil
 }
 
-// All are the records of one batch of keys and where to go on; 0 begins, and is the end. Of a
-// Cluster master counts them.
-func (s *Store) All(ctx context.Context, f func(records []entity.Record) error) error {
+// Walk gives all records of all kinds to f, many at a time.
+func (s *Store) Walk(ctx context.Context, f func(records []entity.Record) error) error {
 	return s.scan(ctx, s.o.Conn.Key("{e:*}", "r"), func(keys []string) error {
 		for names := range slices.Chunk(s.names(keys), look) {
 			found, err := s.read(ctx, names)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"postern/internal/entity"
 	"postern/internal/spool"
@@ -15,6 +16,11 @@ import (
 
 // PutBlob implements entity.Blobs.
 func (s *Store) PutBlob(ctx context.Context, class entity.Class, r io.Reader) (sum string, size int64, err error) {
+	return s.PutBlobAt(ctx, class, r, s.o.Now())
+}
+
+// PutBlobAt is PutBlob of what another home has kept since a time.
+func (s *Store) PutBlobAt(ctx context.Context, class entity.Class, r io.Reader, at time.Time) (sum string, size int64, err error) {
 	b, err := entities.Receive(s.spool, class, r)
 	if err != nil {
 		return "", 0, err
@@ -22,7 +28,7 @@ func (s *Store) PutBlob(ctx context.Context, class entity.Class, r io.Reader) (s
 	defer func() { _ = b.Close() }() // its file is ours alone, and cleaned at the next start
 	of := blobRef(class, b.SHA256())
 	defer s.locks.Lock(of.String())()
-	n := note{Born: s.o.Now().UnixMilli(), Size: b.Size(), At: s.o.Now()}
+	n := note{Born: at.UnixMilli(), Size: b.Size(), At: s.o.Now()}
 	since, err := s.KeepBlob(ctx, class, b.SHA256(), b.Size(), n.Born, entities.Open(b))
 	switch {
 	case err == nil:
@@ -109,6 +115,17 @@ func (s *Store) RemoveBlob(ctx context.Context, class entity.Class, sum string) 
 		return nil
 	}
 	return s.bury(context.WithoutCancel(ctx), of, at, 0)
+}
+
+// Walk gives all records of all kinds to f, many at a time: those too that the shared store was
+// not given yet.
+func (s *Store) Walk(ctx context.Context, f func(records []entity.Record) error) error {
+	for _, of := range s.refs(false, func(k *mine) bool { return k.alone }) {
+		if err := s.bringAlone(ctx, of); err != nil {
+			return err
+		}
+	}
+	return s.Store.Walk(ctx, f)
 }
 
 // Status counts what this node keeps.
