@@ -26,6 +26,7 @@ func (g *Gateway) Calls() *control.Server {
 	}}
 	g.care.Handle(s)
 	access.HandlePeople(s, g.people)
+	g.desk.Handle(s)
 	return s
 }
 

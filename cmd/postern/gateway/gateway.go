@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postern/cmd/postern/abusedesk"
 	"postern/cmd/postern/calls"
 	"postern/cmd/postern/checks"
 	"postern/cmd/postern/glue"
@@ -89,6 +90,7 @@ type Gateway struct {
 	scanner    *clamav.Scanner // nil without clamav.addrs
 	outbound   *outbound.Desk
 	bounces    *bounce.Check
+	desk       *abusedesk.Desk
 	checks     *checks.Checks
 	steps      steps.Checks
 	keys       *keys.Store
@@ -121,6 +123,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 		{"resolver", g.buildResolver},
 		{"clamav", g.buildScanner},
 		{"trace", g.buildTrace},
+		{"abuse desk", g.buildDesk},
 		{"checks", g.buildChecks},
 		{"backends", g.buildBackends},
 		{"stamp", g.buildStamper},
