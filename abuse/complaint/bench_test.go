@@ -68,7 +68,7 @@ func BenchmarkParse(b *testing.B) {
 func TestCorpora(t *testing.T) {
 	n := 3000
 	if testing.Short() {
-		n = 300
+		n = 60
 	}
 	counts, lost := map[complaint.Format]int{}, 0
 	for _, raw := range corpus(t, n) {

@@ -16,7 +16,7 @@ import (
 func hostile() map[string][]byte {
 	full := 8 << 20
 	if testing.Short() {
-		full = 1 << 20
+		full = 256 << 10
 	}
 	head := "From: a@b.example\r\nTo: abuse@here.example\r\n"
 	nested := func(n int, coded bool) string {
