@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/entity"
+	"postern/internal/mailtest/entities"
 	"postern/internal/mailtest/redisd"
 	"postern/internal/relay/outbox"
 	"postern/internal/spool"
@@ -22,6 +24,7 @@ import (
 	redisoutbox "postern/internal/store/redis/outbox"
 	"postern/internal/store/redis/redistest"
 	"postern/internal/store/storetest"
+	"postern/internal/store/storetest/entitytest"
 	"postern/quarantine"
 )
 
@@ -114,6 +117,16 @@ func TestRandom(t *testing.T) {
 	t.Run("embedded, outbox", func(t *testing.T) {
 		operations(t, func() int {
 			return storetest.OutboxModel(t, func(t testing.TB) outbox.Store { return embedded(t).Outbox() })
+		})
+	})
+	t.Run("embedded, records", func(t *testing.T) {
+		operations(t, func() int {
+			return entitytest.Model(t, func(t testing.TB) (s, known entity.Home) { return embedded(t).Entities(), &entities.Memory{} })
+		})
+	})
+	t.Run("redis, records", func(t *testing.T) {
+		operations(t, func() int {
+			return entitytest.Model(t, func(t testing.TB) (s, known entity.Home) { return shared(t, server).Entities, &entities.Memory{} })
 		})
 	})
 	t.Run("redis, holds", func(t *testing.T) {
