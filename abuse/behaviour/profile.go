@@ -25,7 +25,7 @@ type Config struct {
 	Countries   int     // of a day: 3
 	Networks    int     // operators of a day: 5
 	Speed       float64 // km/h between two places: 1000
-	SpamShare   float64 // at least this share of an hour's mail was judged to be spam: 0.2
+	SpamShare   float64 // at least this share of an hour's mail was judged to be spam: 0.12
 	SpamCount   int     // and at least so many messages: 3
 	MaxAccounts int     // profiles: 100,000 of about 1.2 kB
 	FilterBits  uint    // size of the memory of recipients, as a power of two of bits, twice: 27 = 2 x 16 MB
@@ -53,7 +53,7 @@ func (c Config) filled() Config {
 	ints(&c.MaxAccounts, 100_000)
 	floats(&c.DeadShare, 0.15)
 	floats(&c.Speed, 1000)
-	floats(&c.SpamShare, 0.2)
+	floats(&c.SpamShare, 0.12)
 	if c.FilterBits < 10 || c.FilterBits > 36 {
 		c.FilterBits = 27
 	}

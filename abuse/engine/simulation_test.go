@@ -260,11 +260,16 @@ func report(t *testing.T, p *population, abusers []*abuser, worst map[string]abu
 			t.Logf("%s %s %+v: held after %s, %d signals", a.kind, a.account, *a, a.held, len(p.profiles.Judge(a.account, p.now)))
 		}
 	}
+	alerts := map[string]int{}
+	for key := range p.alerts {
+		kind, _, _ := strings.Cut(key, ":")
+		alerts[kind]++
+	}
 	var mem runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&mem)
-	t.Logf("seed %d: %d honest accounts, %d forged complaints, %d profiles, heap %d MB: %d innocents above M1, %d throttled; held in time %v of %v; alerts %v",
-		seed, p.n, forged, p.profiles.Accounts(), mem.HeapAlloc>>20, above, throttled, in, all, p.alerts)
+	t.Logf("seed %d: %d honest accounts, %d forged complaints, %d profiles, heap with the send log in memory %d MB: %d innocents above M1, %d throttled; held in time %v of %v; alerts %v",
+		seed, p.n, forged, p.profiles.Accounts(), mem.HeapAlloc>>20, above, throttled, in, all, alerts)
 	if in["loud"]*100 < all["loud"]*95 {
 		t.Errorf("%d of %d loud ones were held within ten minutes", in["loud"], all["loud"])
 	}
