@@ -17,13 +17,16 @@ import (
 // OthersMost bounds the further messages of one report.
 const OthersMost = 20
 
+// DefaultOptions are the bounds used where nothing else is said.
+func DefaultOptions() Options {
+	return Options{Bytes: 8 << 20, Text: 64 << 10, Depth: 12, Parts: 300, Problems: 20}
+}
+
 func (o Options) withDefaults() Options {
-	for _, f := range []struct {
-		have *int
-		def  int
-	}{{&o.Bytes, 8 << 20}, {&o.Text, 64 << 10}, {&o.Depth, 12}, {&o.Parts, 300}, {&o.Problems, 20}} {
+	d := DefaultOptions()
+	for _, f := range []struct{ have, def *int }{{&o.Bytes, &d.Bytes}, {&o.Text, &d.Text}, {&o.Depth, &d.Depth}, {&o.Parts, &d.Parts}, {&o.Problems, &d.Problems}} {
 		if *f.have <= 0 {
-			*f.have = f.def
+			*f.have = *f.def
 		}
 	}
 	return o

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"text/tabwriter"
 
+	"postern/abuse/complaint"
+	"postern/abuse/complaint/claim"
+	"postern/abuse/complaint/xarf"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/judge"
 	"postern/filter/clamav"
@@ -101,7 +104,27 @@ func limitRows(c *config.Config) []limitRow {
 		{"files", "bytes of a message file of scan and eval", fmt.Sprint(judge.MaxFile), "refused", ""},
 		{"control socket", "bytes of a request or answer", fmt.Sprint(control.MaxBytes), "refused", ""},
 	}
-	return slices.Concat(rows, proofLimits(), memoryLimits(c), parserLimits())
+	return slices.Concat(rows, proofLimits(), memoryLimits(c), parserLimits(), complaintLimits())
+}
+
+// complaintLimits are those of reports that strangers send, whose bytes are kept whole.
+func complaintLimits() []limitRow {
+	o := complaint.DefaultOptions()
+	row := func(what string, value any, past string) limitRow {
+		return limitRow{"complaints", what, fmt.Sprint(value), past, ""}
+	}
+	const told, cut = "told with the report", "the rest is left out"
+	return []limitRow{
+		row("bytes of a report that are read", o.Bytes, told),
+		row("bytes of what a person wrote", o.Text, told),
+		row("levels of parts", o.Depth, told),
+		row("parts", o.Parts, told),
+		row("further messages of one report", complaint.OthersMost, cut),
+		row("bytes of one value that is claimed", claim.MaxValue, cut),
+		row("values of one kind", claim.MaxList, cut),
+		row("items of XARF evidence", xarf.EvidenceMost, told),
+		row("bytes of one item", xarf.EvidenceSize, told),
+	}
 }
 
 // parserLimits are those of the parsers of hostile input.
