@@ -19,6 +19,7 @@ import (
 	"postern/internal/relay/outbox"
 	"postern/internal/report"
 	"postern/internal/spool"
+	"postern/internal/store/local"
 	"postern/internal/store/redis/lease"
 	"postern/quarantine"
 )
@@ -76,7 +77,7 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	first, other := openEmbedded, openShared
 	if o.Config.Store.Home == config.HomeRedis {
 		first, other = other, first
-		left, records, err := leftBehind(ctx, o)
+		left, records, err := local.Left(ctx, o.Config.State)
 		switch {
 		case err != nil: // what is in use is the other one
 			o.Log.Error("the embedded home cannot be read: whether it still keeps mail is unknown", "error", err)

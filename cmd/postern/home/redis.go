@@ -13,12 +13,10 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/entity"
-	"postern/internal/store/local"
 	"postern/internal/store/move"
 	"postern/internal/store/redis"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/sealed"
-	"postern/quarantine"
 )
 
 // openShared opens the home on Redis.
@@ -179,24 +177,4 @@ func mover(h *Home, o Options, other func(context.Context) (*Home, error)) func(
 		defer func() { err = errors.Join(err, from.Close()) }()
 		return (&move.Mover{From: parts(from), To: parts(h), Name: h.Name, Now: o.Now, Log: o.Log, Step: step}).Run(ctx)
 	}
-}
-
-// leftBehind counts what the embedded home still keeps of a node that has moved on: mail, and
-// records of the rooms.
-func leftBehind(ctx context.Context, o Options) (mail int, records int64, err error) {
-	if _, err := os.Stat(filepath.Join(o.Config.State, "postern.db")); errors.Is(err, os.ErrNotExist) {
-		return 0, 0, nil
-	}
-	h, err := local.Open(ctx, local.Options{Dir: o.Config.State, Log: o.Log, Now: o.Now, Spool: o.Spool})
-	if err != nil {
-		return 0, 0, err
-	}
-	st, err := h.Holds().Stats(ctx)
-	n := 0
-	for _, s := range []quarantine.State{quarantine.Held, quarantine.Releasing, quarantine.Refused} {
-		n += st.States[s]
-	}
-	owed, cerr := h.Outbox().Count(ctx)
-	records, _, rerr := h.Entities().Size(ctx)
-	return n + owed, records, errors.Join(err, cerr, rerr, h.Close())
 }

@@ -44,6 +44,7 @@ type Options struct {
 	Spool   *spool.Spool                       // where outbox bodies are unpacked; nil = in memory up to 1 MiB
 	Traffic int                                // rows that may wait for the disk; 0 = 4096
 	Caps    map[entity.Class]int64             // bytes that blobs of a class may take; 0 = any
+	Small   int64                              // bytes of postern.db up to which it is read through before it is used; 0 = 64 MiB
 	reindex bool                               // bodies without a database are what is expected
 }
 
@@ -64,10 +65,12 @@ type Home struct {
 	history  *history.Store
 	greylist *greylist.Store
 	sent     *sent.Store
+	look     look
 }
 
 // Open opens the home: takes its lock, checks and migrates the databases, and removes what a
-// crash left half written. Errors name the file and what to do about it.
+// crash left half written. Errors name the file and what to do about it. A large database is read
+// through while it is in use already: Degraded says what is found, Settle waits.
 func Open(ctx context.Context, o Options) (*Home, error) {
 	o = o.defaults()
 	h, err := enter(o)
@@ -76,7 +79,10 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	}
 	err = h.open(ctx, o)
 	if err == nil {
-		err = errors.Join(h.shelf.Start(ctx), h.entities.Start(ctx))
+		err = errors.Join(h.shelf.Start(), h.entities.Start(ctx))
+	}
+	if err == nil {
+		err = h.begin(ctx, o.Log)
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -119,6 +125,9 @@ func (o Options) defaults() Options {
 	if o.Spool == nil {
 		o.Spool = &spool.Spool{Memory: 1 << 20}
 	}
+	if o.Small == 0 {
+		o.Small = small
+	}
 	if o.Traffic == 0 {
 		o.Traffic = 4096
 	}
@@ -137,7 +146,7 @@ func (h *Home) open(ctx context.Context, o Options) error {
 	if err := complete(path, h.dir); err != nil && !o.reindex {
 		return err
 	}
-	db, err := sqlite.Open(ctx, path, sqlite.Options{Sync: "FULL", Migrations: steps, Check: true})
+	db, err := h.database(ctx, path, o.Small, steps)
 	if err != nil {
 		return err
 	}
@@ -261,6 +270,7 @@ func holdMigrations() ([]sqlite.Migration, error) {
 
 // Close writes out what waits and gives up the lock.
 func (h *Home) Close() error {
+	h.look.end()
 	var errs []error
 	if h.history != nil {
 		errs = append(errs, h.history.Close())

@@ -40,6 +40,9 @@ func Reindex(ctx context.Context, o Options) (out Reindexed, err error) {
 			return out, err
 		}
 	}
+	if err := os.Remove(suspect(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return out, err
+	}
 	o.reindex = true
 	if err := h.open(ctx, o); err != nil {
 		return out, err

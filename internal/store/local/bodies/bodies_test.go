@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,6 +117,45 @@ func TestNames(t *testing.T) {
 	}
 	if err := b.Remove(sum([]byte("none"))); err != nil {
 		t.Errorf("removing nothing: %v", err)
+	}
+}
+
+func TestLook(t *testing.T) {
+	b, dir := open(t)
+	keep, orphan := write(t, b, []byte("keep")), write(t, b, []byte("orphan"))
+	missing := sum([]byte("missing"))
+	foreign := filepath.Join(dir, keep[:2], "README")
+	if err := os.Mkdir(filepath.Join(dir, "zz"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{filepath.Join(dir, "tmp", "body-1"), filepath.Join(dir, "tmp", "body-2"), foreign} {
+		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := b.Clear(); n != 2 || err != nil {
+		t.Errorf("Clear: %d, %v", n, err)
+	}
+	known := map[string]map[string]struct{}{}
+	for _, sha := range []string{keep, missing} {
+		if known[sha[:2]] == nil {
+			known[sha[:2]] = map[string]struct{}{}
+		}
+		known[sha[:2]][sha] = struct{}{}
+	}
+	var orphans, gone []string
+	for n := range bodies.Folders {
+		o, m, err := b.Look(n, known[fmt.Sprintf("%02x", n)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		orphans, gone = append(orphans, o...), append(gone, m...)
+	}
+	if !slices.Equal(orphans, []string{orphan}) || !slices.Equal(gone, []string{missing}) {
+		t.Errorf("orphans %v, missing %v", orphans, gone)
+	}
+	if _, err := os.Stat(foreign); err != nil {
+		t.Errorf("a foreign file went: %v", err)
 	}
 }
 

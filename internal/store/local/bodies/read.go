@@ -3,10 +3,12 @@ package bodies
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -64,6 +66,49 @@ func (r *reader) Close() error {
 	return r.file.Close()
 }
 
+// Folders is over how many folders bodies are spread.
+const Folders = 256
+
+// Clear removes what a process that died was writing. It must run before anything is written.
+func (b *Bodies) Clear() (n int, err error) {
+	dir := filepath.Join(b.dir, tmpDir)
+	files, err := b.disk.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	for n, f := range files {
+		if err := b.disk.Remove(filepath.Join(dir, f.Name())); err != nil {
+			return n, err
+		}
+	}
+	return len(files), nil
+}
+
+// Look compares the bodies and notes of a folder with the bodies that rows named before: which
+// files nobody names, and which bodies are not there. Other names are left alone.
+func (b *Bodies) Look(folder int, known map[string]struct{}) (orphans, missing []string, err error) {
+	files, err := b.disk.ReadDir(filepath.Join(b.dir, fmt.Sprintf("%02x", folder)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	found := make(map[string]struct{}, len(files))
+	for _, f := range files {
+		sha, kind := split(f.Name())
+		if kind == suffix {
+			found[sha] = struct{}{}
+		}
+		if _, ok := known[sha]; kind != "" && !ok && !slices.Contains(orphans, sha) {
+			orphans = append(orphans, sha)
+		}
+	}
+	for sha := range known {
+		if _, ok := found[sha]; !ok {
+			missing = append(missing, sha)
+		}
+	}
+	return orphans, missing, nil
+}
+
 // Swept is what Sweep found.
 type Swept struct {
 	Temp    int      // files half written by a process that died
@@ -72,45 +117,31 @@ type Swept struct {
 }
 
 // Sweep removes what a crash left behind: every temp file, and every body that known does
-// not hold. It must run before anything is written. Other names are left alone.
-func (b *Bodies) Sweep(known map[string]struct{}) (Swept, error) {
-	var out Swept
-	n, err := b.clear(tmpDir, func(string) bool { return true })
-	out.Temp = n
-	if err != nil {
+// not hold. It must run before anything is written.
+func (b *Bodies) Sweep(known map[string]struct{}) (out Swept, err error) {
+	if out.Temp, err = b.Clear(); err != nil {
 		return out, err
 	}
-	dirs, err := b.disk.ReadDir(b.dir)
-	if err != nil {
-		return out, err
-	}
-	found := make(map[string]struct{}, len(known))
-	for _, d := range dirs {
-		if len(d.Name()) != 2 || !d.IsDir() {
-			continue
+	var named [Folders]map[string]struct{}
+	for sha := range known {
+		n := slot(sha)
+		if named[n] == nil {
+			named[n] = map[string]struct{}{}
 		}
-		n, err := b.clear(d.Name(), func(name string) bool {
-			sha, kind := split(name)
-			if kind == "" {
-				return false
-			}
-			if _, ok := known[sha]; !ok {
-				return true
-			}
-			if kind == suffix {
-				found[sha] = struct{}{}
-			}
-			return false
-		})
-		out.Orphans += n
+		named[n][sha] = struct{}{}
+	}
+	for n := range named {
+		orphans, missing, err := b.Look(n, named[n])
 		if err != nil {
 			return out, err
 		}
-	}
-	for sha := range known {
-		if _, ok := found[sha]; !ok {
-			out.Missing = append(out.Missing, sha)
+		for _, sha := range orphans {
+			if err := b.Remove(sha); err != nil {
+				return out, err
+			}
 		}
+		out.Orphans += len(orphans)
+		out.Missing = append(out.Missing, missing...)
 	}
 	return out, nil
 }
@@ -123,23 +154,4 @@ func split(name string) (sha, kind string) {
 		}
 	}
 	return "", ""
-}
-
-// clear removes the files of one folder that gone names.
-func (b *Bodies) clear(folder string, gone func(name string) bool) (n int, err error) {
-	dir := filepath.Join(b.dir, folder)
-	files, err := b.disk.ReadDir(dir)
-	if err != nil {
-		return 0, err
-	}
-	for _, f := range files {
-		if !gone(f.Name()) {
-			continue
-		}
-		if err := b.disk.Remove(filepath.Join(dir, f.Name())); err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
 }

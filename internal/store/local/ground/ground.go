@@ -59,6 +59,9 @@ func (g *Ground) Saw(err error) error {
 	}
 	var syncErr *bodies.SyncError
 	switch {
+	case sqlite.FaultOf(err) == sqlite.Damaged:
+		g.Distrust(err)
+		return fmt.Errorf("%w: %w", quarantine.ErrReadOnly, err)
 	case errors.As(err, &syncErr) && !noSpace(syncErr.Err), sqlite.FaultOf(err) == sqlite.Broken:
 		if g.broken.CompareAndSwap(nil, &err) {
 			g.Log.Error("a write could not be made durable: the store is read-only until Postern is started again", "error", err)
@@ -70,6 +73,13 @@ func (g *Ground) Saw(err error) error {
 		return fmt.Errorf("%w: %w", quarantine.ErrCorrupt, err)
 	}
 	return err
+}
+
+// Distrust makes the home read-only because its database is damaged.
+func (g *Ground) Distrust(err error) {
+	if g.broken.CompareAndSwap(nil, &err) {
+		g.Log.Error("the database is damaged: the store is read-only", "error", err)
+	}
 }
 
 // noSpace reports a full disk. A sync that fails for want of room is one too: the file it

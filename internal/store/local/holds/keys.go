@@ -12,23 +12,30 @@ import (
 // nobody's, costs no query. It is a Bloom filter of fixed size: a key is in it before its row
 // is written and never leaves, so it may take a key for known that is not, never the reverse.
 type keys struct {
-	seed maphash.Seed
-	bits []atomic.Uint64
+	seed  maphash.Seed
+	bits  []atomic.Uint64
+	whole atomic.Bool // the keys of all rows are in it
 }
 
 // keyBits takes 1 MiB. Two bits a key: with 500,000 keys one lookup in 80 asks in vain.
 const keyBits = 1 << 23
 
-// loadKeys learns the keys of all rows.
-func loadKeys(ctx context.Context, q sqlite.Querier) (*keys, error) {
-	k := &keys{seed: maphash.MakeSeed(), bits: make([]atomic.Uint64, keyBits/64)}
-	err := sqlite.Each(ctx, q, "SELECT key FROM holds WHERE key <> ''", nil, func(scan sqlite.Scanner) error {
+func newKeys() *keys {
+	return &keys{seed: maphash.MakeSeed(), bits: make([]atomic.Uint64, keyBits/64)}
+}
+
+// Learn learns the keys of all rows. Until it has, every key is looked up.
+func (s *Store) Learn(ctx context.Context) error {
+	err := sqlite.Each(ctx, s.ground.R, "SELECT key FROM holds WHERE key <> ''", nil, func(scan sqlite.Scanner) error {
 		var key string
 		err := scan(&key)
-		k.add(key)
+		s.keys.add(key)
 		return err
 	})
-	return k, err
+	if err == nil {
+		s.keys.whole.Store(true)
+	}
+	return err
 }
 
 // places are the two bits of a key.

@@ -2,16 +2,14 @@ package holds
 
 import (
 	"fmt"
-	"hash/maphash"
 	"sync"
-	"sync/atomic"
 	"testing"
 )
 
 // A key that was added is never denied, also when many are added at once; of those that were
 // not, few are taken for known.
 func TestKeys(t *testing.T) {
-	k := &keys{seed: maphash.MakeSeed(), bits: make([]atomic.Uint64, keyBits/64)}
+	k := newKeys()
 	if k.may("") || k.may("a") {
 		t.Error("an empty set knows a key")
 	}

@@ -2,6 +2,7 @@
 package shelf
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -26,29 +27,68 @@ type Shelf struct {
 // New puts a shelf on the ground.
 func New(g *ground.Ground, files *bodies.Bodies) *Shelf { return &Shelf{ground: g, bodies: files} }
 
-// Start brings files and rows together after a crash.
-func (s *Shelf) Start(ctx context.Context) error {
+// Start removes what a process that died was writing, before anything is written.
+func (s *Shelf) Start() error {
+	n, err := s.bodies.Clear()
+	if n > 0 {
+		s.ground.Log.Info("removed what a crash left half written", "files", n)
+	}
+	return err
+}
+
+// Tidy brings files and rows together after a crash, a folder at a time. Mail may come and go
+// meanwhile.
+func (s *Shelf) Tidy(ctx context.Context) error {
+	orphans, missing, first := 0, 0, ""
+	for folder := range bodies.Folders {
+		known, err := s.known(ctx, folder)
+		if err != nil {
+			return err
+		}
+		lonely, gone, err := s.bodies.Look(folder, known)
+		if err != nil {
+			return err
+		}
+		s.Sweep(ctx, lonely)
+		orphans += len(lonely)
+		for _, sha := range gone {
+			lost, err := s.lost(ctx, sha)
+			if err != nil {
+				return err
+			}
+			if lost {
+				missing++
+				first = cmp.Or(first, s.bodies.Path(sha))
+			}
+		}
+	}
+	if orphans > 0 {
+		s.ground.Log.Info("removed bodies that a crash left without a row", "count", orphans)
+	}
+	if missing > 0 {
+		s.ground.Log.Error("bodies of stored mail are missing", "count", missing, "first", first)
+	}
+	return nil
+}
+
+// known are the bodies of a folder that rows name.
+func (s *Shelf) known(ctx context.Context, folder int) (map[string]struct{}, error) {
 	known := map[string]struct{}{}
-	err := sqlite.Each(ctx, s.ground.R, "SELECT sha FROM bodies", nil, func(scan sqlite.Scanner) error {
+	from := fmt.Sprintf("%02x", folder)
+	err := sqlite.Each(ctx, s.ground.R, "SELECT sha FROM bodies WHERE sha >= ? AND sha < ?", []any{from, from + "~"}, func(scan sqlite.Scanner) error {
 		var sha string
 		err := scan(&sha)
 		known[sha] = struct{}{}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	swept, err := s.bodies.Sweep(known)
-	if err != nil {
-		return err
-	}
-	if swept.Temp+swept.Orphans > 0 {
-		s.ground.Log.Info("removed what a crash left half written", "temp", swept.Temp, "orphans", swept.Orphans)
-	}
-	if len(swept.Missing) > 0 {
-		s.ground.Log.Error("bodies of stored mail are missing", "count", len(swept.Missing), "first", s.bodies.Path(swept.Missing[0]))
-	}
-	return nil
+	return known, err
+}
+
+// lost reports whether a body is named and not there.
+func (s *Shelf) lost(ctx context.Context, sha string) (bool, error) {
+	defer s.bodies.Lock(sha)()
+	refs, err := s.refs(ctx, sha)
+	return refs > 0 && !s.bodies.Has(sha), err
 }
 
 // ErrDone ends a put early: there is nothing to write.

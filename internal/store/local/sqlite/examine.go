@@ -25,6 +25,11 @@ func (db *DB) Tables(ctx context.Context) ([]string, error) {
 	return out, damage(db.Path, err)
 }
 
+// Peek opens a file that is there for reading alone.
+func Peek(path string) (*sql.DB, error) {
+	return sql.Open("sqlite", dsn(path, "mode=rw", "_pragma=query_only(1)"))
+}
+
 // examine asks for the first thing that is wrong in all of the file, or in a table; SQLite
 // reports damage as rows other than "ok".
 func examine(ctx context.Context, q *sql.DB, what string) error {
