@@ -104,7 +104,7 @@ func limitRows(c *config.Config) []limitRow {
 		{"files", "bytes of a message file of scan and eval", fmt.Sprint(judge.MaxFile), "refused", ""},
 		{"control socket", "bytes of a request or answer", fmt.Sprint(control.MaxBytes), "refused", ""},
 	}
-	return slices.Concat(rows, proofLimits(), memoryLimits(c), parserLimits(), complaintLimits())
+	return slices.Concat(rows, proofLimits(), memoryLimits(c), parserLimits(), recordLimits(c), complaintLimits())
 }
 
 // complaintLimits are those of reports that strangers send, whose bytes are kept whole.
