@@ -71,6 +71,7 @@ func TestFormats(t *testing.T) {
 		"bounce in words":         {"From: MAILER-DAEMON@y.example\r\nSubject: failure notice\r\n\r\n<x@y.example>:\r\n550 5.1.1 unknown\r\n\r\n--- Below this line is a copy of the message.\r\n\r\n" + reported, complaint.DSN, "", reported, true, "the bounce has no part for programs; it is read out of its words"},
 		"words":                   {"From: postmaster@y.example\r\nSubject: complaint\r\n\r\nWe received spam from anna@a.example, it was rejected with 550 5.7.1.\r\n", complaint.Plain, "", "", false, ""},
 		"nothing":                 {"", complaint.Unparsed, "", "", false, "there is neither a report, nor a message, nor text in it"},
+		"X-ARF of old":            {"From: a@b.example\r\nX-XARF: PLAIN\r\n\r\nSee the attachment.\r\n", complaint.Plain, "", "", false, "the report calls itself X-ARF of a version before 3, which is not read"},
 		"a picture":               {"From: a@b.example\r\nContent-Type: image/png\r\n\r\nx", complaint.Unparsed, "", "", false, "nothing was read from an attachment of type image/png"},
 		"XARF":                    {mail("", report, words, "Content-Type: message/feedback-report\r\n\r\nFeedback-Type: xarf\r\nUser-Agent: x\r\nVersion: 1\r\n", "Content-Type: application/json; name=xarf.json\r\n\r\n"+document(coded)), complaint.XARF4, "abuse", reported, true, ""},
 		"XARF as the mail itself": {"From: a@b.example\r\nContent-Type: application/json\r\n\r\n" + document(coded), complaint.XARF4, "abuse", reported, true, ""},

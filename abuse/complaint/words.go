@@ -66,6 +66,9 @@ func (p *parser) words() {
 
 // unknown names the attachments nothing was read from.
 func (p *parser) unknown() {
+	if p.tree.Root.Header.Has("X-XARF") || p.tree.Root.Header.Has("X-ARF") {
+		p.problem("the report calls itself X-ARF of a version before 3, which is not read")
+	}
 	for part := range inner.Top(p.tree) {
 		if part.IsLeaf() && (part.Disposition == "attachment" || !strings.HasPrefix(part.MediaType, "text/") && !strings.HasPrefix(part.MediaType, "multipart/")) {
 			p.problem("nothing was read from an attachment of type %s", part.MediaType)
