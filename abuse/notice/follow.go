@@ -1,0 +1,225 @@
+package notice
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"postern/abuse/cases"
+	"postern/abuse/cases/flow"
+	"postern/abuse/notice/letter"
+	"postern/internal/entity"
+)
+
+// maxReporters bounds how many people hear the result of one case.
+const maxReporters = 500
+
+// results are the letters that reporters get when a case comes into a state.
+func results(to flow.State) (letter.Kind, bool) {
+	switch to {
+	case flow.NotOurs:
+		return letter.NotOurs, true
+	case flow.Rejected, flow.Released:
+		return letter.Rejected, true
+	case flow.Warned, flow.Suspended, flow.Terminated, flow.Resolved:
+		return letter.Result, true
+	}
+	return "", false
+}
+
+// toAccount are the letters that the account of a case gets.
+func toAccount(to flow.State) []letter.Kind {
+	switch to {
+	case flow.Warned:
+		return []letter.Kind{letter.Warning}
+	case flow.Suspended:
+		return []letter.Kind{letter.Suspension, letter.Guarantee}
+	case flow.Probation:
+		return []letter.Kind{letter.Reinstated}
+	}
+	return nil
+}
+
+// Follow implements cases.Follower: it writes what an event asks for.
+func (d *Desk) Follow(ctx context.Context, c cases.Case, e cases.Event) error {
+	if c.Drill {
+		return nil
+	}
+	if e.Report != "" && (e.Action == "opened" || e.Action == "report") && c.Person {
+		if err := d.ack(ctx, c, e.Report); err != nil {
+			return err
+		}
+	}
+	if e.To == "" || e.To == e.From {
+		return nil
+	}
+	if e.To == flow.NeedsInfo {
+		return d.everyone(ctx, c, letter.NeedInfo, e)
+	}
+	for _, kind := range toAccount(e.To) {
+		if err := d.account(ctx, c, kind, e); err != nil {
+			return err
+		}
+	}
+	if kind, ok := results(e.To); ok {
+		return d.everyone(ctx, c, kind, e)
+	}
+	return nil
+}
+
+func (d *Desk) when(t time.Time) letter.When {
+	if t.IsZero() {
+		return letter.When{}
+	}
+	return letter.When{Time: t.In(d.Zone)}
+}
+
+// due is until when a clock of a case runs, running or not.
+func (d *Desk) due(c cases.Case, name flow.Name) letter.When {
+	if k := c.Clock(name); k != nil {
+		return d.when(k.Due())
+	}
+	return letter.When{}
+}
+
+func (d *Desk) vars(c cases.Case, language string, p Party, e cases.Event) letter.Vars {
+	v := letter.Vars{
+		Ticket: c.ID, About: masked(p.About, language), Received: d.when(c.Opened), FirstDue: d.due(c, flow.First), ResultDue: d.due(c, flow.Result),
+		Hours: d.Hours, Proof: c.Sentence, Desk: d.Name, Measure: letter.Measure(language, string(e.To), c.Level), Missing: e.Text,
+	}
+	for _, name := range []flow.Name{flow.Reply, flow.Customer, flow.Trial} {
+		if k := c.Running(name); k != nil {
+			v.Deadline = d.when(k.Due())
+		}
+	}
+	if d.Link != nil {
+		v.Link = d.Link(c.ID)
+	}
+	if v.Proof == "" {
+		v.Proof = letter.NoProof(language)
+	}
+	return v
+}
+
+// masked shows of an address what its owner recognises.
+func masked(address, language string) string {
+	i := strings.LastIndexByte(address, '@')
+	if i < 1 {
+		return letter.Unknown(language)
+	}
+	first := []rune(address)[:1]
+	return string(first) + "…" + address[i:]
+}
+
+func (d *Desk) language(c cases.Case) string {
+	for _, l := range letter.Languages() {
+		if c.Language == l {
+			return l
+		}
+	}
+	return letter.Languages()[0]
+}
+
+// ack tells a reporter that the report arrived.
+func (d *Desk) ack(ctx context.Context, c cases.Case, report string) error {
+	p, err := d.Party(ctx, report)
+	if err != nil {
+		return err
+	}
+	n := Notice{ID: hashed("ack", c.ID, p.To), Case: c.ID, Report: report, Kind: letter.Ack, To: p.To, Language: d.language(c), InReplyTo: p.MessageID, Auto: "auto-replied"}
+	why := WhyNot(p, d.Own)
+	if why == "" {
+		now := d.Now()
+		had, err := d.table().Count(ctx, entity.Query{Index: "to", Value: hashed(string(letter.Ack), p.To), From: now.Add(-AckEvery).UnixMilli() + 1, To: now.UnixMilli() + 1}, 1)
+		if err != nil {
+			return err
+		}
+		if had > 0 {
+			if _, err := d.table().Get(ctx, n.ID); err != nil { // of another case
+				why = "this sender had an acknowledgement within 24 hours"
+			}
+		}
+	}
+	if why != "" {
+		n.ID, n.State, n.Why = hashed("ack", c.ID, p.To, report), Barred, why
+	}
+	n, err = d.write(ctx, n, d.vars(c, n.Language, p, cases.Event{}))
+	if err != nil {
+		return err
+	}
+	_, err = d.Cases.Acknowledged(ctx, cases.Machine(), c.ID, report, said(n))
+	return err
+}
+
+func said(n Notice) string {
+	if n.State == Barred {
+		return "not sent: " + n.Why
+	}
+	return "notice " + n.ID
+}
+
+// everyone writes to the people who reported, each once, and tells the case of results.
+func (d *Desk) everyone(ctx context.Context, c cases.Case, kind letter.Kind, e cases.Event) error {
+	sent, barred, n := "", "", 0
+	seen := map[string]bool{}
+	for after := ""; n < maxReporters; {
+		links, next, err := d.Cases.Reports(ctx, c.ID, after, 100)
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if !l.Person || n >= maxReporters {
+				continue
+			}
+			one, err := d.reporter(ctx, c, kind, l.Report, e, seen)
+			if err != nil {
+				return err
+			}
+			n++
+			if one.State == Barred {
+				barred = one.Why
+			} else if one.ID != "" {
+				sent = one.ID
+			}
+		}
+		if after = next; next == "" {
+			break
+		}
+	}
+	if kind == letter.NeedInfo {
+		return nil
+	}
+	if sent == "" && barred == "" {
+		barred = "no person reported it"
+	}
+	if sent != "" {
+		barred = ""
+	}
+	_, err := d.Cases.Result(ctx, cases.Machine(), c.ID, sent, barred)
+	return err
+}
+
+func (d *Desk) reporter(ctx context.Context, c cases.Case, kind letter.Kind, report string, e cases.Event, seen map[string]bool) (Notice, error) {
+	p, err := d.Party(ctx, report)
+	if err != nil || seen[p.To] {
+		return Notice{}, err
+	}
+	seen[p.To] = true
+	n := Notice{ID: hashed(string(kind), c.ID, p.To, string(e.To), e.At.UTC().Format(time.RFC3339Nano)), Case: c.ID, Report: report, Kind: kind, To: p.To, Language: d.language(c), InReplyTo: p.MessageID, Auto: "auto-replied"}
+	if why := WhyNot(p, d.Own); why != "" {
+		n.State, n.Why = Barred, why
+	}
+	return d.write(ctx, n, d.vars(c, n.Language, p, e))
+}
+
+// account writes to the account of a case: reading goes on while sending is suspended.
+func (d *Desk) account(ctx context.Context, c cases.Case, kind letter.Kind, e cases.Event) error {
+	if !strings.Contains(c.Account, "@") {
+		return nil // no address: the agent tells them by other means
+	}
+	language := d.language(c)
+	v := d.vars(c, language, Party{}, e)
+	v.Account, v.About = c.Account, c.Account
+	_, err := d.write(ctx, Notice{ID: hashed(string(kind), c.ID, c.Account, e.At.UTC().Format(time.RFC3339Nano)), Case: c.ID, Kind: kind, To: c.Account, Language: language, Auto: "auto-generated"}, v)
+	return err
+}

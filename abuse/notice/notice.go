@@ -1,0 +1,211 @@
+// Package notice sends what the desk writes: acknowledgements, questions, results, letters to
+// accounts. It has manners: no program is answered, no list, nobody who was not proved to have
+// written; each letter goes once.
+package notice
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"postern/abuse/cases"
+	"postern/abuse/notice/letter"
+	"postern/internal/entity"
+)
+
+// Kind is the kind of the records.
+const Kind entity.Kind = "notice"
+
+// The states of a notice.
+const (
+	Queued = "queued" // written down, to be handed to the outbox
+	Sent   = "sent"   // in the outbox, which delivers it
+	Barred = "barred" // not sent, and why
+	Failed = "failed" // bounced
+)
+
+// AckEvery is how often a sender gets an acknowledgement at most.
+const AckEvery = 24 * time.Hour
+
+// Notice is one letter.
+type Notice struct {
+	ID        string      `json:"id"`
+	Case      string      `json:"case"`
+	Report    string      `json:"report,omitempty"` // what it answers
+	Kind      letter.Kind `json:"kind"`
+	To        string      `json:"to"`
+	Language  string      `json:"language"`
+	Subject   string      `json:"subject,omitempty"`
+	Body      string      `json:"body,omitempty"`
+	MessageID string      `json:"message_id,omitempty"`
+	InReplyTo string      `json:"in_reply_to,omitempty"`
+	State     string      `json:"state"`
+	Why       string      `json:"why,omitempty"`
+	By        string      `json:"by"` // "" = nobody: a program
+	Auto      string      `json:"auto,omitempty"`
+	At        time.Time   `json:"at"`
+	Sent      time.Time   `json:"sent,omitzero"`
+}
+
+// Cases is the desk of the cases.
+type Cases interface {
+	Get(ctx context.Context, id string) (cases.Case, error)
+	Reports(ctx context.Context, id, after string, limit int) ([]cases.Link, string, error)
+	Acknowledged(ctx context.Context, who cases.Actor, id, report, note string) (cases.Case, error)
+	Answered(ctx context.Context, who cases.Actor, id, notice string) (cases.Case, error)
+	Result(ctx context.Context, who cases.Actor, id, notice, barred string) (cases.Case, error)
+}
+
+// Desk sends letters.
+type Desk struct {
+	Store   entity.Store
+	Cases   Cases
+	Book    *letter.Book
+	Aliases Aliases
+	From    string // address of the desk
+	Name    string // who signs
+	Hours   string
+	Zone    *time.Location
+	Own     func(address string) bool // addresses of the desk
+	// Party tells who handed in a report.
+	Party func(ctx context.Context, report string) (Party, error)
+	// Link is where the state of a case can be seen; nil or "" = nowhere.
+	Link func(caseID string) string
+	// Submit hands a message to the outbox, with the null sender. id is the same for the same letter: it
+	// is delivered once.
+	Submit func(ctx context.Context, id, to string, message []byte) error
+	Audit  func(ctx context.Context, actor, action, object string, before, after any, note string) error
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+func (d *Desk) table() entity.Table[Notice] {
+	return entity.Table[Notice]{Store: d.Store, Kind: Kind, ID: func(n *Notice) string { return n.ID }, Keys: func(n *Notice) []entity.Key {
+		at := n.At.UnixMilli()
+		keys := []entity.Key{{Index: "all", At: at}, {Index: "case", Value: n.Case, At: at}, {Index: "state", Value: n.State, At: at}}
+		if n.State != Barred {
+			keys = append(keys, entity.Key{Index: "to", Value: hashed(string(n.Kind), n.To), At: at})
+		}
+		if n.MessageID != "" {
+			keys = append(keys, entity.Key{Index: "message", Value: n.MessageID, At: at})
+		}
+		return keys
+	}}
+}
+
+func hashed(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+// Errors of a Desk.
+var ErrBarred = errors.New("this is not sent")
+
+// write keeps a letter and hands it on. A second time is the same letter.
+func (d *Desk) write(ctx context.Context, n Notice, v letter.Vars) (Notice, error) {
+	n.At = d.Now().UTC()
+	if n.State != Barred {
+		text, err := d.Book.Write(n.Language, n.Kind, v)
+		if err != nil {
+			return n, err
+		}
+		n.Subject, n.Body, n.State = text.Subject, text.Body, Queued
+	}
+	return d.keep(ctx, n)
+}
+
+func (d *Desk) keep(ctx context.Context, n Notice) (Notice, error) {
+	if n.State == Queued {
+		n.MessageID = fmt.Sprintf("<%s.%s>", n.ID, d.From)
+	}
+	row, err := d.table().Create(ctx, n)
+	if errors.Is(err, entity.ErrExists) {
+		if row, err = d.table().Get(ctx, n.ID); err == nil {
+			n = row.Value
+		}
+	}
+	if err != nil || n.State != Queued {
+		return n, err
+	}
+	return d.hand(ctx, n)
+}
+
+// hand gives a queued letter to the outbox.
+func (d *Desk) hand(ctx context.Context, n Notice) (Notice, error) {
+	m := outgoing{from: d.From, replyTo: d.Aliases.For(n.Case), to: n.To, id: n.MessageID, inReplyTo: n.InReplyTo, language: n.Language, automatic: n.Auto, at: n.At.In(d.Zone), text: letter.Text{Subject: n.Subject, Body: n.Body}}
+	b, err := m.bytes()
+	if err != nil {
+		return n, err
+	}
+	if err := d.Submit(ctx, n.ID, n.To, b); err != nil {
+		return n, err
+	}
+	row, err := d.table().Change(ctx, n.ID, func(n *Notice) error {
+		if n.State != Queued {
+			return entity.ErrUnchanged
+		}
+		n.State, n.Sent = Sent, d.Now().UTC()
+		return nil
+	})
+	if err != nil {
+		return n, err
+	}
+	actor := n.By
+	if actor == "" {
+		actor = cases.Machine().Name
+	}
+	return row.Value, d.Audit(ctx, actor, "notice", n.Case, nil, map[string]string{"notice": n.ID, "kind": string(n.Kind), "to": n.To}, "")
+}
+
+// Tend hands on what was written and did not reach the outbox.
+func (d *Desk) Tend(ctx context.Context) error {
+	var waiting []Notice
+	err := d.table().Each(ctx, entity.Query{Index: "state", Value: Queued, Rising: true, Limit: 100}, func(r entity.Row[Notice]) error {
+		waiting = append(waiting, r.Value)
+		return nil
+	})
+	errs := []error{err}
+	for _, n := range waiting {
+		_, err := d.hand(ctx, n)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// Bounced notes that a letter came back, and reports whether it was one of ours. messageID is
+// with angle brackets.
+func (d *Desk) Bounced(ctx context.Context, messageID, why string) (bool, error) {
+	rows, _, err := d.table().Find(ctx, entity.Query{Index: "message", Value: messageID, Limit: 1})
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	_, err = d.table().Change(ctx, rows[0].Value.ID, func(n *Notice) error {
+		if n.State == Failed {
+			return entity.ErrUnchanged
+		}
+		n.State, n.Why = Failed, why[:min(len(why), 300)]
+		return nil
+	})
+	return true, err
+}
+
+// List returns a page of letters, the youngest first: of a case, or all with "".
+func (d *Desk) List(ctx context.Context, caseID, after string, limit int) ([]Notice, string, error) {
+	q := entity.Query{Index: "all", After: after, Limit: limit}
+	if caseID != "" {
+		q.Index, q.Value = "case", caseID
+	}
+	rows, next, err := d.table().Find(ctx, q)
+	out := make([]Notice, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, r.Value)
+	}
+	return out, next, err
+}
