@@ -12,11 +12,8 @@ import (
 	"postern/internal/store/redis/sealed"
 )
 
-// What records and marks are sealed as.
-const (
-	sealRecord = "entity"
-	sealMark   = "entity-gone"
-)
+// sealRecord is what records are sealed as.
+const sealRecord = "entity"
 
 // maxStored bounds what a stored record unpacks to: its data, and keys that are escaped as JSON.
 const maxStored = entity.MaxData + entity.MaxKeys*6*(entity.MaxValue+64) + 1<<10
@@ -80,20 +77,6 @@ func (c codec) open(kind entity.Kind, id string, stored []byte) (Stored, error) 
 		return Stored{}, fmt.Errorf("%w: %w", pack.ErrDamaged, err)
 	}
 	return Stored{Record: entity.Record{Kind: kind, ID: id, Version: h.Version, Data: text[used+int(n):], Keys: h.Keys}, Born: h.Born}, nil
-}
-
-// mark is what stays for a while of what was removed.
-func (c codec) mark(of string, born int64) []byte {
-	return c.ring.Seal(sealMark, of, binary.BigEndian.AppendUint64(nil, uint64(born)))
-}
-
-// marked reads a mark; 0 for none and for one that does not verify.
-func (c codec) marked(of string, stored []byte) int64 {
-	text, err := c.ring.Open(sealMark, of, stored)
-	if err != nil || len(text) != 8 {
-		return 0
-	}
-	return int64(binary.BigEndian.Uint64(text))
 }
 
 // birth is when something is made now.

@@ -17,16 +17,13 @@ import (
 	"postern/internal/entity"
 	"postern/internal/spool"
 	"postern/internal/store/redis/conn"
-	"postern/internal/store/redis/holds/body"
+	"postern/internal/store/redis/entities/blobs"
+	"postern/internal/store/redis/entities/ground"
 	"postern/internal/store/redis/sealed"
-	"postern/internal/store/redis/seldom"
 )
 
-// Marked is how long a mark tells that something was removed.
-const Marked = 8 * 24 * time.Hour
-
-// tries bounds how often a write begins anew when somebody else was quicker.
-const tries = 8
+// Marked is how long it is remembered that something was removed.
+const Marked = ground.Marked
 
 // Options are what a Store is made of. Conn and Ring are needed.
 type Options struct {
@@ -41,10 +38,9 @@ type Options struct {
 
 // Store implements entity.Home. It is safe for concurrent use.
 type Store struct {
-	o      Options
-	codec  codec
-	press  body.Press
-	forged seldom.Line
+	*blobs.Store
+	g     *ground.Ground
+	codec codec
 }
 
 // Stored is a record as it is stored.
@@ -59,17 +55,12 @@ type Stored struct {
 
 // New makes a Store. Nothing is asked of the server yet.
 func New(o Options) (*Store, error) {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	if o.Spool == nil {
 		o.Spool = &spool.Spool{Memory: 1 << 20}
 	}
 	c, err := newCodec(o.Ring)
-	return &Store{o: o, codec: c, forged: seldom.Line{Now: o.Now}}, err
+	g := ground.New(o.Conn, o.Ring, o.Now, o.Log)
+	return &Store{Store: blobs.New(g, o.Caps, o.Spool), g: g, codec: c}, err
 }
 
 func (s *Store) slot(kind entity.Kind, id string) string {
@@ -77,15 +68,15 @@ func (s *Store) slot(kind entity.Kind, id string) string {
 }
 
 func (s *Store) recordKey(kind entity.Kind, id string) string {
-	return s.o.Conn.Key(s.slot(kind, id), "r")
+	return s.g.Conn.Key(s.slot(kind, id), "r")
 }
 func (s *Store) markKey(kind entity.Kind, id string) string {
-	return s.o.Conn.Key(s.slot(kind, id), "d")
+	return s.g.Conn.Key(s.slot(kind, id), "d")
 }
-func (s *Store) revisionKey(kind entity.Kind) string { return s.o.Conn.Key("er", string(kind)) }
-func (s *Store) sizeKey() string                     { return s.o.Conn.Key("ez") }
+func (s *Store) revisionKey(kind entity.Kind) string { return s.g.Conn.Key("er", string(kind)) }
+func (s *Store) sizeKey() string                     { return s.g.Conn.Key("ez") }
 func (s *Store) indexKey(kind entity.Kind, index, value string) string {
-	return s.o.Conn.Key("ex", string(kind), index, conn.Hash(value))
+	return s.g.Conn.Key("ex", string(kind), index, conn.Hash(value))
 }
 
 // Name is the name of a record.
@@ -98,7 +89,7 @@ type Name struct {
 func (s *Store) read(ctx context.Context, names []Name) ([]Stored, error) {
 	out := make([]Stored, len(names))
 	cmds := make([][2]*redis.StringCmd, len(names))
-	_, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+	_, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 		for i, n := range names {
 			cmds[i] = [2]*redis.StringCmd{p.Get(ctx, s.recordKey(n.Kind, n.ID)), p.Get(ctx, s.markKey(n.Kind, n.ID))}
 		}
@@ -108,11 +99,11 @@ func (s *Store) read(ctx context.Context, names []Name) ([]Stored, error) {
 	}
 	for i, n := range names {
 		text, err := cmds[i][0].Result()
-		mark := s.codec.marked(name(n.Kind, n.ID), []byte(cmds[i][1].Val()))
+		mark := s.g.ReadMark(name(n.Kind, n.ID), []byte(cmds[i][1].Val()))
 		switch {
 		case conn.WrongType(err):
-			out[i] = Stored{raw: foreign, mark: mark}
-			s.say("a key of a record holds something else: it is taken for missing", "kind", n.Kind, "id", n.ID)
+			out[i] = Stored{raw: ground.Foreign, mark: mark}
+			s.g.Say("a key of a record holds something else: it is taken for missing", "kind", n.Kind, "id", n.ID)
 			continue
 		case err != nil || text == "": // redis.Nil: faults were told by Each
 			out[i] = Stored{mark: mark}
@@ -121,18 +112,11 @@ func (s *Store) read(ctx context.Context, names []Name) ([]Stored, error) {
 		out[i], err = s.codec.open(n.Kind, n.ID, []byte(text))
 		if err != nil {
 			out[i] = Stored{}
-			s.say("a record of the store does not verify: it is taken for missing", "kind", n.Kind, "id", n.ID, "error", err)
+			s.g.Say("a record of the store does not verify: it is taken for missing", "kind", n.Kind, "id", n.ID, "error", err)
 		}
 		out[i].raw, out[i].mark, out[i].size = text[:min(headLen, len(text))], mark, len(text)
 	}
 	return out, nil
-}
-
-// say says what should not be, once in a while.
-func (s *Store) say(text string, args ...any) {
-	if s.forged.May() {
-		s.o.Log.Error(text, args...)
-	}
 }
 
 // Read reads one record with its birth: a zero one where there is none.
@@ -167,7 +151,7 @@ func (s *Store) Write(ctx context.Context, r entity.Record) (born int64, err err
 	if err := r.Validate(); err != nil {
 		return 0, err
 	}
-	for range tries {
+	for range ground.Tries {
 		old, err := s.Read(ctx, r.Kind, r.ID)
 		if err != nil {
 			return 0, err
@@ -179,7 +163,7 @@ func (s *Store) Write(ctx context.Context, r entity.Record) (born int64, err err
 			return 0, fmt.Errorf("%w: %s %s has version %d", entity.ErrConflict, r.Kind, r.ID, old.Version)
 		}
 		if born = old.Born; born == 0 {
-			born = max(birth(s.o.Now()), old.mark+1)
+			born = max(birth(s.g.Now()), old.mark+1)
 		}
 		again, err := s.replace(ctx, old, r, born)
 		if err != nil || !again {
@@ -198,7 +182,7 @@ func (s *Store) replace(ctx context.Context, old Stored, r entity.Record, born i
 		return false, err
 	}
 	var done *redis.Cmd
-	if _, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+	if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 		s.file(ctx, p, r)
 		done = swap.Run(ctx, p, []string{s.recordKey(r.Kind, r.ID), s.markKey(r.Kind, r.ID)}, old.raw, text, "", 0)
 	}); err != nil {
@@ -228,7 +212,7 @@ func (s *Store) file(ctx context.Context, p redis.Pipeliner, r entity.Record) {
 // what goes wrong here is put right when it is read, or by Reindex.
 func (s *Store) settle(ctx context.Context, old, now entity.Record, records, bytes int) {
 	kind, id := cmpName(now, old)
-	_, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+	_, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 		s.file(ctx, p, now)
 		grow.Run(ctx, p, []string{s.revisionKey(kind)})
 		if records != 0 {
@@ -237,12 +221,12 @@ func (s *Store) settle(ctx context.Context, old, now entity.Record, records, byt
 		p.HIncrBy(ctx, s.sizeKey(), "b", int64(bytes))
 	})
 	if err != nil {
-		s.o.Log.Warn("a record was written, and what finds it not yet", "kind", kind, "id", id, "error", err)
+		s.g.Log.Warn("a record was written, and what finds it not yet", "kind", kind, "id", id, "error", err)
 		return
 	}
 	gone := slices.DeleteFunc(entity.Unique(old.Keys), func(k entity.Key) bool { return slices.Contains(now.Keys, k) })
 	if err := s.clean(ctx, entity.Record{Kind: kind, ID: id}, gone); err != nil {
-		s.o.Log.Debug("old entries of a record stay until they are read", "kind", kind, "id", id, "error", err)
+		s.g.Log.Debug("old entries of a record stay until they are read", "kind", kind, "id", id, "error", err)
 	}
 }
 
@@ -259,7 +243,7 @@ func (s *Store) clean(ctx context.Context, r entity.Record, keys []entity.Key) e
 	if len(keys) == 0 {
 		return nil
 	}
-	if _, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+	if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 		for _, k := range keys {
 			p.ZRem(ctx, s.indexKey(r.Kind, k.Index, k.Value), member(k.At, r.ID))
 		}
@@ -274,7 +258,7 @@ func (s *Store) clean(ctx context.Context, r entity.Record, keys []entity.Key) e
 	if now.Born == 0 || len(now.Keys) == 0 {
 		return nil
 	}
-	_, err = s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) { s.file(ctx, p, now.Record) })
+	_, err = s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) { s.file(ctx, p, now.Record) })
 	return err
 }
 
@@ -289,7 +273,7 @@ func (s *Store) Take(ctx context.Context, kind entity.Kind, id string, version u
 	if err := entity.ValidName(kind, id); err != nil {
 		return 0, nil //nolint:nilerr // what cannot be there is not there
 	}
-	for range tries {
+	for range ground.Tries {
 		old, err := s.Read(ctx, kind, id)
 		switch {
 		case err != nil || old.Born == 0:
@@ -307,9 +291,9 @@ func (s *Store) Take(ctx context.Context, kind entity.Kind, id string, version u
 // end takes away what was read, and leaves a mark.
 func (s *Store) end(ctx context.Context, old Stored) (again bool, err error) {
 	var done *redis.Cmd
-	if _, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+	if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 		done = swap.Run(ctx, p, []string{s.recordKey(old.Kind, old.ID), s.markKey(old.Kind, old.ID)}, old.raw, "",
-			s.codec.mark(name(old.Kind, old.ID), old.Born), Marked.Milliseconds())
+			s.g.Mark(name(old.Kind, old.ID), old.Born), ground.Marked.Milliseconds())
 	}); err != nil {
 		return false, err
 	}
@@ -325,7 +309,7 @@ func (s *Store) end(ctx context.Context, old Stored) (again bool, err error) {
 // Revision implements entity.Store.
 func (s *Store) Revision(ctx context.Context, kind entity.Kind) (uint64, error) {
 	var get *redis.StringCmd
-	if _, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) { get = p.Get(ctx, s.revisionKey(kind)) }); err != nil {
+	if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) { get = p.Get(ctx, s.revisionKey(kind)) }); err != nil {
 		return 0, err
 	}
 	if err := get.Err(); err != nil && !errors.Is(err, redis.Nil) && !conn.WrongType(err) {

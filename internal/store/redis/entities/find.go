@@ -10,10 +10,8 @@ import (
 
 	"postern/internal/entity"
 	"postern/internal/store/redis/conn"
+	"postern/internal/store/redis/entities/ground"
 )
-
-// look is how many entries are read at once, with their records.
-const look = 64
 
 // walk reads the entries of a query one batch at a time.
 type walk struct {
@@ -62,7 +60,7 @@ func (w *walk) next(ctx context.Context, n int) ([]hit, error) {
 		return nil, nil
 	}
 	var page *redis.StringSliceCmd
-	if _, err := w.s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+	if _, err := w.s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 		by := &redis.ZRangeBy{Min: w.min, Max: w.max, Count: int64(n)}
 		if w.q.Rising {
 			page = p.ZRangeByLex(ctx, w.key, by)
@@ -73,7 +71,7 @@ func (w *walk) next(ctx context.Context, n int) ([]hit, error) {
 		return nil, err
 	}
 	if conn.WrongType(page.Err()) {
-		w.s.say("an index of records holds something else: run postern store reindex", "kind", w.q.Kind, "index", w.q.Index)
+		w.s.g.Say("an index of records holds something else: run postern store reindex", "kind", w.q.Kind, "index", w.q.Index)
 	}
 	members := page.Val()
 	if w.over = len(members) < n; len(members) == 0 {
@@ -101,7 +99,7 @@ func (w *walk) records(ctx context.Context, members []string) ([]hit, error) {
 		out, names = append(out, hit{at: at}), append(names, Name{w.q.Kind, id})
 	}
 	if len(junk) > 0 {
-		if _, err := w.s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) { p.ZRem(ctx, w.key, junk...) }); err != nil {
+		if _, err := w.s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) { p.ZRem(ctx, w.key, junk...) }); err != nil {
 			return nil, err
 		}
 	}
@@ -131,7 +129,7 @@ func (s *Store) Find(ctx context.Context, q entity.Query) (out entity.Page, err 
 	w, per, weight := s.walk(q, start), q.Per(), 0
 	var last entity.Cursor
 	for {
-		hits, err := w.next(ctx, min(look, per+1-len(out.Records)))
+		hits, err := w.next(ctx, min(ground.Look, per+1-len(out.Records)))
 		if err != nil {
 			return entity.Page{}, err
 		}
@@ -152,7 +150,7 @@ func (s *Store) Find(ctx context.Context, q entity.Query) (out entity.Page, err 
 func (s *Store) Count(ctx context.Context, q entity.Query, limit int) (n int, err error) {
 	w := s.walk(q, entity.Cursor{})
 	for n < limit {
-		hits, err := w.next(ctx, min(look, limit-n))
+		hits, err := w.next(ctx, min(ground.Look, limit-n))
 		if err != nil {
 			return 0, err
 		}

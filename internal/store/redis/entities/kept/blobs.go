@@ -10,7 +10,7 @@ import (
 	"postern/internal/spool"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/durable/phase"
-	"postern/internal/store/redis/entities"
+	"postern/internal/store/redis/entities/blobs"
 	"postern/internal/store/redis/journal"
 )
 
@@ -21,7 +21,7 @@ func (s *Store) PutBlob(ctx context.Context, class entity.Class, r io.Reader) (s
 
 // PutBlobAt is PutBlob of what another home has kept since a time.
 func (s *Store) PutBlobAt(ctx context.Context, class entity.Class, r io.Reader, at time.Time) (sum string, size int64, err error) {
-	b, err := entities.Receive(s.spool, class, r)
+	b, err := blobs.Receive(s.spool, class, r)
 	if err != nil {
 		return "", 0, err
 	}
@@ -29,7 +29,7 @@ func (s *Store) PutBlobAt(ctx context.Context, class entity.Class, r io.Reader, 
 	of := blobRef(class, b.SHA256())
 	defer s.locks.Lock(of.String())()
 	n := note{Born: at.UnixMilli(), Size: b.Size(), At: s.o.Now()}
-	since, err := s.KeepBlob(ctx, class, b.SHA256(), b.Size(), n.Born, entities.Open(b))
+	since, err := s.KeepBlob(ctx, class, b.SHA256(), b.Size(), n.Born, blobs.Open(b))
 	switch {
 	case err == nil:
 		n.Born = since

@@ -1,4 +1,4 @@
-package entities
+package blobs
 
 import (
 	"context"
@@ -11,11 +11,12 @@ import (
 
 	"postern/internal/entity"
 	"postern/internal/store/redis/conn"
+	"postern/internal/store/redis/entities/ground"
 )
 
 // list makes sure that a blob is among those by time.
 func (s *Store) list(ctx context.Context, class entity.Class, sum string, at int64) error {
-	_, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+	_, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 		p.ZAdd(ctx, s.timesKey(class), redis.Z{Score: float64(at), Member: sum})
 	})
 	return err
@@ -23,7 +24,7 @@ func (s *Store) list(ctx context.Context, class entity.Class, sum string, at int
 
 // unlist takes blobs from those by time, unless they are there again by now.
 func (s *Store) unlist(ctx context.Context, class entity.Class, sums []string) error {
-	if _, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+	if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 		for _, sum := range sums {
 			p.ZRem(ctx, s.timesKey(class), sum)
 		}
@@ -61,8 +62,8 @@ func (s *Store) BlobsBefore(ctx context.Context, class entity.Class, t time.Time
 	}
 	for skip := int64(0); len(out) < limit; {
 		var page *redis.StringSliceCmd
-		if _, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
-			page = p.ZRangeByScore(ctx, s.timesKey(class), &redis.ZRangeBy{Min: "-inf", Max: "(" + strconv.FormatInt(t.UnixMilli(), 10), Offset: skip, Count: look})
+		if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+			page = p.ZRangeByScore(ctx, s.timesKey(class), &redis.ZRangeBy{Min: "-inf", Max: "(" + strconv.FormatInt(t.UnixMilli(), 10), Offset: skip, Count: ground.Look})
 		}); err != nil {
 			return nil, err
 		}

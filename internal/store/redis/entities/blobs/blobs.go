@@ -1,4 +1,6 @@
-package entities
+// Package blobs keeps byte strings in Redis under their digests: compressed, in chunks, one hash
+// slot each.
+package blobs
 
 import (
 	"context"
@@ -16,26 +18,40 @@ import (
 	"postern/internal/entity"
 	"postern/internal/spool"
 	"postern/internal/store/redis/conn"
+	"postern/internal/store/redis/entities/ground"
 	"postern/internal/store/redis/holds/body"
 )
 
 // unsettled is how long chunks live that nobody commits.
 const unsettled = time.Hour
 
+// Store implements entity.Blobs. It is safe for concurrent use.
+type Store struct {
+	g     *ground.Ground
+	caps  map[entity.Class]int64
+	spool *spool.Spool
+	press body.Press
+}
+
+// New makes a Store. Caps are of stored bytes; 0 = none.
+func New(g *ground.Ground, caps map[entity.Class]int64, sp *spool.Spool) *Store {
+	return &Store{g: g, caps: caps, spool: sp}
+}
+
 func (s *Store) blobSlot(class entity.Class, sum string) string {
 	return "{eb:" + string(class) + ":" + sum + "}"
 }
 func (s *Store) blobKey(class entity.Class, sum string) string {
-	return s.o.Conn.Key(s.blobSlot(class, sum), "m")
+	return s.g.Conn.Key(s.blobSlot(class, sum), "m")
 }
 func (s *Store) blobMarkKey(class entity.Class, sum string) string {
-	return s.o.Conn.Key(s.blobSlot(class, sum), "d")
+	return s.g.Conn.Key(s.blobSlot(class, sum), "d")
 }
 func (s *Store) chunkKey(class entity.Class, sum, gen string, n int) string {
-	return s.o.Conn.Key(s.blobSlot(class, sum), "c", gen, strconv.Itoa(n))
+	return s.g.Conn.Key(s.blobSlot(class, sum), "c", gen, strconv.Itoa(n))
 }
-func (s *Store) timesKey(class entity.Class) string { return s.o.Conn.Key("ebx", string(class)) }
-func (s *Store) usedKey(class entity.Class) string  { return s.o.Conn.Key("ebz", string(class)) }
+func (s *Store) timesKey(class entity.Class) string { return s.g.Conn.Key("ebx", string(class)) }
+func (s *Store) usedKey(class entity.Class) string  { return s.g.Conn.Key("ebz", string(class)) }
 
 func blobName(class entity.Class, sum string) string { return "blob " + string(class) + "/" + sum }
 
@@ -58,7 +74,7 @@ func validSum(sum string) bool {
 func (s *Store) ReadBlobs(ctx context.Context, class entity.Class, sums []string) ([]StoredBlob, error) {
 	out := make([]StoredBlob, len(sums))
 	meta, marks := make([]*redis.SliceCmd, len(sums)), make([]*redis.StringCmd, len(sums))
-	_, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+	_, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 		for i, sum := range sums {
 			meta[i] = p.HMGet(ctx, s.blobKey(class, sum), "g", "s", "z", "a", "n")
 			marks[i] = p.Get(ctx, s.blobMarkKey(class, sum))
@@ -69,9 +85,9 @@ func (s *Store) ReadBlobs(ctx context.Context, class entity.Class, sums []string
 	}
 	for i, sum := range sums {
 		out[i] = readMeta(meta[i])
-		out[i].mark = s.codec.marked(blobName(class, sum), []byte(marks[i].Val()))
+		out[i].mark = s.g.ReadMark(blobName(class, sum), []byte(marks[i].Val()))
 		if out[i].gen != "" && out[i].At == 0 {
-			s.say("a blob of the store is none that we wrote: it is taken for missing", "class", class, "sha256", sum)
+			s.g.Say("a blob of the store is none that we wrote: it is taken for missing", "class", class, "sha256", sum)
 		}
 	}
 	return out, nil
@@ -79,7 +95,7 @@ func (s *Store) ReadBlobs(ctx context.Context, class entity.Class, sums []string
 
 func readMeta(cmd *redis.SliceCmd) (b StoredBlob) {
 	if conn.WrongType(cmd.Err()) {
-		return StoredBlob{gen: foreign}
+		return StoredBlob{gen: ground.Foreign}
 	}
 	fields := make([]string, 5)
 	for i, v := range cmd.Val() {
@@ -104,12 +120,12 @@ func readMeta(cmd *redis.SliceCmd) (b StoredBlob) {
 
 // PutBlob implements entity.Blobs.
 func (s *Store) PutBlob(ctx context.Context, class entity.Class, r io.Reader) (sum string, size int64, err error) {
-	return s.PutBlobAt(ctx, class, r, s.o.Now())
+	return s.PutBlobAt(ctx, class, r, s.g.Now())
 }
 
 // PutBlobAt is PutBlob of what another home has kept since a time.
 func (s *Store) PutBlobAt(ctx context.Context, class entity.Class, r io.Reader, at time.Time) (sum string, size int64, err error) {
-	b, err := Receive(s.o.Spool, class, r)
+	b, err := Receive(s.spool, class, r)
 	if err != nil {
 		return "", 0, err
 	}
@@ -147,7 +163,7 @@ func Open(b *spool.Body) func() (io.ReadCloser, error) {
 // (milliseconds), and returns since when the class has had them. A blob that is there is read
 // through, and replaced when damaged.
 func (s *Store) KeepBlob(ctx context.Context, class entity.Class, sum string, size, at int64, open func() (io.ReadCloser, error)) (since int64, err error) {
-	for range tries {
+	for range ground.Tries {
 		found, err := s.ReadBlobs(ctx, class, []string{sum})
 		if err != nil {
 			return 0, err
@@ -159,7 +175,7 @@ func (s *Store) KeepBlob(ctx context.Context, class entity.Class, sum string, si
 			} else if !errors.Is(err, body.ErrDigest) {
 				return 0, err
 			}
-			s.o.Log.Warn("a blob is damaged: it is written again", "class", class, "sha256", sum)
+			s.g.Log.Warn("a blob is damaged: it is written again", "class", class, "sha256", sum)
 		} else if err := s.room(ctx, class, 0); err != nil {
 			return 0, err
 		}
@@ -198,7 +214,7 @@ func (s *Store) upload(ctx context.Context, class entity.Class, sum string, old,
 		return false, err
 	}
 	packed, err := s.press.Pack(r, sum, func(first int, chunks [][]byte) error {
-		_, err := s.o.Conn.Pipe(ctx, conn.Write, func(p redis.Pipeliner) { queue(p, first, chunks) })
+		_, err := s.g.Conn.Pipe(ctx, conn.Write, func(p redis.Pipeliner) { queue(p, first, chunks) })
 		return err
 	})
 	if err := errors.Join(err, r.Close()); err != nil {
@@ -212,7 +228,7 @@ func (s *Store) upload(ctx context.Context, class entity.Class, sum string, old,
 		}
 	}
 	var done *redis.Cmd
-	if _, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+	if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 		p.ZAdd(ctx, s.timesKey(class), redis.Z{Score: float64(b.At), Member: sum})
 		queue(p, b.chunks-len(packed.Rest), packed.Rest)
 		keys := append([]string{s.blobKey(class, sum)}, s.chunkKeys(class, sum, b)...)
@@ -237,12 +253,12 @@ func (s *Store) weigh(ctx context.Context, class entity.Class, sum string, old, 
 		more = 0
 		s.drop(wide, class, sum, old)
 	}
-	if _, err := s.o.Conn.Each(wide, conn.Write, func(p redis.Pipeliner) {
+	if _, err := s.g.Conn.Each(wide, conn.Write, func(p redis.Pipeliner) {
 		p.ZAdd(wide, s.timesKey(class), redis.Z{Score: float64(b.At), Member: sum})
 		p.HIncrBy(wide, s.usedKey(class), "n", more)
 		p.HIncrBy(wide, s.usedKey(class), "b", b.Stored-old.Stored)
 	}); err != nil {
-		s.o.Log.Warn("a blob was written and is not counted yet", "class", class, "sha256", sum, "error", err)
+		s.g.Log.Warn("a blob was written and is not counted yet", "class", class, "sha256", sum, "error", err)
 	}
 }
 
@@ -260,12 +276,12 @@ func (s *Store) drop(ctx context.Context, class entity.Class, sum string, b Stor
 	if b.chunks == 0 {
 		return
 	}
-	_, _ = s.o.Conn.Each(wide, conn.Background, func(p redis.Pipeliner) { p.Unlink(wide, s.chunkKeys(class, sum, b)...) })
+	_, _ = s.g.Conn.Each(wide, conn.Background, func(p redis.Pipeliner) { p.Unlink(wide, s.chunkKeys(class, sum, b)...) })
 }
 
 // room returns ErrFull when a class has none for so many bytes, or for any.
 func (s *Store) room(ctx context.Context, class entity.Class, bytes int64) error {
-	limit := s.o.Caps[class]
+	limit := s.caps[class]
 	if limit <= 0 {
 		return nil
 	}
@@ -297,7 +313,7 @@ func (s *Store) Blob(ctx context.Context, class entity.Class, sum string) (io.Re
 func (s *Store) open(ctx context.Context, class entity.Class, sum string, b StoredBlob) (io.ReadCloser, error) {
 	return s.press.Open(body.Wanted{SHA: sum, Size: b.Size, Chunks: b.chunks, Fetch: func(first, count int) ([][]byte, error) {
 		gets := make([]*redis.StringCmd, count)
-		if _, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+		if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 			for i := range gets {
 				gets[i] = p.Get(ctx, s.chunkKey(class, sum, b.gen, first+i))
 			}
@@ -323,7 +339,7 @@ func (s *Store) TakeBlob(ctx context.Context, class entity.Class, sum string) (a
 	if err := class.Validate(); err != nil || !validSum(sum) {
 		return 0, err
 	}
-	for range tries {
+	for range ground.Tries {
 		found, err := s.ReadBlobs(ctx, class, []string{sum})
 		if err != nil || found[0].gen == "" {
 			return 0, err
@@ -338,8 +354,8 @@ func (s *Store) TakeBlob(ctx context.Context, class entity.Class, sum string) (a
 func (s *Store) endBlob(ctx context.Context, class entity.Class, sum string, b StoredBlob) (again bool, err error) {
 	keys := append([]string{s.blobKey(class, sum), s.blobMarkKey(class, sum)}, s.chunkKeys(class, sum, b)...)
 	var done *redis.Cmd
-	if _, err := s.o.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
-		done = removeBlob.Run(ctx, p, keys, b.gen, s.codec.mark(blobName(class, sum), b.At), Marked.Milliseconds())
+	if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+		done = removeBlob.Run(ctx, p, keys, b.gen, s.g.Mark(blobName(class, sum), b.At), ground.Marked.Milliseconds())
 	}); err != nil {
 		return false, err
 	}
@@ -349,11 +365,11 @@ func (s *Store) endBlob(ctx context.Context, class entity.Class, sum string, b S
 		return false, err
 	}
 	wide := context.WithoutCancel(ctx)
-	if _, err := s.o.Conn.Each(wide, conn.Write, func(p redis.Pipeliner) {
+	if _, err := s.g.Conn.Each(wide, conn.Write, func(p redis.Pipeliner) {
 		p.HIncrBy(wide, s.usedKey(class), "n", -1)
 		p.HIncrBy(wide, s.usedKey(class), "b", -b.Stored)
 	}); err != nil {
-		s.o.Log.Warn("a blob was removed and is still counted", "class", class, "sha256", sum, "error", err)
+		s.g.Log.Warn("a blob was removed and is still counted", "class", class, "sha256", sum, "error", err)
 	}
 	return false, s.unlist(wide, class, []string{sum})
 }
@@ -363,6 +379,6 @@ func (s *Store) BlobBytes(ctx context.Context, class entity.Class) (used, limit 
 	if err := class.Validate(); err != nil {
 		return 0, 0, err
 	}
-	_, used, err = s.tally(ctx, s.usedKey(class))
-	return used, s.o.Caps[class], err
+	_, used, err = s.g.Tally(ctx, s.usedKey(class))
+	return used, s.caps[class], err
 }
