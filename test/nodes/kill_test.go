@@ -43,8 +43,10 @@ func TestPrimaryKilled(t *testing.T) {
 	underLoad(t, f, load(f, 22), func() {
 		for range cycles() {
 			after(random, 3*time.Second)
+			killed, before := time.Now(), s.Elections(t)
 			dead, _ := s.Fail(t)
-			recovered(t, f)
+			t.Logf("another master after %v and %d elections", time.Since(killed).Round(10*time.Millisecond), s.Elections(t)-before)
+			recoveredFrom(t, f, killed)
 			after(random, 3*time.Second)
 			s.Restart(t, dead)
 		}
@@ -61,8 +63,10 @@ func TestClusterMasterKilled(t *testing.T) {
 			after(random, 3*time.Second)
 			masters := c.Masters(t)
 			dead := masters[random.IntN(len(masters))]
+			killed := time.Now()
 			c.Fail(t, dead)
-			recovered(t, f)
+			t.Logf("another master after %v", time.Since(killed).Round(10*time.Millisecond))
+			recoveredFrom(t, f, killed)
 			after(random, 3*time.Second)
 			c.Restart(t, dead)
 		}

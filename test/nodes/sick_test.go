@@ -106,7 +106,12 @@ func TestStoreLosesItsMemory(t *testing.T) {
 // recovered waits until all nodes can do all of their work again, and says how long that took.
 func recovered(t *testing.T, f *rig.Fleet) {
 	t.Helper()
-	start := time.Now()
+	recoveredFrom(t, f, time.Now())
+}
+
+// recoveredFrom is recovered, counted from some time on.
+func recoveredFrom(t *testing.T, f *rig.Fleet, start time.Time) {
+	t.Helper()
 	for _, r := range f.Nodes {
 		r.Ready()
 	}

@@ -4,7 +4,9 @@ package nodes_test
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,14 +60,34 @@ func old(t *testing.T, masters ...*redisd.Server) {
 
 func sentinel(t *testing.T, replicas int) *redisd.Sentinel {
 	t.Helper()
-	s := redisd.StartSentinel(t, replicas, redisd.Options{ACL: rig.ACL()})
+	timing := redisd.Timing{}
+	if long() {
+		timing.DownAfter = time.Duration(advised(t, "sentinel down-after-milliseconds mail")) * time.Millisecond
+		timing.Failover = time.Duration(advised(t, "sentinel failover-timeout mail")) * time.Millisecond
+	}
+	s := redisd.StartSentinelWith(t, replicas, redisd.Options{ACL: rig.ACL()}, timing)
 	old(t, s.Master(t))
 	return s
 }
 
+// advised is a number that the paper about stores gives for a setting.
+func advised(t *testing.T, setting string) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(mailtest.ModuleRoot(t), "docs", "stores.md"))
+	must(t, err)
+	_, rest, _ := strings.Cut(string(text), "\n"+setting+" ")
+	n, err := strconv.Atoi(rest[:max(strings.IndexByte(rest, '\n'), 0)])
+	must(t, err)
+	return n
+}
+
 func cluster(t *testing.T) *redisd.Cluster {
 	t.Helper()
-	c := redisd.StartCluster(t, 3, 3, redisd.Options{ACL: rig.ACL()})
+	o := redisd.Options{ACL: rig.ACL()}
+	if long() {
+		o.Args = []string{"--cluster-node-timeout", strconv.Itoa(advised(t, "cluster-node-timeout"))}
+	}
+	c := redisd.StartCluster(t, 3, 3, o)
 	old(t, c.Masters(t)...)
 	return c
 }

@@ -126,17 +126,8 @@ func (s *Server) Run(t testing.TB) { s.RunWith(t) }
 // RunWith is Run with further words of the command line for this time alone.
 func (s *Server) RunWith(t testing.TB, words ...string) {
 	t.Helper()
-	cmd := exec.Command("redis-server", append(slices.Clone(s.args), words...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	s.cmd, s.done = cmd, done
-	go func() {
-		_ = cmd.Wait()
-		close(done)
-	}()
+	s.Begin(t, words...)
+	done := s.done
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	c := s.Client()
@@ -152,6 +143,30 @@ func (s *Server) RunWith(t testing.TB, words ...string) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// Begin is RunWith that does not wait for answers: one that has much to load gives others first.
+func (s *Server) Begin(t testing.TB, words ...string) {
+	t.Helper()
+	cmd := exec.Command("redis-server", append(slices.Clone(s.args), words...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	s.cmd, s.done = cmd, done
+	go func() {
+		_ = cmd.Wait()
+		close(done)
+	}()
+}
+
+// Local is Client by the Unix socket, which speaks no TLS.
+func (s *Server) Local() *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Network: "unix", Addr: s.Socket, Username: "default", Password: Password, Protocol: 2, DisableIdentity: true,
+		ContextTimeoutEnabled: true, MaxRetries: -1,
+	})
 }
 
 // Client is a client with all rights, for looking at the server from outside.

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -21,14 +23,25 @@ type Sentinel struct {
 	Addrs   []string  // of the sentinels; "default" with Password
 
 	watchers []*Server
+	timing   Timing
 }
 
-// StartSentinel starts a master, its replicas (at least one) and three sentinels that take a
-// silent master for dead after half a second, and waits until all know each other.
+// Timing is how fast sentinels act. The zero value is faster than people set it up: they talk
+// every 200 ms, and take a silent master for dead after half a second.
+type Timing struct{ DownAfter, Failover time.Duration }
+
+// StartSentinel starts a master, its replicas (at least one) and three fast sentinels, and waits
+// until all know each other.
 func StartSentinel(t testing.TB, replicas int, o Options) *Sentinel {
 	t.Helper()
+	return StartSentinelWith(t, replicas, o, Timing{})
+}
+
+// StartSentinelWith is StartSentinel with sentinels as they are set up somewhere.
+func StartSentinelWith(t testing.TB, replicas int, o Options, timing Timing) *Sentinel {
+	t.Helper()
 	o.Args = append([]string{"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"}, o.Args...)
-	s := &Sentinel{}
+	s := &Sentinel{timing: timing}
 	for i := range 1 + max(replicas, 1) {
 		server := prepared(t, o)
 		if i == 0 {
@@ -58,7 +71,10 @@ func (s *Sentinel) watcher(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(w.Dir, "sentinel.conf")
+	file, timing := filepath.Join(w.Dir, "sentinel.conf"), s.timing
+	if timing == (Timing{}) {
+		timing = Timing{500 * time.Millisecond, 2 * time.Second}
+	}
 	text := fmt.Sprintf(`port %[1]s
 bind 127.0.0.1
 dir %[2]s
@@ -69,15 +85,18 @@ sentinel sentinel-pass %[3]s
 sentinel monitor %[4]s %[5]s %[6]s 2
 sentinel auth-user %[4]s default
 sentinel auth-pass %[4]s %[3]s
-sentinel down-after-milliseconds %[4]s 500
-sentinel failover-timeout %[4]s 3000
+sentinel down-after-milliseconds %[4]s %[7]d
+sentinel failover-timeout %[4]s %[8]d
 sentinel parallel-syncs %[4]s 2
-`, own, w.Dir, Password, MasterName, host, port)
+`, own, w.Dir, Password, MasterName, host, port, timing.DownAfter.Milliseconds(), timing.Failover.Milliseconds())
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	w.args = []string{file, "--sentinel"}
 	w.Run(t)
+	if s.timing != (Timing{}) {
+		return w
+	}
 	c := w.Client()
 	defer end(c)
 	// Sentinels talk every second or two; here they talk five times as often.
@@ -136,6 +155,33 @@ func (s *Sentinel) unlinked(ctx context.Context) string {
 		return fmt.Sprintf("%d masters", masters)
 	}
 	return ""
+}
+
+// Tell says something to every sentinel.
+func (s *Sentinel) Tell(t testing.TB, words ...any) {
+	t.Helper()
+	for _, w := range s.watchers {
+		c := w.Client()
+		err := c.Do(context.Background(), words...).Err()
+		end(c)
+		if err != nil {
+			t.Fatalf("%v: %v", words, err)
+		}
+	}
+}
+
+// Elections counts how often a sentinel wanted to be the one that replaces a master: more than
+// once for a failover where they could not agree.
+func (s *Sentinel) Elections(t testing.TB) (n int) {
+	t.Helper()
+	for _, w := range s.watchers {
+		text, err := os.ReadFile(filepath.Join(w.Dir, "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += strings.Count(string(text), "+try-failover")
+	}
+	return n
 }
 
 func (s *Server) sentinel(ctx context.Context, f func(context.Context, *redis.SentinelClient) (map[string]string, error)) (map[string]string, error) {

@@ -131,6 +131,8 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	o.Conn.Now = o.Now
+	a := &admission{ring: o.Ring, now: o.Now, dir: o.Dir}
+	o.Conn.Admit = a.admit
 	if o.Conn.Log == nil {
 		o.Conn.Log = o.Log
 	}
@@ -138,6 +140,7 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
+	a.key = c.Key("{nodes}", "key")
 	h := &Home{o: o, conn: c, bus: watch.NewBus(c)}
 	h.closers = append(h.closers, lock.Close, c.Close)
 	h.beat = watch.New(watch.Options{Conn: c, Node: o.Node, Now: o.Now, Log: o.Log, Lost: h.lost, Strict: h.settings})

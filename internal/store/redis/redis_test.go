@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
+
 	"postern/internal/spool"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/sealed"
@@ -86,6 +88,7 @@ func TestManyLosses(t *testing.T) {
 // new key beside the old one does.
 func TestOtherKey(t *testing.T) {
 	o := away(t, true)
+	o.Conn.Addrs = []string{miniredis.RunT(t).Addr()}
 	ring := func(secrets ...string) *sealed.Ring {
 		var all [][]byte
 		for _, s := range secrets {

@@ -17,6 +17,7 @@ const (
 	refreshEvery = 3 * time.Second
 	beginEvery   = 3 * time.Second
 	driftEvery   = 10 * time.Second
+	checkEvery   = 5 * time.Second
 	publishTime  = 200 * time.Millisecond
 	alarmTime    = 5 * time.Second
 )
@@ -39,6 +40,9 @@ func (h *Home) Loops() map[string]func(context.Context) error {
 		},
 		"store nodes": func(ctx context.Context) error { h.nodes.Run(ctx); return nil },
 		"store drift": h.drift,
+		"store key": func(ctx context.Context) error {
+			return every(ctx, checkEvery, func() { _ = h.conn.Check(ctx) }) // a fault is the connection's to tell
+		},
 	}
 	maps.Copy(loops, h.Decisions.Loops())
 	maps.Copy(loops, h.trail.Loops())

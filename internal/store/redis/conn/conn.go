@@ -33,6 +33,7 @@ type Conn struct {
 	turns   [kinds]chan struct{} // how many slow calls may be under way; nil: any number
 	trouble *trouble
 
+	admitted                atomic.Bool
 	trips, waited, commands atomic.Int64
 
 	ending  context.Context
@@ -124,6 +125,9 @@ func (c *Conn) judge(ctx context.Context, kind Kind, err error) error {
 	}
 	c.rests.note(kind, fault)
 	c.trouble.failed(kind, fault)
+	if fault.rest { // another one may stand there when it is back
+		c.admitted.Store(false)
+	}
 	if fault.rest || fault.Reason == readOnly {
 		c.probe(!fault.rest)
 	}
@@ -141,7 +145,26 @@ func (c *Conn) within(ctx context.Context, kind Kind, f func(ctx context.Context
 			return errBusy
 		}
 	}
+	if c.o.Admit != nil && !c.admitted.Load() {
+		if err := c.admit(ctx, c.client); err != nil {
+			return err
+		}
+	}
 	return f(ctx, c.client)
+}
+
+func (c *Conn) admit(ctx context.Context, r redis.UniversalClient) error {
+	err := c.o.Admit(ctx, r)
+	c.admitted.Store(err == nil)
+	return err
+}
+
+// Check asks anew whether the store is ours.
+func (c *Conn) Check(ctx context.Context) error {
+	if c.o.Admit == nil {
+		return nil
+	}
+	return c.Do(ctx, Background, c.admit)
 }
 
 // Pipe sends commands in one round trip. The error is a Fault; redis.Nil and refusals of scripts

@@ -30,8 +30,17 @@ func (f *Fault) Error() string { return ErrAway.Error() + ": " + f.Reason + ": "
 // Unwrap is the cause.
 func (f *Fault) Unwrap() error { return f.Err }
 
+// reply reports whether the server said so itself.
+func (f *Fault) reply() bool {
+	var reply redis.Error
+	return errors.As(f.Err, &reply)
+}
+
 // Is makes a Fault an ErrAway.
 func (f *Fault) Is(target error) bool { return target == ErrAway }
+
+// NotOurs is the fault of a store that we must not use, in plain words.
+func NotOurs(reason string, err error) *Fault { return &Fault{Reason: reason, Err: err} }
 
 // Causes that are ours and not the server's.
 var (

@@ -30,6 +30,9 @@ type Options struct {
 	Pool                           int         // connections at most; 0 = 32
 	Log                            *slog.Logger
 	Now                            func() time.Time
+	// Admit is asked before anything is done in the store, and again once it was away: whether it
+	// is ours at all. nil: nobody is asked.
+	Admit func(ctx context.Context, r redis.UniversalClient) error
 }
 
 // DefaultPrefix is in front of every key.

@@ -11,8 +11,9 @@ import (
 const (
 	probeTime    = time.Second
 	probeRest    = 200 * time.Millisecond
-	probeLongest = 2 * time.Second
+	probeLongest = 500 * time.Millisecond
 	renewEvery   = 5 * time.Second
+	slowAnswers  = 20 // that are waited through for a quick one
 )
 
 // probe looks for the server off everybody's way, once at a time, until it answers: mail then
@@ -43,9 +44,10 @@ func (c *Conn) probe(replica bool) {
 }
 
 // seek pings all masters until they answer, and then lets calls through again: lookups only
-// when the answer is quick enough for them.
+// when the answer is quick enough for them, which it waits for.
 func (c *Conn) seek() {
-	for rest := probeRest; ; rest = min(2*rest, probeLongest) {
+	slow := 0
+	for rest := probeRest; slow < slowAnswers; rest = min(2*rest, probeLongest) {
 		select {
 		case <-c.ending.Done():
 			return
@@ -64,7 +66,12 @@ func (c *Conn) seek() {
 			continue
 		}
 		c.rests.answered(took) // those of a Cluster have heard it themselves
-		return
+		if took < LookupTime/2 {
+			c.trouble.answered(Write, Background, Lookup)
+			return
+		}
+		c.trouble.answered(Write, Background)
+		slow++
 	}
 }
 

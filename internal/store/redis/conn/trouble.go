@@ -47,6 +47,7 @@ type trouble struct {
 
 	mu     sync.Mutex
 	last   [kinds]time.Time // last fault of calls of a kind; zero: none since they worked
+	silent [kinds]bool      // it was that nobody answered
 	change time.Time        // of up
 	down   bool
 	reason string
@@ -68,7 +69,7 @@ func (t *trouble) failed(kind Kind, f *Fault) {
 	defer t.mu.Unlock()
 	now := t.now()
 	t.calm.Store(false)
-	t.last[kind], t.reason = now, f.Reason
+	t.last[kind], t.reason, t.silent[kind] = now, f.Reason, f.rest && !f.reply()
 	t.faults[f.Reason]++
 	if !t.down {
 		t.down, t.change = true, now
@@ -88,9 +89,26 @@ func (t *trouble) worked(kind Kind) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now := t.now()
 	t.last[kind] = time.Time{}
-	var recent bool
+	t.look()
+}
+
+// answered notes that the server answers in time for calls of some kinds: where nobody makes
+// such calls just now, they would be found to work much later.
+func (t *trouble) answered(kinds ...Kind) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range kinds {
+		if t.silent[k] {
+			t.last[k] = time.Time{}
+		}
+	}
+	t.look()
+}
+
+// look finds out whether all is well again, and says so. The caller holds mu.
+func (t *trouble) look() {
+	now := t.now()
 	for k, at := range t.last {
 		switch {
 		case at.IsZero():
@@ -103,7 +121,7 @@ func (t *trouble) worked(kind Kind) {
 	if t.down {
 		t.down, t.change = false, now
 	}
-	recent = within(t.change, now, settle) || within(t.back, now, every)
+	recent := within(t.change, now, settle) || within(t.back, now, every)
 	if !t.told {
 		t.calm.Store(true)
 		return

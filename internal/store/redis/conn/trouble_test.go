@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -28,6 +29,14 @@ func newSaid() said {
 }
 
 func (s said) lines(text string) int { return strings.Count(s.log.String(), text) }
+
+// replied is what a server said.
+type replied string
+
+func (r replied) Error() string { return string(r) }
+
+// RedisError makes it one.
+func (r replied) RedisError() {}
 
 var full = &Fault{Reason: "out of memory", Err: errors.New("OOM")}
 
@@ -111,6 +120,33 @@ func TestAKindThatIsNoLongerUsedIsForgotten(t *testing.T) {
 	s.worked(Background)
 	if !s.status().Up {
 		t.Error("a write of long ago still counts")
+	}
+}
+
+// TestNobodyMakesSuchCalls: that the server answers at all ends trouble of calls that nobody
+// answered, and no other.
+func TestNobodyMakesSuchCalls(t *testing.T) {
+	s, gone := newSaid(), &Fault{Reason: "nobody listens", Err: syscall.ECONNREFUSED, rest: true}
+	loading := faultOf(replied("LOADING Redis is loading"))
+	for _, c := range []struct {
+		fault *Fault
+		up    bool
+	}{{gone, true}, {full, false}, {loading, false}, {NotOurs("another key", errors.New("x")), false}} {
+		s.failed(Lookup, c.fault)
+		s.failed(Write, gone)
+		s.answered(Write, Background)
+		if s.status().Up {
+			t.Errorf("%s: lookups were not answered yet", c.fault.Reason)
+		}
+		s.answered(Lookup)
+		if s.status().Up != c.up {
+			t.Errorf("%s: up is %v", c.fault.Reason, !c.up)
+		}
+		s.worked(Lookup)
+		if !s.status().Up {
+			t.Errorf("%s: it works, and is not up", c.fault.Reason)
+		}
+		s.add(time.Minute)
 	}
 }
 
