@@ -33,6 +33,7 @@ type cli struct {
 	Trace      desk.Trace        `cmd:"" help:"Tell what became of a message."`
 	Cfg        configCmd         `cmd:"" name:"config" help:"Check, print and describe the configuration."`
 	Rules      rulesCmd          `cmd:"" help:"Check, test and explain the rules."`
+	TraceKey   desk.TraceKey       `cmd:"" name:"trace-key" help:"Keys of the tokens that outbound mail is traced by."`
 	Quarantine desk.Quarantine   `cmd:"" help:"List, show, release and delete held mail."`
 	Outbox     desk.Outbox       `cmd:"" help:"Mail that still waits for a server behind."`
 	Blocklist  desk.Blocklist    `cmd:"" help:"Own lists, and what DNS lists say."`

@@ -66,6 +66,14 @@ func TestOwnListIsLiveAtOnce(t *testing.T) {
 // server with TLS and users. It returns that server.
 func outgoing(t *testing.T) (*gateway, *mailtest.Backend) {
 	t.Helper()
+	g, egress, _ := outgoingWith(t, "")
+	return g, egress
+}
+
+// outgoingWith is outgoing with more lines of configuration; it returns the server of inbound
+// mail too.
+func outgoingWith(t *testing.T, more string) (*gateway, *mailtest.Backend, *mailtest.Backend) {
+	t.Helper()
 	certPEM, _, pair := newCertificate()
 	egress := mailtest.NewBackend(t, mailtest.Script{
 		Hostname: "localhost", TLS: &tls.Config{Certificates: []tls.Certificate{pair}},
@@ -78,12 +86,12 @@ func outgoing(t *testing.T) (*gateway, *mailtest.Backend) {
   - {name: tls, kind: submission, addr: "127.0.0.1:0", tls: {cert: DIR/cert.pem, key: DIR/key.pem, implicit: true}, backend: out}
   - {name: servers, kind: smarthost, addr: "127.0.0.1:0", networks: [127.0.0.0/8], proxy_from: [127.0.0.1], account_header: X-Account, framing: normalize}`,
 		Backends: fmt.Sprintf(`  out: [{addr: %q, tls: required, ca: DIR/out.pem, server_name: localhost}]`, egress.Addr()),
-		More:     "egress: out\nsenders: {allow: {ada@elsewhere.example: [ada@example.com]}}\n",
+		More:     "egress: out\nsenders: {allow: {ada@elsewhere.example: [ada@example.com]}}\n" + more,
 	})
 	g.WriteFile("out.pem", string(certPEM))
 	g.Start()
 	g.Ready()
-	return g, egress
+	return g, egress, mx
 }
 
 func TestSubmissionGoesOutOnItsOwnLogin(t *testing.T) {
@@ -101,7 +109,7 @@ func TestSubmissionGoesOutOnItsOwnLogin(t *testing.T) {
 	if tx.User != "ada@example.com" || !tx.TLS || !strings.HasSuffix(string(tx.Body), raw) {
 		t.Errorf("behind: user %q, TLS %v", tx.User, tx.TLS)
 	}
-	if got := string(tx.Body[:len(tx.Body)-len(raw)]); strings.Contains(got, "X-Postern") || strings.Contains(got, "X-Spam") || !strings.Contains(got, "ESMTPSA") {
+	if got := string(tx.Body[:len(tx.Body)-len(raw)]); strings.Contains(got, "X-Postern-V") || strings.Contains(got, "X-Spam") || !strings.Contains(got, "ESMTPSA") {
 		t.Errorf("before outbound mail stands %q", got)
 	}
 	imp, err := tls.Dial("tcp", g.Addrs["tls"], &tls.Config{InsecureSkipVerify: true})

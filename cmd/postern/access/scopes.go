@@ -36,6 +36,9 @@ var scopes = map[string]people.Scope{
 	"account.restore": people.AccountsAct,
 
 	"trace":        people.TraceRead,
+	"trace.token":  people.TraceRead,
+	"trace.keys":   people.KeysRead,
+	"trace.rotate": people.KeysAct,
 	"reports.list": people.ReportsRead,
 	"reports.show": people.ReportsRead,
 	"reports.sent": people.ReportsRead,

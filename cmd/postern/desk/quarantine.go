@@ -239,6 +239,7 @@ type Trace struct {
 	MessageID string        `name:"message-id" help:"Message-ID field."`
 	Subject   string        `help:"Words of the subject."`
 	IP        string        `name:"ip" help:"Address or network of the client."`
+	Token     string        `help:"Trace token of outbound mail (v1. ...): who sent it, and what became of it."`
 	Since     time.Duration `help:"Age of the oldest (36h)." default:"168h"`
 	Limit     int           `default:"50" help:"Messages of one page."`
 	After     string        `help:"The next page's mark."`
@@ -247,6 +248,9 @@ type Trace struct {
 
 // Run tells what became of messages.
 func (c *Trace) Run(a *app.App) error {
+	if c.Token != "" {
+		return c.token(a)
+	}
 	q := record.Trace{
 		ID: c.ID, From: c.From, To: c.To, MessageID: c.MessageID, Subject: c.Subject,
 		Since: a.Now().Add(-c.Since), Limit: c.Limit, After: c.After,

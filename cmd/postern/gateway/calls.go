@@ -21,6 +21,7 @@ func (g *Gateway) Calls() *control.Server {
 		},
 	}.Server()
 	g.dkim().Handle(s)
+	calls.Outbound{Desk: g.outbound, Config: g.cfg.Load, Audit: g.audit, Now: g.now}.Handle(s)
 	g.care = &calls.Store{Home: g.home, Now: g.now, Audit: func(ctx context.Context, actor, action, note string) error {
 		return g.audit.Write(ctx, actor, action, g.home.Name, nil, nil, note)
 	}}
