@@ -30,6 +30,7 @@ type Config struct {
 	Quarantine     Quarantine           `yaml:"quarantine" json:"quarantine,omitempty"`
 	Rules          Rules                `yaml:"rules" json:"rules,omitempty"`
 	Admin          Admin                `yaml:"admin" json:"admin,omitempty"`
+	Public         Web                  `yaml:"public" json:"public,omitempty" jsonschema:"description=pages for everybody: the form for complaints"`
 	API            Web                  `yaml:"api" json:"api,omitempty" jsonschema:"description=calls over HTTP for who has a token"`
 	Alerts         Alerts               `yaml:"alerts" json:"alerts,omitempty"`
 	Log            Log                  `yaml:"log" json:"log,omitempty"`

@@ -274,6 +274,7 @@ func (c *Config) validateRest(d *strict.Document) {
 		hostPort(d, "admin.addr", c.Admin.Addr, true)
 	}
 	c.API.validate(d, "api", "tokens travel over it")
+	c.Public.validate(d, "public", "complaints travel over it")
 	for i, a := range c.Alerts.Mail {
 		if _, err := address.Parse(a, false); err != nil {
 			d.Fail(fmt.Sprintf("alerts.mail[%d]", i), "%q is no address", a)

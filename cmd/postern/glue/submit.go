@@ -3,6 +3,8 @@ package glue
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -27,16 +29,32 @@ type Submitter struct {
 
 // Submit puts an alert into the outbox: it is kept until it is delivered.
 func (g *Submitter) Submit(ctx context.Context, to string, message []byte) error {
-	return g.submit(ctx, "alert", to, message)
+	return g.submit(ctx, "alert", "", to, message)
 }
 
 // Report puts a report into the outbox.
 func (g *Submitter) Report(ctx context.Context, to string, message []byte) error {
-	return g.submit(ctx, "report", to, message)
+	return g.submit(ctx, "report", "", to, message)
+}
+
+// Letter puts a letter of the abuse desk into the outbox. The same key within a minute of at is
+// the same letter.
+func (g *Submitter) Letter(ctx context.Context, key string, at time.Time, to string, message []byte) error {
+	sum := sha256.Sum256([]byte("letter\x00" + key))
+	id, err := filter.NewID(at, bytes.NewReader(sum[:]))
+	if err != nil {
+		return err
+	}
+	if _, err := g.Store.Get(ctx, id); err == nil { // it waits there already
+		return nil
+	} else if !errors.Is(err, outbox.ErrNotFound) {
+		return err
+	}
+	return g.submit(ctx, "notice", id, to, message)
 }
 
 // submit queues a message of our own under the null sender.
-func (g *Submitter) submit(ctx context.Context, origin, to string, message []byte) error {
+func (g *Submitter) submit(ctx context.Context, origin, entry, to string, message []byte) error {
 	c := g.Config.Load()
 	pool := ""
 	if origin == "alert" {
@@ -66,7 +84,7 @@ func (g *Submitter) submit(ctx context.Context, origin, to string, message []byt
 	defer func() { _ = body.Close() }()
 	now := g.Now().UTC()
 	_, err = g.Store.Add(ctx, outbox.Entry{
-		MessageID: id, Direction: filter.Outbound, Listener: "postern", Backend: pool,
+		ID: entry, MessageID: id, Direction: filter.Outbound, Listener: "postern", Backend: pool,
 		To: []filter.Recipient{{Address: to, Backend: pool}}, Size: body.Size(), SHA256: body.SHA256(),
 		Received: now, Added: now, Next: now, Expires: now.Add(time.Duration(c.Relay.OutboxFor)), Origin: origin,
 	}, bytes.NewReader(message))
