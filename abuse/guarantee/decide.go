@@ -2,7 +2,6 @@ package guarantee
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -176,6 +175,12 @@ func (o *Office) Override(ctx context.Context, who cases.Actor, caseID, reason s
 	if err := dossier.Reason(who, reason); err != nil {
 		return cases.Case{}, err
 	}
-	c, err := o.Desk.Move(ctx, who, caseID, cases.Request{To: flow.Resolved, Reason: reason, Override: reason})
-	return c, errors.Join(err)
+	c, err := o.Desk.Get(ctx, caseID)
+	if err == nil && c.State != flow.Suspended {
+		err = dossier.Refuse(dossier.ErrState, "%s is %s and cannot become %s by an override: that is for a suspended account", caseID, c.State, flow.Resolved)
+	}
+	if err != nil {
+		return c, err
+	}
+	return o.Desk.Move(ctx, who, caseID, cases.Request{To: flow.Resolved, Reason: reason, Override: reason})
 }
