@@ -233,12 +233,11 @@ func TestRates(t *testing.T) {
 func TestWhoReports(t *testing.T) {
 	w := newWorld(t)
 	w.desk.Rates = intake.Rates{Network: -1, Unproved: -1, Reporter: -1, Domain: -1, Target: -1}
-	raw := w.send("anna", text, "bob@else.example")
 	if _, err := w.desk.Feeds.Register(t.Context(), intake.Feed{Name: "bigisp", Alias: "fbl-7@x.test", Domain: "bigisp.example", By: "root"}); err != nil {
 		t.Fatal(err)
 	}
 	w.now = w.now.Add(feeds.Observe + time.Hour)
-	raw = w.send("anna", text, "bob@else.example")
+	raw := w.send("anna", text, "bob@else.example")
 	cfbl := "From: bob@else.example\r\nTo: abuse@x.test\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\n" +
 		"Feedback-Type: abuse\r\nVersion: 1\r\nCFBL-Feedback-ID: v1." + fmt.Sprintf("%026d", w.n) + "\r\n\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\nCFBL-Feedback-ID: v1." + fmt.Sprintf("%026d", w.n) + "\r\nCFBL-Address: abuse@x.test; report=arf\r\nMessage-ID: <" + fmt.Sprintf("%026d", w.n) + "@x.test>\r\n\r\n--b--\r\n"
 	for name, c := range map[string]struct {

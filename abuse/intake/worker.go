@@ -68,9 +68,6 @@ func (d *Desk) pause(ctx context.Context, tick <-chan time.Time) {
 }
 
 func (d *Desk) alone(ctx context.Context, f func(context.Context) error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
 	if d.Alone == nil {
 		return f(ctx)
 	}

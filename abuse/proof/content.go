@@ -54,7 +54,7 @@ func (a *attempt) read() {
 		a.note("the reported message cannot be read: %v", err)
 		return
 	}
-	m.header(head)
+	m.header(head, strings.ToLower(a.Field))
 	if !a.report.Whole {
 		return
 	}
@@ -67,15 +67,15 @@ func (a *attempt) read() {
 		m.body = bytes.TrimSpace(m.raw[at:])
 	}
 	if tree, err := mime.Walk(bytes.NewReader(m.raw), int64(len(m.raw)), mime.DefaultLimits()); err == nil {
-		m.likeness = sent.Likeness(tree.Text())
+		m.likeness = sent.Likeness(tree.Text() + "\n" + tree.HTMLText()) // as the log has it
 	}
 }
 
-func (m *message) header(head *canon.Header) {
+func (m *message) header(head *canon.Header, field string) {
 	for _, f := range head.Fields {
 		value := strings.TrimSpace(string(f.Value()))
 		switch {
-		case (strings.HasSuffix(f.Name, "-trace") || f.Name == "cfbl-feedback-id") && len(m.marks) < marksMost:
+		case (strings.HasSuffix(f.Name, "-trace") || f.Name == field || f.Name == "cfbl-feedback-id") && len(m.marks) < marksMost:
 			m.marks = append(m.marks, value)
 		case f.Name == "message-id":
 			m.id = bare(value)

@@ -66,6 +66,7 @@ type Ladder struct {
 	Tokens Tokens
 	Log    Log
 	Verify Verify        // nil: signatures prove nothing, and no report gets above P3
+	Field  string        // name of the header field of trace tokens, where it does not end in "-Trace"
 	Keep   time.Duration // how old a message may be; 0 = sent.DefaultKeep
 	Now    func() time.Time
 }
@@ -101,7 +102,6 @@ type attempt struct {
 	msg    message
 	row    sent.Row
 	signed Signature // the signature that verified
-	unsure bool      // which copy it was is not known
 }
 
 func (a *attempt) note(format string, args ...any) {

@@ -154,7 +154,7 @@ func likeness(t testing.TB, raw []byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sent.Likeness(tree.Text())
+	return sent.Likeness(tree.Text() + "\n" + tree.HTMLText())
 }
 
 func (w *world) prove(r complaint.Report, who proof.Reporter) proof.Proof {

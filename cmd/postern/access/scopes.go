@@ -50,6 +50,14 @@ var scopes = map[string]people.Scope{
 	"dkim.retire": people.KeysAct,
 	"dkim.remove": people.KeysAct,
 
+	"complaint.list":  people.EvidenceRead,
+	"complaint.show":  people.EvidenceRead,
+	"complaint.raw":   people.EvidenceRead,
+	"complaint.judge": people.CasesAct,
+	"feed.list":       people.CasesRead,
+	"feed.add":        people.CasesApprove,
+	"feed.remove":     people.CasesApprove,
+
 	"case.list":     people.CasesRead,
 	"case.show":     people.CasesRead,
 	"case.timeline": people.CasesRead,

@@ -5,6 +5,7 @@ import (
 
 	"postern/cmd/postern/access"
 	"postern/cmd/postern/calls"
+	"postern/cmd/postern/intakecalls"
 	"postern/internal/control"
 )
 
@@ -28,6 +29,7 @@ func (g *Gateway) Calls() *control.Server {
 	g.care.Handle(s)
 	access.HandlePeople(s, g.people)
 	g.desk.Handle(s)
+	intakecalls.Parts{Desk: g.intake, Audit: g.audit.Write}.Handle(s)
 	return s
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postern/abuse/intake"
 	"postern/cmd/postern/abusedesk"
 	"postern/cmd/postern/calls"
 	"postern/cmd/postern/checks"
@@ -91,6 +92,7 @@ type Gateway struct {
 	outbound   *outbound.Desk
 	bounces    *bounce.Check
 	desk       *abusedesk.Desk
+	intake     *intake.Desk
 	checks     *checks.Checks
 	steps      steps.Checks
 	keys       *keys.Store
@@ -129,6 +131,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 		{"stamp", g.buildStamper},
 		{"quarantine", g.buildQuarantine},
 		{"relay", g.buildRelay},
+		{"intake", g.buildIntake},
 		{"reports", g.buildReports},
 		{"metrics", g.buildMetrics},
 		{"smtp", g.buildSMTP},

@@ -122,6 +122,7 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	background("outbox", func(ctx context.Context) error { g.outbox.Run(ctx); return nil })
 	background("quarantine", g.tend)
 	background("trace keys", g.outbound.Run)
+	background("intake", g.intake.Run)
 	background("dkim keys", g.keyWatch().Run)
 	background("report counts", g.reports.Count)
 	background("reports", g.reports.Send)

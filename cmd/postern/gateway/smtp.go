@@ -107,11 +107,12 @@ func (g *Gateway) buildSMTP(context.Context) error {
 	observer := &record.Observer{Node: g.cfg.Load().Hostname, Log: g.log, Traffic: g.home.Traffic, Metrics: g.metrics, Headers: headers, MessageID: g.givenID}
 	g.smtp = smtpd.New(setup.SMTP(g.cfg.Load(), g.extras()), smtpd.Parts{
 		Pipeline:      g.pipeline.Load,
-		Directory:     &glue.Directory{Config: &g.cfg, Rules: &g.rules, Verifier: g.verifier},
+		Directory:     &glue.Directory{Config: &g.cfg, Rules: &g.rules, Verifier: g.verifier, Desk: g.forDesk},
+		Always:        g.always,
 		Deliverer:     &glue.Deliverer{Rules: &g.rules, Relay: g.relay, Pipeline: g.pipeline.Load, Log: g.log},
 		Authenticator: &glue.Authenticator{Config: &g.cfg, Pools: g.pools},
 		Accounts:      g.checks.Accounts,
-		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports}, g.checks.Observers()...),
+		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports, g.intake}, g.checks.Observers()...),
 		Answered:      g.relay.Answered,
 		Refused:       g.checks.Limits.Refused,
 		Abandoned:     g.checks.Limits.Abandoned,

@@ -1,0 +1,36 @@
+package glue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"postern/abuse/intake"
+	"postern/internal/relay"
+)
+
+// Intake lets the relay hand mail to the abuse desk.
+type Intake struct{ Desk *intake.Desk }
+
+// Provisional implements relay.Desk.
+func (i Intake) Provisional(ctx context.Context, r relay.DeskRequest) (string, error) {
+	id, err := i.Desk.Provisional(ctx, intake.Arrival{Message: r.Message, Report: r.Report, To: r.To, Key: r.Key, By: intake.ByMail})
+	if errors.Is(err, intake.ErrFull) {
+		return id, fmt.Errorf("%w: %w", relay.ErrDeskFull, err)
+	}
+	return id, err
+}
+
+// Confirm implements relay.Desk.
+func (i Intake) Confirm(ctx context.Context, id string) error { return i.Desk.Confirm(ctx, id) }
+
+// Drop implements relay.Desk.
+func (i Intake) Drop(ctx context.Context, id string) error { return i.Desk.Drop(ctx, id) }
+
+// ForPostmaster reports whether an address is a postmaster's.
+func ForPostmaster(addr string) bool {
+	local, _, _ := strings.Cut(addr, "@")
+	local, _, _ = strings.Cut(strings.Trim(local, `"`), "+")
+	return strings.EqualFold(local, "postmaster")
+}

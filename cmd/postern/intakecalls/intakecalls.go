@@ -1,0 +1,168 @@
+// Package intakecalls lets people see over the control socket what came in at the abuse desk,
+// and register feedback loops.
+package intakecalls
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"postern/abuse/intake"
+	"postern/internal/control"
+	"postern/internal/entity"
+)
+
+// rawMost bounds a report that is handed out, in octets.
+const rawMost = 32 << 20
+
+// Complaint is a report and what became of it.
+type Complaint struct {
+	Report intake.Report `json:"report"`
+	Work   intake.Work   `json:"work"`
+	Like   int           `json:"like,omitempty"` // how many more are in its flood
+}
+
+// Query asks for reports; the first word that is given decides.
+type Query struct {
+	State    string    `json:"state,omitempty"`
+	Reporter string    `json:"reporter,omitempty"`
+	Account  string    `json:"account,omitempty"`
+	Case     string    `json:"case,omitempty"`
+	Fold     string    `json:"fold,omitempty"`
+	Feed     string    `json:"feed,omitempty"`
+	SHA256   string    `json:"sha256,omitempty"`
+	Since    time.Time `json:"since,omitzero"`
+	After    string    `json:"after,omitempty"`
+	Limit    int       `json:"limit,omitempty"`
+}
+
+// Page is a part of the reports.
+type Page struct {
+	Complaints []Complaint `json:"complaints"`
+	Next       string      `json:"next,omitempty"`
+}
+
+// ID names a report or a feed.
+type ID struct {
+	ID string `json:"id"`
+}
+
+// Raw is a report as it came.
+type Raw struct {
+	Bytes []byte `json:"bytes"`
+}
+
+// Judgement says whether a report was right.
+type Judgement struct {
+	ID    string `json:"id"`
+	Right bool   `json:"right"`
+}
+
+// Parts are what the calls work with.
+type Parts struct {
+	Desk  *intake.Desk
+	Audit func(ctx context.Context, actor, action, object string, before, after any, note string) error
+}
+
+// Handle adds the calls to s.
+func (p Parts) Handle(s *control.Server) {
+	control.Handle(s, "complaint.list", p.list)
+	control.Handle(s, "complaint.show", func(ctx context.Context, q ID) (Complaint, error) { return p.one(ctx, q.ID) })
+	control.Handle(s, "complaint.raw", p.raw)
+	control.Handle(s, "complaint.judge", func(ctx context.Context, j Judgement) (Complaint, error) {
+		before, err := p.one(ctx, j.ID)
+		if err != nil {
+			return before, err
+		}
+		if err := p.Desk.Judge(ctx, j.ID, j.Right); err != nil {
+			return before, err
+		}
+		after, err := p.one(ctx, j.ID)
+		return after, errors.Join(err, p.Audit(ctx, control.Actor(ctx), "complaint-judge", j.ID, before.Work.Judged, after.Work.Judged, ""))
+	})
+	control.Handle(s, "feed.list", func(ctx context.Context, _ struct{}) ([]intake.Feed, error) {
+		all, err := p.Desk.Feeds.All(ctx)
+		if all == nil {
+			all = []intake.Feed{}
+		}
+		return all, err
+	})
+	control.Handle(s, "feed.add", func(ctx context.Context, f intake.Feed) (intake.Feed, error) {
+		f.By = control.Actor(ctx)
+		f, err := p.Desk.Feeds.Register(ctx, f)
+		if err != nil {
+			return f, refused(err)
+		}
+		return f, p.Audit(ctx, f.By, "feed-add", f.Name, nil, f, "")
+	})
+	control.Handle(s, "feed.remove", func(ctx context.Context, q ID) (struct{}, error) {
+		if err := p.Desk.Feeds.End(ctx, q.ID); err != nil {
+			return struct{}{}, refused(err)
+		}
+		return struct{}{}, p.Audit(ctx, control.Actor(ctx), "feed-remove", q.ID, nil, nil, "")
+	})
+}
+
+func refused(err error) error {
+	switch {
+	case errors.Is(err, entity.ErrInvalid):
+		return control.Refuse(control.Invalid, "%v", err)
+	case errors.Is(err, entity.ErrExists):
+		return control.Refuse(control.Conflict, "%v", err)
+	case errors.Is(err, entity.ErrNotFound):
+		return control.Refuse(control.NotFound, "%v", err)
+	}
+	return err
+}
+
+func (p Parts) list(ctx context.Context, q Query) (Page, error) {
+	all, next, err := p.Desk.Find(ctx, intake.Search{
+		State: q.State, Reporter: q.Reporter, Account: q.Account, Case: q.Case, Fold: q.Fold, Feed: q.Feed, SHA256: q.SHA256, From: q.Since, After: q.After, Limit: q.Limit,
+	})
+	out := Page{Complaints: []Complaint{}, Next: next}
+	for _, w := range all {
+		r, _, err := p.Desk.Get(ctx, w.Report)
+		if errors.Is(err, entity.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return out, err
+		}
+		out.Complaints = append(out.Complaints, Complaint{Report: r, Work: w})
+	}
+	return out, refused(err)
+}
+
+func (p Parts) one(ctx context.Context, id string) (Complaint, error) {
+	r, w, err := p.Desk.Get(ctx, id)
+	if err != nil {
+		return Complaint{}, refused(err)
+	}
+	c := Complaint{Report: r, Work: w}
+	if w.Fold != "" {
+		c.Like, err = p.Desk.Folded(ctx, w.Fold)
+	}
+	return c, err
+}
+
+// raw hands out the bytes; who read them is written down.
+func (p Parts) raw(ctx context.Context, q ID) (Raw, error) {
+	r, _, err := p.Desk.Get(ctx, q.ID)
+	if err != nil {
+		return Raw{}, refused(err)
+	}
+	if r.Size > rawMost {
+		return Raw{}, control.Refuse(control.Invalid, "report %s has %d bytes, more than %d are not handed out at once", r.ID, r.Size, rawMost)
+	}
+	if err := p.Audit(ctx, control.Actor(ctx), "complaint-raw", r.ID, nil, nil, ""); err != nil {
+		return Raw{}, err
+	}
+	f, err := p.Desk.Bytes(ctx, r)
+	if err != nil {
+		return Raw{}, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	return Raw{Bytes: b}, err
+}
