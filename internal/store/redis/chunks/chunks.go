@@ -6,29 +6,24 @@ package chunks
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
-	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/redis/go-redis/v9"
 
+	"postern/internal/store/redis/chunks/press"
 	"postern/internal/store/redis/conn"
 	"postern/quarantine"
 )
 
 const (
 	// Size is the length of every piece but the last.
-	Size = 64 << 10
+	Size = press.Chunk
 	// Unsettled is how long pieces live that nobody commits.
 	Unsettled = time.Hour
-
-	batch     = 8       // pieces in one round trip
-	maxWindow = 8 << 20 // bounds what decoding one body may allocate
 )
 
 // Keep is for the front of a committing script: keep(n) makes the pieces at KEYS[n] and after
@@ -64,9 +59,8 @@ func key(base string, i int) string { return base + ":" + strconv.Itoa(i) }
 
 // Chunks reads and writes bodies. It is safe for concurrent use.
 type Chunks struct {
-	conn *conn.Conn
-	encs sync.Pool
-	decs sync.Pool
+	conn  *conn.Conn
+	press press.Press
 }
 
 // New makes a room for bodies at a connection.
@@ -77,39 +71,36 @@ func New(c *conn.Conn) *Chunks { return &Chunks{conn: c} }
 // for small bodies is all of them. A body that does not hash to sha is quarantine.ErrCorrupt
 // and is not committed. Base is nobody else's: two writers under one base would mix.
 func (c *Chunks) Write(ctx context.Context, base, sha string, body io.Reader, commit func(p redis.Pipeliner, b Body)) (Body, error) {
-	w := &writer{ctx: ctx, conn: c.conn, base: base}
-	size, err := c.compress(w, sha, body)
-	if err != nil {
-		c.Drop(ctx, base, Body{Chunks: w.next})
-		return Body{}, err
+	sent := 0
+	queue := func(p redis.Pipeliner, pieces [][]byte) {
+		for i, piece := range pieces {
+			p.Set(ctx, key(base, sent+i), piece, Unsettled)
+		}
 	}
-	out := Body{SHA256: sha, Size: size, Chunks: w.count(), Stored: w.sent + int64(len(w.buf))}
+	packed, err := c.press.Pack(body, sha, func(first int, pieces [][]byte) error {
+		sent = first
+		_, err := c.conn.Pipe(ctx, conn.Write, func(p redis.Pipeliner) { queue(p, pieces) })
+		sent += len(pieces)
+		return err
+	})
+	if err != nil {
+		c.Drop(ctx, base, Body{Chunks: sent})
+		return Body{}, corrupt(err)
+	}
+	out := Body{SHA256: sha, Size: packed.Size, Chunks: packed.Chunks, Stored: packed.Stored}
 	_, err = c.conn.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
-		w.queue(p, len(w.buf))
+		queue(p, packed.Rest)
 		commit(p, out)
 	})
 	return out, err // nothing is dropped: a commit without an answer may have been done
 }
 
-func (c *Chunks) compress(w io.Writer, sha string, body io.Reader) (int64, error) {
-	enc, err := c.encoder()
-	if err != nil {
-		return 0, err
+// corrupt says quarantine.ErrCorrupt of bytes that are not what their digest names.
+func corrupt(err error) error {
+	if errors.Is(err, press.ErrDigest) {
+		return fmt.Errorf("%w: %w", quarantine.ErrCorrupt, err)
 	}
-	defer c.encs.Put(enc)
-	enc.Reset(w)
-	h := sha256.New()
-	n, err := io.Copy(enc, io.TeeReader(body, h))
-	if cerr := enc.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return 0, err
-	}
-	if got := hex.EncodeToString(h.Sum(nil)); got != sha {
-		return 0, fmt.Errorf("%w: the body hashes to %s, not %.70q", quarantine.ErrCorrupt, got, sha)
-	}
-	return n, nil
+	return err
 }
 
 // Drop removes the pieces of a body that was not committed. What it cannot remove goes away by
@@ -121,43 +112,41 @@ func (c *Chunks) Drop(ctx context.Context, base string, b Body) {
 	_, _ = c.conn.Pipe(context.WithoutCancel(ctx), conn.Background, func(p redis.Pipeliner) { p.Unlink(ctx, b.Keys(base)...) })
 }
 
-func (c *Chunks) encoder() (*zstd.Encoder, error) {
-	if e, ok := c.encs.Get().(*zstd.Encoder); ok {
-		return e, nil
+// Open reads a body a batch of pieces at a time. In place of io.EOF the reader gives
+// quarantine.ErrCorrupt when what was read is not what was stored, so nothing of it may be used
+// before its end.
+func (c *Chunks) Open(ctx context.Context, base string, b Body) (io.ReadCloser, error) {
+	r, err := c.press.Open(press.Wanted{SHA: b.SHA256, Size: b.Size, Chunks: b.Chunks, Fetch: func(first, count int) ([][]byte, error) {
+		return c.fetch(ctx, base, first, count)
+	}})
+	if err != nil {
+		return nil, err
 	}
-	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+	return &reader{r}, nil
 }
 
-// writer cuts what it is given into pieces and sends them a batch at a time; what is left in
-// buf is at most one batch.
-type writer struct {
-	ctx  context.Context //nolint:containedctx // of one call of Write
-	conn *conn.Conn
-	base string
-	buf  []byte
-	next int // number of the next piece
-	sent int64
-}
-
-func (w *writer) Write(p []byte) (int, error) {
-	w.buf = append(w.buf, p...)
-	for len(w.buf) > batch*Size {
-		if _, err := w.conn.Pipe(w.ctx, conn.Write, func(p redis.Pipeliner) { w.queue(p, batch*Size) }); err != nil {
-			return 0, err
+// fetch reads pieces; one that is missing is empty.
+func (c *Chunks) fetch(ctx context.Context, base string, first, count int) ([][]byte, error) {
+	cmds := make([]*redis.StringCmd, count)
+	if _, err := c.conn.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
+		for i := range cmds {
+			cmds[i] = p.Get(ctx, key(base, first+i))
 		}
-		w.buf = append(w.buf[:0], w.buf[batch*Size:]...)
-		w.sent += batch * Size
+	}); err != nil {
+		return nil, err
 	}
-	return len(p), nil
+	out := make([][]byte, count)
+	for i, cmd := range cmds {
+		out[i] = []byte(cmd.Val())
+	}
+	return out, nil
 }
 
-// queue queues the first n bytes of buf.
-func (w *writer) queue(p redis.Pipeliner, n int) {
-	for off := 0; off < n; off += Size {
-		p.Set(w.ctx, key(w.base, w.next), w.buf[off:min(off+Size, n)], Unsettled)
-		w.next++
-	}
-}
+// reader says corrupt where a body is not what was stored.
+type reader struct{ io.ReadCloser }
 
-// count is the number of pieces with those in buf.
-func (w *writer) count() int { return w.next + (len(w.buf)+Size-1)/Size }
+// Read implements io.Reader.
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	return n, corrupt(err)
+}

@@ -78,7 +78,7 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatal(name, err)
 			}
 			trips := c.Trips() - before
-			if want := b.Stored/(8*chunks.Size) + 1; trips < want || trips > want+1 { // a new connection greets
+			if want := b.Stored/(16*chunks.Size) + 1; trips < want || trips > want+1 { // a new connection greets
 				t.Errorf("%s: %d round trips, want %d", name, trips, want)
 			}
 			if b.Size != int64(len(text)) || b.SHA256 != sum(text) || b.Chunks == 0 {

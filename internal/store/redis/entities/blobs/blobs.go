@@ -17,9 +17,9 @@ import (
 
 	"postern/internal/entity"
 	"postern/internal/spool"
+	"postern/internal/store/redis/chunks/press"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/entities/ground"
-	"postern/internal/store/redis/holds/body"
 )
 
 // unsettled is how long chunks live that nobody commits.
@@ -30,7 +30,7 @@ type Store struct {
 	g     *ground.Ground
 	caps  map[entity.Class]int64
 	spool *spool.Spool
-	press body.Press
+	press press.Press
 }
 
 // New makes a Store. Caps are of stored bytes; 0 = none.
@@ -112,7 +112,7 @@ func readMeta(cmd *redis.SliceCmd) (b StoredBlob) {
 		}
 		n[i] = v
 	}
-	if n[0] > entity.MaxBlob || n[3] > body.MaxChunks || len(b.gen) != 16 {
+	if n[0] > entity.MaxBlob || n[3] > press.MaxChunks || len(b.gen) != 16 {
 		return StoredBlob{gen: b.gen}
 	}
 	return StoredBlob{gen: b.gen, Size: n[0], Stored: n[1], At: max(n[2], 1), chunks: int(n[3])}
@@ -172,7 +172,7 @@ func (s *Store) KeepBlob(ctx context.Context, class entity.Class, sum string, si
 		if old.At != 0 {
 			if err := s.whole(ctx, class, sum, old); err == nil {
 				return old.At, s.list(ctx, class, sum, old.At)
-			} else if !errors.Is(err, body.ErrDigest) {
+			} else if !errors.Is(err, press.ErrDigest) {
 				return 0, err
 			}
 			s.g.Log.Warn("a blob is damaged: it is written again", "class", class, "sha256", sum)
@@ -311,7 +311,7 @@ func (s *Store) Blob(ctx context.Context, class entity.Class, sum string) (io.Re
 }
 
 func (s *Store) open(ctx context.Context, class entity.Class, sum string, b StoredBlob) (io.ReadCloser, error) {
-	return s.press.Open(body.Wanted{SHA: sum, Size: b.Size, Chunks: b.chunks, Fetch: func(first, count int) ([][]byte, error) {
+	return s.press.Open(press.Wanted{SHA: sum, Size: b.Size, Chunks: b.chunks, Fetch: func(first, count int) ([][]byte, error) {
 		gets := make([]*redis.StringCmd, count)
 		if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 			for i := range gets {

@@ -147,7 +147,7 @@ func (s Finder) smallest(ctx context.Context, ways [][]string) (int, error) {
 func (s Finder) walk(ctx context.Context, plan index.Plan, r route, size int) (page quarantine.Page, err error) {
 	batch, most := min(size+1, ground.MaxRows), ground.MaxRows
 	if len(r.others) > 0 {
-		most = maxBatch
+		batch, most = ground.MaxRows, maxBatch
 	}
 	top, last := plan.Max, ""
 	for looked, asked := 0, 0; looked < maxLooked && asked < maxAsked; {
@@ -159,13 +159,15 @@ func (s Finder) walk(ctx context.Context, plan index.Plan, r route, size int) (p
 		if err != nil {
 			return page, err
 		}
-		full, err := s.match(ctx, plan, r.lead, likely, size, &page, &last)
-		if err != nil {
-			return page, err
-		}
-		if full {
-			page.Next = index.Cursor(last)
-			return page, nil
+		for part := range slices.Chunk(likely, size+1) {
+			full, err := s.match(ctx, plan, r.lead, part, size, &page, &last)
+			if err != nil {
+				return page, err
+			}
+			if full {
+				page.Next = index.Cursor(last)
+				return page, nil
+			}
 		}
 		if !more {
 			return page, nil

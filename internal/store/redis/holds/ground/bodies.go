@@ -13,8 +13,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"postern/internal/store/redis/chunks/press"
 	"postern/internal/store/redis/conn"
-	"postern/internal/store/redis/holds/body"
 	"postern/internal/store/redis/holds/record"
 	"postern/quarantine"
 )
@@ -74,7 +74,7 @@ func SharedReference(h quarantine.Hold, gen, chunks, stored string) (r Reference
 	n, err1 := strconv.Atoi(chunks)
 	size, err2 := strconv.ParseInt(stored, 10, 64)
 	_, err3 := hex.DecodeString(gen)
-	if errors.Join(err1, err2, err3) != nil || len(gen) != 8 || n < 0 || n > body.MaxChunks || size < 0 {
+	if errors.Join(err1, err2, err3) != nil || len(gen) != 8 || n < 0 || n > press.MaxChunks || size < 0 {
 		return r, false
 	}
 	return Reference{FamilyOf(h), h.SHA256[:ShortSHA], gen, n, size}, true
@@ -137,7 +137,7 @@ func (g *Ground) Receive(ctx context.Context, id record.ID, h quarantine.Hold, t
 	up.Ref.Chunks, up.Ref.Stored, up.Rest = packed.Chunks, packed.Stored, packed.Rest
 	if err != nil {
 		g.Discard(ctx, id, up.Ref, sent)
-		if errors.Is(err, body.ErrDigest) {
+		if errors.Is(err, press.ErrDigest) {
 			err = fmt.Errorf("%w: %w", quarantine.ErrCorrupt, err)
 		}
 	}
@@ -174,7 +174,7 @@ func (g *Ground) Body(ctx context.Context, id string) (io.ReadCloser, error) {
 		g.Say("a hold has lost its body", "hold", id)
 		return nil, fmt.Errorf("%w: %s has no body", quarantine.ErrCorrupt, id)
 	}
-	open, err := g.press.Open(body.Wanted{SHA: r.Hold.SHA256, Size: r.Hold.Size, Chunks: ref.Chunks, Fetch: func(first, count int) ([][]byte, error) {
+	open, err := g.press.Open(press.Wanted{SHA: r.Hold.SHA256, Size: r.Hold.Size, Chunks: ref.Chunks, Fetch: func(first, count int) ([][]byte, error) {
 		return g.fetch(ctx, r.ID.Message, ref, first, count)
 	}})
 	if err != nil {
@@ -208,7 +208,7 @@ type verified struct{ io.ReadCloser }
 
 func (v *verified) Read(p []byte) (int, error) {
 	n, err := v.ReadCloser.Read(p)
-	if errors.Is(err, body.ErrDigest) {
+	if errors.Is(err, press.ErrDigest) {
 		err = fmt.Errorf("%w: %w", quarantine.ErrCorrupt, err)
 	}
 	return n, err

@@ -11,8 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"postern/internal/store/redis/chunks/press"
 	"postern/internal/store/redis/conn"
-	"postern/internal/store/redis/holds/body"
 	"postern/internal/store/redis/holds/record"
 	"postern/quarantine"
 )
@@ -28,7 +28,7 @@ type Ground struct {
 	Scribe *record.Scribe
 	Counts counts
 	caps   Caps
-	press  body.Press
+	press  press.Press
 
 	mu   sync.Mutex
 	said map[string]time.Time

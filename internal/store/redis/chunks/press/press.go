@@ -1,6 +1,6 @@
-// Package body cuts a message into chunks of one zstd stream and puts it together again, in
+// Package press cuts a message into chunks of one zstd stream and puts it together again, in
 // little memory whatever its size, and never believes what comes back.
-package body
+package press
 
 import (
 	"bytes"
@@ -37,6 +37,7 @@ type Packed struct {
 	Rest   [][]byte // the chunks that were not sent yet, at most Batch
 	Chunks int      // all of them
 	Stored int64    // bytes of all of them
+	Size   int64    // bytes of the body
 }
 
 // Pack reads a body that must hash to sha. Whenever a batch of chunks is full and more comes,
@@ -53,7 +54,8 @@ func (p *Press) Pack(r io.Reader, sha string, send func(first int, chunks [][]by
 	out := &cutter{send: send}
 	enc.Reset(out)
 	sum := sha256.New()
-	if _, err := io.Copy(enc, io.TeeReader(r, sum)); err != nil {
+	size, err := io.Copy(enc, io.TeeReader(r, sum))
+	if err != nil {
 		return out.packed(), errors.Join(err, enc.Close())
 	}
 	if err := enc.Close(); err != nil {
@@ -62,7 +64,9 @@ func (p *Press) Pack(r io.Reader, sha string, send func(first int, chunks [][]by
 	if hex.EncodeToString(sum.Sum(nil)) != sha {
 		return out.packed(), ErrDigest
 	}
-	return out.packed(), nil
+	packed := out.packed()
+	packed.Size = size
+	return packed, nil
 }
 
 // Verify reads a body that must hash to sha.

@@ -1,4 +1,4 @@
-package body_test
+package press_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"postern/internal/store/redis/holds/body"
+	"postern/internal/store/redis/chunks/press"
 )
 
 func sha(b []byte) string {
@@ -57,7 +57,7 @@ func (s *shelf) fetch(first, count int) ([][]byte, error) {
 }
 
 // pack packs b.
-func pack(t testing.TB, p *body.Press, b []byte) (*shelf, body.Packed) {
+func pack(t testing.TB, p *press.Press, b []byte) (*shelf, press.Packed) {
 	t.Helper()
 	s := &shelf{}
 	got, err := p.Pack(bytes.NewReader(b), sha(b), s.send)
@@ -68,14 +68,14 @@ func pack(t testing.TB, p *body.Press, b []byte) (*shelf, body.Packed) {
 	return s, got
 }
 
-func (s *shelf) rest(p body.Packed) {
+func (s *shelf) rest(p press.Packed) {
 	for i, c := range p.Rest {
 		s.set(p.Chunks-len(p.Rest)+i, c)
 	}
 }
 
-func read(p *body.Press, s *shelf, digest string, size, chunks int) ([]byte, error) {
-	r, err := p.Open(body.Wanted{SHA: digest, Size: int64(size), Chunks: chunks, Fetch: s.fetch})
+func read(p *press.Press, s *shelf, digest string, size, chunks int) ([]byte, error) {
+	r, err := p.Open(press.Wanted{SHA: digest, Size: int64(size), Chunks: chunks, Fetch: s.fetch})
 	if err != nil {
 		return nil, err
 	}
@@ -84,16 +84,16 @@ func read(p *body.Press, s *shelf, digest string, size, chunks int) ([]byte, err
 }
 
 func TestRoundTrip(t *testing.T) {
-	var p body.Press
-	for _, b := range [][]byte{{}, []byte("x"), bytes.Repeat([]byte("line\r\n"), 1<<20), random(body.Chunk - 20), random(body.Chunk), random(3 << 20), random(17*body.Chunk + 1)} {
+	var p press.Press
+	for _, b := range [][]byte{{}, []byte("x"), bytes.Repeat([]byte("line\r\n"), 1<<20), random(press.Chunk - 20), random(press.Chunk), random(3 << 20), random(17*press.Chunk + 1)} {
 		s, packed := pack(t, &p, b)
-		if packed.Chunks != len(s.chunks) || len(packed.Rest) > body.Batch {
+		if packed.Chunks != len(s.chunks) || len(packed.Rest) > press.Batch {
 			t.Errorf("%d bytes: %d chunks, %d kept, %d left", len(b), packed.Chunks, len(s.chunks), len(packed.Rest))
 		}
 		sum := 0
 		for i, c := range s.chunks {
 			sum += len(c)
-			if len(c) > body.Chunk || i < len(s.chunks)-1 && len(c) != body.Chunk {
+			if len(c) > press.Chunk || i < len(s.chunks)-1 && len(c) != press.Chunk {
 				t.Errorf("chunk %d of %d has %d bytes", i, len(s.chunks), len(c))
 			}
 		}
@@ -108,9 +108,9 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestPackRefuses(t *testing.T) {
-	var p body.Press
+	var p press.Press
 	nowhere := func(int, [][]byte) error { return nil }
-	if _, err := p.Pack(bytes.NewReader([]byte("a")), sha([]byte("b")), nowhere); !errors.Is(err, body.ErrDigest) {
+	if _, err := p.Pack(bytes.NewReader([]byte("a")), sha([]byte("b")), nowhere); !errors.Is(err, press.ErrDigest) {
 		t.Errorf("another body: %v", err)
 	}
 	if _, err := p.Pack(iotest.ErrReader(io.ErrUnexpectedEOF), sha(nil), nowhere); !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -121,13 +121,13 @@ func TestPackRefuses(t *testing.T) {
 	if _, err := p.Pack(bytes.NewReader(b), sha(b), func(int, [][]byte) error { return away }); !errors.Is(err, away) {
 		t.Errorf("a store that is away: %v", err)
 	}
-	if err := body.Verify(bytes.NewReader(b), sha(b)); err != nil {
+	if err := press.Verify(bytes.NewReader(b), sha(b)); err != nil {
 		t.Error(err)
 	}
-	if err := body.Verify(bytes.NewReader(b[1:]), sha(b)); !errors.Is(err, body.ErrDigest) {
+	if err := press.Verify(bytes.NewReader(b[1:]), sha(b)); !errors.Is(err, press.ErrDigest) {
 		t.Error(err)
 	}
-	if err := body.Verify(iotest.ErrReader(away), sha(b)); !errors.Is(err, away) {
+	if err := press.Verify(iotest.ErrReader(away), sha(b)); !errors.Is(err, away) {
 		t.Error(err)
 	}
 	pack(t, &p, b) // a press that failed packs on
@@ -135,10 +135,10 @@ func TestPackRefuses(t *testing.T) {
 
 // Whatever becomes of the chunks: what is read is the body, or an error.
 func TestDamage(t *testing.T) {
-	var p body.Press
+	var p press.Press
 	b := append(random(200_000), bytes.Repeat([]byte("text "), 50_000)...)
 	good, packed := pack(t, &p, b)
-	other, _ := pack(t, &p, random(packed.Chunks*body.Chunk))
+	other, _ := pack(t, &p, random(packed.Chunks*press.Chunk))
 	damage := map[string]func(s *shelf){
 		"all missing":       func(s *shelf) { s.chunks = nil },
 		"the last missing":  func(s *shelf) { s.chunks[len(s.chunks)-1] = nil },
@@ -147,7 +147,7 @@ func TestDamage(t *testing.T) {
 		"two exchanged":     func(s *shelf) { s.chunks[0], s.chunks[1] = s.chunks[1], s.chunks[0] },
 		"another's":         func(s *shelf) { s.chunks[1] = other.chunks[1] },
 		"all another's":     func(s *shelf) { s.chunks = other.chunks },
-		"garbage":           func(s *shelf) { s.chunks[0] = random(body.Chunk) },
+		"garbage":           func(s *shelf) { s.chunks[0] = random(press.Chunk) },
 		"one that is large": func(s *shelf) { s.chunks[0] = append(s.chunks[0], 0) },
 	}
 	for i := range 64 {
@@ -160,12 +160,12 @@ func TestDamage(t *testing.T) {
 		}
 		harm(s)
 		got, err := read(&p, s, sha(b), len(b), packed.Chunks)
-		if !errors.Is(err, body.ErrDigest) && !bytes.Equal(got, b) {
+		if !errors.Is(err, press.ErrDigest) && !bytes.Equal(got, b) {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}
 	}
 	for _, chunks := range []int{packed.Chunks - 1, packed.Chunks + 1, 0, 1 << 30} {
-		if _, err := read(&p, good, sha(b), len(b), chunks); !errors.Is(err, body.ErrDigest) {
+		if _, err := read(&p, good, sha(b), len(b), chunks); !errors.Is(err, press.ErrDigest) {
 			t.Errorf("%d chunks of %d: %v", chunks, packed.Chunks, err)
 		}
 	}
@@ -173,12 +173,12 @@ func TestDamage(t *testing.T) {
 
 // A body never unpacks to more than its record says.
 func TestBounded(t *testing.T) {
-	var p body.Press
+	var p press.Press
 	b := make([]byte, 64<<20)
 	s, packed := pack(t, &p, b)
 	for _, size := range []int{0, 1, 1000, len(b) - 1} {
 		got, err := read(&p, s, sha(b), size, packed.Chunks)
-		if !errors.Is(err, body.ErrDigest) || len(got) > size {
+		if !errors.Is(err, press.ErrDigest) || len(got) > size {
 			t.Errorf("%d bytes of %d: %v", len(got), size, err)
 		}
 	}
@@ -188,15 +188,15 @@ func TestBounded(t *testing.T) {
 }
 
 func TestAway(t *testing.T) {
-	var p body.Press
+	var p press.Press
 	away := errors.New("away")
 	b := random(100_000)
 	_, packed := pack(t, &p, b)
-	r, err := p.Open(body.Wanted{SHA: sha(b), Size: int64(len(b)), Chunks: packed.Chunks, Fetch: func(int, int) ([][]byte, error) { return nil, away }})
+	r, err := p.Open(press.Wanted{SHA: sha(b), Size: int64(len(b)), Chunks: packed.Chunks, Fetch: func(int, int) ([][]byte, error) { return nil, away }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadAll(r); !errors.Is(err, away) || errors.Is(err, body.ErrDigest) {
+	if _, err := io.ReadAll(r); !errors.Is(err, away) || errors.Is(err, press.ErrDigest) {
 		t.Errorf("a store that is away: %v", err)
 	}
 	if err := errors.Join(r.Close(), r.Close()); err != nil {
@@ -219,7 +219,7 @@ func (n noise) Read(b []byte) (int, error) {
 
 // A large body takes the memory of a few batches.
 func TestConstantMemory(t *testing.T) {
-	var p body.Press
+	var p press.Press
 	const size = 50 << 20
 	src := func() io.Reader { return io.LimitReader(noise{rand.New(rand.NewPCG(3, 4))}, size) }
 	sum := sha256.New()
@@ -231,7 +231,7 @@ func TestConstantMemory(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	most, batches := uint64(0), 0
 	_, err := p.Pack(src(), hex.EncodeToString(sum.Sum(nil)), func(first int, chunks [][]byte) error {
-		if first != batches*body.Batch || len(chunks) != body.Batch {
+		if first != batches*press.Batch || len(chunks) != press.Batch {
 			t.Fatalf("chunks %d to %d in batch %d", first, first+len(chunks), batches)
 		}
 		if batches++; batches%10 == 0 {
@@ -241,7 +241,7 @@ func TestConstantMemory(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || batches < size/body.Chunk/body.Batch-1 {
+	if err != nil || batches < size/press.Chunk/press.Batch-1 {
 		t.Errorf("%d batches, %v", batches, err)
 	}
 	if most > before.HeapAlloc+16<<20 {
@@ -250,7 +250,7 @@ func TestConstantMemory(t *testing.T) {
 }
 
 func TestConcurrent(t *testing.T) {
-	var p body.Press
+	var p press.Press
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
