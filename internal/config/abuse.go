@@ -1,25 +1,40 @@
 package config
 
-import "postern/internal/strict"
+import (
+	"net/netip"
+	"path/filepath"
 
-// Abuse is the abuse desk.
-type Abuse struct {
-	Intake     AbuseIntake     `yaml:"intake" json:"intake,omitempty"`
-	Connectors AbuseConnectors `yaml:"connectors" json:"connectors,omitempty"`
-	Answers    AbuseAnswers    `yaml:"answers" json:"answers,omitempty"`
-	Calendar   AbuseCalendar   `yaml:"calendar" json:"calendar,omitempty"`
-	Measures   AbuseMeasures   `yaml:"measures" json:"measures,omitempty"`
-	Trace      AbuseTrace      `yaml:"trace" json:"trace,omitempty"`
+	"postern/internal/config/desk"
+	"postern/internal/config/value"
+)
+
+// The values of the configuration, and the parts of it that stand in rooms of their own.
+type (
+	Abuse    = desk.Abuse
+	Duration = value.Duration
+	Prefix   = value.Prefix
+	Size     = value.Size
+	Web      = value.Web
+)
+
+// NoComplaints is the value of Abuse.Trace.Complaints for domains without CFBL-Address.
+const NoComplaints = desk.NoComplaints
+
+// Prefixes unwraps a list of networks.
+func Prefixes(ps []Prefix) []netip.Prefix { return value.Prefixes(ps) }
+
+// StopFile is the path of the kill switch that needs no store.
+func (c *Config) StopFile() string {
+	if c.Abuse.Measures.KillFile != "" {
+		return c.Abuse.Measures.KillFile
+	}
+	return filepath.Join(c.State, "abuse.stop")
 }
 
-func defaultAbuse() Abuse {
-	return Abuse{Intake: defaultAbuseIntake(), Answers: defaultAbuseAnswers(), Measures: defaultAbuseMeasures(), Trace: defaultAbuseTrace()}
-}
-
-func (c *Config) validateAbuse(d *strict.Document) {
-	c.Abuse.Intake.validate(d)
-	c.Abuse.Measures.validate(d)
-	c.Abuse.Trace.validate(d)
-	c.Abuse.Connectors.validate(d)
-	c.Abuse.Answers.validate(d)
+// TraceKeys is the path of the keys of trace tokens.
+func (c *Config) TraceKeys() string {
+	if c.Abuse.Trace.KeyFile != "" {
+		return c.Abuse.Trace.KeyFile
+	}
+	return filepath.Join(c.State, "trace.keys")
 }

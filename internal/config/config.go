@@ -2,7 +2,12 @@
 // error at its place, and the effective configuration in print.
 package config
 
-import "time"
+import (
+	"time"
+
+	"postern/internal/config/desk"
+	"postern/internal/config/value"
+)
 
 // Config is the whole of postern.yaml.
 type Config struct {
@@ -303,7 +308,7 @@ type Log struct {
 	Level string `yaml:"level" json:"level,omitempty" jsonschema:"enum=debug,enum=info,enum=warn,enum=error"`
 }
 
-const day = Duration(24 * time.Hour)
+const day = value.Day
 
 // Default is the configuration before any file is read.
 func Default() *Config {
@@ -329,7 +334,7 @@ func Default() *Config {
 			Verdict: "X-Postern-Verdict", Reasons: "X-Postern-Reasons", Unchecked: "X-Postern-Unchecked",
 			SpamFlag: "X-Spam-Flag", SpamScore: "X-Spam-Score", Stripped: "X-Postern-Stripped", Trace: "X-Postern-Trace",
 		},
-		Abuse:      defaultAbuse(),
+		Abuse:      desk.Default(),
 		Reports:    Reports{Size: 10e6, Day: 1000, Keep: 400 * day},
 		Greylist:   Greylist{Wait: 5 * minute, RetryWithin: 48 * hour, Remember: 35 * day},
 		Quarantine: Quarantine{Cap: 20e9, RejectedBeside: 3 * day, Evidence: 90 * day},

@@ -2,16 +2,15 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
 
 	"postern/internal/address"
+	"postern/internal/config/value"
 	"postern/internal/strict"
 )
 
@@ -36,15 +35,9 @@ func (c *Config) validate(d *strict.Document) {
 	c.validateAuth(d)
 	c.validateSenders(d)
 	c.validateGreylist(d)
-	c.validateAbuse(d)
+	c.Abuse.Validate(d)
 	c.validateReports(d)
 	c.validateRest(d)
-}
-
-func oneOf(d *strict.Document, path, got string, allowed ...string) {
-	if !slices.Contains(allowed, got) {
-		d.Fail(path, "%q is not one of %s", got, strings.Join(allowed, ", "))
-	}
 }
 
 func (c *Config) validateListeners(d *strict.Document) {
@@ -60,13 +53,13 @@ func (c *Config) validateListeners(d *strict.Document) {
 			d.Fail(at+".name", "a second listener named %q", l.Name)
 		}
 		names[l.Name] = true
-		hostPort(d, at+".addr", l.Addr, true)
+		value.HostPort(d, at+".addr", l.Addr, true)
 		if addrs[l.Addr] && !strings.HasSuffix(l.Addr, ":0") {
 			d.Fail(at+".addr", "two listeners on %s", l.Addr)
 		}
 		addrs[l.Addr] = true
-		oneOf(d, at+".kind", l.Kind, KindInbound, KindSubmission, KindSmarthost)
-		oneOf(d, at+".framing", l.Framing, "refuse", "normalize")
+		value.OneOf(d, at+".kind", l.Kind, KindInbound, KindSubmission, KindSmarthost)
+		value.OneOf(d, at+".framing", l.Framing, "refuse", "normalize")
 		c.validateListener(d, at, l)
 	}
 }
@@ -153,9 +146,9 @@ func (c *Config) validateBackends(d *strict.Document) {
 		}
 		for i, b := range pool {
 			at := fmt.Sprintf("%s[%d]", at, i)
-			hostPort(d, at+".addr", b.Addr, false)
-			oneOf(d, at+".protocol", b.Protocol, "smtp", "lmtp")
-			oneOf(d, at+".tls", b.TLS, "none", "opportunistic", "required")
+			value.HostPort(d, at+".addr", b.Addr, false)
+			value.OneOf(d, at+".protocol", b.Protocol, "smtp", "lmtp")
+			value.OneOf(d, at+".tls", b.TLS, "none", "opportunistic", "required")
 			if b.Protocol != pool[0].Protocol {
 				d.Fail(at+".protocol", "the servers of one backend speak one protocol")
 			}
@@ -191,7 +184,7 @@ func (c *Config) validateRoutes(d *strict.Document) {
 		if _, ok := c.Backends[r.Backend]; !ok {
 			d.Fail(at+".backend", "there is no backend %q", r.Backend)
 		}
-		oneOf(d, at+".recipients", r.Recipients, "verify", "file", "any")
+		value.OneOf(d, at+".recipients", r.Recipients, "verify", "file", "any")
 		if (r.Recipients == "file") != (r.File != "") {
 			d.Fail(at, "recipients: file and file: PATH go together")
 		}
@@ -223,9 +216,9 @@ func (c *Config) validateChecks(d *strict.Document) {
 			}
 			continue
 		}
-		hostPort(d, at, a, false)
+		value.HostPort(d, at, a, false)
 	}
-	oneOf(d, "clamav.on_error", c.ClamAV.OnError, "accept", "tag", "quarantine", "defer")
+	value.OneOf(d, "clamav.on_error", c.ClamAV.OnError, "accept", "tag", "quarantine", "defer")
 	if c.ClamAV.Connections <= 0 {
 		d.Fail("clamav.connections", "connections must be larger than 0")
 	}
@@ -241,7 +234,7 @@ func (c *Config) validateChecks(d *strict.Document) {
 		} else if keyed && l.KeyFile == "" {
 			d.Fail(at+".zone", "{key} in the zone needs a key_file")
 		}
-		oneOf(d, at+".of", l.Of, "ip", "helo", "domain", "link")
+		value.OneOf(d, at+".of", l.Of, "ip", "helo", "domain", "link")
 		if len(l.Codes) == 0 {
 			d.Fail(at, "a list needs codes: which answers count, and as which symbol")
 		}
@@ -271,10 +264,10 @@ func (c *Config) validateRest(d *strict.Document) {
 		d.Fail("quarantine.cap", "cap must be larger than 0")
 	}
 	if c.Admin.Addr != "" {
-		hostPort(d, "admin.addr", c.Admin.Addr, true)
+		value.HostPort(d, "admin.addr", c.Admin.Addr, true)
 	}
-	c.API.validate(d, "api", "tokens travel over it")
-	c.Public.validate(d, "public", "complaints travel over it")
+	c.API.Validate(d, "api", "tokens travel over it")
+	c.Public.Validate(d, "public", "complaints travel over it")
 	for i, a := range c.Alerts.Mail {
 		if _, err := address.Parse(a, false); err != nil {
 			d.Fail(fmt.Sprintf("alerts.mail[%d]", i), "%q is no address", a)
@@ -294,15 +287,7 @@ func (c *Config) validateRest(d *strict.Document) {
 			d.Fail("alerts.backend", "there is no backend %q", b)
 		}
 	}
-	oneOf(d, "log.level", c.Log.Level, "debug", "info", "warn", "error")
-}
-
-func hostPort(d *strict.Document, path, s string, emptyHost bool) {
-	host, port, err := net.SplitHostPort(s)
-	n, perr := strconv.Atoi(port)
-	if err != nil || perr != nil || n < 0 || n > 65535 || host == "" && !emptyHost {
-		d.Fail(path, "%q is no address with a port (10.0.0.5:25)", s)
-	}
+	value.OneOf(d, "log.level", c.Log.Level, "debug", "info", "warn", "error")
 }
 
 func sorted[V any](m map[string]V) []string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"postern/internal/address"
+	"postern/internal/config/value"
 	"postern/internal/strict"
 )
 
@@ -93,7 +94,7 @@ func (c *Config) validateSenders(d *strict.Document) {
 		if l.Kind == KindInbound && l.Senders != "" {
 			d.Fail(at, "senders belongs to submission and smarthost listeners")
 		} else if l.Senders != "" {
-			oneOf(d, at, l.Senders, SendersOwn, SendersHosted, SendersAny)
+			value.OneOf(d, at, l.Senders, SendersOwn, SendersHosted, SendersAny)
 		}
 	}
 	for _, as := range sorted(c.Senders.Allow) {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"postern/internal/config/value"
 	"postern/internal/strict"
 )
 
@@ -18,8 +19,8 @@ const (
 
 func (c *Config) validateStore(d *strict.Document) {
 	s := c.Store
-	oneOf(d, "store.home", s.Home, HomeLocal, HomeRedis)
-	oneOf(d, "store.durability", s.Durability, "strict", "redis")
+	value.OneOf(d, "store.home", s.Home, HomeLocal, HomeRedis)
+	value.OneOf(d, "store.durability", s.Durability, "strict", "redis")
 	if s.Traffic <= 0 {
 		d.Fail("store.traffic", "traffic rows need a time for which they are kept")
 	}
@@ -31,7 +32,7 @@ func (c *Config) validateStore(d *strict.Document) {
 	}
 	for i, a := range s.Addrs {
 		if !strings.HasPrefix(a, "unix:/") {
-			hostPort(d, fmt.Sprintf("store.addrs[%d]", i), a, false)
+			value.HostPort(d, fmt.Sprintf("store.addrs[%d]", i), a, false)
 		}
 	}
 	if !storePrefix.MatchString(s.Prefix) {

@@ -22,13 +22,14 @@ import (
 	"postern/abuse/connect/webhook"
 	"postern/abuse/measure"
 	"postern/internal/config"
+	"postern/internal/config/desk"
 )
 
 // Connectors carry measures to the systems around the gateway, and answer their questions.
 type Connectors struct {
 	All []measure.Connector
 
-	config   config.AbuseConnectors
+	config   desk.Connectors
 	accounts *abuse.Accounts
 	counter  *policy.Counter
 	table    *table.Table
@@ -95,7 +96,7 @@ func either(n, other int) int {
 	return other
 }
 
-func (c *Connectors) webhook(w config.AbuseWebhook) (*webhook.Connector, error) {
+func (c *Connectors) webhook(w desk.Webhook) (*webhook.Connector, error) {
 	s := &webhook.Sender{URL: w.URL, HTTP: webhook.Client(webhook.Dialer{Allow: allowed(w.URL, w.Networks)}), Now: c.now}
 	for _, path := range w.SecretFiles {
 		text, err := config.ReadSecret(path)

@@ -14,7 +14,7 @@ import (
 	"postern/cmd/postern/glue"
 	"postern/filter"
 	"postern/internal/alert"
-	"postern/internal/config"
+	"postern/internal/config/desk"
 	"postern/internal/relay"
 )
 
@@ -45,7 +45,7 @@ func (g *Gateway) buildIntake(ctx context.Context) error {
 	return nil
 }
 
-func intakeRates(r config.IntakeRates) intake.Rates {
+func intakeRates(r desk.IntakeRates) intake.Rates {
 	return intake.Rates{Reporter: r.Reporter, Domain: r.Domain, Feed: r.Feed, Network: r.Network, Unproved: r.Unproved, Target: r.Target}
 }
 

@@ -1,4 +1,4 @@
-package config
+package desk
 
 import (
 	"net/url"
@@ -8,8 +8,8 @@ import (
 	"postern/internal/strict"
 )
 
-// AbuseAnswers are the letters of the desk.
-type AbuseAnswers struct {
+// Answers are the letters of the desk.
+type Answers struct {
 	Off     bool   `yaml:"off" json:"off,omitempty" jsonschema:"description=write no letters"`
 	From    string `yaml:"from" json:"from,omitempty" jsonschema:"description=address of the desk; abuse@ of the hostname's domain by default"`
 	Aliases string `yaml:"aliases" json:"aliases,omitempty" jsonschema:"description=domain under which each case has an address to answer to; that of from by default; its mail must come here"`
@@ -20,11 +20,11 @@ type AbuseAnswers struct {
 	Link    string `yaml:"link" json:"link,omitempty" jsonschema:"description=web address of the state of a case\\, {case} stands for it"`
 }
 
-func defaultAbuseAnswers() AbuseAnswers {
-	return AbuseAnswers{Name: "Abuse desk", Hours: "Monday to Friday, 09:00-18:00", Zone: "UTC"}
+func defaultAnswers() Answers {
+	return Answers{Name: "Abuse desk", Hours: "Monday to Friday, 09:00-18:00", Zone: "UTC"}
 }
 
-func (a AbuseAnswers) validate(d *strict.Document) {
+func (a Answers) validate(d *strict.Document) {
 	const at = "abuse.answers."
 	if a.From != "" {
 		if p, err := address.Parse(a.From, false); err != nil || p.Domain == "" {

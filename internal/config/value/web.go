@@ -1,4 +1,4 @@
-package config
+package value
 
 import (
 	"net"
@@ -22,21 +22,22 @@ type WebTLS struct {
 // On reports whether anything is served.
 func (w Web) On() bool { return w.Addr != "" }
 
-func (w Web) validate(d *strict.Document, at, travels string) {
+// Validate says what is wrong; travels is what goes over the listener.
+func (w Web) Validate(d *strict.Document, at, travels string) {
 	if (w.TLS.Cert == "") != (w.TLS.Key == "") {
 		d.Fail(at+".tls", "cert and key go together")
 	}
 	if !w.On() {
 		return
 	}
-	hostPort(d, at+".addr", w.Addr, true)
-	if w.TLS.Cert == "" && !ownMachine(w.Addr) {
+	HostPort(d, at+".addr", w.Addr, true)
+	if w.TLS.Cert == "" && !OwnMachine(w.Addr) {
 		d.Fail(at, "%s can be reached from elsewhere, so it needs tls: %s", w.Addr, travels)
 	}
 }
 
-// ownMachine reports whether only this machine reaches the address.
-func ownMachine(addr string) bool {
+// OwnMachine reports whether only this machine reaches the address.
+func OwnMachine(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return false

@@ -1,4 +1,6 @@
-package config
+// Package value reads the values of a configuration that are more than a word: durations, sizes,
+// networks, listeners.
+package value
 
 import (
 	"fmt"

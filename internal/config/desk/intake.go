@@ -1,21 +1,22 @@
-package config
+package desk
 
 import (
 	"fmt"
 	"strings"
 
 	"postern/internal/address"
+	"postern/internal/config/value"
 	"postern/internal/strict"
 )
 
-// AbuseIntake is what the abuse desk takes in. Mail to abuse@ of every routed domain is its
+// Intake is what the abuse desk takes in. Mail to abuse@ of every routed domain is its
 // own, whatever is in it.
-type AbuseIntake struct {
-	Off       bool        `yaml:"off" json:"off,omitempty" jsonschema:"description=leave mail to abuse@ to its mailbox"`
-	Addresses []string    `yaml:"addresses" json:"addresses,omitempty" jsonschema:"description=further addresses of the desk\\, in any case and with any +tag; those of feedback loops are registered with the program"`
-	CopyTo    string      `yaml:"copy_to" json:"copy_to,omitempty" jsonschema:"description=mailbox that gets of each report one text without attachments and with dead links"`
-	Keep      Duration    `yaml:"keep" json:"keep,omitempty" jsonschema:"description=how long reports are kept that no case holds"`
-	Rates     IntakeRates `yaml:"rates" json:"rates,omitempty"`
+type Intake struct {
+	Off       bool           `yaml:"off" json:"off,omitempty" jsonschema:"description=leave mail to abuse@ to its mailbox"`
+	Addresses []string       `yaml:"addresses" json:"addresses,omitempty" jsonschema:"description=further addresses of the desk\\, in any case and with any +tag; those of feedback loops are registered with the program"`
+	CopyTo    string         `yaml:"copy_to" json:"copy_to,omitempty" jsonschema:"description=mailbox that gets of each report one text without attachments and with dead links"`
+	Keep      value.Duration `yaml:"keep" json:"keep,omitempty" jsonschema:"description=how long reports are kept that no case holds"`
+	Rates     IntakeRates    `yaml:"rates" json:"rates,omitempty"`
 }
 
 // IntakeRates are reports an hour that are worked on in full; those above are kept and counted
@@ -29,9 +30,9 @@ type IntakeRates struct {
 	Target   int `yaml:"target" json:"target,omitempty" jsonschema:"description=without a vote\\, about one account; default 60"`
 }
 
-func defaultAbuseIntake() AbuseIntake { return AbuseIntake{Keep: 180 * day} }
+func defaultIntake() Intake { return Intake{Keep: 180 * value.Day} }
 
-func (a AbuseIntake) validate(d *strict.Document) {
+func (a Intake) validate(d *strict.Document) {
 	const at = "abuse.intake"
 	for i, addr := range a.Addresses {
 		p, err := address.Parse(addr, true)
@@ -47,7 +48,7 @@ func (a AbuseIntake) validate(d *strict.Document) {
 			d.Fail(at+".copy_to", "%.100q is no address", a.CopyTo)
 		}
 	}
-	if a.Keep < 180*day {
+	if a.Keep < 180*value.Day {
 		d.Fail(at+".keep", "%s is too short: evidence is kept at least 180 days", a.Keep)
 	}
 	r := a.Rates

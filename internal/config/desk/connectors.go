@@ -1,4 +1,4 @@
-package config
+package desk
 
 import (
 	"fmt"
@@ -6,17 +6,18 @@ import (
 	"path/filepath"
 	"strings"
 
+	"postern/internal/config/value"
 	"postern/internal/strict"
 )
 
-// AbuseConnectors carry measures to the systems around the gateway.
-type AbuseConnectors struct {
-	PolicyService PolicyService  `yaml:"postfix_policy" json:"postfix_policy,omitempty" jsonschema:"description=check_policy_service of a Postfix"`
-	Table         PostfixTable   `yaml:"postfix_table" json:"postfix_table,omitempty" jsonschema:"description=check_sasl_access of a Postfix on this machine; in force without us"`
-	Deny          DovecotDeny    `yaml:"dovecot_deny" json:"dovecot_deny,omitempty" jsonschema:"description=deny passdb of a Dovecot on this machine; in force without us"`
-	AuthPolicy    DovecotPolicy  `yaml:"dovecot_policy" json:"dovecot_policy,omitempty" jsonschema:"description=auth_policy_server of a Dovecot"`
-	Webhooks      []AbuseWebhook `yaml:"webhooks" json:"webhooks,omitempty"`
-	SCIM          []AbuseSCIM    `yaml:"scim" json:"scim,omitempty"`
+// Connectors carry measures to the systems around the gateway.
+type Connectors struct {
+	PolicyService PolicyService `yaml:"postfix_policy" json:"postfix_policy,omitempty" jsonschema:"description=check_policy_service of a Postfix"`
+	Table         PostfixTable  `yaml:"postfix_table" json:"postfix_table,omitempty" jsonschema:"description=check_sasl_access of a Postfix on this machine; in force without us"`
+	Deny          DovecotDeny   `yaml:"dovecot_deny" json:"dovecot_deny,omitempty" jsonschema:"description=deny passdb of a Dovecot on this machine; in force without us"`
+	AuthPolicy    DovecotPolicy `yaml:"dovecot_policy" json:"dovecot_policy,omitempty" jsonschema:"description=auth_policy_server of a Dovecot"`
+	Webhooks      []Webhook     `yaml:"webhooks" json:"webhooks,omitempty"`
+	SCIM          []SCIM        `yaml:"scim" json:"scim,omitempty"`
 }
 
 // PolicyService is where Postfix asks at each recipient.
@@ -46,30 +47,30 @@ type DovecotPolicy struct {
 	SecretFile string `yaml:"secret_file" json:"secret_file,omitempty" jsonschema:"description=what stands in X-API-Key"`
 }
 
-// AbuseWebhook is told of measures by signed events, and answers whether they are in force.
-type AbuseWebhook struct {
-	Name        string   `yaml:"name" json:"name"`
-	URL         string   `yaml:"url" json:"url"`
-	SecretFiles []string `yaml:"secret_files" json:"secret_files" jsonschema:"description=each holds one whsec_ secret; all sign"`
-	Networks    []Prefix `yaml:"networks" json:"networks,omitempty" jsonschema:"description=private networks it may be in"`
-	Sessions    bool     `yaml:"sessions" json:"sessions,omitempty" jsonschema:"description=it can end sessions"`
-	Required    bool     `yaml:"required" json:"required,omitempty"`
+// Webhook is told of measures by signed events, and answers whether they are in force.
+type Webhook struct {
+	Name        string         `yaml:"name" json:"name"`
+	URL         string         `yaml:"url" json:"url"`
+	SecretFiles []string       `yaml:"secret_files" json:"secret_files" jsonschema:"description=each holds one whsec_ secret; all sign"`
+	Networks    []value.Prefix `yaml:"networks" json:"networks,omitempty" jsonschema:"description=private networks it may be in"`
+	Sessions    bool           `yaml:"sessions" json:"sessions,omitempty" jsonschema:"description=it can end sessions"`
+	Required    bool           `yaml:"required" json:"required,omitempty"`
 }
 
-// AbuseSCIM switches users off at a SCIM 2.0 provider.
-type AbuseSCIM struct {
-	Name      string   `yaml:"name" json:"name"`
-	URL       string   `yaml:"url" json:"url" jsonschema:"description=https://host/scim/v2"`
-	TokenFile string   `yaml:"token_file" json:"token_file"`
-	Networks  []Prefix `yaml:"networks" json:"networks,omitempty" jsonschema:"description=private networks it may be in"`
-	Required  bool     `yaml:"required" json:"required,omitempty"`
+// SCIM switches users off at a SCIM 2.0 provider.
+type SCIM struct {
+	Name      string         `yaml:"name" json:"name"`
+	URL       string         `yaml:"url" json:"url" jsonschema:"description=https://host/scim/v2"`
+	TokenFile string         `yaml:"token_file" json:"token_file"`
+	Networks  []value.Prefix `yaml:"networks" json:"networks,omitempty" jsonschema:"description=private networks it may be in"`
+	Required  bool           `yaml:"required" json:"required,omitempty"`
 }
 
-func (c AbuseConnectors) validate(d *strict.Document) {
+func (c Connectors) validate(d *strict.Document) {
 	const at = "abuse.connectors."
 	if a := c.PolicyService.Addr; a != "" && !strings.HasPrefix(a, "unix:/") {
-		hostPort(d, at+"postfix_policy.addr", a, true)
-		if !ownMachine(a) {
+		value.HostPort(d, at+"postfix_policy.addr", a, true)
+		if !value.OwnMachine(a) {
 			d.Fail(at+"postfix_policy.addr", "%s can be reached from elsewhere, and the policy protocol knows no sign-in: use an address of this machine", a)
 		}
 	}
@@ -82,7 +83,7 @@ func (c AbuseConnectors) validate(d *strict.Document) {
 		d.Fail(at+"dovecot_deny.prefix", "%q is no absolute path", p)
 	}
 	if a := c.AuthPolicy.Addr; a != "" {
-		hostPort(d, at+"dovecot_policy.addr", a, true)
+		value.HostPort(d, at+"dovecot_policy.addr", a, true)
 		if c.AuthPolicy.SecretFile == "" {
 			d.Fail(at+"dovecot_policy", "it needs secret_file: sign-ins would be told to anybody")
 		}
@@ -116,7 +117,7 @@ func once(d *strict.Document, at string, names map[string]bool, name string) {
 // webAddress takes https, and http to this machine.
 func webAddress(d *strict.Document, at, text string) {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !ownMachine(u.Hostname()+":1")) {
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !value.OwnMachine(u.Hostname()+":1")) {
 		d.Fail(at, "%q is no https address (http only to this machine)", text)
 	}
 }

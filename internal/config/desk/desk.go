@@ -1,0 +1,28 @@
+// Package desk is the part of the configuration that is about the abuse desk.
+package desk
+
+import "postern/internal/strict"
+
+// Abuse is the abuse desk.
+type Abuse struct {
+	Intake     Intake     `yaml:"intake" json:"intake,omitempty"`
+	Connectors Connectors `yaml:"connectors" json:"connectors,omitempty"`
+	Answers    Answers    `yaml:"answers" json:"answers,omitempty"`
+	Calendar   Calendar   `yaml:"calendar" json:"calendar,omitempty"`
+	Measures   Measures   `yaml:"measures" json:"measures,omitempty"`
+	Trace      Trace      `yaml:"trace" json:"trace,omitempty"`
+}
+
+// Default is the desk of a configuration that says nothing.
+func Default() Abuse {
+	return Abuse{Intake: defaultIntake(), Answers: defaultAnswers(), Measures: defaultMeasures(), Trace: defaultTrace()}
+}
+
+// Validate says what is wrong, each at its place.
+func (a Abuse) Validate(d *strict.Document) {
+	a.Intake.validate(d)
+	a.Measures.validate(d)
+	a.Trace.validate(d)
+	a.Connectors.validate(d)
+	a.Answers.validate(d)
+}
