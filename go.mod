@@ -3,6 +3,7 @@ module postern
 go 1.26.8
 
 require (
+	filippo.io/age v1.2.1 // keys in a backup, encrypted to the public keys of who may restore them
 	github.com/alecthomas/kong v1.17.0 // the command line: typed flags, help, exit paths
 	github.com/alicebob/miniredis/v2 v2.40.0 // a second Redis of another hand under the suites of the Redis home
 	github.com/baruwa-enterprise/clamd v1.0.1 // clamd client of others, the oracle of our own in tests (docs/decisions/001)
