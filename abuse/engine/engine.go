@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"postern/abuse"
@@ -64,6 +65,7 @@ type Engine struct {
 	Cases    Cases // nil: nobody keeps cases
 	Now      func() time.Time
 
+	mu      sync.Mutex
 	cursor  string
 	from    time.Time
 	touched map[string]bool
@@ -86,6 +88,8 @@ type Result struct {
 // Step reads what is new and acts on it. The first one reads the whole send log; nothing is
 // proposed of what it makes out before it has come to the end.
 func (e *Engine) Step(ctx context.Context) (Result, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.touched == nil {
 		e.touched, e.kept, e.cases = map[string]bool{}, map[string][]signal.Signal{}, map[string]opened{}
 		e.from = e.Now().Add(-complaintsFor)
@@ -202,6 +206,12 @@ type Judged struct {
 
 // Judge says what speaks against an account now. It changes nothing.
 func (e *Engine) Judge(ctx context.Context, account string) (Judged, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.parts(ctx, account)
+}
+
+func (e *Engine) parts(ctx context.Context, account string) (Judged, error) {
 	now := e.Now()
 	all := e.Profiles.Judge(account, now)
 	var votes []signal.Signal
@@ -234,7 +244,7 @@ func (e *Engine) Judge(ctx context.Context, account string) (Judged, error) {
 
 // judge acts on what speaks against an account.
 func (e *Engine) judge(ctx context.Context, account string, r *Result) error {
-	j, err := e.Judge(ctx, account)
+	j, err := e.parts(ctx, account)
 	if err != nil {
 		return err
 	}

@@ -144,6 +144,10 @@ func (d *Desk) Drift(ctx context.Context) (drifted int, err error) {
 	})
 	var errs []error
 	for _, m := range all {
+		if lifted, err := d.restored(ctx, m); lifted || err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		errs = append(errs, d.project(ctx, m.Target, "postern"))
 		for _, at := range m.Connectors {
 			c := d.connector(at.Name)
@@ -163,6 +167,16 @@ func (d *Desk) Drift(ctx context.Context) (drifted int, err error) {
 		}
 	}
 	return drifted, errors.Join(append(errs, err)...)
+}
+
+// restored ends the measures of an account that a program restored which knows no measures.
+func (d *Desk) restored(ctx context.Context, m Measure) (bool, error) {
+	acc, err := d.Accounts.Stored(ctx, m.Target)
+	if err != nil || m.Level < abuse.M3 || acc.State != abuse.Active || acc.Effective() >= m.Level || acc.Measure != m.ID && acc.Measure != "" {
+		return false, err
+	}
+	_, err = d.UndoAll(ctx, m.Target, acc.By, "restored: "+acc.Reason, false)
+	return true, err
 }
 
 func (d *Desk) again(ctx context.Context, id string) error {

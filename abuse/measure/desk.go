@@ -256,6 +256,13 @@ func (d *Desk) project(ctx context.Context, target, actor string) error {
 	if acc.Until.IsZero() {
 		acc.Until = top.Review
 	}
+	stored, err := d.Accounts.Stored(ctx, target)
+	if err != nil {
+		return err
+	}
+	if stored.Measure == "" && stored.Effective() > acc.Level { // suspended without a measure since, as with the store away
+		return nil
+	}
 	if b := top.Base; b != nil && b.Effective() > acc.Level { // it was suspended without a measure
 		return d.set(ctx, *b, actor)
 	}
@@ -283,6 +290,9 @@ func (d *Desk) restore(ctx context.Context, target, actor string) error {
 	before := abuse.Account{Name: target, State: abuse.Active}
 	if row.Value.Base != nil {
 		before = *row.Value.Base
+	}
+	if end := row.Value.Ended; before.Version == 0 && end != nil { // there was no record: this one says who lifted it
+		before.By, before.Reason = end.Actor, end.Reason
 	}
 	return d.set(ctx, before, actor)
 }

@@ -113,7 +113,7 @@ func TestUndoRestores(t *testing.T) {
 		after := w.accounts.Force(name)
 		if before.Name == "" {
 			before = abuse.Account{Name: name, State: abuse.Active}
-			after.At, after.By = time.Time{}, ""
+			after.At, after.By, after.Reason = time.Time{}, "", ""
 		}
 		after.Version, before.Version = 0, 0
 		if after != before {
@@ -251,5 +251,32 @@ func TestDomain(t *testing.T) {
 	}
 	if _, yes := w.accounts.Suspended("any@x.example"); yes {
 		t.Error("it is over")
+	}
+}
+
+// A program of before that restores an account ends its measures.
+func TestRestoredByTheVersionBefore(t *testing.T) {
+	w := newWorld(t)
+	m := w.apply(measure.Request{Account: "a@x.example", Level: abuse.M3})
+	if _, err := w.accounts.Restore(t.Context(), "a@x.example", "clean", "old"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.desk.Drift(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := w.desk.Get(t.Context(), m.ID); err != nil || m.State != measure.Removed || w.level("a@x.example") != abuse.M0 {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// What was suspended while the store of measures was away stays suspended.
+func TestSuspendedWithoutAMeasure(t *testing.T) {
+	w := newWorld(t)
+	w.apply(measure.Request{Account: "a@x.example", Level: abuse.M1})
+	if _, err := w.accounts.Suspend(t.Context(), "a@x.example", "by hand", "ada"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.desk.Drift(t.Context()); err != nil || w.level("a@x.example") != abuse.M3 {
+		t.Errorf("%s, %v", w.level("a@x.example"), err)
 	}
 }

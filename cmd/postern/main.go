@@ -19,6 +19,7 @@ import (
 	"postern/cmd/postern/dkimcmd"
 	"postern/cmd/postern/intakecmd"
 	"postern/cmd/postern/judge"
+	"postern/cmd/postern/measurecmd"
 	"postern/cmd/postern/peoplecmd"
 	"postern/cmd/postern/storecmd"
 )
@@ -39,7 +40,8 @@ type cli struct {
 	Outbox     desk.Outbox         `cmd:"" help:"Mail that still waits for a server behind."`
 	Blocklist  desk.Blocklist      `cmd:"" help:"Own lists, and what DNS lists say."`
 	Greylist   desk.Greylist       `cmd:"" help:"Senders who were asked to come again."`
-	Account    desk.Account        `cmd:"" help:"Local accounts: show, suspend, restore."`
+	Account    desk.Account        `cmd:"" help:"Local accounts: show, throttle, hold, suspend, restore."`
+	Measure    measurecmd.Measure  `cmd:"" help:"Measures against accounts, and the automation that takes some."`
 	DKIM       dkimcmd.DKIM        `cmd:"" name:"dkim" help:"Keys that sign what goes out."`
 	User       peoplecmd.User      `cmd:"" help:"Who may use the desk and its API."`
 	Token      peoplecmd.Token     `cmd:"" help:"With what programs act for users."`

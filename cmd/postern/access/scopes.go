@@ -35,6 +35,23 @@ var scopes = map[string]people.Scope{
 	"account.suspend": people.AccountsAct,
 	"account.restore": people.AccountsAct,
 
+	"account.throttle": people.AccountsAct,
+	"account.hold":     people.AccountsAct,
+	"account.undo":     people.AccountsAct,
+	"account.why":      people.AccountsRead,
+
+	"measure.list":     people.AccountsRead,
+	"measure.show":     people.AccountsRead,
+	"measure.apply":    people.AccountsAct,
+	"measure.undo":     people.AccountsAct,
+	"measure.reviewed": people.AccountsAct,
+
+	"automation.show":    people.AccountsRead,
+	"automation.set":     people.AccountsAct,
+	"automation.reset":   people.AccountsAct,
+	"automation.enable":  people.AccountsAct,
+	"automation.disable": people.AccountsAct,
+
 	"trace":        people.TraceRead,
 	"trace.token":  people.TraceRead,
 	"trace.keys":   people.KeysRead,

@@ -188,10 +188,14 @@ func (c *outboxOneCmd) Run(a *app.App) error {
 }
 
 type Account struct {
-	List    accountListCmd   `cmd:"" help:"Accounts that were ever suspended."`
-	Show    accountOneCmd    `cmd:"" help:"Show one account."`
-	Suspend accountChangeCmd `cmd:"" help:"Stop an account from sending, at once."`
-	Restore accountChangeCmd `cmd:"" help:"Let an account send again."`
+	List     accountListCmd   `cmd:"" help:"Accounts with a record: suspended once, or under a measure."`
+	Show     accountOneCmd    `cmd:"" help:"Show one account."`
+	Why      accountWhyCmd    `cmd:"" help:"What is in force against an account, and what speaks against it."`
+	Throttle accountChangeCmd `cmd:"" help:"Leave an account few messages an hour."`
+	Hold     accountChangeCmd `cmd:"" help:"Hold what an account sends."`
+	Suspend  accountChangeCmd `cmd:"" help:"Stop an account from sending, at once."`
+	Restore  accountChangeCmd `cmd:"" help:"Let an account send again: every measure against it is lifted."`
+	Undo     accountUndoCmd   `cmd:"" help:"Lift every measure against an account."`
 }
 
 type accountListCmd struct {

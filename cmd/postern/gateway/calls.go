@@ -29,6 +29,7 @@ func (g *Gateway) Calls() *control.Server {
 	g.care.Handle(s)
 	access.HandlePeople(s, g.people)
 	g.desk.Handle(s)
+	g.measures.Handle(s)
 	intakecalls.Parts{Desk: g.intake, Audit: g.audit.Write}.Handle(s)
 	return s
 }

@@ -92,6 +92,7 @@ type Gateway struct {
 	outbound   *outbound.Desk
 	bounces    *bounce.Check
 	desk       *abusedesk.Desk
+	measures   *abusedesk.Measures
 	intake     *intake.Desk
 	checks     *checks.Checks
 	steps      steps.Checks
@@ -127,6 +128,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 		{"trace", g.buildTrace},
 		{"abuse desk", g.buildDesk},
 		{"checks", g.buildChecks},
+		{"measures", g.buildMeasures},
 		{"backends", g.buildBackends},
 		{"stamp", g.buildStamper},
 		{"quarantine", g.buildQuarantine},

@@ -121,6 +121,8 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	background("backends", func(ctx context.Context) error { g.pools.Run(ctx); return nil })
 	background("outbox", func(ctx context.Context) error { g.outbox.Run(ctx); return nil })
 	background("quarantine", g.tend)
+	background("measures", g.tendMeasures)
+	background("kill switch", g.measures.Switch.Run)
 	background("trace keys", g.outbound.Run)
 	background("intake", g.intake.Run)
 	background("dkim keys", g.keyWatch().Run)

@@ -112,6 +112,7 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		Deliverer:     &glue.Deliverer{Rules: &g.rules, Relay: g.relay, Pipeline: g.pipeline.Load, Log: g.log},
 		Authenticator: &glue.Authenticator{Config: &g.cfg, Pools: g.pools},
 		Accounts:      g.checks.Accounts,
+		LoggedIn:      g.measures.Logins.Seen,
 		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports, g.intake}, g.checks.Observers()...),
 		Answered:      g.relay.Answered,
 		Refused:       g.checks.Limits.Refused,
