@@ -2,6 +2,7 @@ package relay
 
 import (
 	"postern/filter"
+	"postern/internal/relay/transaction"
 )
 
 // bodies finds what each recipient is sent. A verdict that wants parts left out and comes
@@ -17,7 +18,7 @@ func (c *course) bodies() {
 			p.m = c.job.Bodies[i]
 		}
 		if len(p.verdict.Strip) > 0 && !c.stripped(p) {
-			c.log().Error("no message without the parts to be stripped", "message", c.m.ID, "recipient", p.to.Address)
+			c.log().Error("no message without the parts to be stripped", "message", c.m.ID, "recipient", p.To.Address)
 			c.keepBack(i)
 		}
 	}
@@ -65,22 +66,22 @@ func (c *course) newGroups() {
 		}
 		key := groupKey{m: p.m}
 		if c.job.Login == nil {
-			key.pool, key.block = p.to.Backend, string(c.Stamper.Block(p.m, p.verdict, c.job.Report, nil))
+			key.pool, key.block = p.To.Backend, string(c.Stamper.Block(p.m, p.verdict, c.job.Report, nil))
 		}
 		g := found[key]
 		if g == nil {
-			g = &group{pool: p.to.Backend, m: p.m}
+			g = &group{Group: transaction.Group{Pool: p.To.Backend, Message: p.m}}
 			found[key] = g
 			c.groups = append(c.groups, g)
 		}
-		g.parts = append(g.parts, p)
+		g.add(p)
 	}
 	for _, g := range c.groups {
 		to := make([]string, len(g.parts))
 		for i, p := range g.parts {
-			to[i] = p.to.Address
+			to[i] = p.To.Address
 		}
-		g.block = c.Stamper.Block(g.m, g.parts[0].verdict, c.job.Report, to)
+		g.Block = c.Stamper.Block(g.Message, g.parts[0].verdict, c.job.Report, to)
 	}
 }
 
@@ -88,15 +89,15 @@ func (c *course) newGroups() {
 func (c *course) eightBit() error {
 	known := map[*filter.Message]bool{}
 	for _, g := range c.groups {
-		eight, ok := known[g.m]
+		eight, ok := known[g.Message]
 		if !ok {
 			var err error
-			if eight, err = eightBit(g.m); err != nil {
+			if eight, err = transaction.EightBit(g.Message); err != nil {
 				return err
 			}
-			known[g.m] = eight
+			known[g.Message] = eight
 		}
-		g.eight = eight
+		g.Eight = eight
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"postern/internal/relay/keys"
 	"postern/internal/relay/outbox"
 	"postern/internal/relay/told"
+	"postern/internal/relay/transaction"
 )
 
 // messageOf is the message an outbox entry was made of.
@@ -21,20 +22,20 @@ func messageOf(e outbox.Entry, body outbox.Body) *filter.Message {
 // Send is one try to deliver an outbox entry; it implements outbox.Courier.
 func (r *Relay) Send(ctx context.Context, e outbox.Entry, body outbox.Body) []outbox.Result {
 	m := messageOf(e, body)
-	g := &group{pool: e.Backend, block: e.Block, m: m}
+	g := &group{Group: transaction.Group{Pool: e.Backend, Block: e.Block, Message: m}}
 	for _, to := range e.To {
-		g.parts = append(g.parts, &part{to: to, verdict: e.Verdict})
+		g.add(&part{Copy: transaction.Copy{To: to}, verdict: e.Verdict})
 	}
 	var err error
-	if g.eight, err = eightBit(m); err != nil {
+	if g.Eight, err = transaction.EightBit(m); err != nil {
 		r.log().Error("outbox body unreadable", "entry", e.ID, "error", err)
-		g.answer(told.Trouble(m, "4.3.0", "internal fault, try again later"))
+		g.Answer(told.Trouble(m, "4.3.0", "internal fault, try again later"))
 	} else {
 		r.attempt(ctx, g)
 	}
 	out := make([]outbox.Result, len(g.parts))
 	for i, p := range g.parts {
-		out[i] = outbox.Result{Reply: told.Line(p.reply), Done: p.reply.OK(), Refused: p.reply.Permanent(), Ambiguous: p.unsure}
+		out[i] = outbox.Result{Reply: told.Line(p.Reply), Done: p.Reply.OK(), Refused: p.Reply.Permanent(), Ambiguous: p.Unsure}
 	}
 	return out
 }
@@ -46,31 +47,31 @@ func (r *Relay) attempt(ctx context.Context, g *group) {
 	one := []*group{g}
 	step := func(f func(g *group) error) error { return r.inTransaction(one, f)[0] }
 	err := step(func(g *group) error {
-		r.begin(before, g, nil)
-		if g.conn == nil {
+		r.transactions().Begin(before, &g.Group, nil)
+		if !g.Waits() {
 			return nil
 		}
-		return g.conn.Body(before, g.body)
+		return g.Body(before)
 	})
 	if err != nil {
-		r.log().Warn("backend failed", "message", g.m.ID, "pool", g.pool, "error", err)
-		g.abort(ctx)
+		r.log().Warn("backend failed", "message", g.Message.ID, "pool", g.Pool, "error", err)
+		g.Abort(ctx)
 		for _, p := range g.parts {
-			if p.reply.Code == 0 {
-				p.reply = told.Error(err)
+			if p.Reply.Code == 0 {
+				p.Reply = told.Error(err)
 			}
 		}
 		return
 	}
-	if g.conn == nil {
+	if !g.Waits() {
 		return
 	}
 	after, cancelEnd := context.WithTimeout(context.WithoutCancel(ctx), pick(r.Limits.After, DefaultAfter))
 	defer cancelEnd()
-	if err := step(func(g *group) error { return g.end(after) }); err != nil {
-		r.log().Warn("connection lost after the final dot", "message", g.m.ID, "pool", g.pool, "error", err)
+	if err := step(func(g *group) error { return g.End(after) }); err != nil {
+		r.log().Warn("connection lost after the final dot", "message", g.Message.ID, "pool", g.Pool, "error", err)
 	}
-	g.lost()
+	g.Lost()
 }
 
 // Kept finds the hold an earlier, interrupted Refuse of this entry made; it implements

@@ -10,6 +10,7 @@ import (
 	"postern/internal/relay/client"
 	"postern/internal/relay/keys"
 	"postern/internal/relay/told"
+	"postern/internal/relay/transaction"
 )
 
 // Defaults of Limits.
@@ -100,7 +101,7 @@ func (c *course) newParts() {
 	c.job.Verdicts = slices.Clone(c.job.Verdicts)
 	for i, to := range c.m.To {
 		if to.Backend == DeskBackend { // whatever the rules say
-			c.parts = append(c.parts, &part{to: to, verdict: c.job.Verdicts[i], m: c.m, way: wayTake})
+			c.parts = append(c.parts, &part{Copy: transaction.Copy{To: to}, verdict: c.job.Verdicts[i], m: c.m, way: wayTake})
 			continue
 		}
 		v := &c.job.Verdicts[i]
@@ -108,7 +109,7 @@ func (c *course) newParts() {
 			v.Action = filter.Reject
 			v.Public = told.Line(client.Reply{Code: 554, Enhanced: "5.4.6", Text: "the message is in a loop" + told.Ref(c.m)})
 		}
-		p := &part{to: to, verdict: *v, m: c.m}
+		p := &part{Copy: transaction.Copy{To: to}, verdict: *v, m: c.m}
 		switch v.Action {
 		case filter.Reject:
 			p.way = wayRefuse
@@ -179,7 +180,7 @@ func (c *course) gone() bool {
 // that cannot say so costs a duplicate at worst and stops no mail.
 func (c *course) findSettled(ctx context.Context) {
 	for _, p := range c.parts {
-		id, ok, err := c.Holds.Ended(ctx, keys.Hold(c.m, p.to.Address))
+		id, ok, err := c.Holds.Ended(ctx, keys.Hold(c.m, p.To.Address))
 		if err != nil {
 			c.log().Warn("holds not asked", "message", c.m.ID, "error", err)
 			return
@@ -219,7 +220,7 @@ func (c *course) refuse(ctx context.Context) string {
 	}
 	for _, p := range c.parts {
 		p.state = filter.Rejected
-		p.reply = told.Parse(told.Sentence(p.verdict, c.m, '5'))
+		p.Reply = told.Parse(told.Sentence(p.verdict, c.m, '5'))
 	}
 	return told.Sentence(c.parts[0].verdict, c.m, '5')
 }
@@ -236,22 +237,22 @@ func (c *course) reach354(ctx context.Context) (reply string, stop bool) {
 		return c.deferAll(told.Trouble(c.m, "4.3.0", "internal fault, try again later")), true
 	}
 	errs := c.inTransaction(c.groups, func(g *group) error {
-		c.begin(ctx, g, c.job.Login)
+		c.transactions().Begin(ctx, &g.Group, c.job.Login)
 		return nil
 	})
 	for i, err := range errs {
 		if err != nil {
-			c.groups[i].answer(told.Error(err))
+			c.groups[i].Answer(told.Error(err))
 		}
 	}
 	deliver := c.some(func(p *part) bool { return p.way == wayDeliver })
 	for _, p := range deliver {
-		if !p.taken && !p.reply.Permanent() {
-			return c.giveUp(ctx, p.reply), true
+		if !p.Taken && !p.Reply.Permanent() {
+			return c.giveUp(ctx, p.Reply), true
 		}
 	}
-	if !slices.ContainsFunc(deliver, func(p *part) bool { return p.taken }) && !c.kept() {
-		return c.rejectAll(deliver[0].reply), true
+	if !slices.ContainsFunc(deliver, func(p *part) bool { return p.Taken }) && !c.kept() {
+		return c.rejectAll(deliver[0].Reply), true
 	}
 	return "", false
 }
@@ -260,7 +261,7 @@ func (c *course) reach354(ctx context.Context) (reply string, stop bool) {
 func (c *course) open() []*group {
 	var out []*group
 	for _, g := range c.groups {
-		if g.conn != nil {
+		if g.Waits() {
 			out = append(out, g)
 		}
 	}
@@ -283,7 +284,7 @@ func (c *course) sendBodies(ctx context.Context) (client.Reply, bool) {
 		}
 	}()
 	groups := c.open()
-	errs := c.inTransaction(groups, func(g *group) error { return g.conn.Body(ctx, g.body) })
+	errs := c.inTransaction(groups, func(g *group) error { return g.Body(ctx) })
 	close(done)
 	<-watched
 	if c.gone() {
@@ -291,7 +292,7 @@ func (c *course) sendBodies(ctx context.Context) (client.Reply, bool) {
 	}
 	for i, err := range errs {
 		if err != nil {
-			c.log().Warn("backend failed in the body", "message", c.m.ID, "pool", groups[i].pool, "error", err)
+			c.log().Warn("backend failed in the body", "message", c.m.ID, "pool", groups[i].Pool, "error", err)
 			return told.Error(err), false
 		}
 	}
@@ -305,7 +306,7 @@ func (c *course) sendBodies(ctx context.Context) (client.Reply, bool) {
 func (c *course) giveUp(ctx context.Context, reply client.Reply) string {
 	ctx = context.WithoutCancel(ctx)
 	c.inTransaction(c.open(), func(g *group) error {
-		g.abort(ctx)
+		g.Abort(ctx)
 		return nil
 	})
 	c.drop(ctx)
@@ -326,8 +327,8 @@ func (c *course) deferAllAs(reply string) string {
 			continue
 		}
 		p.state = filter.Deferred
-		if p.reply.Code == 0 || p.reply.OK() {
-			p.reply = told.Parse(reply)
+		if p.Reply.Code == 0 || p.Reply.OK() {
+			p.Reply = told.Parse(reply)
 		}
 	}
 	return reply
@@ -337,8 +338,8 @@ func (c *course) deferAllAs(reply string) string {
 func (c *course) rejectAll(reply client.Reply) string {
 	for _, p := range c.parts {
 		p.state = filter.Rejected
-		if p.reply.Code == 0 {
-			p.reply = reply
+		if p.Reply.Code == 0 {
+			p.Reply = reply
 		}
 	}
 	return told.Line(reply)
@@ -347,12 +348,12 @@ func (c *course) rejectAll(reply client.Reply) string {
 func (c *course) outcome(reply string) filter.Outcome {
 	o := filter.Outcome{Report: c.job.Report, Verdicts: c.job.Verdicts, Reply: reply, Times: c.times}
 	for _, p := range c.parts {
-		f := filter.Fate{Recipient: p.to.Address, State: p.state, Hold: p.hold, Ambiguous: p.unsure}
+		f := filter.Fate{Recipient: p.To.Address, State: p.state, Hold: p.hold, Ambiguous: p.Unsure}
 		if p.way == wayDeliver || p.way == wayTake {
-			f.Backend = p.to.Backend
+			f.Backend = p.To.Backend
 		}
-		if p.reply.Code != 0 {
-			f.Reply = told.Line(p.reply)
+		if p.Reply.Code != 0 {
+			f.Reply = told.Line(p.Reply)
 		}
 		o.Fates = append(o.Fates, f)
 	}

@@ -16,7 +16,7 @@ func (c *course) take(ctx context.Context) error {
 	var to []string
 	for _, p := range c.parts {
 		if p.way == wayTake {
-			to = append(to, p.to.Address)
+			to = append(to, p.To.Address)
 		}
 	}
 	if len(to) == 0 {

@@ -21,7 +21,7 @@ func (c *course) provisional(ctx context.Context) error {
 			class = ClassQuarantine
 		case p.way == wayRefuse:
 			class = ClassRejectedBeside
-		case p.way == wayDeliver && !p.taken:
+		case p.way == wayDeliver && !p.Taken:
 			class = ClassBackendRefused
 		default:
 			continue
@@ -37,13 +37,13 @@ func (c *course) provisional(ctx context.Context) error {
 }
 
 func (c *course) hold(ctx context.Context, p *part, class string) error {
-	h := HoldRequest{Message: p.m, Recipient: p.to, Verdict: p.verdict, Class: class, Key: keys.Hold(c.m, p.to.Address)}
+	h := HoldRequest{Message: p.m, Recipient: p.To, Verdict: p.verdict, Class: class, Key: keys.Hold(c.m, p.To.Address)}
 	if class == ClassBackendRefused {
-		h.Reply = told.Line(p.reply)
+		h.Reply = told.Line(p.Reply)
 	}
 	id, err := c.Holds.Provisional(ctx, h)
 	if err != nil {
-		return fmt.Errorf("hold for %q: %w", p.to.Address, err)
+		return fmt.Errorf("hold for %q: %w", p.To.Address, err)
 	}
 	p.hold = id
 	c.holds = append(c.holds, id)
@@ -68,11 +68,11 @@ func (c *course) keepEvidence(ctx context.Context) error {
 		return nil
 	}
 	id, err := c.Holds.Provisional(ctx, HoldRequest{
-		Message: c.m, Recipient: of.to, Verdict: of.verdict, Class: ClassEvidence, Key: keys.Evidence(c.m, of.to.Address),
+		Message: c.m, Recipient: of.To, Verdict: of.verdict, Class: ClassEvidence, Key: keys.Evidence(c.m, of.To.Address),
 	})
 	switch {
 	case err != nil && c.stripped(of):
-		return fmt.Errorf("original for %q: %w", of.to.Address, err)
+		return fmt.Errorf("original for %q: %w", of.To.Address, err)
 	case err != nil:
 		c.log().Error("evidence not kept", "message", c.m.ID, "error", err)
 		c.alert(ctx, "evidence", "an evidence copy could not be kept: see the log for message "+c.m.ID)
@@ -121,7 +121,7 @@ func (c *course) finish(ctx context.Context) string {
 	c.times.Relayed = c.now()
 	var first *part
 	for _, p := range c.parts {
-		if p.way == wayDeliver && p.reply.OK() {
+		if p.way == wayDeliver && p.Reply.OK() {
 			p.state = filter.Delivered
 			if first == nil {
 				first = p
@@ -169,11 +169,11 @@ func (c *course) endBodies(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pick(c.Limits.After, DefaultAfter))
 	defer cancel()
 	groups := c.open()
-	errs := c.inTransaction(groups, func(g *group) error { return g.end(ctx) })
+	errs := c.inTransaction(groups, func(g *group) error { return g.End(ctx) })
 	for i, g := range groups {
-		g.lost()
+		g.Lost()
 		if errs[i] != nil {
-			c.log().Warn("connection lost after the final dot", "message", c.m.ID, "pool", g.pool, "error", errs[i])
+			c.log().Warn("connection lost after the final dot", "message", c.m.ID, "pool", g.Pool, "error", errs[i])
 		}
 	}
 }
@@ -187,23 +187,23 @@ func (c *course) nobodyTook(ctx context.Context) (reply string, stop bool) {
 		return "", false
 	}
 	for _, p := range deliver {
-		if p.reply.Temporary() {
+		if p.Reply.Temporary() {
 			c.drop(ctx)
-			return c.deferAll(p.reply), true
+			return c.deferAll(p.Reply), true
 		}
 	}
 	if c.kept() {
 		return "", false
 	}
 	c.drop(ctx)
-	return c.rejectAll(deliver[0].reply), true
+	return c.rejectAll(deliver[0].Reply), true
 }
 
 // leftOver puts what got a 4xx after the dot into the outbox, one entry a group, and makes
 // holds of what got a 5xx.
 func (c *course) leftOver(ctx context.Context) error {
 	for _, p := range c.parts {
-		if p.way == wayDeliver && p.hold == "" && p.reply.Permanent() {
+		if p.way == wayDeliver && p.hold == "" && p.Reply.Permanent() {
 			if err := c.hold(ctx, p, ClassBackendRefused); err != nil {
 				return err
 			}
@@ -214,12 +214,12 @@ func (c *course) leftOver(ctx context.Context) error {
 		if len(e.To) == 0 {
 			continue
 		}
-		id, err := c.Outbox.Add(ctx, e, g.m.Open())
+		id, err := c.Outbox.Add(ctx, e, g.Message.Open())
 		if err != nil {
 			return fmt.Errorf("outbox: %w", err)
 		}
 		for _, p := range g.parts {
-			if p.reply.Temporary() {
+			if p.Reply.Temporary() {
 				p.state, p.hold = filter.InOutbox, id
 			}
 		}
@@ -234,16 +234,16 @@ func (c *course) leftOver(ctx context.Context) error {
 func (c *course) entry(g *group) outbox.Entry {
 	now := c.now()
 	e := outbox.Entry{
-		MessageID: c.m.ID, Direction: c.m.Direction, Listener: c.m.Listener, Backend: g.pool, From: c.m.From,
-		SMTPUTF8: c.m.SMTPUTF8, Client: c.m.Client, Account: c.m.Account, Verdict: g.parts[0].verdict, Block: g.block,
-		Size: g.m.Size, SHA256: g.m.SHA256, Received: c.m.Time, Added: now, Next: now.Add(outbox.Backoff(1)),
+		MessageID: c.m.ID, Direction: c.m.Direction, Listener: c.m.Listener, Backend: g.Pool, From: c.m.From,
+		SMTPUTF8: c.m.SMTPUTF8, Client: c.m.Client, Account: c.m.Account, Verdict: g.parts[0].verdict, Block: g.Block,
+		Size: g.Message.Size, SHA256: g.Message.SHA256, Received: c.m.Time, Added: now, Next: now.Add(outbox.Backoff(1)),
 		Expires: now.Add(pick(c.Limits.Keep, DefaultKeep)), Attempts: 1, Origin: outbox.OriginRelay,
 	}
 	for _, p := range g.parts {
-		if p.reply.Temporary() {
-			e.To = append(e.To, p.to)
-			e.LastReply = told.Line(p.reply)
-			e.Ambiguous = e.Ambiguous || p.unsure
+		if p.Reply.Temporary() {
+			e.To = append(e.To, p.To)
+			e.LastReply = told.Line(p.Reply)
+			e.Ambiguous = e.Ambiguous || p.Unsure
 		}
 	}
 	return e
@@ -256,7 +256,7 @@ func (c *course) tookButLost(ctx context.Context) string {
 	reply := told.Trouble(c.m, "4.3.0", "the message cannot be stored now, try again later")
 	for _, p := range c.parts {
 		if p.state != filter.Delivered && p.state != filter.InOutbox && p.way != waySettled {
-			p.state, p.reply = filter.Deferred, reply
+			p.state, p.Reply = filter.Deferred, reply
 		}
 	}
 	return told.Line(reply)
@@ -270,22 +270,22 @@ func (c *course) success(ctx context.Context, first *part) string {
 		switch {
 		case p.way == waySettled:
 		case p.way == wayTake:
-			p.state, p.reply = filter.Delivered, takenReply(c.report)
+			p.state, p.Reply = filter.Delivered, takenReply(c.report)
 		case p.state == "":
 			p.state = filter.Held
 			if p.way == wayDeliver {
-				c.alert(ctx, "backend-refused", fmt.Sprintf("hold %s: %s was refused by backend %s after another took it: %s", p.hold, p.to.Address, p.to.Backend, told.Line(p.reply)))
+				c.alert(ctx, "backend-refused", fmt.Sprintf("hold %s: %s was refused by backend %s after another took it: %s", p.hold, p.To.Address, p.To.Backend, told.Line(p.Reply)))
 			}
 		}
 		if id == "" && p.state == filter.Held {
 			id = p.hold
 		}
-		if p.state == filter.Held && p.reply.Code == 0 {
-			p.reply = heldReply(p.hold)
+		if p.state == filter.Held && p.Reply.Code == 0 {
+			p.Reply = heldReply(p.hold)
 		}
 	}
 	if first != nil {
-		return told.Line(first.reply)
+		return told.Line(first.Reply)
 	}
 	if id == "" && c.report != "" {
 		return told.Line(takenReply(c.report))

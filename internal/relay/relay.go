@@ -11,36 +11,17 @@ import (
 
 	"postern/filter"
 	"postern/internal/relay/answered"
-	"postern/internal/relay/client"
 	"postern/internal/relay/handing"
 	"postern/internal/relay/outbox"
+	"postern/internal/relay/transaction"
 )
 
-// Conn is a transaction that a server behind has brought to 354; *client.Conn is one.
-type Conn interface {
-	// Body sends the message without the final dot.
-	Body(ctx context.Context, r io.Reader) error
-	// End sends the final dot. One reply, or one per recipient taken (LMTP); an error means
-	// that it is unknown whether the server has the message.
-	End(ctx context.Context) ([]client.Reply, error)
-	// Abort ends the transaction so that nothing is delivered.
-	Abort(ctx context.Context)
-}
-
-// Backends begins transactions on the servers behind.
-type Backends interface {
-	// Begin takes a transaction to 354 or to its refusal. When err is nil the caller calls
-	// release once; reuse says that the transaction ended as it should. An error that is a
-	// *client.Error carries the public reply.
-	Begin(ctx context.Context, pool string, e client.Envelope) (c Conn, b client.Begun, release func(reuse bool), err error)
-}
-
-// Login is the connection an authenticated client's message is relayed on; *client.Conn is
-// one.
-type Login interface {
-	Conn
-	Begin(ctx context.Context, e client.Envelope) (client.Begun, error)
-}
+// What a transaction works with.
+type (
+	Conn     = transaction.Conn
+	Backends = transaction.Backends
+	Login    = transaction.Login
+)
 
 // The classes of holds, as the quarantine names them.
 const (

@@ -15,9 +15,9 @@ func (c *course) writeDown(ctx context.Context) error {
 	}
 	o := handing.Over{Message: c.m, Report: c.job.Report, Login: c.job.Login != nil}
 	for _, p := range c.parts {
-		h := handing.Copy{Recipient: p.to.Address, Verdict: p.verdict, Body: p.m}
+		h := handing.Copy{Recipient: p.To.Address, Verdict: p.verdict, Body: p.m}
 		switch {
-		case p.way == wayRefuse, p.way == wayDeliver && !p.taken:
+		case p.way == wayRefuse, p.way == wayDeliver && !p.Taken:
 			h.State = filter.Rejected
 		case p.way != wayDeliver:
 			h.State = filter.Held
