@@ -72,7 +72,7 @@ func (c *showCmd) Run(a *app.App) error {
 		line("from", r.Report.From+" to "+strings.Join(r.Report.To, ", "))
 		line("proved", fmt.Sprintf("SPF %s, DMARC %s %s, DKIM %s", r.Report.Auth.SPF, r.Report.Auth.DMARC, r.Report.Auth.Author, strings.Join(r.Report.Auth.DKIM, " ")))
 		line("bytes", fmt.Sprintf("%d, SHA-256 %s", r.Report.Size, r.Report.SHA256))
-		line("state", string(r.Work.State)+" "+strings.Join(r.Work.Cases, " "))
+		line("state", r.Work.State+" "+strings.Join(r.Work.Cases, " "))
 		line("reporter", fmt.Sprintf("%s %s %s", r.Work.Trust, r.Work.Reporter, r.Work.Feed))
 		if r.Like > 1 {
 			line("flood", fmt.Sprintf("%d more like this", r.Like-1))
