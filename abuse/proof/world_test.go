@@ -18,7 +18,7 @@ import (
 	"postern/abuse/proof"
 	"postern/abuse/proof/token"
 	"postern/abuse/sent"
-	"postern/cmd/postern/glue"
+	"postern/cmd/postern/gateway/desk"
 	"postern/filter"
 	"postern/internal/canon"
 	"postern/internal/mime"
@@ -96,7 +96,7 @@ func newWorld(t testing.TB) *world {
 	if w.ring, err = token.Open(path, clock); err != nil {
 		t.Fatal(err)
 	}
-	w.ladder = &proof.Ladder{Tokens: w.ring, Log: w.log, Verify: glue.OwnSignatures{Keys: w.keys, Now: clock}.Verify, Now: clock}
+	w.ladder = &proof.Ladder{Tokens: w.ring, Log: w.log, Verify: desk.OwnSignatures{Keys: w.keys, Now: clock}.Verify, Now: clock}
 	return w
 }
 

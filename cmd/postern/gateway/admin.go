@@ -11,9 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"postern/cmd/postern/access"
+	"postern/cmd/postern/gateway/ports"
 	"postern/cmd/postern/home"
 	"postern/cmd/postern/steps"
 	"postern/internal/alert"
+	"postern/internal/desk/form"
 	"postern/internal/record"
 	"postern/internal/relay/backend"
 )
@@ -98,6 +101,14 @@ func (g *Gateway) buildMetrics(context.Context) (err error) {
 		Sessions: func() map[string]int { return map[string]int{"all": g.smtp.Sessions().Sessions} },
 	})
 	return err
+}
+
+// handlers answer beside SMTP.
+func (g *Gateway) handlers() ports.Handlers {
+	server := g.Calls()
+	api := &access.Access{Calls: server, People: g.people, Now: g.now, Log: g.log}
+	page := form.New(form.Options{Hostname: g.cfg.Load().Hostname, Take: g.desk.Form, Now: g.now, Log: g.log})
+	return ports.Handlers{Calls: server, Admin: g.adminHandler(), API: api.Handler(), Public: page}
 }
 
 // adminHandler serves metrics, health (the process answers) and readiness (it can do all of

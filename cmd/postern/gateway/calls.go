@@ -5,7 +5,6 @@ import (
 
 	"postern/cmd/postern/access"
 	"postern/cmd/postern/calls"
-	"postern/cmd/postern/intakecalls"
 	"postern/internal/control"
 )
 
@@ -29,8 +28,6 @@ func (g *Gateway) Calls() *control.Server {
 	g.care.Handle(s)
 	access.HandlePeople(s, g.people)
 	g.desk.Handle(s)
-	g.measures.Handle(s)
-	intakecalls.Parts{Desk: g.intake, Audit: g.audit.Write}.Handle(s)
 	return s
 }
 

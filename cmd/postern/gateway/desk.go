@@ -3,18 +3,20 @@ package gateway
 import (
 	"context"
 
-	"postern/cmd/postern/abusedesk"
+	"postern/cmd/postern/gateway/desk"
 )
 
-// buildDesk makes the cases, and what belongs to them.
-func (g *Gateway) buildDesk(context.Context) (err error) {
-	g.desk, err = abusedesk.New(g.deskParts())
+// buildDesk makes the abuse desk.
+func (g *Gateway) buildDesk(ctx context.Context) (err error) {
+	g.desk, err = desk.New(ctx, desk.Parts{
+		Config: &g.cfg, Entities: g.home.Entities, Sent: g.home.Sent, Accounts: g.checks.Accounts, Keys: g.keys, Ring: g.outbound.Ring(), Key: g.key,
+		Submit: g.submitter(), Now: g.now, Log: g.log, Audit: g.audit.Write, Alerts: g.alerts, Event: g.event, Alone: g.alone,
+	})
+	if err == nil {
+		g.relay.Desk = g.desk.Relay()
+	}
 	return err
 }
 
-func (g *Gateway) deskParts() abusedesk.Parts {
-	return abusedesk.Parts{
-		Entities: g.home.Entities, Now: g.now, Log: g.log, Audit: g.audit.Write, Event: g.event,
-		CalendarDir: g.cfg.Load().Abuse.Calendar.Dir,
-	}
-}
+// forDesk reports whether mail to an address is the abuse desk's.
+func (g *Gateway) forDesk(addr string) bool { return g.desk.Takes(addr) }

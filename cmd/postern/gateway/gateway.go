@@ -17,10 +17,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"postern/abuse/intake"
-	"postern/cmd/postern/abusedesk"
 	"postern/cmd/postern/calls"
 	"postern/cmd/postern/checks"
+	"postern/cmd/postern/gateway/desk"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/home"
 	"postern/cmd/postern/outbound"
@@ -91,9 +90,7 @@ type Gateway struct {
 	scanner    *clamav.Scanner // nil without clamav.addrs
 	outbound   *outbound.Desk
 	bounces    *bounce.Check
-	desk       *abusedesk.Desk
-	measures   *abusedesk.Measures
-	intake     *intake.Desk
+	desk       *desk.Desk
 	checks     *checks.Checks
 	steps      steps.Checks
 	keys       *keys.Store
@@ -126,14 +123,12 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 		{"resolver", g.buildResolver},
 		{"clamav", g.buildScanner},
 		{"trace", g.buildTrace},
-		{"abuse desk", g.buildDesk},
 		{"checks", g.buildChecks},
-		{"measures", g.buildMeasures},
 		{"backends", g.buildBackends},
 		{"stamp", g.buildStamper},
 		{"quarantine", g.buildQuarantine},
 		{"relay", g.buildRelay},
-		{"intake", g.buildIntake},
+		{"abuse desk", g.buildDesk},
 		{"reports", g.buildReports},
 		{"metrics", g.buildMetrics},
 		{"smtp", g.buildSMTP},

@@ -52,7 +52,7 @@ func (g *Gateway) reload(ctx context.Context) error {
 	if what := needsRestart(old, c); what != "" {
 		g.log.Warn("takes effect after a restart", "changed", what)
 	}
-	if err := errors.Join(g.checks.Reload(c), g.keys.Reload()); err != nil {
+	if err := errors.Join(g.checks.Reload(c), g.keys.Reload(), g.desk.Reload(c)); err != nil {
 		return err
 	}
 	before := g.rules.Load().Revision()

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"path/filepath"
 	"sync"
 	"time"
 
+	"postern/cmd/postern/gateway/ports"
 	"postern/cmd/postern/gateway/watch"
-	"postern/internal/control"
 	"postern/internal/stamp/keys"
 )
 
@@ -36,25 +34,13 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 	if err != nil {
 		return err
 	}
-	admin, err := g.listenAdmin(ctx, addrs)
+	beside, err := ports.Open(ctx, ports.Parts{Config: g.cfg.Load(), Socket: Socket, Connectors: g.desk.Connectors, Log: g.log, Certificate: g.certificate}, addrs)
 	if err != nil {
 		closeAll(listeners)
 		return err
 	}
-	api, err := g.listenWeb(ctx, "api", g.cfg.Load().API, addrs)
-	if err != nil {
-		closeAll(listeners)
-		return err
-	}
-	socket, err := control.Listen(ctx, filepath.Join(g.cfg.Load().State, Socket))
-	if err != nil {
-		closeAll(listeners)
-		api.close()
-		return fmt.Errorf("control socket: %w", err)
-	}
-
 	var wg sync.WaitGroup
-	broke := make(chan error, len(listeners)+8)
+	broke := make(chan error, len(listeners)+32)
 	background := func(name string, f func(context.Context) error) {
 		wg.Go(func() {
 			if err := f(work); err != nil && !errors.Is(err, context.Canceled) {
@@ -62,11 +48,11 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 			}
 		})
 	}
-	server := g.Calls()
-	background("control", func(ctx context.Context) error { return server.Serve(ctx, socket) })
-	background("api", func(ctx context.Context) error { return g.serveAPI(ctx, api, server) })
+	beside.Serve(g.handlers(), background)
+	for name, loop := range g.desk.Loops(beside.Around) {
+		background(name, loop)
+	}
 	background("store work", g.care.Run)
-	background("admin", func(ctx context.Context) error { return g.serveAdmin(ctx, admin) })
 	background("reload", files.Run)
 	g.startLoops(ctx, background)
 	var serving sync.WaitGroup
@@ -121,10 +107,7 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	background("backends", func(ctx context.Context) error { g.pools.Run(ctx); return nil })
 	background("outbox", func(ctx context.Context) error { g.outbox.Run(ctx); return nil })
 	background("quarantine", g.tend)
-	background("measures", g.tendMeasures)
-	background("kill switch", g.measures.Switch.Run)
 	background("trace keys", g.outbound.Run)
-	background("intake", g.intake.Run)
 	background("dkim keys", g.keyWatch().Run)
 	background("report counts", g.reports.Count)
 	background("reports", g.reports.Send)
@@ -135,32 +118,4 @@ func (g *Gateway) keyWatch() *keys.Watch {
 	return &keys.Watch{Store: g.keys, Resolver: g.resolver, Alert: g.event, Log: g.log, Changed: func(ctx context.Context, c keys.Change) error {
 		return g.dkim().Changed(ctx, "postern", "its record is in the DNS", c)
 	}}
-}
-
-// listenAdmin returns nil where no admin address is configured.
-func (g *Gateway) listenAdmin(ctx context.Context, addrs Addrs) (net.Listener, error) {
-	addr := g.cfg.Load().Admin.Addr
-	if addr == "" {
-		return nil, nil
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("admin listener: %w", err)
-	}
-	addrs["admin"] = l.Addr()
-	return l, nil
-}
-
-func (g *Gateway) serveAdmin(ctx context.Context, l net.Listener) error {
-	if l == nil {
-		return nil
-	}
-	srv := &http.Server{Handler: g.adminHandler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
-	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"postern/cmd/postern/gateway/desk"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/setup"
 	"postern/filter"
@@ -108,12 +109,12 @@ func (g *Gateway) buildSMTP(context.Context) error {
 	g.smtp = smtpd.New(setup.SMTP(g.cfg.Load(), g.extras()), smtpd.Parts{
 		Pipeline:      g.pipeline.Load,
 		Directory:     &glue.Directory{Config: &g.cfg, Rules: &g.rules, Verifier: g.verifier, Desk: g.forDesk},
-		Always:        g.always,
+		Always:        desk.Always,
 		Deliverer:     &glue.Deliverer{Rules: &g.rules, Relay: g.relay, Pipeline: g.pipeline.Load, Log: g.log},
 		Authenticator: &glue.Authenticator{Config: &g.cfg, Pools: g.pools},
 		Accounts:      g.checks.Accounts,
-		LoggedIn:      g.measures.Logins.Seen,
-		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports, g.intake}, g.checks.Observers()...),
+		LoggedIn:      g.desk.Measures.Logins.Seen,
+		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports, g.desk.Intake}, g.checks.Observers()...),
 		Answered:      g.relay.Answered,
 		Refused:       g.checks.Limits.Refused,
 		Abandoned:     g.checks.Limits.Abandoned,

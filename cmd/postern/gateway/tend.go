@@ -49,7 +49,7 @@ func (g *Gateway) tendShared(ctx context.Context) error {
 	errs = append(errs, err)
 	if g.clockRight(ctx) {
 		_, err = g.home.Traffic.Prune(ctx, g.now().Add(-time.Duration(g.cfg.Load().Store.Traffic)))
-		errs = append(errs, err, g.outbound.Purge(ctx), g.desk.Tend(ctx), g.sweepReports(ctx))
+		errs = append(errs, err, g.outbound.Purge(ctx), g.desk.Tend(ctx))
 	}
 	return errors.Join(append(errs, g.hurryOutbox(ctx))...)
 }

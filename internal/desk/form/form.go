@@ -56,7 +56,6 @@ type Options struct {
 
 type server struct {
 	o      Options
-	page   *template.Template
 	match  language.Matcher
 	source *throttle.Throttle
 }
@@ -64,21 +63,19 @@ type server struct {
 //go:embed page.html
 var pageHTML string
 
-// New is the page, at every path it is asked for.
-func New(o Options) (http.Handler, error) {
-	page, err := template.New("page").Parse(pageHTML)
-	if err != nil {
-		return nil, err
-	}
+var page = template.Must(template.New("page").Parse(pageHTML))
+
+// New is the page.
+func New(o Options) http.Handler {
 	var tags []language.Tag
 	for _, w := range languages {
 		tags = append(tags, language.MustParse(w.Tag))
 	}
-	s := &server{o: o, page: page, match: language.NewMatcher(tags), source: &throttle.Throttle{Burst: Burst, Every: Every, Sources: 50_000, Now: o.Now}}
+	s := &server{o: o, match: language.NewMatcher(tags), source: &throttle.Throttle{Burst: Burst, Every: Every, Sources: 50_000, Now: o.Now}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /complaint", s.show)
 	mux.HandleFunc("POST /complaint", s.take)
-	return headers(mux), nil
+	return headers(mux)
 }
 
 func headers(next http.Handler) http.Handler {
@@ -128,7 +125,7 @@ func (s *server) write(w http.ResponseWriter, status int, v view) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Language", v.Lang)
 	w.WriteHeader(status)
-	if err := s.page.Execute(w, v); err != nil {
+	if err := page.Execute(w, v); err != nil {
 		s.o.Log.Debug("the complaint page was not read to its end", "error", err)
 	}
 }

@@ -26,7 +26,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	d := &desk{t: t, now: time.Unix(1_900_000_000, 0)}
-	h, err := form.New(form.Options{Hostname: "mx.example.com", Now: func() time.Time { return d.now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	d.h = form.New(form.Options{Hostname: "mx.example.com", Now: func() time.Time { return d.now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Take: func(_ context.Context, c form.Complaint) (string, error) {
 			if d.fail != nil {
 				return "", d.fail
@@ -34,10 +34,6 @@ func newDesk(t *testing.T) *desk {
 			d.taken = append(d.taken, c)
 			return "R-123", nil
 		}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.h = h
 	return d
 }
 

@@ -1,4 +1,4 @@
-package glue
+package desk
 
 import (
 	"context"
@@ -10,11 +10,11 @@ import (
 	"postern/internal/relay"
 )
 
-// Intake lets the relay hand mail to the abuse desk.
-type Intake struct{ Desk *intake.Desk }
+// intoDesk lets the relay hand mail to the abuse desk.
+type intoDesk struct{ Desk *intake.Desk }
 
 // Provisional implements relay.Desk.
-func (i Intake) Provisional(ctx context.Context, r relay.DeskRequest) (string, error) {
+func (i intoDesk) Provisional(ctx context.Context, r relay.DeskRequest) (string, error) {
 	id, err := i.Desk.Provisional(ctx, intake.Arrival{Message: r.Message, Report: r.Report, To: r.To, Key: r.Key, By: intake.ByMail})
 	if errors.Is(err, intake.ErrFull) {
 		return id, fmt.Errorf("%w: %w", relay.ErrDeskFull, err)
@@ -23,13 +23,13 @@ func (i Intake) Provisional(ctx context.Context, r relay.DeskRequest) (string, e
 }
 
 // Confirm implements relay.Desk.
-func (i Intake) Confirm(ctx context.Context, id string) error { return i.Desk.Confirm(ctx, id) }
+func (i intoDesk) Confirm(ctx context.Context, id string) error { return i.Desk.Confirm(ctx, id) }
 
 // Drop implements relay.Desk.
-func (i Intake) Drop(ctx context.Context, id string) error { return i.Desk.Drop(ctx, id) }
+func (i intoDesk) Drop(ctx context.Context, id string) error { return i.Desk.Drop(ctx, id) }
 
-// ForPostmaster reports whether an address is a postmaster's.
-func ForPostmaster(addr string) bool {
+// forPostmaster reports whether an address is a postmaster's.
+func forPostmaster(addr string) bool {
 	local, _, _ := strings.Cut(addr, "@")
 	local, _, _ = strings.Cut(strings.Trim(local, `"`), "+")
 	return strings.EqualFold(local, "postmaster")

@@ -1,0 +1,252 @@
+// Package desk builds the abuse desk of a gateway out of its rooms: intake, cases, measures,
+// letters, connectors.
+package desk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"postern/abuse"
+	"postern/abuse/cases"
+	"postern/abuse/cases/dossier"
+	"postern/abuse/cases/flow"
+	"postern/abuse/complaint"
+	"postern/abuse/connect/authpolicy"
+	"postern/abuse/engine"
+	"postern/abuse/intake"
+	"postern/abuse/intake/feeds"
+	"postern/abuse/notice"
+	"postern/abuse/proof"
+	"postern/abuse/proof/token"
+	"postern/abuse/sent"
+	"postern/cmd/postern/abusedesk"
+	"postern/cmd/postern/glue"
+	"postern/cmd/postern/intakecalls"
+	"postern/filter"
+	"postern/internal/alert"
+	"postern/internal/config"
+	"postern/internal/control"
+	"postern/internal/desk/form"
+	"postern/internal/entity"
+	"postern/internal/relay"
+	"postern/internal/stamp/keys"
+)
+
+// Parts are what the desk works with. All are needed.
+type Parts struct {
+	Config   *atomic.Pointer[config.Config]
+	Entities entity.Home
+	Sent     sent.Store
+	Accounts *abuse.Accounts
+	Keys     *keys.Store
+	Ring     *token.Ring
+	Key      []byte // of this installation
+	Submit   *glue.Submitter
+	Now      func() time.Time
+	Log      *slog.Logger
+	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
+	Alerts   *alert.Alerter
+	Event    func(key, text string, over bool)
+	// Alone runs f where no other node does the same just now.
+	Alone func(ctx context.Context, job string, f func(ctx context.Context) error) error
+}
+
+// Desk is the abuse desk.
+type Desk struct {
+	Cases      *abusedesk.Desk
+	Measures   *abusedesk.Measures
+	Intake     *intake.Desk
+	Answers    *notice.Desk // nil: no letters are written
+	Connectors *abusedesk.Connectors
+
+	p Parts
+}
+
+// New builds the desk. Nothing runs yet.
+func New(ctx context.Context, p Parts) (d *Desk, err error) {
+	d = &Desk{p: p}
+	c := p.Config.Load()
+	parts := abusedesk.Parts{Entities: p.Entities, Now: p.Now, Log: p.Log, Audit: p.Audit, Event: p.Event, CalendarDir: c.Abuse.Calendar.Dir}
+	if !c.Abuse.Answers.Off {
+		parts.Followers = []cases.Named{{Name: "letters", Follower: follower{d}}}
+	}
+	if d.Cases, err = abusedesk.New(parts); err != nil {
+		return nil, err
+	}
+	if d.Connectors, err = abusedesk.NewConnectors(abusedesk.ConnectorParts{Config: c, Accounts: p.Accounts, Now: p.Now, Log: p.Log, Event: p.Event}); err != nil {
+		return nil, err
+	}
+	d.Measures = abusedesk.NewMeasures(parts, d.Cases, abusedesk.MeasureParts{Config: c, Accounts: p.Accounts, Sent: p.Sent, Connectors: d.Connectors.All})
+	d.buildIntake(ctx, c)
+	if c.Abuse.Answers.Off {
+		return d, nil
+	}
+	d.Answers, err = abusedesk.NewAnswers(parts, d.Cases, abusedesk.AnswerParts{Config: c, Key: p.Key, Own: d.Takes, Submit: p.Submit.Letter})
+	if err != nil {
+		return nil, err
+	}
+	d.Answers.Party = abusedesk.Parties{Desk: d.Intake}.Party
+	d.Intake.Bounced = d.bounced
+	return d, nil
+}
+
+// follower hands the events of cases to the letters, which are built after the cases.
+type follower struct{ d *Desk }
+
+// Follow implements cases.Follower.
+func (f follower) Follow(ctx context.Context, c cases.Case, e cases.Event) error {
+	return f.d.Answers.Follow(ctx, c, e)
+}
+
+func (d *Desk) buildIntake(ctx context.Context, c *config.Config) {
+	p := d.p
+	r := c.Abuse.Intake.Rates
+	d.Intake = &intake.Desk{
+		Home: p.Entities, Cases: d.Cases.Cases, Feeds: &feeds.Book{Home: p.Entities, Now: p.Now}, Now: p.Now, Log: p.Log, Hostname: c.Hostname, Alone: p.Alone, Replayed: d.replayed,
+		Rates: intake.Rates{Reporter: r.Reporter, Domain: r.Domain, Feed: r.Feed, Network: r.Network, Unproved: r.Unproved, Target: r.Target},
+		Ladder: &proof.Ladder{
+			Tokens: p.Ring, Log: p.Sent, Verify: OwnSignatures{Keys: p.Keys, Now: p.Now}.Verify,
+			Field: c.Headers.Trace, Keep: time.Duration(c.Abuse.Trace.Keep), Now: p.Now,
+		},
+		Postmaster: forPostmaster, Takes: d.Takes,
+	}
+	d.Intake.Open()
+	d.Intake.Feeds.Refresh(ctx)
+	if c.Abuse.Intake.CopyTo != "" {
+		d.Intake.Copy = d.copyTo
+	}
+}
+
+// copyTo sends a safe copy of a report to the people's mailbox.
+func (d *Desk) copyTo(ctx context.Context, message []byte) error {
+	c := d.p.Config.Load()
+	to := c.Abuse.Intake.CopyTo
+	if to == "" {
+		return nil
+	}
+	return d.p.Submit.Report(ctx, to, fmt.Appendf(nil, "From: <abuse-desk@%s>\r\nTo: <%s>\r\n%s", c.Hostname, to, message))
+}
+
+// Relay is how mail comes to the desk.
+func (d *Desk) Relay() relay.Desk { return intoDesk{Desk: d.Intake} }
+
+// Takes reports whether mail to an address is the desk's.
+func (d *Desk) Takes(addr string) bool {
+	c := d.p.Config.Load()
+	if c.Abuse.Intake.Off {
+		return false
+	}
+	hosted := func(domain string) bool {
+		_, ok := glue.RouteFor(c, domain)
+		return ok
+	}
+	return intake.Addresses{Hosted: hosted, Own: c.Abuse.Intake.Addresses, Also: d.also}.Take(addr)
+}
+
+// also are the aliases of feedback loops and of cases.
+func (d *Desk) also(addr string) bool {
+	if d.Answers != nil {
+		if _, ok := d.Answers.Aliases.Case(addr); ok {
+			return true
+		}
+	}
+	return d.Intake.Feeds.Alias(addr)
+}
+
+// Always: nothing that rules say at RCPT keeps a complaint away.
+func Always(to filter.Recipient) bool { return to.Backend == relay.DeskBackend }
+
+// bounced finds the letter that a delivery report is about.
+func (d *Desk) bounced(ctx context.Context, r complaint.Report) (bool, error) {
+	id := r.Claims.MessageID
+	if id == "" {
+		return false, nil
+	}
+	why := ""
+	for _, b := range r.Bounced {
+		why = b.Status + " " + b.Diagnostic
+	}
+	return d.Answers.Bounced(ctx, id, why)
+}
+
+// replayed proposes to take a signature away that is being sent around.
+func (d *Desk) replayed(_ context.Context, serial, account string, n int) {
+	d.p.Alerts.Raise("replay:"+serial, alert.Warning, fmt.Sprintf("message %s of %s is being sent on with its signature to people it was not for", serial, account),
+		fmt.Sprintf("%d reports came from others than its recipients. The volume is not the account's. A new selector (postern dkim rotate) and the end of the old one take the signature away.", n))
+}
+
+// Handle adds the desk's calls to s.
+func (d *Desk) Handle(s *control.Server) {
+	d.Cases.Handle(s)
+	d.Measures.Handle(s)
+	intakecalls.Parts{Desk: d.Intake, Audit: d.p.Audit}.Handle(s)
+}
+
+// Loops run on their own clock, by name.
+func (d *Desk) Loops(l abusedesk.Listeners) map[string]func(context.Context) error {
+	out := map[string]func(context.Context) error{"intake": d.Intake.Run, "measures": d.tendMeasures, "kill switch": d.Measures.Switch.Run}
+	learn := func(l authpolicy.Login) { d.Measures.Logins.Seen(l.Account, l.From, l.OK) }
+	for i, loop := range d.Connectors.Loops(l, learn) {
+		out[fmt.Sprintf("connector %d", i)] = loop
+	}
+	return out
+}
+
+// tendMeasures acts on what accounts send; of several nodes one does.
+func (d *Desk) tendMeasures(ctx context.Context) error {
+	tick := time.NewTicker(engine.Every)
+	defer tick.Stop()
+	for {
+		if err := d.p.Alone(ctx, "measures", d.Measures.Tend); err != nil && ctx.Err() == nil {
+			d.p.Log.Error("measures", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Tend does what is due; of several nodes one does it at a time.
+func (d *Desk) Tend(ctx context.Context) error {
+	errs := []error{d.Cases.Tend(ctx)}
+	if d.Answers != nil {
+		errs = append(errs, d.Answers.Tend(ctx))
+	}
+	_, err := d.Intake.Sweep(ctx, d.p.Now().Add(-time.Duration(d.p.Config.Load().Abuse.Intake.Keep)), d.heldByCase)
+	return errors.Join(append(errs, err)...)
+}
+
+// Reload takes over what of a new configuration may change while mail flows.
+func (d *Desk) Reload(c *config.Config) error { return d.Cases.Reload(c.Abuse.Calendar.Dir) }
+
+// heldByCase: while a case is not closed, its reports stay.
+func (d *Desk) heldByCase(ctx context.Context, w intake.Work) (bool, error) {
+	for _, id := range w.Cases {
+		c, err := d.Cases.Cases.Get(ctx, id)
+		switch {
+		case errors.Is(err, dossier.ErrNotFound):
+		case err != nil:
+			return true, err
+		case c.LegalHold || c.State != flow.Closed:
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Form takes what people write on the public page.
+func (d *Desk) Form(ctx context.Context, c form.Complaint) (string, error) {
+	id, err := d.Intake.Take(ctx, intake.Submission{
+		Source: intake.ByForm, Reporter: c.Email, From: c.Source.String(), Language: c.Language, Text: c.Text, Original: c.Message,
+	})
+	if errors.Is(err, intake.ErrFull) {
+		return "", form.ErrFull
+	}
+	return id, err
+}
