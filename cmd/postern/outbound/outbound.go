@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,7 +39,8 @@ type Parts struct {
 type Desk struct {
 	Parts
 	ring    *token.Ring
-	changed time.Time // of the key file
+	reading sync.Mutex
+	changed time.Time // of the key file, under reading
 	begun   atomic.Pointer[time.Time]
 }
 
@@ -88,6 +90,8 @@ func (d *Desk) Run(ctx context.Context) error {
 
 // Reload reads the key file if it has changed.
 func (d *Desk) Reload() {
+	d.reading.Lock()
+	defer d.reading.Unlock()
 	path := d.Config.Load().TraceKeys()
 	at := modified(path)
 	if at.Equal(d.changed) {

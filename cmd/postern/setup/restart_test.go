@@ -1,8 +1,9 @@
-package gateway
+package setup_test
 
 import (
 	"testing"
 
+	"postern/cmd/postern/setup"
 	"postern/internal/config"
 )
 
@@ -25,9 +26,10 @@ func TestWhatAReloadCannotChangeIsNamed(t *testing.T) {
 		"auth":             func(c *config.Config) { c.Auth.ArcSeal = true },
 		"headers":          func(c *config.Config) { c.Headers.Verdict = "X-Other" },
 		"listeners, admin": func(c *config.Config) { c.Listeners[0].Addr, c.Admin.Addr = ":26", "" },
+		"api, abuse":       func(c *config.Config) { c.API.Addr, c.Abuse.Answers.Off = "127.0.0.1:1", true },
 		"clamav, alerts":   func(c *config.Config) { c.ClamAV.Addrs, c.Alerts.Mail = []string{"unix:/x"}, []string{"a@b.example"} },
 	} {
-		if got := needsRestart(with(same), with(edit)); got != want {
+		if got := setup.NeedsRestart(with(same), with(edit)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -1,0 +1,48 @@
+package setup
+
+import (
+	"reflect"
+	"strings"
+
+	"postern/internal/config"
+)
+
+// NeedsRestart names everything that a reload cannot change.
+func NeedsRestart(old, now *config.Config) string {
+	var names []string
+	for _, part := range []struct {
+		name     string
+		was, new any
+	}{
+		{"hostname", old.Hostname, now.Hostname}, {"state", old.State, now.State}, {"store", old.Store, now.Store},
+		{"listeners", fixed(old.Listeners), fixed(now.Listeners)}, {"relay", old.Relay, now.Relay},
+		{"recipient_cache", old.RecipientCache, now.RecipientCache}, {"dns", old.DNS, now.DNS}, {"clamav", old.ClamAV, now.ClamAV},
+		{"lists", old.Lists, now.Lists}, {"auth", seals(old.Auth), seals(now.Auth)}, {"headers", old.Headers, now.Headers},
+		{"quarantine", old.Quarantine, now.Quarantine}, {"admin", old.Admin, now.Admin}, {"api", old.API, now.API}, {"public", old.Public, now.Public}, {"abuse", stays(old.Abuse), stays(now.Abuse)},
+		{"alerts", old.Alerts, now.Alerts}, {"log", old.Log, now.Log},
+	} {
+		if !reflect.DeepEqual(part.was, part.new) {
+			names = append(names, part.name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// seals is what of authentication stays until a restart.
+func seals(a config.Auth) config.Auth {
+	return config.Auth{AuthservID: a.AuthservID, ArcSeal: a.ArcSeal, ArcDomain: a.ArcDomain}
+}
+
+// fixed is what of the listeners stays until a restart.
+func fixed(all []config.Listener) (out []config.Listener) {
+	for _, l := range all {
+		out = append(out, config.Listener{Name: l.Name, Addr: l.Addr, Kind: l.Kind, TLS: l.TLS})
+	}
+	return out
+}
+
+// stays is what of the abuse desk stays until a restart.
+func stays(a config.Abuse) config.Abuse {
+	a.Calendar, a.Intake.Addresses, a.Intake.Off = config.Abuse{}.Calendar, nil, false
+	return a
+}
