@@ -1,0 +1,201 @@
+package external
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"postern/abuse/cases"
+	"postern/abuse/cases/dossier"
+	"postern/abuse/cases/flow"
+	"postern/abuse/complaint/redact"
+	"postern/abuse/external/contact"
+	"postern/internal/entity"
+)
+
+// Cases is the desk of the cases.
+type Cases interface {
+	Get(ctx context.Context, id string) (cases.Case, error)
+	Open(ctx context.Context, who cases.Actor, o cases.Opening) (cases.Case, error)
+	Move(ctx context.Context, who cases.Actor, id string, r cases.Request) (cases.Case, error)
+	Note(ctx context.Context, id string, v cases.Event) (cases.Case, error)
+	AddEvidence(ctx context.Context, who cases.Actor, id string, v cases.Evidence) (cases.Case, error)
+	Link(ctx context.Context, report string) (cases.Link, error)
+}
+
+// Lists is where blocks take effect: on all nodes when Block returns, or within seconds. Both
+// may be called again for what is done already.
+type Lists interface {
+	Block(ctx context.Context, b Block, caseID string) error
+	Unblock(ctx context.Context, b Block) error
+}
+
+// Message is one that came from a source.
+type Message struct {
+	Raw        []byte
+	MailFrom   string
+	RcptTo     []string
+	IP         netip.Addr
+	Port       uint16
+	Arrival    time.Time
+	Domain     string // d= of a signature that passed
+	Signed     bool   // it covers CFBL-Address and is aligned with it
+	AuthResult string // without the field name
+}
+
+// Body is one that is told of every confirmed source besides its provider: a national body.
+type Body struct {
+	Address  string
+	Form     string // arf or text
+	Language string // of the text: en, zh, ru, el
+}
+
+// Desk works on sources elsewhere.
+type Desk struct {
+	Home      entity.Home
+	Cases     Cases
+	Lists     Lists
+	Contacts  *contact.Finder
+	Protected func() Protected
+	// Message finds a message that a case is about; ErrMessage if none is kept.
+	Message func(ctx context.Context, c cases.Case) (Message, error)
+	// Alias is the address under which a case is answered.
+	Alias func(caseID string) string
+	Name  string // of the desk, which signs
+	Host  string // of the gateway
+	Agent string // name and version of the program
+	Body  Body   // Address "" = none
+	// Redact hides the recipients in reports; nil names them.
+	Redact *redact.Redactor
+	// Automatic confirms sources that users reported or that hit traps, tells their providers
+	// and blocks them; else people do.
+	Automatic bool
+	// Submit hands a message to the outbox. The same id is delivered once.
+	Submit   func(ctx context.Context, id, from, to string, message []byte) error
+	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
+	Now      func() time.Time
+	Log      *slog.Logger
+	Observer *Observer
+}
+
+// Sighting is abuse that our own eyes saw: a trap, an agent, our filters.
+type Sighting struct {
+	IP       netip.Addr
+	Port     uint16
+	Helo     string
+	Domain   string // d= of a signature that passed
+	Account  string // envelope sender
+	At       time.Time
+	Ground   Ground
+	Evidence cases.Evidence // bytes that the home keeps already
+}
+
+// Sight opens a case about a source, or adds to the one there is.
+func (d *Desk) Sight(ctx context.Context, who cases.Actor, s Sighting, why string) (cases.Case, error) {
+	c, err := d.Cases.Open(ctx, who, cases.Opening{
+		Kind: cases.External, Source: cases.Source{IP: s.IP, Port: s.Port, Time: s.At.UTC(), Helo: s.Helo, Domain: s.Domain}, Reason: why,
+	})
+	if err != nil {
+		return c, err
+	}
+	if len(c.Evidence) < dossier.MaxEvidence { // what comes later is counted, and kept where it was kept
+		if c, err = d.Cases.AddEvidence(ctx, who, c.ID, s.Evidence); err != nil {
+			return c, err
+		}
+	}
+	return d.signed(ctx, c, s.Account, Sign{Ground: s.Ground, Ref: s.Evidence.Sum, By: who.Name, At: d.Now().UTC()})
+}
+
+// signed writes a ground down and acts on it.
+func (d *Desk) signed(ctx context.Context, c cases.Case, account string, g Sign) (cases.Case, error) {
+	fresh := false
+	src, err := d.upsert(ctx, c, func(s *Source) error {
+		if fresh = s.sign(g); !fresh {
+			return entity.ErrUnchanged
+		}
+		if s.Account == "" {
+			s.Account = account
+		}
+		return nil
+	})
+	// Twice the same sign blocks again all the same: the first try may not have come so far.
+	if err != nil || !g.Ground.Good() || c.State != flow.HalfOpen || g.At.Before(c.Since) {
+		return c, err
+	}
+	return d.again(ctx, src, "abuse came while it was half open: "+string(g.Ground)+" "+g.Ref)
+}
+
+// upsert changes the record of a case, making it first where there is none.
+func (d *Desk) upsert(ctx context.Context, c cases.Case, f func(*Source) error) (Source, error) {
+	fresh := Source{Case: c.ID, State: c.State, Since: c.Since, IP: c.Source.IP, Domain: c.Source.Domain, Hold: firstHold}
+	if _, err := d.sources().Create(ctx, fresh); err != nil && !errors.Is(err, entity.ErrExists) {
+		return fresh, err
+	}
+	row, err := d.sources().Change(ctx, c.ID, f)
+	return row.Value, err
+}
+
+// Get returns what is kept of a case.
+func (d *Desk) Get(ctx context.Context, id string) (Source, error) {
+	row, err := d.sources().Get(ctx, id)
+	return row.Value, err
+}
+
+// List returns a page of sources, the youngest first.
+func (d *Desk) List(ctx context.Context, after string, limit int) ([]Source, string, error) {
+	rows, next, err := d.sources().Find(ctx, entity.Query{Index: "all", After: after, Limit: limit})
+	out := make([]Source, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, r.Value)
+	}
+	return out, next, err
+}
+
+// Confirm confirms a source. A machine needs a user's report or a trap; a person looked at the
+// evidence, which is named by its hash and belongs to the case.
+func (d *Desk) Confirm(ctx context.Context, who cases.Actor, id, evidence, why string) (cases.Case, error) {
+	c, err := d.external(ctx, id)
+	if err != nil {
+		return c, err
+	}
+	if evidence != "" && who.Role != flow.System {
+		if !c.Has(evidence) {
+			return c, fmt.Errorf("%w: the evidence %.64q does not belong to %s", ErrGround, evidence, id)
+		}
+		if c, err = d.signed(ctx, c, "", Sign{Ground: Agent, Ref: evidence, By: who.Name, At: d.Now().UTC()}); err != nil {
+			return c, err
+		}
+	}
+	src, err := d.upsert(ctx, c, func(*Source) error { return entity.ErrUnchanged })
+	if err == nil {
+		err = src.grounded("confirmed")
+	}
+	if err != nil || c.State == flow.Confirmed {
+		return c, err
+	}
+	return d.Cases.Move(ctx, who, id, cases.Request{To: flow.Confirmed, Reason: why})
+}
+
+func (d *Desk) external(ctx context.Context, id string) (cases.Case, error) {
+	c, err := d.Cases.Get(ctx, id)
+	if err == nil && c.Kind != cases.External {
+		err = fmt.Errorf("%w: %s is about an account of ours", ErrGround, id)
+	}
+	return c, err
+}
+
+// grounded refuses what rests on our own filters alone: RFC 6650 section 5.2 asks that nobody
+// is troubled with reports that rest on an inspection of content, or on SPF.
+func (s *Source) grounded(what string) error {
+	if s.Incidents > 0 {
+		return nil
+	}
+	has := "nothing"
+	for _, g := range s.Signs {
+		has = map[Ground]string{Content: "the score of its content", SPF: "a failed SPF"}[g.Ground]
+	}
+	return fmt.Errorf("%w: %s rests on %s alone; it is %s by a user's report, a trap, or an agent who names the evidence", ErrGround, s.Case, has, what)
+}
