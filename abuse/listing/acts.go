@@ -1,0 +1,139 @@
+package listing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"postern/abuse/cases"
+	"postern/internal/entity"
+)
+
+// ErrCause means that what is behind a listing is not resolved: who asks for removal before
+// that is listed again, and believed less the next time.
+var ErrCause = errors.New("listing: the cause is not resolved")
+
+// Get returns a listing.
+func (m *Monitor) Get(ctx context.Context, id string) (Listing, error) {
+	row, err := m.table().Get(ctx, id)
+	if errors.Is(err, entity.ErrNotFound) {
+		err = ErrNotFound
+	}
+	return row.Value, err
+}
+
+// List returns a page of listings, the youngest first; open ones alone if so asked.
+func (m *Monitor) List(ctx context.Context, open bool, after string, limit int) ([]Listing, string, error) {
+	q := entity.Query{Index: "all", After: after, Limit: limit}
+	if open {
+		q.Index = "open"
+	}
+	rows, next, err := m.table().Find(ctx, q)
+	out := make([]Listing, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, r.Value)
+	}
+	return out, next, err
+}
+
+// Health tells how the lists passed their last test.
+func (m *Monitor) Health(ctx context.Context) ([]Health, error) {
+	rows, _, err := m.tests().Find(ctx, entity.Query{Index: "all", Limit: entity.MaxPage})
+	out := make([]Health, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, r.Value)
+	}
+	return out, err
+}
+
+// Link names the case that is the cause of a listing.
+func (m *Monitor) Link(ctx context.Context, who cases.Actor, id, cause string) (Listing, error) {
+	l, err := m.Get(ctx, id)
+	if err != nil {
+		return l, err
+	}
+	if cause == l.Case {
+		return l, fmt.Errorf("%w: %s is about the listing itself; name the case about what is behind it", ErrCause, cause)
+	}
+	if _, err := m.Cases.Get(ctx, cause); err != nil {
+		return l, err
+	}
+	row, err := m.table().Change(ctx, id, func(x *Listing) error { x.Cause = cause; return nil })
+	if err != nil || l.Case == "" {
+		return row.Value, err
+	}
+	_, err = m.Cases.Note(ctx, l.Case, cases.Event{Actor: who.Name, Action: "cause", Text: "the cause is " + cause, Data: map[string]string{"cause": cause}})
+	return row.Value, err
+}
+
+// Send sends the drafted notice to the national body; text, if any, takes its place.
+func (m *Monitor) Send(ctx context.Context, who cases.Actor, id, text string) (Listing, error) {
+	l, err := m.Get(ctx, id)
+	if err != nil {
+		return l, err
+	}
+	if strings.TrimSpace(text) == "" {
+		text = l.Draft
+	}
+	if text == "" || len(text) > 64<<10 {
+		return l, errors.New("listing: a notice has at least a word, and at most 64 KiB")
+	}
+	if !l.Sent.IsZero() {
+		return l, errors.New("listing: the notice was sent already")
+	}
+	if err := m.Submit(ctx, "listing-"+l.ID+"-"+l.First.Format("20060102150405"), l.Case, text); err != nil {
+		return l, err
+	}
+	row, err := m.table().Change(ctx, id, func(x *Listing) error { x.Draft, x.Sent = text, m.Now().UTC(); return nil })
+	if err != nil {
+		return l, err
+	}
+	if _, err := m.Cases.Note(ctx, l.Case, cases.Event{Actor: who.Name, Action: "listing-notice", Text: "the national body was told"}); err != nil {
+		return row.Value, err
+	}
+	return row.Value, m.Audit(ctx, who.Name, "listing-notice", l.ID, nil, map[string]string{"case": l.Case}, "")
+}
+
+// MayAsk says why removal cannot be asked for yet, or nil.
+func (m *Monitor) MayAsk(ctx context.Context, l Listing) error {
+	if !l.Open() {
+		return fmt.Errorf("%w: %s is not on %s", ErrNotFound, l.Subject, l.List)
+	}
+	if l.Cause == "" {
+		return fmt.Errorf("%w: no case is named as the cause", ErrCause)
+	}
+	ok, err := m.resolved(ctx, l.Cause)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("%w: %s is still worked on", ErrCause, l.Cause)
+	}
+	return nil
+}
+
+// Ask notes that a person asked the list for removal, and tells how that is done there.
+func (m *Monitor) Ask(ctx context.Context, who cases.Actor, id string) (Listing, error) {
+	l, err := m.Get(ctx, id)
+	if err == nil {
+		err = m.MayAsk(ctx, l)
+	}
+	if err != nil {
+		return l, err
+	}
+	row, err := m.table().Change(ctx, id, func(x *Listing) error {
+		if !x.Asked.IsZero() {
+			return entity.ErrUnchanged
+		}
+		x.Asked, x.AskedBy = m.Now().UTC(), who.Name
+		return nil
+	})
+	if err != nil {
+		return l, err
+	}
+	if _, err := m.Cases.Note(ctx, l.Case, cases.Event{Actor: who.Name, Action: "removal-asked", Text: "removal from " + l.List + " is asked for: " + l.Removal}); err != nil {
+		return row.Value, err
+	}
+	return row.Value, m.Audit(ctx, who.Name, "listing-removal", l.ID, nil, map[string]string{"cause": l.Cause}, "")
+}
