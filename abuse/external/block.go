@@ -8,26 +8,27 @@ import (
 
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
+	"postern/abuse/external/order"
 	"postern/internal/entity"
 )
 
 // Block refuses a source that is confirmed. Where nobody was told of it, barred says why.
-func (d *Desk) Block(ctx context.Context, who cases.Actor, id string, b Block, barred string) (cases.Case, error) {
+func (d *Desk) Block(ctx context.Context, who cases.Actor, id string, b order.Block, barred string) (cases.Case, error) {
 	c, err := d.external(ctx, id)
 	if err != nil {
 		return c, err
 	}
 	b.By, b.At = who.Name, d.Now().UTC()
-	if err := b.check(d.Protected(), b.At); err != nil {
+	if err := b.Check(d.Protected(), b.At); err != nil {
 		return c, err
 	}
 	if !slices.Contains([]flow.State{flow.Confirmed, flow.Notified, flow.Observe, flow.HalfOpen, flow.Blocked}, c.State) {
-		return c, fmt.Errorf("%w: %s is %s; a source is confirmed first", ErrBlock, id, c.State)
+		return c, fmt.Errorf("%w: %s is %s; a source is confirmed first", order.ErrBlock, id, c.State)
 	}
 	if barred == "" && c.State == flow.Confirmed {
 		barred = d.lastBar(ctx, id)
 	}
-	old := Block{}
+	old := order.Block{}
 	if _, err := d.upsert(ctx, c, func(s *Source) error {
 		if s.Block != nil {
 			old = *s.Block
@@ -93,13 +94,13 @@ func (d *Desk) again(ctx context.Context, src Source, why string) (cases.Case, e
 }
 
 // usual is the block of a source about which nobody said how.
-func (d *Desk) usual(s *Source, now time.Time) *Block {
-	b := &Block{
-		Scope: ByIP, Value: s.IP.String(), Rule: WhenQuiet, Why: "abuse, case " + s.Case, By: cases.Machine().Name,
+func (d *Desk) usual(s *Source, now time.Time) *order.Block {
+	b := &order.Block{
+		Scope: order.ByIP, Value: s.IP.String(), Rule: order.WhenQuiet, Why: "abuse, case " + s.Case, By: cases.Machine().Name,
 		At: now, Until: now.Add(time.Duration(max(s.Hold, firstHold)+firstHold) * day),
 	}
 	if !s.IP.IsValid() {
-		b.Scope, b.Value = ByDomain, s.Domain
+		b.Scope, b.Value = order.ByDomain, s.Domain
 	}
 	return b
 }
@@ -119,7 +120,7 @@ func (d *Desk) settle(ctx context.Context, c cases.Case) error {
 	}
 	want := c.State == flow.Blocked || c.State == flow.Observe
 	if want {
-		if err := src.Block.check(d.Protected(), src.Block.At); err != nil {
+		if err := src.Block.Check(d.Protected(), src.Block.At); err != nil {
 			_, noteErr := d.Cases.Note(ctx, c.ID, cases.Event{Actor: cases.Machine().Name, Action: "block-refused", Text: err.Error()})
 			return noteErr
 		}

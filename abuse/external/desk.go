@@ -13,6 +13,7 @@ import (
 	"postern/abuse/cases/flow"
 	"postern/abuse/complaint/redact"
 	"postern/abuse/external/contact"
+	"postern/abuse/external/order"
 	"postern/internal/entity"
 )
 
@@ -29,8 +30,8 @@ type Cases interface {
 // Lists is where blocks take effect: on all nodes when Block returns, or within seconds. Both
 // may be called again for what is done already.
 type Lists interface {
-	Block(ctx context.Context, b Block, caseID string) error
-	Unblock(ctx context.Context, b Block) error
+	Block(ctx context.Context, b order.Block, caseID string) error
+	Unblock(ctx context.Context, b order.Block) error
 }
 
 // Message is one that came from a source.
@@ -59,7 +60,7 @@ type Desk struct {
 	Cases     Cases
 	Lists     Lists
 	Contacts  *contact.Finder
-	Protected func() Protected
+	Protected func() order.Protected
 	// Message finds a message that a case is about; ErrMessage if none is kept.
 	Message func(ctx context.Context, c cases.Case) (Message, error)
 	// Alias is the address under which a case is answered.

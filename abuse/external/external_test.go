@@ -17,6 +17,7 @@ import (
 	"postern/abuse/complaint"
 	"postern/abuse/external"
 	"postern/abuse/external/contact"
+	"postern/abuse/external/order"
 	"postern/internal/entity"
 	"postern/internal/mailtest/entities"
 )
@@ -34,17 +35,17 @@ type world struct {
 	home    *entities.Memory
 	now     time.Time
 	sent    map[string]letter
-	blocked map[string]external.Block
+	blocked map[string]order.Block
 	message external.Message
 	fail    error
 }
 
-func (w *world) Block(_ context.Context, b external.Block, _ string) error {
+func (w *world) Block(_ context.Context, b order.Block, _ string) error {
 	w.blocked[b.Scope+" "+b.Value] = b
 	return w.fail
 }
 
-func (w *world) Unblock(_ context.Context, b external.Block) error {
+func (w *world) Unblock(_ context.Context, b order.Block) error {
 	delete(w.blocked, b.Scope+" "+b.Value)
 	return w.fail
 }
@@ -55,7 +56,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, home: &entities.Memory{}, now: time.Date(2026, 6, 8, 10, 0, 0, 0, time.UTC), sent: map[string]letter{}, blocked: map[string]external.Block{}}
+	w := &world{t: t, home: &entities.Memory{}, now: time.Date(2026, 6, 8, 10, 0, 0, 0, time.UTC), sent: map[string]letter{}, blocked: map[string]order.Block{}}
 	clock := func() time.Time { return w.now }
 	audit := func(context.Context, string, string, string, any, any, string) error { return nil }
 	w.home.Now = clock
@@ -66,8 +67,8 @@ func newWorld(t *testing.T) *world {
 	}
 	w.Desk = &external.Desk{
 		Home: w.home, Cases: w.cases, Lists: w, Contacts: &contact.Finder{Store: w.home, Now: clock}, Observer: &external.Observer{},
-		Protected: func() external.Protected {
-			return external.Protected{Networks: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, Domains: []string{"ours.test"}}
+		Protected: func() order.Protected {
+			return order.Protected{Networks: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, Domains: []string{"ours.test"}}
 		},
 		Message: func(context.Context, cases.Case) (external.Message, error) {
 			if w.message.Raw == nil {
@@ -194,7 +195,7 @@ func TestLife(t *testing.T) {
 	w.settle()
 	w.state(c.ID, flow.Blocked)
 	b, ok := w.blocked["ip 198.51.100.7"]
-	if !ok || b.Rule != external.WhenQuiet || b.Until.IsZero() || b.By == "" || b.Why == "" || len(w.sent) != 1 {
+	if !ok || b.Rule != order.WhenQuiet || b.Until.IsZero() || b.By == "" || b.Why == "" || len(w.sent) != 1 {
 		t.Fatalf("%+v %d", w.blocked, len(w.sent))
 	}
 	for round, hold := range []int{7, 14, 28, 28} {
@@ -259,29 +260,29 @@ func TestLife(t *testing.T) {
 func TestOrders(t *testing.T) {
 	w := newWorld(t)
 	c, _ := w.sight(external.Trap)
-	good := external.Block{Scope: external.ByNet, Value: "198.51.100.77/24", Rule: external.ByReview, Why: "spam", Until: w.now.Add(72 * time.Hour)}
-	if _, err := w.Desk.Block(t.Context(), anna, c.ID, good, ""); !errors.Is(err, external.ErrBlock) {
+	good := order.Block{Scope: order.ByNet, Value: "198.51.100.77/24", Rule: order.ByReview, Why: "spam", Until: w.now.Add(72 * time.Hour)}
+	if _, err := w.Desk.Block(t.Context(), anna, c.ID, good, ""); !errors.Is(err, order.ErrBlock) {
 		t.Fatal("blocked before it was confirmed", err)
 	}
 	if _, err := w.Confirm(t.Context(), anna, c.ID, "", "trap"); err != nil {
 		t.Fatal(err)
 	}
-	for want, change := range map[string]func(*external.Block){
-		"rule":            func(b *external.Block) { b.Rule = "" },
-		"reason":          func(b *external.Block) { b.Why = " " },
-		"366 days":        func(b *external.Block) { b.Until = time.Time{} },
-		"scope":           func(b *external.Block) { b.Scope = "planet" },
-		"larger than /16": func(b *external.Block) { b.Value = "198.0.0.0/8" },
-		"a partner's":     func(b *external.Block) { b.Value = "203.0.113.9/32" },
-		"Internet":        func(b *external.Block) { b.Value = "10.0.0.0/24" },
-		"no address":      func(b *external.Block) { b.Value = "x" },
-		"own or":          func(b *external.Block) { b.Scope, b.Value = external.ByDomain, "Mail.Ours.test." },
-		"no domain":       func(b *external.Block) { b.Scope, b.Value = external.ByDomain, "-" },
-		"is our own":      func(b *external.Block) { b.Scope, b.Value = external.ByFrom, "a@ours.test" },
+	for want, change := range map[string]func(*order.Block){
+		"rule":            func(b *order.Block) { b.Rule = "" },
+		"reason":          func(b *order.Block) { b.Why = " " },
+		"366 days":        func(b *order.Block) { b.Until = time.Time{} },
+		"scope":           func(b *order.Block) { b.Scope = "planet" },
+		"larger than /16": func(b *order.Block) { b.Value = "198.0.0.0/8" },
+		"a partner's":     func(b *order.Block) { b.Value = "203.0.113.9/32" },
+		"Internet":        func(b *order.Block) { b.Value = "10.0.0.0/24" },
+		"no address":      func(b *order.Block) { b.Value = "x" },
+		"own or":          func(b *order.Block) { b.Scope, b.Value = order.ByDomain, "Mail.Ours.test." },
+		"no domain":       func(b *order.Block) { b.Scope, b.Value = order.ByDomain, "-" },
+		"is our own":      func(b *order.Block) { b.Scope, b.Value = order.ByFrom, "a@ours.test" },
 	} {
 		b := good
 		change(&b)
-		if _, err := w.Desk.Block(t.Context(), anna, c.ID, b, ""); !errors.Is(err, external.ErrBlock) || !strings.Contains(err.Error(), want) {
+		if _, err := w.Desk.Block(t.Context(), anna, c.ID, b, ""); !errors.Is(err, order.ErrBlock) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
@@ -298,7 +299,7 @@ func TestOrders(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	// Another order takes the place of the first.
-	other := external.Block{Scope: external.ByDomain, Value: "News.example", Rule: external.WhenQuiet, Why: "spam", Until: w.now.Add(72 * time.Hour)}
+	other := order.Block{Scope: order.ByDomain, Value: "News.example", Rule: order.WhenQuiet, Why: "spam", Until: w.now.Add(72 * time.Hour)}
 	if _, err := w.Desk.Block(t.Context(), anna, c.ID, other, ""); err != nil || len(w.blocked) != 1 {
 		t.Fatal(err, w.blocked)
 	}

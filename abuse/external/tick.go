@@ -8,6 +8,7 @@ import (
 
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
+	"postern/abuse/external/order"
 	"postern/internal/entity"
 )
 
@@ -81,7 +82,7 @@ func (d *Desk) watch(ctx context.Context, s Source, c cases.Case) error {
 	quiet := s.triesIn(now, s.Hold) == 0 && now.Sub(s.Block.At) >= time.Duration(s.Hold)*day
 	reason := ""
 	switch {
-	case s.Block.Rule != WhenQuiet:
+	case s.Block.Rule != order.WhenQuiet:
 	case s.Word != "":
 		reason = "the provider's word: " + s.Word
 	case quiet:
@@ -124,7 +125,7 @@ func (d *Desk) renew(ctx context.Context, s Source, now time.Time) error {
 		return err
 	}
 	text := fmt.Sprintf("the block goes on until %s: %d attempts in %d days", s.Block.Until.Format(time.DateOnly), s.triesIn(now, s.Hold), s.Hold)
-	if s.Block.Rule == ByReview {
+	if s.Block.Rule == order.ByReview {
 		text = "the block is to be reviewed: it was renewed until " + s.Block.Until.Format(time.DateOnly)
 	}
 	_, err = d.Cases.Note(ctx, s.Case, cases.Event{Actor: cases.Machine().Name, Action: "block-renewed", Text: text})
@@ -148,7 +149,7 @@ func (d *Desk) automatic(ctx context.Context, s Source, c cases.Case) error {
 		}
 	}
 	b := d.usual(&s, d.Now().UTC())
-	if err := b.check(d.Protected(), b.At); err != nil {
+	if err := b.Check(d.Protected(), b.At); err != nil {
 		d.Log.Warn("a source is not blocked by itself: a person has to look", "case", c.ID, "error", err)
 		return nil
 	}
