@@ -69,7 +69,7 @@ func (g *Gateway) notReady() []string {
 
 func (g *Gateway) buildMetrics(context.Context) (err error) {
 	g.registry = prometheus.NewRegistry()
-	g.storeMetrics()
+	g.home.Metrics(g.registry)
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g.metrics, err = record.NewMetrics(g.registry, steps.Names(), record.Gauges{
 		Holds: func() map[string]int {

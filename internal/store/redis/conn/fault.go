@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 
+	"postern/internal/store/redis/conn/guard"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -46,7 +48,7 @@ func NotOurs(reason string, err error) *Fault { return &Fault{Reason: reason, Er
 var (
 	errResting  = errors.New("it is left alone for a while")
 	errBusy     = errors.New("too many calls of its kind are waiting for an answer")
-	errNonsense = errors.New("it sent what is not an answer")
+	errNonsense = guard.ErrNonsense
 )
 
 // cause is what a code in front of an error reply means, and whether the server should rest. A

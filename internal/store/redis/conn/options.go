@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/store/redis/conn/guard"
+
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -115,7 +117,7 @@ func (o Options) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		if err != nil {
 			return nil, err
 		}
-		return guarded(c), nil
+		return guard.Conn(c), nil
 	}
 	config := o.TLS
 	if config.ServerName == "" {
@@ -131,5 +133,5 @@ func (o Options) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		_ = c.Close()
 		return nil, err
 	}
-	return guarded(t), nil
+	return guard.Conn(t), nil
 }

@@ -1,4 +1,4 @@
-package conn
+package guard
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 )
 
 // feed has a guard look at a stream in pieces of some size.
-func feed(stream string, size int) (*guard, error) {
-	g := &guard{}
+func feed(stream string, size int) (*conn, error) {
+	g := &conn{}
 	for len(stream) > 0 {
 		n := min(size, len(stream))
 		if err := g.look([]byte(stream[:n])); err != nil {
@@ -42,7 +42,7 @@ func TestGuard(t *testing.T) {
 			}
 		}
 		for _, stream := range bad {
-			if _, err := feed(all+stream, size); !errors.Is(err, errNonsense) {
+			if _, err := feed(all+stream, size); !errors.Is(err, ErrNonsense) {
 				t.Fatalf("%.40q in pieces of %d: %v", stream, size, err)
 			}
 		}
@@ -65,7 +65,7 @@ func TestGuardWholeAnswer(t *testing.T) {
 		"texts announced":    fmt.Sprintf("*2\r\n$%d\r\n%s\r\n$%[1]d\r\n", longestText, strings.Repeat("x", longestText)),
 		"many lines":         "*10000\r\n" + strings.Repeat(line, longestReply/longestLine+1),
 	} {
-		if _, err := feed(stream, 1<<20); !errors.Is(err, errNonsense) {
+		if _, err := feed(stream, 1<<20); !errors.Is(err, ErrNonsense) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -77,9 +77,9 @@ func TestGuardWholeAnswer(t *testing.T) {
 
 func TestGuardEndsTheConnection(t *testing.T) {
 	ours, theirs := net.Pipe()
-	g := guarded(ours)
+	g := Conn(ours)
 	go func() { _, _ = theirs.Write([]byte("+OK\r\n$1073741824\r\n")) }()
-	if n, err := g.Read(make([]byte, 100)); n != 0 || !errors.Is(err, errNonsense) {
+	if n, err := g.Read(make([]byte, 100)); n != 0 || !errors.Is(err, ErrNonsense) {
 		t.Error(n, err)
 	}
 	if _, err := theirs.Write([]byte("x")); err == nil {

@@ -1,11 +1,17 @@
-package conn
+// Package guard reads along with what a store answers, and breaks off before an answer takes more
+// room than answers take.
+package guard
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"syscall"
 )
+
+// ErrNonsense is an answer that no store gives.
+var ErrNonsense = errors.New("it sent what is not an answer")
 
 // What an answer may be at most. The client makes room for what the server announces before it
 // is there, so that a few bytes could end the process.
@@ -19,9 +25,9 @@ const (
 	longestCount = 20
 )
 
-// guard is a connection that reads along and breaks off when an answer announces more than
+// conn is a connection that reads along and breaks off when an answer announces more than
 // answers have.
-type guard struct {
+type conn struct {
 	net.Conn
 	raw syscall.Conn
 
@@ -32,10 +38,10 @@ type guard struct {
 	cost  int    // of the answer so far, with what is announced
 }
 
-// guarded wraps a connection; what is below TLS stays reachable, so that the pool sees when the
+// Conn wraps a connection; what is below TLS stays reachable, so that the pool sees when the
 // server has closed it.
-func guarded(c net.Conn) net.Conn {
-	g := &guard{Conn: c}
+func Conn(c net.Conn) net.Conn {
+	g := &conn{Conn: c}
 	below := c
 	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
 		below = t.NetConn()
@@ -45,17 +51,17 @@ func guarded(c net.Conn) net.Conn {
 		return g
 	}
 	g.raw = raw
-	return rawGuard{g}
+	return rawConn{g}
 }
 
-// rawGuard is a guard with a file descriptor.
-type rawGuard struct{ *guard }
+// rawConn is a conn with a file descriptor.
+type rawConn struct{ *conn }
 
 // SyscallConn is the connection of the operating system.
-func (g rawGuard) SyscallConn() (syscall.RawConn, error) { return g.raw.SyscallConn() }
+func (g rawConn) SyscallConn() (syscall.RawConn, error) { return g.raw.SyscallConn() }
 
 // Read reads and looks at what came.
-func (g *guard) Read(p []byte) (int, error) {
+func (g *conn) Read(p []byte) (int, error) {
 	n, err := g.Conn.Read(p)
 	if bad := g.look(p[:n]); bad != nil {
 		_ = g.Close()
@@ -64,7 +70,7 @@ func (g *guard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (g *guard) look(p []byte) error {
+func (g *conn) look(p []byte) error {
 	for len(p) > 0 {
 		if g.skip > 0 {
 			k := min(g.skip, len(p))
@@ -79,7 +85,7 @@ func (g *guard) look(p []byte) error {
 		p = p[1:]
 		if b != '\n' {
 			if g.n++; g.n > longestLine {
-				return fmt.Errorf("%w: a line of more than %d bytes", errNonsense, longestLine)
+				return fmt.Errorf("%w: a line of more than %d bytes", ErrNonsense, longestLine)
 			}
 			if len(g.line) <= longestCount {
 				g.line = append(g.line, b)
@@ -96,9 +102,9 @@ func (g *guard) look(p []byte) error {
 }
 
 // begin reads the first line of a value.
-func (g *guard) begin() error {
+func (g *conn) begin() error {
 	if len(g.line) == 0 {
-		return fmt.Errorf("%w: an empty line", errNonsense)
+		return fmt.Errorf("%w: an empty line", ErrNonsense)
 	}
 	kind := g.line[0]
 	switch kind {
@@ -110,10 +116,10 @@ func (g *guard) begin() error {
 		return nil
 	case '$', '=', '!', '*', '%', '~', '>', '|':
 	default:
-		return fmt.Errorf("%w: it begins with %q", errNonsense, kind)
+		return fmt.Errorf("%w: it begins with %q", ErrNonsense, kind)
 	}
 	if g.n > longestCount {
-		return fmt.Errorf("%w: no number after %q", errNonsense, kind)
+		return fmt.Errorf("%w: no number after %q", ErrNonsense, kind)
 	}
 	text := g.line[1:]
 	if k := len(text); k > 0 && text[k-1] == '\r' {
@@ -121,7 +127,7 @@ func (g *guard) begin() error {
 	}
 	n, err := strconv.Atoi(string(text))
 	if err != nil || n < -1 {
-		return fmt.Errorf("%w: no number after %q", errNonsense, kind)
+		return fmt.Errorf("%w: no number after %q", ErrNonsense, kind)
 	}
 	switch kind {
 	case '$', '=', '!':
@@ -132,10 +138,10 @@ func (g *guard) begin() error {
 	return g.list(kind, n)
 }
 
-func (g *guard) text(n int) error {
+func (g *conn) text(n int) error {
 	switch {
 	case n > longestText:
-		return fmt.Errorf("%w: a text of %d bytes", errNonsense, n)
+		return fmt.Errorf("%w: a text of %d bytes", ErrNonsense, n)
 	case n < 0:
 		g.done()
 	default:
@@ -146,22 +152,22 @@ func (g *guard) text(n int) error {
 }
 
 // pay counts what an answer takes.
-func (g *guard) pay(n int) error {
+func (g *conn) pay(n int) error {
 	if g.cost += n; g.cost > longestReply {
-		return fmt.Errorf("%w: more than %d bytes in one", errNonsense, longestReply)
+		return fmt.Errorf("%w: more than %d bytes in one", ErrNonsense, longestReply)
 	}
 	return nil
 }
 
-func (g *guard) list(kind byte, n int) error {
+func (g *conn) list(kind byte, n int) error {
 	switch {
 	case n > longestList, n < -2:
-		return fmt.Errorf("%w: a list of %d values", errNonsense, n)
+		return fmt.Errorf("%w: a list of %d values", ErrNonsense, n)
 	case n <= 0:
 		g.done()
 		return nil
 	case len(g.lists) >= deepestList:
-		return fmt.Errorf("%w: lists within lists", errNonsense)
+		return fmt.Errorf("%w: lists within lists", ErrNonsense)
 	}
 	if kind == '|' { // attributes stand in front of the value that they describe
 		n++
@@ -171,7 +177,7 @@ func (g *guard) list(kind byte, n int) error {
 }
 
 // done ends a value, and the lists that it was the last of.
-func (g *guard) done() {
+func (g *conn) done() {
 	for i := len(g.lists) - 1; i >= 0; i-- {
 		if g.lists[i]--; g.lists[i] > 0 {
 			return
