@@ -39,7 +39,7 @@ func (d *Desk) Block(ctx context.Context, who cases.Actor, id string, b order.Bl
 		return c, err
 	}
 	if old.Value != "" && (old.Value != b.Value) {
-		if err := d.Lists.Unblock(ctx, old); err != nil {
+		if err := d.Lists.Unblock(ctx, old, id); err != nil {
 			return c, err
 		}
 	}
@@ -129,7 +129,7 @@ func (d *Desk) settle(ctx context.Context, c cases.Case) error {
 	case want && !src.Held:
 		err = d.Lists.Block(ctx, *src.Block, c.ID)
 	case !want && src.Held:
-		err = d.Lists.Unblock(ctx, *src.Block)
+		err = d.Lists.Unblock(ctx, *src.Block, c.ID)
 	default:
 		return d.Observer.Load(ctx, d)
 	}

@@ -28,10 +28,11 @@ type Cases interface {
 }
 
 // Lists is where blocks take effect: on all nodes when Block returns, or within seconds. Both
-// may be called again for what is done already.
+// may be called again for what is done already. Unblock leaves alone what others wrote: only an
+// entry of this case goes.
 type Lists interface {
 	Block(ctx context.Context, b order.Block, caseID string) error
-	Unblock(ctx context.Context, b order.Block) error
+	Unblock(ctx context.Context, b order.Block, caseID string) error
 }
 
 // Message is one that came from a source.

@@ -45,7 +45,7 @@ func (w *world) Block(_ context.Context, b order.Block, _ string) error {
 	return w.fail
 }
 
-func (w *world) Unblock(_ context.Context, b order.Block) error {
+func (w *world) Unblock(_ context.Context, b order.Block, _ string) error {
 	delete(w.blocked, b.Scope+" "+b.Value)
 	return w.fail
 }

@@ -29,6 +29,8 @@ const (
 const (
 	WhenQuiet = "quiet"  // by itself: less than an attempt a day for the hold, or the provider's word
 	ByReview  = "review" // by a person, who is asked at the end
+	// WhenDropped is for entries of a published list: at its end, or when the list drops it.
+	WhenDropped = "dropped"
 )
 
 // Block is an order to refuse a source.
@@ -82,7 +84,7 @@ func (p Protected) Domain(name string) error {
 
 // Check brings an order into its one form, or says why it is refused.
 func (b *Block) Check(p Protected, now time.Time) error {
-	if b.Rule != WhenQuiet && b.Rule != ByReview {
+	if b.Rule != WhenQuiet && b.Rule != ByReview && b.Rule != WhenDropped {
 		return fmt.Errorf("%w: a block needs the rule by which it is lifted: quiet or review", ErrBlock)
 	}
 	if strings.TrimSpace(b.Why) == "" || len(b.Why) > 400 {

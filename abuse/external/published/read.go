@@ -1,0 +1,134 @@
+// Package published takes in lists of spam servers that others publish: what is in them is
+// looked at and tried on the mail of the last days before it takes effect, within one business
+// day of its publication.
+package published
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"postern/abuse/external/order"
+)
+
+// Bounds of a file.
+const (
+	MaxFile  = 4 << 20
+	MaxLines = 50000
+	maxTold  = 200 // refusals that are listed one by one
+)
+
+// ErrFile wraps what is wrong with a file as a whole.
+var ErrFile = errors.New("this list cannot be taken")
+
+// Refusal is a line that is left out.
+type Refusal struct {
+	Line int    `json:"line"`
+	Text string `json:"text"`
+	Why  string `json:"why"`
+}
+
+// content is a file as it was read.
+type content struct {
+	entries  []string // normal form, sorted, each once
+	refused  []Refusal
+	left     int       // lines that are refused
+	declared time.Time // "# Date: 2026-06-08T10:00:00Z"
+}
+
+// read takes one address or network a line. What stands behind it, and lines that begin with a
+// # or a ;, are remarks.
+func read(file []byte, p order.Protected, now time.Time) (content, error) {
+	var out content
+	if len(file) > MaxFile {
+		return out, fmt.Errorf("%w: it has %d octets, at most %d are read", ErrFile, len(file), MaxFile)
+	}
+	in := bufio.NewScanner(bytes.NewReader(file))
+	for n := 1; in.Scan(); n++ {
+		text := strings.TrimSpace(strings.TrimPrefix(in.Text(), "\ufeff"))
+		if strings.HasPrefix(text, "#") || strings.HasPrefix(text, ";") {
+			name, value, _ := strings.Cut(strings.TrimSpace(text[1:]), ":")
+			if at, err := time.Parse(time.RFC3339, strings.TrimSpace(value)); err == nil && strings.EqualFold(name, "date") {
+				out.declared = at.UTC()
+			}
+			continue
+		}
+		value, _, _ := strings.Cut(strings.Map(func(r rune) rune {
+			if r == '\t' || r == ';' || r == '#' || r == ',' {
+				return ' '
+			}
+			return r
+		}, text), " ")
+		if value == "" {
+			continue
+		}
+		b := blockOf(value, "", now, now.Add(time.Hour), "list")
+		if err := b.Check(p, now); err != nil {
+			if out.left++; len(out.refused) < maxTold {
+				out.refused = append(out.refused, Refusal{n, strings.ToValidUTF8(text[:min(len(text), 100)], "?"), reason(err)})
+			}
+			continue
+		}
+		if out.entries = append(out.entries, b.Value); len(out.entries) > MaxLines {
+			return out, fmt.Errorf("%w: line %d: it has more than %d entries", ErrFile, n, MaxLines)
+		}
+	}
+	if err := in.Err(); err != nil {
+		return out, fmt.Errorf("%w: a line is longer than %d octets", ErrFile, bufio.MaxScanTokenSize)
+	}
+	slices.Sort(out.entries)
+	out.entries = slices.Compact(out.entries)
+	if len(out.entries) == 0 {
+		return out, fmt.Errorf("%w: it has no entry that could be blocked", ErrFile)
+	}
+	return out, nil
+}
+
+// reason is the part of a refusal that is about the line.
+func reason(err error) string {
+	return strings.TrimPrefix(err.Error(), order.ErrBlock.Error()+": ")
+}
+
+// blockOf is what an entry of a list asks for.
+func blockOf(value, name string, at, until time.Time, by string) order.Block {
+	scope := order.ByIP
+	if strings.Contains(value, "/") {
+		scope = order.ByNet
+	}
+	return order.Block{Scope: scope, Value: value, Rule: order.WhenDropped, Why: "it is on the published list " + name, By: by, At: at, Until: until}
+}
+
+// matcher finds addresses among entries.
+type matcher struct {
+	nets map[netip.Prefix]bool
+	bits map[int]bool
+}
+
+func newMatcher(entries []string) matcher {
+	m := matcher{map[netip.Prefix]bool{}, map[int]bool{}}
+	for _, e := range entries {
+		p, err := netip.ParsePrefix(e)
+		if ip, ipErr := netip.ParseAddr(e); ipErr == nil {
+			p, err = netip.PrefixFrom(ip, ip.BitLen()), nil
+		}
+		if err == nil {
+			m.nets[p], m.bits[p.Bits()] = true, true
+		}
+	}
+	return m
+}
+
+func (m matcher) has(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	for bits := range m.bits {
+		if p, err := ip.Prefix(bits); err == nil && m.nets[p] {
+			return true
+		}
+	}
+	return false
+}
