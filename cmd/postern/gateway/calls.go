@@ -13,7 +13,7 @@ func (g *Gateway) Calls() *control.Server {
 	s := calls.Parts{
 		Now: g.now, Quarantine: g.quarantine, Outbox: g.home.Outbox, Worker: g.outbox,
 		Lists: g.checks.Lists, OwnStore: g.home.Lists, Own: g.checks.Own, Greylist: g.checks.Greylist, Accounts: g.checks.Accounts, Records: g.home.Accounts,
-		Audit: g.audit, Traffic: g.home.Traffic, Reports: g.home.Reports,
+		Audit: g.audit, Heads: g.heads, Traffic: g.home.Traffic, Reports: g.home.Reports,
 		Status: func(ctx context.Context) any { return g.Status(ctx) },
 		Reload: func(ctx context.Context) (string, error) {
 			err := g.Reload(ctx)
@@ -26,6 +26,7 @@ func (g *Gateway) Calls() *control.Server {
 		return g.audit.Write(ctx, actor, action, g.home.Name, nil, nil, note)
 	}}
 	g.care.Handle(s)
+	g.backups.Handle(s)
 	access.HandlePeople(s, g.people)
 	g.desk.Handle(s)
 	return s

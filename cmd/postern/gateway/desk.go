@@ -10,6 +10,7 @@ import (
 func (g *Gateway) buildDesk(ctx context.Context) (err error) {
 	g.desk, err = desk.New(ctx, desk.Parts{
 		Config: &g.cfg, Entities: g.home.Entities, Sent: g.home.Sent, Accounts: g.checks.Accounts, Keys: g.keys, Ring: g.outbound.Ring(), Key: g.key,
+		Held:   &desk.Held{Quarantine: g.quarantine, Pipeline: g.pipeline.Load, Spool: g.spool, Store: g.home.Entities},
 		Submit: g.submitter(), Now: g.now, Log: g.log, Audit: g.audit.Write, Alerts: g.alerts, Event: g.event, Alone: g.alone,
 	})
 	if err == nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postern/cmd/postern/backups"
 	"postern/cmd/postern/calls"
 	"postern/cmd/postern/checks"
 	"postern/cmd/postern/gateway/desk"
@@ -33,6 +34,7 @@ import (
 	"postern/internal/dns"
 	"postern/internal/people"
 	"postern/internal/record"
+	"postern/internal/record/head"
 	"postern/internal/relay"
 	"postern/internal/relay/answered"
 	"postern/internal/relay/backend"
@@ -81,6 +83,9 @@ type Gateway struct {
 	spool      *spool.Spool
 	resolver   *dns.Resolver
 	alerts     *alert.Alerter
+	senders    []alert.Sender // of alerts
+	heads      *head.Heads
+	backups    *backups.Desk
 	audit      *record.Auditor
 	people     *people.Directory
 	registry   *prometheus.Registry
@@ -131,6 +136,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 		{"abuse desk", g.buildDesk},
 		{"reports", g.buildReports},
 		{"metrics", g.buildMetrics},
+		{"backups", g.buildBackups},
 		{"smtp", g.buildSMTP},
 	} {
 		if err := part.build(ctx); err != nil {

@@ -111,6 +111,7 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	background("dkim keys", g.keyWatch().Run)
 	background("report counts", g.reports.Count)
 	background("reports", g.reports.Send)
+	background("backups", g.backups.Run)
 }
 
 // keyWatch sees when the record of a new key is in the DNS.

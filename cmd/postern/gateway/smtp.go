@@ -43,6 +43,7 @@ func (g *Gateway) buildAlerts(context.Context) error {
 		}
 		senders = append(senders, &alert.Webhook{URL: c.Alerts.Webhook.URL, Secret: secret, HTTP: glue.WebhookClient(), Now: g.now})
 	}
+	g.senders = senders
 	g.alerts = alert.New(c.Hostname, g.now, g.log, time.Second, senders...)
 	return nil
 }

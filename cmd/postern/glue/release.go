@@ -34,7 +34,7 @@ type SendLog interface {
 
 // Send hands a released hold to its backend with a block that says so.
 func (g *Releaser) Send(ctx context.Context, h quarantine.Hold, body io.ReaderAt) (string, error) {
-	m := messageOf(h, body)
+	m := MessageOf(h, body)
 	v := verdictOf(h)
 	block := g.Stamper.Block(m, v, filter.Report{}, h.To)
 	r, size, err := g.Stamper.Open(block, m)
@@ -145,8 +145,8 @@ func firstRefusal(b client.Begun) client.Reply {
 	return b.Data
 }
 
-// messageOf is the message of a hold as far as the header block needs it.
-func messageOf(h quarantine.Hold, body io.ReaderAt) *filter.Message {
+// MessageOf is the message of a hold as far as the header block needs it.
+func MessageOf(h quarantine.Hold, body io.ReaderAt) *filter.Message {
 	m := &filter.Message{
 		ID: h.MessageID, Time: h.At, Listener: h.Listener, From: h.From, Account: h.Client.Account, SMTPUTF8: h.SMTPUTF8,
 		Body: body, Size: h.Size, SHA256: h.SHA256, Client: clientOf(h.Client),

@@ -14,6 +14,7 @@ import (
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
+	"postern/abuse/cases/ledger"
 	"postern/abuse/complaint"
 	"postern/abuse/connect/authpolicy"
 	"postern/abuse/engine"
@@ -46,6 +47,7 @@ type Parts struct {
 	Ring     *token.Ring
 	Key      []byte // of this installation
 	Submit   *glue.Submitter
+	Held     *Held
 	Now      func() time.Time
 	Log      *slog.Logger
 	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
@@ -71,8 +73,9 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	d = &Desk{p: p}
 	c := p.Config.Load()
 	parts := abusedesk.Parts{Entities: p.Entities, Now: p.Now, Log: p.Log, Audit: p.Audit, Event: p.Event, CalendarDir: c.Abuse.Calendar.Dir}
+	parts.Followers = []cases.Named{{Name: "signals", Follower: after(func() ledger.Func { return d.complaints })}}
 	if !c.Abuse.Answers.Off {
-		parts.Followers = []cases.Named{{Name: "letters", Follower: follower{d}}}
+		parts.Followers = append(parts.Followers, cases.Named{Name: "letters", Follower: after(func() ledger.Func { return d.Answers.Follow })})
 	}
 	if d.Cases, err = abusedesk.New(parts); err != nil {
 		return nil, err
@@ -80,7 +83,7 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	if d.Connectors, err = abusedesk.NewConnectors(abusedesk.ConnectorParts{Config: c, Accounts: p.Accounts, Now: p.Now, Log: p.Log, Event: p.Event}); err != nil {
 		return nil, err
 	}
-	d.Measures = abusedesk.NewMeasures(parts, d.Cases, abusedesk.MeasureParts{Config: c, Accounts: p.Accounts, Sent: p.Sent, Connectors: d.Connectors.All})
+	d.Measures = abusedesk.NewMeasures(parts, d.Cases, abusedesk.MeasureParts{Config: c, Accounts: p.Accounts, Sent: p.Sent, Connectors: d.Connectors.All, Held: p.Held})
 	d.buildIntake(ctx, c)
 	if c.Abuse.Answers.Off {
 		return d, nil
@@ -94,12 +97,9 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	return d, nil
 }
 
-// follower hands the events of cases to the letters, which are built after the cases.
-type follower struct{ d *Desk }
-
-// Follow implements cases.Follower.
-func (f follower) Follow(ctx context.Context, c cases.Case, e cases.Event) error {
-	return f.d.Answers.Follow(ctx, c, e)
+// after is a follower that is built after the cases it follows.
+func after(f func() ledger.Func) cases.Follower {
+	return ledger.Func(func(ctx context.Context, c cases.Case, e cases.Event) error { return f()(ctx, c, e) })
 }
 
 func (d *Desk) buildIntake(ctx context.Context, c *config.Config) {
