@@ -6,6 +6,8 @@ import "postern/internal/strict"
 // Abuse is the abuse desk.
 type Abuse struct {
 	Intake     Intake     `yaml:"intake" json:"intake,omitempty"`
+	External   External   `yaml:"external" json:"external,omitempty"`
+	Listings   Listings   `yaml:"listings" json:"listings,omitempty"`
 	Connectors Connectors `yaml:"connectors" json:"connectors,omitempty"`
 	Answers    Answers    `yaml:"answers" json:"answers,omitempty"`
 	Calendar   Calendar   `yaml:"calendar" json:"calendar,omitempty"`
@@ -15,12 +17,14 @@ type Abuse struct {
 
 // Default is the desk of a configuration that says nothing.
 func Default() Abuse {
-	return Abuse{Intake: defaultIntake(), Answers: defaultAnswers(), Measures: defaultMeasures(), Trace: defaultTrace()}
+	return Abuse{External: defaultExternal(), Intake: defaultIntake(), Answers: defaultAnswers(), Measures: defaultMeasures(), Trace: defaultTrace()}
 }
 
 // Validate says what is wrong, each at its place.
 func (a Abuse) Validate(d *strict.Document) {
 	a.Intake.validate(d)
+	a.External.validate(d)
+	a.Listings.validate(d)
 	a.Measures.validate(d)
 	a.Trace.validate(d)
 	a.Connectors.validate(d)
