@@ -21,5 +21,8 @@ func recordLimits(c *config.Config) []limitRow {
 		{"records", "stored bytes of mail to abuse@", caps.Intake.String(), "refused for now", "store.caps.intake"},
 		{"records", "stored bytes of evidence of cases", caps.Cases.String(), "refused for now", "store.caps.cases"},
 		{"records", "stored bytes of letters and licence copies", caps.Papers.String(), "refused for now", "store.caps.papers"},
+		{"backup", "how often at most a run is made", config.LeastBackup.String(), "the configuration is refused", ""},
+		{"backup", "bytes of a key or of a file of the configuration", "16777216", "the run fails, with an alert", ""},
+		{"backup", "runs that stand on a full one", "999", "a full one", ""},
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"postern/cmd/postern/app"
+	"postern/cmd/postern/backupcmd"
 	"postern/cmd/postern/casecmd"
 	"postern/cmd/postern/desk"
 	"postern/cmd/postern/dkimcmd"
@@ -33,9 +34,9 @@ type cli struct {
 	Scan       judge.Scan          `cmd:"" help:"Say what the gateway would make of message files."`
 	Eval       judge.Eval          `cmd:"" help:"Count false positives and negatives over folders of ham and spam."`
 	Trace      desk.Trace          `cmd:"" help:"Tell what became of a message."`
+	TraceKey   desk.TraceKey       `cmd:"" name:"trace-key" help:"Keys of the tokens that outbound mail is traced by."`
 	Cfg        configCmd           `cmd:"" name:"config" help:"Check, print and describe the configuration."`
 	Rules      rulesCmd            `cmd:"" help:"Check, test and explain the rules."`
-	TraceKey   desk.TraceKey       `cmd:"" name:"trace-key" help:"Keys of the tokens that outbound mail is traced by."`
 	Quarantine desk.Quarantine     `cmd:"" help:"List, show, release and delete held mail."`
 	Outbox     desk.Outbox         `cmd:"" help:"Mail that still waits for a server behind."`
 	Blocklist  desk.Blocklist      `cmd:"" help:"Own lists, and what DNS lists say."`
@@ -53,6 +54,8 @@ type cli struct {
 	Reports    desk.Reports        `cmd:"" help:"Reports of DMARC and TLS, received and sent."`
 	Audit      desk.Audit          `cmd:"" help:"Who changed what."`
 	Store      storecmd.Store      `cmd:"" help:"Care for the store."`
+	Backup     backupcmd.Backup    `cmd:"" help:"Backups: make, list, verify."`
+	Restore    backupcmd.Restore   `cmd:"" help:"Bring a backup into an empty home."`
 	Load       loadCmd             `cmd:"" hidden:"" help:"Send test mail and keep the ledger."`
 	Version    versionCmd          `cmd:"" help:"Print the version."`
 }

@@ -36,6 +36,13 @@ type Question struct {
 	Since time.Time
 }
 
+// Day is what a store remembers of one day under a key.
+type Day struct {
+	Day  int64 `json:"d"` // since 1970
+	Good int   `json:"g,omitempty"`
+	Bad  int   `json:"b,omitempty"`
+}
+
 // Past is what a store remembers under a key.
 type Past struct {
 	Good, Bad int // marks; a store may stop counting at 255 a day

@@ -17,6 +17,7 @@ type Severity string
 
 // The severities.
 const (
+	Notice   Severity = "notice" // nothing is wrong
 	Warning  Severity = "warning"
 	Critical Severity = "critical"
 )

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
@@ -383,69 +382,5 @@ func TestNames(t *testing.T) {
 		if _, err := backup.Open(t.TempDir(), run); !errors.Is(err, backup.ErrNoRun) {
 			t.Errorf("%q: %v", run, err)
 		}
-	}
-}
-
-func TestSecrets(t *testing.T) {
-	id, err := age.GenerateX25519Identity()
-	ok(t, err)
-	other, err := age.GenerateX25519Identity()
-	ok(t, err)
-	to, err := backup.Recipients([]string{id.Recipient().String()})
-	ok(t, err)
-	sealed, err := backup.Encrypt([]byte("a key"), to)
-	ok(t, err)
-	if bytes.Contains(sealed, []byte("a key")) {
-		t.Error("in clear")
-	}
-	ids, err := backup.Identities(strings.NewReader("# made today\n" + id.String() + "\n"))
-	ok(t, err)
-	if got, err := backup.Decrypt(bytes.NewReader(sealed), 5, ids); string(got) != "a key" || err != nil {
-		t.Errorf("%q, %v", got, err)
-	}
-	if _, err := backup.Decrypt(bytes.NewReader(sealed), 4, ids); err == nil {
-		t.Error("the bound does not hold")
-	}
-	if _, err := backup.Decrypt(bytes.NewReader(sealed), 99, []age.Identity{other}); err == nil {
-		t.Error("another key opens it")
-	}
-	if _, err := backup.Encrypt([]byte("x"), nil); err == nil {
-		t.Error("encrypted for nobody")
-	}
-	if _, err := backup.Recipients([]string{"age1nonsense"}); err == nil {
-		t.Error("nonsense is a key")
-	}
-}
-
-func TestDue(t *testing.T) {
-	p := backup.Plan{Full: 72 * time.Hour, Incremental: 24 * time.Hour, Keep: 31 * 24 * time.Hour}
-	ago := func(h int) time.Time { return start.Add(-time.Duration(h) * time.Hour) }
-	for _, c := range []struct {
-		last, full int // hours ago; 0 = never
-		want       backup.Kind
-		late       bool
-	}{
-		{0, 0, backup.Full, true},
-		{1, 1, "", false},
-		{22, 22, "", false},
-		{23, 23, backup.Incremental, false},
-		{24, 48, backup.Incremental, false},
-		{26, 48, backup.Incremental, true},
-		{1, 69, backup.Full, false},
-		{1, 74, backup.Full, true},
-	} {
-		a := backup.Age{}
-		if c.last > 0 {
-			a = backup.Age{Last: ago(c.last), Full: ago(c.full)}
-		}
-		if got := p.Due(a, start); got != c.want {
-			t.Errorf("%d, %d hours ago: due is %q", c.last, c.full, got)
-		}
-		if got := p.Late(a, ago(1000), start); (got != "") != c.late {
-			t.Errorf("%d, %d hours ago: late is %q", c.last, c.full, got)
-		}
-	}
-	if got := p.Late(backup.Age{}, ago(1), start); got != "" {
-		t.Errorf("just begun: %q", got)
 	}
 }

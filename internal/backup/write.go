@@ -113,34 +113,19 @@ func begin(o Options) (*Writer, error) {
 
 // stand looks for the run to stand on: the last one, if its chain and its indexes are whole.
 func (w *Writer) stand() {
-	runs, damaged, err := List(w.o.Dir)
+	runs, _, err := List(w.o.Dir)
 	if err != nil || len(runs) == 0 {
 		return
 	}
 	last := runs[len(runs)-1]
 	c, err := Open(w.o.Dir, last.Run)
-	if err != nil || len(damaged) > 0 && !wholeChain(last, damaged) || len(last.Chain) >= maxChain || last.Home != w.o.Home {
+	if err != nil || len(last.Chain) >= maxChain || last.Home != w.o.Home {
 		if c != nil {
 			_ = c.Close() // it was only read
 		}
 		return
 	}
 	w.base = c
-}
-
-func wholeChain(m Manifest, damaged []error) bool {
-	for _, err := range damaged {
-		var d *DamageError
-		if !errors.As(err, &d) {
-			return false
-		}
-		for _, r := range m.Chain {
-			if r == d.Run {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 func exists(path string) bool {

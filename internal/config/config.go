@@ -38,6 +38,7 @@ type Config struct {
 	Public         Web                  `yaml:"public" json:"public,omitempty" jsonschema:"description=pages for everybody: the form for complaints"`
 	API            Web                  `yaml:"api" json:"api,omitempty" jsonschema:"description=calls over HTTP for who has a token"`
 	Alerts         Alerts               `yaml:"alerts" json:"alerts,omitempty"`
+	Backup         Backup               `yaml:"backup" json:"backup,omitempty"`
 	Log            Log                  `yaml:"log" json:"log,omitempty"`
 }
 
@@ -340,6 +341,7 @@ func Default() *Config {
 		Quarantine: Quarantine{Cap: 20e9, RejectedBeside: 3 * day, Evidence: 90 * day},
 		Rules:      Rules{Dir: "/etc/postern/rules.d"},
 		Admin:      Admin{Addr: "127.0.0.1:9925"},
+		Backup:     defaultBackup(),
 		Log:        Log{Level: "info"},
 	}
 }

@@ -140,6 +140,11 @@ func (c *Config) Warnings() []string {
 	if c.Store.Home == HomeRedis && c.Abuse.Trace.KeyFile == "" {
 		w = append(w, "abuse.trace.key_file is not set: each node makes trace tokens that no other one can open")
 	}
+	if c.Backup.Dir == "" {
+		w = append(w, "backup.dir is empty: no backups are made")
+	} else if len(c.Backup.Recipients) == 0 {
+		w = append(w, "backup.recipients is empty: keys are in no backup")
+	}
 	for _, l := range c.Listeners {
 		if l.Kind == KindInbound && l.TLS.Cert == "" {
 			w = append(w, fmt.Sprintf("listener %s has no certificate: mail comes in unencrypted", l.Name))

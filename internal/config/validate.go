@@ -37,6 +37,7 @@ func (c *Config) validate(d *strict.Document) {
 	c.validateGreylist(d)
 	c.Abuse.Validate(d)
 	c.validateReports(d)
+	c.validateBackup(d)
 	c.validateRest(d)
 }
 

@@ -73,6 +73,7 @@ var rooms = map[string][]string{
 	"internal/store/redis":           {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report", "internal/people"},
 	"internal/store/storetest":       {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report", "internal/people"},
 	"internal/store/move":            {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report", "internal/people"},
+	"internal/store/dump":            {"filter", "leaf", "quarantine", "abuse", "blocklist", "filter/greylist", "filter/limit", "filter/bayes", "filter/history", "internal/relay", "internal/record", "internal/report", "internal/people", "internal/store/move", "internal/backup"},
 	"internal/store/redis/redistest": {"internal/store/redis", "internal/mailtest"}, // imported by tests alone
 	"internal/demo":                  {"*"},
 	"cmd/":                           {"*"},

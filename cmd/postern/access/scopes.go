@@ -116,6 +116,11 @@ var scopes = map[string]people.Scope{
 
 	"status":         people.SystemRead,
 	"reload":         people.SystemAct,
+	"backup.list":    people.SystemRead,
+	"backup.job":     people.SystemRead,
+	"backup.run":     people.SystemAct,
+	"backup.verify":  people.SystemRead,
+	"backup.stop":    people.SystemAct,
 	"store.estimate": people.SystemRead,
 	"store.job":      people.SystemRead,
 	"store.stop":     people.SystemAct,

@@ -30,11 +30,11 @@ func (a *App) Connect() (control.Caller, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	g, err := gateway.Build(a.Ctx, gateway.Options{Config: cfg, Rules: set, Log: a.QuietLog(), Now: a.Now, Passive: true})
+	g, err := gateway.Build(a.Ctx, gateway.Options{Config: cfg, Rules: set, Log: a.QuietLog(), Now: a.Now, ConfigFile: a.Config, Passive: true})
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Named{g.Calls(), actor()}, func() { g.Close(context.WithoutCancel(a.Ctx)) }, nil
+	return &Named{g.Calls(), Actor()}, func() { g.Close(context.WithoutCancel(a.Ctx)) }, nil
 }
 
 // Named notes who calls.
@@ -48,7 +48,7 @@ func (n *Named) Call(ctx context.Context, name string, params, result any) error
 	return n.Caller.Call(control.WithActor(ctx, n.Actor), name, params, result)
 }
 
-func actor() string {
+func Actor() string {
 	u, err := user.Current()
 	if err != nil {
 		return "unknown"

@@ -16,6 +16,7 @@ import (
 	"postern/internal/address"
 	"postern/internal/control"
 	"postern/internal/record"
+	"postern/internal/record/head"
 	"postern/internal/relay/outbox"
 	"postern/internal/report"
 	"postern/internal/store/redis/audit"
@@ -60,6 +61,7 @@ type Parts struct {
 	Accounts   *abuse.Accounts
 	Records    abuse.Store
 	Audit      *record.Auditor
+	Heads      *head.Heads
 	Traffic    record.Traffic
 	Greylist   *greylist.Greylist
 	Reports    report.Store
@@ -282,7 +284,7 @@ func (g Parts) recordCalls(s *control.Server) {
 		return some(all), err
 	})
 	control.Handle(s, "audit.verify", func(ctx context.Context, _ struct{}) (string, error) {
-		last, err := record.Verify(ctx, g.Audit.Store)
+		found, err := g.Heads.Verify(ctx)
 		if err != nil {
 			return "", control.Refuse(control.Conflict, "the audit trail is broken: %v", err)
 		}
@@ -290,7 +292,13 @@ func (g Parts) recordCalls(s *control.Server) {
 		if err != nil {
 			return "", err
 		}
-		whole := fmt.Sprintf("%d entries, unbroken, last hash %s", last.Seq, last.Hash)
+		whole := fmt.Sprintf("%d entries, unbroken, last hash %s; %d signed heads fit", found.Last.Seq, found.Last.Hash, found.Heads)
+		if found.Others > 0 {
+			whole += fmt.Sprintf(", and %d signed by keys that this node does not have", found.Others)
+		}
+		if found.Foreign > 0 {
+			whole += fmt.Sprintf("; %d heads are of the home that the audit was moved from", found.Foreign)
+		}
 		if len(lost) > 0 {
 			return "", control.Refuse(control.Conflict, "%s; but the store lost entries before number %d: %s", whole, lost[0].Seq, lost[0].Note)
 		}

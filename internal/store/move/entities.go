@@ -14,9 +14,9 @@ import (
 	"postern/internal/entity"
 )
 
-// movedKind are notes in the new home of what is on its way there: a move that was broken off
+// NoteKind are notes in the new home of what is on its way there: a move that was broken off
 // knows by them what it had brought already, although that was changed since.
-const movedKind entity.Kind = "moved"
+const NoteKind entity.Kind = "moved"
 
 // moved is such a note.
 type moved struct {
@@ -123,7 +123,7 @@ func (r *run) records(ctx context.Context) error {
 	}
 	err := r.From.Entities.Walk(ctx, func(all []entity.Record) error {
 		for _, old := range all {
-			if old.Kind == movedKind { // of a move the other way that was broken off
+			if old.Kind == NoteKind { // of a move the other way that was broken off
 				continue
 			}
 			if err := r.record(ctx, old); err != nil {
@@ -143,12 +143,12 @@ func (r *run) records(ctx context.Context) error {
 // node that is moving just now costs that node nothing unless it is broken off too.
 func (r *run) forget(ctx context.Context) error {
 	for {
-		p, err := r.To.Entities.Find(ctx, entity.Query{Kind: movedKind, Index: "all", Limit: page})
+		p, err := r.To.Entities.Find(ctx, entity.Query{Kind: NoteKind, Index: "all", Limit: page})
 		if err != nil || len(p.Records) == 0 {
 			return err
 		}
 		for _, n := range p.Records {
-			if err := r.To.Entities.Remove(ctx, movedKind, n.ID, n.Version); err != nil && !errors.Is(err, entity.ErrConflict) {
+			if err := r.To.Entities.Remove(ctx, NoteKind, n.ID, n.Version); err != nil && !errors.Is(err, entity.ErrConflict) {
 				return err
 			}
 		}
@@ -174,7 +174,7 @@ func (r *run) record(ctx context.Context, old entity.Record) error {
 		if !bytes.Equal(there.Data, old.Data) && (!note.before || there.Version < 2) {
 			r.out.Taken = append(r.out.Taken, string(old.Kind)+" "+old.ID)
 			r.Log.Error("a record cannot be moved: the new home has another one of its name", "kind", old.Kind, "id", old.ID)
-			return r.To.Entities.Remove(ctx, movedKind, note.id, 1)
+			return r.To.Entities.Remove(ctx, NoteKind, note.id, 1)
 		}
 	} else if err != nil {
 		return err
@@ -190,7 +190,7 @@ func (r *run) record(ctx context.Context, old entity.Record) error {
 	default:
 		r.out.Records++
 	}
-	return r.To.Entities.Remove(ctx, movedKind, note.id, 1)
+	return r.To.Entities.Remove(ctx, NoteKind, note.id, 1)
 }
 
 // noted is a note in the new home; before says that an earlier move made it.
@@ -206,11 +206,11 @@ func (r *run) note(ctx context.Context, old entity.Record) (noted, error) {
 	if err != nil {
 		return n, err
 	}
-	err = r.To.Entities.Put(ctx, entity.Record{Kind: movedKind, ID: n.id, Version: 1, Data: data, Keys: []entity.Key{{Index: "all"}}})
+	err = r.To.Entities.Put(ctx, entity.Record{Kind: NoteKind, ID: n.id, Version: 1, Data: data, Keys: []entity.Key{{Index: "all"}}})
 	if !errors.Is(err, entity.ErrExists) {
 		return n, err
 	}
-	there, err := r.To.Entities.Get(ctx, movedKind, n.id)
+	there, err := r.To.Entities.Get(ctx, NoteKind, n.id)
 	var m moved
 	n.before = err == nil && json.Unmarshal(there.Data, &m) == nil && m.Digest == want
 	return n, err

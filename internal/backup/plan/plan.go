@@ -1,6 +1,11 @@
-package backup
+// Package plan says when which run of a backup is due, and when one is late.
+package plan
 
-import "time"
+import (
+	"time"
+
+	"postern/internal/backup"
+)
 
 // Plan is how often runs are made and how long they are kept.
 type Plan struct {
@@ -14,12 +19,12 @@ type Age struct {
 }
 
 // AgeOf looks at runs.
-func AgeOf(runs []Manifest) (a Age) {
+func AgeOf(runs []backup.Manifest) (a Age) {
 	for _, m := range runs {
 		if m.Started.After(a.Last) {
 			a.Last = m.Started
 		}
-		if m.Kind == Full && m.Started.After(a.Full) {
+		if m.Kind == backup.Full && m.Started.After(a.Full) {
 			a.Full = m.Started
 		}
 	}
@@ -31,13 +36,13 @@ func AgeOf(runs []Manifest) (a Age) {
 const early = 24
 
 // Due says which run is to be made now; "" none.
-func (p Plan) Due(a Age, now time.Time) Kind {
+func (p Plan) Due(a Age, now time.Time) backup.Kind {
 	due := func(last time.Time, every time.Duration) bool { return now.Sub(last) >= every-every/early }
 	switch {
 	case a.Full.IsZero() || due(a.Full, p.Full):
-		return Full
+		return backup.Full
 	case due(a.Last, p.Incremental):
-		return Incremental
+		return backup.Incremental
 	}
 	return ""
 }

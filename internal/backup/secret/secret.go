@@ -1,4 +1,5 @@
-package backup
+// Package secret encrypts the keys in a backup to those who may restore them.
+package secret
 
 import (
 	"bytes"
