@@ -17,6 +17,7 @@ import (
 	"postern/abuse/complaint/inner"
 	"postern/abuse/complaint/xarf"
 	"postern/abuse/external/contact"
+	"postern/abuse/external/wording"
 	"postern/internal/address"
 	"postern/internal/entity"
 )
@@ -180,7 +181,7 @@ func (d *Desk) send(ctx context.Context, n Notice, m Message, src Source, words 
 func (d *Desk) sendText(ctx context.Context, n Notice, subject, body string) (Notice, error) {
 	n.ID = identify(n.Case, fmt.Sprint(n.Incident), n.To)
 	n.MessageID = "<" + n.ID + "@" + d.Host + ">"
-	raw, err := Text(d.Alias(n.Case), n.To, n.MessageID, n.Language, subject, body, n.At)
+	raw, err := wording.Text(d.Alias(n.Case), n.To, n.MessageID, n.Language, subject, body, n.At)
 	if err != nil {
 		return n, err
 	}
