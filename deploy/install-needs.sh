@@ -13,7 +13,7 @@ for need in "$@"; do
     go) command -v go >/dev/null 2>&1 || { echo "Go 1.26 or newer is needed: https://go.dev/dl" >&2; exit 1; } ;;
     gcc) want gcc gcc libc6-dev ;;
     clamav) want clamd clamav-daemon; want sigtool clamav; want clamdscan clamdscan; want freshclam clamav-freshclam ;;
-    postfix) want postfix postfix ;;
+    postfix) want postfix postfix; [ -e /usr/lib/postfix/postfix-lmdb.so ] || packages="$packages postfix-lmdb" ;;
     dovecot) want dovecot dovecot-core; [ -x /usr/lib/dovecot/lmtp ] || packages="$packages dovecot-lmtpd" ;;
     swaks) want swaks swaks ;;
     python3) want python3 python3 ;;
