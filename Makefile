@@ -70,7 +70,7 @@ fuzz:
 # The long runs: thousands of messages, kill -9 in a loop, every fault under load.
 campaign: NEEDS = go gcc clamav redis postfix dovecot swaks python3 strace nft ip
 campaign: install build
-	POSTERN_CAMPAIGN=1 $(GO) test -timeout 180m -count 1 -p 1 -v ./test/ledger/... ./test/nodes/... ./test/stores/... ./test/campaign/...
+	POSTERN_CAMPAIGN=1 $(GO) test -timeout 180m -count 1 -p 1 -v ./test/ledger/... ./test/nodes/... ./test/stores/... ./internal/store/dump/... ./test/campaign/...
 
 bench: NEEDS = go clamav postfix rspamd redis python3
 bench: install build
