@@ -174,3 +174,28 @@ func TestRecords(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+type answers struct{ body []byte }
+
+func (a answers) RoundTrip(*http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	_, err := w.Write(a.body)
+	return w.Result(), err
+}
+
+func FuzzRegistry(f *testing.F) {
+	f.Add([]byte(nested))
+	f.Add([]byte(`{"entities":[{"roles":["abuse"],"vcardArray":["vcard",[["email",{},"text","a@b.example"],["email",{},"text",["x"]]]]}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r := &contact.Registry{Client: &http.Client{Transport: answers{body}}, Endpoints: []string{"https://rdap.test"}, Now: time.Now}
+		all, err := r.Abuse(t.Context(), netip.MustParseAddr("192.0.2.7"))
+		if err == nil && (len(all) == 0 || len(all) > 5) {
+			t.Errorf("%q", all)
+		}
+		for _, a := range all {
+			if strings.ContainsAny(a, "\r\n\x00 <>") || !strings.Contains(a, "@") {
+				t.Errorf("%q is taken for an address", a)
+			}
+		}
+	})
+}

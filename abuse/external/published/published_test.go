@@ -45,6 +45,11 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return worldWith(t, set)
+}
+
+func worldWith(t *testing.T, set *calendar.Set) *world {
+	t.Helper()
 	w := &world{t: t, now: time.Date(2026, 6, 8, 10, 0, 0, 0, time.UTC), blocked: map[string]order.Block{}, mail: map[string][2]int{"192.0.2.200": {5000, 10}}, alarms: map[string]bool{}}
 	w.Desk = &published.Desk{
 		Home: &entities.Memory{Now: func() time.Time { return w.now }}, Lists: w, Calendar: func() *calendar.Calendar { return set.Team("") }, Now: func() time.Time { return w.now },
@@ -225,8 +230,13 @@ func TestFilesThatCannotBeTaken(t *testing.T) {
 
 func FuzzImport(f *testing.F) {
 	f.Add([]byte("# Date: 2026-06-08T08:00:00Z\n198.51.100.1 ; x\n198.51.100.0/24\n::1\n"))
+	set, err := calendar.Open("", nil)
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, file []byte) {
-		w := newWorld(t)
+		w := worldWith(t, set)
+		w.mail = nil
 		e, err := w.Import(t.Context(), anna, "fuzz", file, nil, w.now.Add(-time.Hour))
 		if err != nil {
 			return
