@@ -103,7 +103,7 @@ func commands(text string) [][]string {
 // help is what the program says about itself: its commands as word pairs, with their flags.
 type help struct{ text map[string]string }
 
-var commandLine = regexp.MustCompile(`(?m)^  ([a-z]+)((?: [a-z]+)?)(?: |$)`)
+var commandLine = regexp.MustCompile(`(?m)^  ([a-z-]+)((?: [a-z-]+)?)(?: |$)`)
 
 func helpOf(t *testing.T, program string) help {
 	t.Helper()
