@@ -58,7 +58,7 @@ func TestUsers(t *testing.T) {
 	}
 	w.add(t, people.User{Name: "bob", Role: people.Agent})
 	for name, try := range map[string][2]string{"wrong": {"anna", password + "!"}, "unknown": {"carl", password}, "no password": {"bob", ""}, "no password set": {"bob", password}, "hostile name": {"../x\x00", password}, "long": {"anna", strings.Repeat("x", 1<<20)}} {
-		if _, _, err := w.SignIn(t.Context(), try[0], try[1]); err != people.ErrDenied {
+		if _, _, err := w.SignIn(t.Context(), try[0], try[1]); !errors.Is(err, people.ErrDenied) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestChangesOfRights(t *testing.T) {
 	if _, err := w.Change(t.Context(), "second", "root", people.Change{Disabled: ptr(true)}); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := w.SignIn(t.Context(), "root", password); err != people.ErrDenied {
+	if _, _, err := w.SignIn(t.Context(), "root", password); !errors.Is(err, people.ErrDenied) {
 		t.Errorf("disabled: %v", err)
 	}
 }
@@ -145,7 +145,7 @@ func TestTokens(t *testing.T) {
 	}
 	for name, bad := range map[string]string{"empty": "", "no mark": strings.TrimPrefix(secret, "postern_"), "other secret": secret[:len(secret)-2] + "AA",
 		"other id": "postern_aaaaaaaaaaaaaaaa_" + strings.SplitN(secret, "_", 3)[2], "bad id": "postern_../../../../../_x", "no secret": "postern_" + tok.ID + "_", "more": secret + "AAAA"} {
-		if _, err := w.Authenticate(t.Context(), bad); err != people.ErrDenied {
+		if _, err := w.Authenticate(t.Context(), bad); !errors.Is(err, people.ErrDenied) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -156,7 +156,7 @@ func TestTokens(t *testing.T) {
 		t.Errorf("after the change of role: %+v %v", p, err)
 	}
 	w.now = w.now.Add(time.Hour)
-	if _, err := w.Authenticate(t.Context(), secret); err != people.ErrDenied {
+	if _, err := w.Authenticate(t.Context(), secret); !errors.Is(err, people.ErrDenied) {
 		t.Errorf("expired: %v", err)
 	}
 }
@@ -173,7 +173,7 @@ func TestTokensThatEnd(t *testing.T) {
 	}
 	denied := func(why, secret string) {
 		t.Helper()
-		if _, err := w.Authenticate(t.Context(), secret); err != people.ErrDenied {
+		if _, err := w.Authenticate(t.Context(), secret); !errors.Is(err, people.ErrDenied) {
 			t.Errorf("%s: %v", why, err)
 		}
 	}

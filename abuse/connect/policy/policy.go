@@ -57,9 +57,9 @@ func Read(r *bufio.Reader) (Request, error) {
 	for n := 0; ; n++ {
 		line, err := readLine(r)
 		switch {
-		case err == io.EOF && n == 0 && line == "":
+		case errors.Is(err, io.EOF) && n == 0 && line == "":
 			return q, io.EOF
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return q, io.ErrUnexpectedEOF
 		case err != nil:
 			return q, err

@@ -16,9 +16,9 @@ func (s *Store) WalkKnown(ctx context.Context, f func(key string, k greylist.Kno
 			return err
 		}
 		var k greylist.Known
-		if json.Unmarshal([]byte(text), &k) != nil { // found by nobody either
-			return nil
+		if err := json.Unmarshal([]byte(text), &k); err == nil { // one that cannot be read is found by nobody either
+			return f(key, k)
 		}
-		return f(key, k)
+		return nil
 	})
 }
