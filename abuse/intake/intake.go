@@ -79,6 +79,9 @@ type Desk struct {
 	Came func(ctx context.Context, original []byte) (Source, bool, error)
 	// Bounced is asked whether a delivery report is about a notice of ours, and then has it; nil: none is.
 	Bounced func(ctx context.Context, r complaint.Report) (bool, error)
+	// Replied is asked whether a report was sent to the address of a case, and then adds what it
+	// says to that case; nil: no case has an address. text is what the person wrote.
+	Replied func(ctx context.Context, r Report, text string) (caseID string, err error)
 	// Replayed is told that a signed message of ours is in front of people it was not sent to:
 	// a new selector takes the replayed signature away. n is how many say so; nil: nobody hears.
 	Replayed func(ctx context.Context, serial, account string, n int)

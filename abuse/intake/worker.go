@@ -277,5 +277,15 @@ func (d *Desk) work(ctx context.Context, r Report, w Work) error {
 	if fold := d.crowded(r, who); fold != "" {
 		return d.fold(ctx, r, w, fold)
 	}
+	if d.Replied != nil && rep.Original == nil { // with a message attached it is a report of its own
+		id, err := d.Replied(ctx, r, rep.Text)
+		if err != nil {
+			return err
+		}
+		if id != "" {
+			w.Cases = append(w.Cases, id)
+			return d.end(ctx, w, Done)
+		}
+	}
 	return d.prove(ctx, r, w, rep, who, sub)
 }

@@ -2,6 +2,7 @@ package notice
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,10 +46,11 @@ func (d *Desk) Follow(ctx context.Context, c cases.Case, e cases.Event) error {
 	if c.Drill {
 		return nil
 	}
-	if e.Report != "" && (e.Action == "opened" || e.Action == "report") && c.Person {
-		if err := d.ack(ctx, c, e.Report); err != nil {
-			return err
-		}
+	switch e.Action {
+	case "opened": // nobody is written to before the report is counted
+		return nil
+	case "report":
+		return d.reported(ctx, c, e)
 	}
 	if e.To == "" || e.To == e.From {
 		return nil
@@ -65,6 +67,33 @@ func (d *Desk) Follow(ctx context.Context, c cases.Case, e cases.Event) error {
 		return d.everyone(ctx, c, kind, e)
 	}
 	return nil
+}
+
+// reported answers a report: with the result where the case has one already, else with an
+// acknowledgement.
+func (d *Desk) reported(ctx context.Context, c cases.Case, e cases.Event) error {
+	kind, decided := results(c.State)
+	switch {
+	case !decided && !c.Person:
+		return nil
+	case !decided:
+		return d.ack(ctx, c, e.Report)
+	}
+	link, err := d.Cases.Link(ctx, e.Report)
+	if err != nil {
+		return err
+	}
+	n := Notice{State: Barred, Why: "no person reported it"}
+	if link.Person {
+		if n, err = d.reporter(ctx, c, kind, e.Report, cases.Event{To: c.State, At: e.At}, map[string]bool{}); err != nil {
+			return err
+		}
+	}
+	if n.State == Barred {
+		n.ID = ""
+	}
+	_, err = d.Cases.Result(ctx, cases.Machine(), c.ID, n.ID, n.Why)
+	return err
 }
 
 func (d *Desk) when(t time.Time) letter.When {
@@ -205,7 +234,7 @@ func (d *Desk) reporter(ctx context.Context, c cases.Case, kind letter.Kind, rep
 		return Notice{}, err
 	}
 	seen[p.To] = true
-	n := Notice{ID: hashed(string(kind), c.ID, p.To, string(e.To), e.At.UTC().Format(time.RFC3339Nano)), Case: c.ID, Report: report, Kind: kind, To: p.To, Language: d.language(c), InReplyTo: p.MessageID, Auto: "auto-replied"}
+	n := Notice{ID: hashed(string(kind), c.ID, p.To, string(e.To), strconv.Itoa(c.Reopened)), Case: c.ID, Report: report, Kind: kind, To: p.To, Language: d.language(c), InReplyTo: p.MessageID, Auto: "auto-replied"}
 	if why := WhyNot(p, d.Own); why != "" {
 		n.State, n.Why = Barred, why
 	}

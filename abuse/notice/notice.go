@@ -55,6 +55,7 @@ type Notice struct {
 type Cases interface {
 	Get(ctx context.Context, id string) (cases.Case, error)
 	Reports(ctx context.Context, id, after string, limit int) ([]cases.Link, string, error)
+	Link(ctx context.Context, report string) (cases.Link, error)
 	Acknowledged(ctx context.Context, who cases.Actor, id, report, note string) (cases.Case, error)
 	Answered(ctx context.Context, who cases.Actor, id, notice string) (cases.Case, error)
 	Result(ctx context.Context, who cases.Actor, id, notice, barred string) (cases.Case, error)

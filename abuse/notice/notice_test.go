@@ -46,6 +46,9 @@ func (w *world) Get(context.Context, string) (cases.Case, error) { return w.c, n
 func (w *world) Reports(context.Context, string, string, int) ([]cases.Link, string, error) {
 	return w.links, "", nil
 }
+func (w *world) Link(_ context.Context, report string) (cases.Link, error) {
+	return cases.Link{Complaint: cases.Complaint{Report: report, Person: w.c.Person}}, nil
+}
 func (w *world) Acknowledged(_ context.Context, _ cases.Actor, id, report, note string) (cases.Case, error) {
 	w.told = append(w.told, "ack "+report+" "+note)
 	return w.c, nil
@@ -105,7 +108,7 @@ func (w *world) event(action, report string, to flow.State) {
 func TestAcknowledgement(t *testing.T) {
 	w := newWorld(t)
 	for range 3 { // followers are told at least once
-		w.event("opened", "r1", flow.New)
+		w.event("report", "r1", "")
 	}
 	if len(w.posts) != 1 || w.posts[0].to != "vic@y.example" {
 		t.Fatalf("%d letters", len(w.posts))
@@ -132,7 +135,7 @@ func TestTwoDesks(t *testing.T) {
 	w := newWorld(t)
 	for i := range 100 {
 		w.c.ID = fmt.Sprintf("A-2030-%06d", i+1)
-		w.event("opened", "r1", flow.New)
+		w.event("report", "r1", "")
 		w.now = w.now.Add(10 * time.Minute)
 	}
 	if len(w.posts) != 1 {
@@ -140,7 +143,7 @@ func TestTwoDesks(t *testing.T) {
 	}
 	w.now = w.now.Add(24 * time.Hour)
 	w.c.ID = "A-2030-000777"
-	if w.event("opened", "r1", flow.New); len(w.posts) != 2 {
+	if w.event("report", "r1", ""); len(w.posts) != 2 {
 		t.Errorf("a day later: %d letters", len(w.posts))
 	}
 }
@@ -169,7 +172,7 @@ func TestWhoIsNotAnswered(t *testing.T) {
 		w := newWorld(t)
 		w.d.Own = own
 		w.parties["r1"] = p
-		w.event("opened", "r1", flow.New)
+		w.event("report", "r1", "")
 		w.event("state", "", flow.Resolved)
 		if len(w.posts) > 0 {
 			t.Errorf("%s: a letter to %s", name, w.posts[0].to)
@@ -219,6 +222,27 @@ func decode(t *testing.T, p post) string {
 	return quoted(t, p.body)
 }
 
+// Where it is plain at once that the mail was not ours, the result is the only letter.
+func TestOneLetterWhereTheResultIsPlain(t *testing.T) {
+	w := newWorld(t)
+	w.c.State = flow.NotOurs
+	w.event("opened", "r1", flow.NotOurs)
+	if len(w.posts) != 0 {
+		t.Fatal("a letter before the report is counted")
+	}
+	for range 2 {
+		w.event("report", "r1", "")
+	}
+	if len(w.posts) != 1 || !strings.Contains(decode(t, w.posts[0]), "не проходило") || w.told[0] != "result sent=true barred=" {
+		t.Errorf("%d letters, %v", len(w.posts), w.told)
+	}
+	w.c.Person = false
+	w.told = nil
+	if w.event("report", "r2", ""); len(w.posts) != 1 || w.told[0] != "result sent=false barred=no person reported it" {
+		t.Errorf("%d letters, %v", len(w.posts), w.told)
+	}
+}
+
 func TestLettersToTheAccount(t *testing.T) {
 	for state, n := range map[flow.State]int{flow.Warned: 1, flow.Suspended: 2, flow.Probation: 1, flow.Verified: 0} {
 		w := newWorld(t)
@@ -245,7 +269,7 @@ func TestLettersToTheAccount(t *testing.T) {
 func TestOutboxAway(t *testing.T) {
 	w := newWorld(t)
 	w.away = errors.New("the store is away")
-	if err := w.d.Follow(t.Context(), w.c, cases.Event{Case: w.c.ID, At: w.now, Action: "opened", Report: "r1"}); !errors.Is(err, w.away) {
+	if err := w.d.Follow(t.Context(), w.c, cases.Event{Case: w.c.ID, At: w.now, Action: "report", Report: "r1"}); !errors.Is(err, w.away) {
 		t.Errorf("%v", err)
 	}
 	w.away = nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/abuse/cases"
+	"postern/abuse/cases/dossier"
 	"postern/abuse/complaint"
 	"postern/abuse/complaint/inner"
 	"postern/abuse/intake"
@@ -70,21 +71,29 @@ func deskAddress(c *config.Config) (from, domain string) {
 	return from, domain
 }
 
-// Parties tells from the reports of an intake who handed them in.
-type Parties struct{ Desk *intake.Desk }
+// Parties tells from the reports of an intake who handed them in. How far that one is proved
+// stands with the case: the intake writes it down when it is done with the report.
+type Parties struct {
+	Desk  *intake.Desk
+	Cases *cases.Desk
+}
 
 // Party reads who a letter about a report would go to.
 func (p Parties) Party(ctx context.Context, report string) (notice.Party, error) {
-	r, w, err := p.Desk.Get(ctx, report)
+	r, _, err := p.Desk.Get(ctx, report)
 	if errors.Is(err, entity.ErrNotFound) { // swept, or of a drill: nobody to write to
 		return notice.Party{}, nil
 	}
 	if err != nil {
 		return notice.Party{}, err
 	}
-	out := notice.Party{To: r.From, Trust: int(w.Trust), Feed: w.Feed != ""}
+	l, err := p.Cases.Link(ctx, report)
+	if err != nil {
+		return notice.Party{}, err
+	}
+	out := notice.Party{To: r.From, Trust: l.Trust, Feed: l.Feed}
 	if r.By != intake.ByMail && r.By != intake.ByPostmaster {
-		out.To = w.Reporter // entered for somebody who was proved
+		out.To = l.Reporter // entered for somebody who was proved
 		return out, nil
 	}
 	body, err := p.Desk.Bytes(ctx, r)
@@ -107,15 +116,25 @@ func (p Parties) Party(ctx context.Context, report string) (notice.Party, error)
 	return out, nil
 }
 
-// Replies adds what is sent to the address of a case to its timeline.
-func Replies(d *Desk, aliases notice.Aliases) func(ctx context.Context, to []string, report, text string) (string, error) {
-	return func(ctx context.Context, to []string, report, text string) (string, error) {
-		for _, a := range to {
+// Replies adds what is sent to the address of a case to its timeline, unless the case is done
+// with: then it is a report like any other.
+func Replies(d *Desk, aliases notice.Aliases) func(ctx context.Context, r intake.Report, text string) (string, error) {
+	return func(ctx context.Context, r intake.Report, text string) (string, error) {
+		for _, a := range r.To {
 			id, ok := aliases.Case(a)
 			if !ok {
 				continue
 			}
-			_, err := d.Cases.Note(ctx, id, cases.Event{Actor: "reporter", Action: "reply", Report: report, Text: clip(text)})
+			c, err := d.Cases.Get(ctx, id)
+			switch {
+			case errors.Is(err, dossier.ErrNotFound):
+				continue
+			case err != nil:
+				return "", err
+			case !c.Open():
+				continue
+			}
+			_, err = d.Cases.Note(ctx, id, cases.Event{Actor: "reporter", Action: "reply", Report: r.ID, Text: clip(text)})
 			return id, err
 		}
 		return "", nil

@@ -92,8 +92,9 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Answers.Party = abusedesk.Parties{Desk: d.Intake}.Party
+	d.Answers.Party = abusedesk.Parties{Desk: d.Intake, Cases: d.Cases.Cases}.Party
 	d.Intake.Bounced = d.bounced
+	d.Intake.Replied = abusedesk.Replies(d.Cases, d.Answers.Aliases)
 	return d, nil
 }
 
