@@ -36,6 +36,7 @@ type Circumstances struct {
 	Block     []string          `yaml:"block"`     // the operator's block list
 	Allow     []string          `yaml:"allow"`     // the operator's allow list
 	Suspended []string          `yaml:"suspended"` // accounts
+	Sent      []string          `yaml:"sent"`      // Message-IDs of what left here
 	Measures  map[string]int    `yaml:"measures"`  // accounts by the level of a measure, 0 to 7
 	Rates     map[string]int    `yaml:"rates"`     // messages a minute by ip, net, domain, account or recipient; further as configured
 	Refusals  int               `yaml:"refusals"`  // commands of this client that were refused just before

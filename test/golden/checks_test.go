@@ -5,10 +5,13 @@ import (
 	"context"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"postern/abuse"
+	"postern/abuse/complaint/dsn"
 	"postern/blocklist"
 	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
@@ -16,6 +19,7 @@ import (
 	"postern/filter/account"
 	"postern/filter/attach"
 	"postern/filter/auth"
+	"postern/filter/bounce"
 	"postern/filter/greylist"
 	"postern/filter/history"
 	"postern/filter/limit"
@@ -60,12 +64,36 @@ func (w *world) build(ctx context.Context) {
 		OwnRecipient: own.Recipient(), OwnContent: own.Content(proof.Check),
 		History: w.history,
 		Account: accounts, AccountHeld: accounts.Content(), AccountSender: senders.Sender(), AccountContent: senders.Content(),
-		Attach: &attach.Check{}, ClamAV: w.scan(),
+		Attach: &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
 	}
 	if c.Greylist { // everything is new to a world without a past
 		w.checks.Greylist = w.greylist
 	}
 }
+
+// sentLog knows by Message-ID what was sent; nothing comes back by token here.
+type sentLog []string
+
+// About implements bounce.Sent.
+func (l sentLog) About(_ context.Context, m *filter.Message) (bounce.Answer, string, error) {
+	tree, err := m.Parts()
+	if err != nil {
+		return bounce.Other, "", nil //nolint:nilerr // what cannot be read is no report
+	}
+	report, ok := dsn.Read(tree)
+	_, id, found := strings.Cut(string(report.Original), "Message-ID: <")
+	if !ok || !found {
+		return bounce.Other, "", nil
+	}
+	id, _, _ = strings.Cut(id, ">")
+	if slices.Contains(l, id) {
+		return bounce.Ours, "", nil
+	}
+	return bounce.Foreign, "the send log has no message " + id, nil
+}
+
+// Complete implements bounce.Sent.
+func (l sentLog) Complete(context.Context, *filter.Message) error { return nil }
 
 // ours are the names that no stranger may give at HELO, hosted the domains we take mail for.
 func ours(name string) bool   { return name == "mx.example.com" || hosted(name) }
