@@ -34,7 +34,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	failing := false
-	for {
+	for ctx.Err() == nil {
 		d.Feeds.Refresh(ctx)
 		err := d.alone(ctx, func(ctx context.Context) error {
 			_, err := d.Round(ctx)
@@ -44,27 +44,17 @@ func (d *Desk) Run(ctx context.Context) error {
 			d.Log.Error("reports wait: they cannot be worked on", "err", err)
 		}
 		failing = err != nil
-		if failing {
-			d.pause(ctx, tick.C)
-			continue
+		wake := d.wake
+		if failing { // what comes in meanwhile waits as well
+			wake = nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-tick.C:
-		case <-d.wake:
-		}
-		if ctx.Err() != nil {
-			return nil
+		case <-wake:
 		}
 	}
-}
-
-func (d *Desk) pause(ctx context.Context, tick <-chan time.Time) {
-	select {
-	case <-ctx.Done():
-	case <-tick:
-	}
+	return nil
 }
 
 func (d *Desk) alone(ctx context.Context, f func(context.Context) error) error {

@@ -246,3 +246,22 @@ var (
 	bob     = from{mailFrom: "bob@else.example", dmarc: "else.example", dkim: []string{"else.example"}}
 	unknown = from{mailFrom: "someone@nowhere.example"}
 )
+
+// The end comes at once, also while the store does not answer.
+func TestRunEndsWhileNothingWorks(t *testing.T) {
+	w := newWorld(t)
+	away := errors.New("away")
+	w.desk.Alone = func(context.Context, string, func(context.Context) error) error { return away }
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.desk.Run(ctx) }()
+	cancel()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on after its end")
+	}
+}

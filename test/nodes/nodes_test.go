@@ -144,7 +144,7 @@ func audited(t *testing.T, f *rig.Fleet) {
 		if out, errs, code := r.Run("audit", "verify"); code != 0 {
 			t.Errorf("audit verify: %d %s %s", code, out, errs)
 		}
-		for _, word := range []string{"release", "list-add", "list-remove", "suspend", "restore"} {
+		for _, word := range []string{"release", "list-add", "list-remove", "suspend", "measure-undo"} {
 			if out, _, _ := r.Run("audit", "list"); !strings.Contains(out, word) {
 				t.Errorf("the audit lacks %s:\n%s", word, out)
 			}
