@@ -65,8 +65,12 @@ type Desk struct {
 	Answers    *notice.Desk // nil: no letters are written
 	Connectors *abusedesk.Connectors
 
-	p Parts
+	p     Parts
+	swept time.Time // when old reports were looked for
 }
+
+// sweepEvery is how often old reports are looked for: each time all that are kept are read.
+const sweepEvery = 24 * time.Hour
 
 // New builds the desk. Nothing runs yet.
 func New(ctx context.Context, p Parts) (d *Desk, err error) {
@@ -219,8 +223,14 @@ func (d *Desk) Tend(ctx context.Context) error {
 	if d.Answers != nil {
 		errs = append(errs, d.Answers.Tend(ctx))
 	}
-	_, err := d.Intake.Sweep(ctx, d.p.Now().Add(-time.Duration(d.p.Config.Load().Abuse.Intake.Keep)), d.heldByCase)
-	return errors.Join(append(errs, err)...)
+	if now := d.p.Now(); now.Sub(d.swept) >= sweepEvery || now.Before(d.swept) {
+		_, err := d.Intake.Sweep(ctx, now.Add(-time.Duration(d.p.Config.Load().Abuse.Intake.Keep)), d.heldByCase)
+		if err == nil {
+			d.swept = now
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // Reload takes over what of a new configuration may change while mail flows.
