@@ -175,24 +175,62 @@ func lost(ctx context.Context) error {
 }
 
 // TestRenewed has a node whose clock stands still: its lease is renewed all the same, longer
-// than it would last by itself.
+// than it would last by itself. Where the machine stood still for a good part of the lease it
+// may well have ended, so that another attempt is made, with a longer one.
 func TestRenewed(t *testing.T) {
 	s := redistest.Server(t)
 	c := redistest.Empty(t, s)
 	frozen := time.Now()
 	a, b := lease.New(c, "a", func() time.Time { return frozen }), lease.New(c, "b", time.Now)
-	ran, err := a.Run(t.Context(), "j", "p", ttl, func(ctx context.Context, _ int64) error {
-		for end := time.Now().Add(3 * ttl); time.Now().Before(end); time.Sleep(ttl / 10) {
-			if ctx.Err() != nil {
-				return context.Cause(ctx) // this machine stood still: nothing is shown
+	for ttl := ttl; ttl < 30*time.Second; ttl *= 2 {
+		gap, stop := watchGaps(t, connect(t, s))
+		period, others := ttl.String(), false
+		ran, err := a.Run(t.Context(), "j", period, ttl, func(ctx context.Context, _ int64) error {
+			for end := time.Now().Add(3 * ttl); !others && time.Now().Before(end); time.Sleep(ttl / 10) {
+				var err error
+				if others, err = b.Run(t.Context(), "j", period, time.Minute, nothing); err != nil {
+					return err
+				}
 			}
-			idle(t, b, "j", "p")
+			if others {
+				return lost(ctx) // it is told
+			}
+			return context.Cause(ctx)
+		})
+		stop()
+		switch {
+		case !ran:
+			t.Fatalf("ran %v, %v", ran, err)
+		case err == nil && !others:
+			return
+		case !errors.Is(err, lease.ErrLost):
+			t.Fatal(err)
+		case gap() < ttl/4:
+			t.Fatalf("a lease of %v was lost, and nothing stood still for more than %v", ttl, gap())
 		}
-		return nil
-	})
-	if !ran || err != nil && !errors.Is(err, lease.ErrLost) {
-		t.Errorf("ran %v, %v", ran, err)
+		t.Logf("nothing is shown: something stood still for %v of %v", gap(), ttl)
 	}
+	t.Error("no lease lasted longer than it would by itself")
+}
+
+// watchGaps looks for the longest time that this process, or the server, stood still until stop
+// is called.
+func watchGaps(t *testing.T, c *conn.Conn) (longest func() time.Duration, stop func()) {
+	t.Helper()
+	var most atomic.Int64
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for last := time.Now(); ctx.Err() == nil; time.Sleep(time.Millisecond) {
+			if err := c.Client().Ping(t.Context()).Err(); err != nil {
+				t.Error(err)
+			}
+			now := time.Now()
+			most.Store(max(most.Load(), int64(now.Sub(last))))
+			last = now
+		}
+	})
+	return func() time.Duration { return time.Duration(most.Load()) }, func() { cancel(); wg.Wait() }
 }
 
 // TestServerHangs freezes the server while the job runs: the job is stopped before anybody else
@@ -239,7 +277,7 @@ func TestTakenAway(t *testing.T) {
 		l, key := lease.New(c, "a", time.Now), c.Key("{job:j}", "lease", "p")
 		for _, result := range []error{nil, errors.New("failed")} {
 			ran, err := l.Run(t.Context(), "j", "p", ttl, func(ctx context.Context, _ int64) error {
-				c.Client().Set(ctx, key, "somebody else", time.Minute)
+				c.Client().Set(t.Context(), key, "somebody else", time.Minute)
 				if err := lost(ctx); !errors.Is(err, lease.ErrLost) {
 					t.Error(err)
 				}
