@@ -42,6 +42,7 @@ type Greylist struct {
 	store   Store
 	results Results
 	clock   *steady
+	said    answers
 
 	mu     sync.Mutex
 	cfg    Config
@@ -92,10 +93,14 @@ func (g *Greylist) Check(ctx context.Context, m *filter.Message) ([]filter.Findi
 		return nil, &filter.CouldNot{Words: "the message could not be read", Cause: err}
 	}
 	now := g.clock.now()
-	have, err := g.store.Find(ctx, tries, lookFor(all, sender(m)), now)
-	switch {
-	case err != nil:
+	sources := lookFor(all, sender(m))
+	have, err := g.store.Find(ctx, tries, sources, now)
+	if err != nil {
+		g.said.forget(m.ID)
 		return nil, &filter.CouldNot{Words: "the greylist gave no answer", Cause: err}
+	}
+	g.said.keep(m.ID, ask(tries, sources), have)
+	switch {
 	case have.Known != nil && now.Before(have.Known.Until):
 		return nil, nil
 	case have.Waiting == nil:
@@ -148,45 +153,38 @@ func (g *Greylist) Done(ctx context.Context, m *filter.Message, o filter.Outcome
 	if how == putOff {
 		return g.putOff(ctx, m, to, keys, source, now)
 	}
-	var sources []string
-	if how == taken {
-		sources = lookFor(all, sender(m))
-	}
-	have, err := g.store.Find(ctx, keys, sources, now)
-	switch {
-	case err != nil:
-		return fmt.Errorf("greylist: %w", err)
-	case how == taken:
-		return g.taken(ctx, m, have, source, now)
-	case have.Waiting != nil:
-		return g.store.Settle(ctx, have.Waiting.ID, nil, Known{})
-	}
-	return nil
-}
-
-// taken remembers the source of a message that waited, and renews one that is known.
-func (g *Greylist) taken(ctx context.Context, m *filter.Message, have Found, source []string, now time.Time) error {
-	keep := g.config().Remember
-	until := now.Add(keep)
-	fresh := Known{Source: words(source, sender(m)), Last: now, Until: until}
-	keys := sourceKeys(source, sender(m))
-	id := ""
-	if have.Waiting != nil {
-		id = have.Waiting.ID
-	}
-	known := have.Known != nil && now.Before(have.Known.Until)
-	switch {
-	case have.Waiting != nil && !now.Before(have.Waiting.NotBefore):
-	case known && have.Known.By != "": // let in for a time that a person chose to begin
-		keys = nil
-	case known && until.Sub(have.Known.Until).Abs() > keep/35:
-	default:
-		keys = nil
-	}
-	if len(keys) == 0 && id == "" {
+	sources := lookFor(all, sender(m))
+	have, same := g.said.take(m.ID, ask(keys, sources))
+	if same && have.Waiting == nil && (how == ended || !g.remembers(have, now)) {
 		return nil
 	}
-	return g.store.Settle(ctx, id, keys, fresh)
+	if have, err = g.store.Find(ctx, keys, sources, now); err != nil {
+		return fmt.Errorf("greylist: %w", err)
+	}
+	settled := "" // the entry that waits no longer
+	if have.Waiting != nil {
+		settled = have.Waiting.ID
+	}
+	if how == taken && g.remembers(have, now) {
+		fresh := Known{Source: words(source, sender(m)), Last: now, Until: now.Add(g.config().Remember)}
+		return g.store.Settle(ctx, settled, sourceKeys(source, sender(m)), fresh)
+	}
+	if settled == "" {
+		return nil
+	}
+	return g.store.Settle(ctx, settled, nil, Known{})
+}
+
+// remembers reports whether the source of a message that was taken is to be remembered: one
+// that came again is, and one that is known is renewed now and then, but for one that a person
+// let in for a time.
+func (g *Greylist) remembers(have Found, now time.Time) bool {
+	if have.Waiting != nil && !now.Before(have.Waiting.NotBefore) {
+		return true
+	}
+	keep := g.config().Remember
+	known := have.Known != nil && now.Before(have.Known.Until)
+	return known && have.Known.By == "" && now.Add(keep).Sub(have.Known.Until).Abs() > keep/35
 }
 
 func (g *Greylist) putOff(ctx context.Context, m *filter.Message, to []filter.Recipient, keys, source []string, now time.Time) error {

@@ -137,6 +137,80 @@ func TestARetryPassesAndIsRemembered(t *testing.T) {
 	w.want("forgotten", true, w.mail("192.0.2.9", "a fifth", nil))
 }
 
+// asked counts what a store is asked.
+type asked struct {
+	greylist.Store
+	finds int
+}
+
+func (a *asked) Find(ctx context.Context, tries, sources []string, now time.Time) (greylist.Found, error) {
+	a.finds++
+	return a.Store.Find(ctx, tries, sources, now)
+}
+
+// TestWhatTheCheckWasTold has messages end: one question is enough where there is nothing to
+// write and the question would be the same; the answer serves its message once.
+func TestWhatTheCheckWasTold(t *testing.T) {
+	w := newWorld(t)
+	store := &asked{Store: w.store}
+	w.store = store
+	w.restart()
+	finds := func(what string, want int, f func()) {
+		t.Helper()
+		store.finds = 0
+		if f(); store.finds != want {
+			t.Errorf("%s: %d questions, want %d", what, store.finds, want)
+		}
+	}
+	check := func(m *filter.Message) {
+		t.Helper()
+		if _, err := w.g.Check(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := w.mail("192.0.2.1", "x", nil)
+	finds("checked and taken", 1, func() { check(m); w.done(m, false) })
+	finds("taken without a check", 1, func() { w.done(m, false) })
+	refused := filter.Outcome{Verdicts: []filter.Verdict{{Action: filter.Reject}}, Fates: []filter.Fate{{State: filter.Rejected}}}
+	finds("refused", 1, func() {
+		check(m)
+		if err := w.g.Done(t.Context(), m, refused); err != nil {
+			t.Fatal(err)
+		}
+	})
+	two := w.mail("192.0.2.2", "y", func(m *filter.Message) { m.To = append(m.To, filter.Recipient{Address: "b@here.example"}) })
+	finds("taken for one of two", 2, func() {
+		check(two)
+		o := filter.Outcome{Report: filter.Report{}, Verdicts: make([]filter.Verdict, 2), Fates: []filter.Fate{{State: filter.Delivered}, {State: filter.Rejected}}}
+		if err := w.g.Done(t.Context(), two, o); err != nil {
+			t.Fatal(err)
+		}
+	})
+	finds("proven to come from elsewhere in between", 2, func() {
+		check(m)
+		w.auth = []filter.Finding{pass("spf", "smtp", "mailfrom", "a@sender.example")}
+		w.done(m, false)
+		w.auth = nil
+	})
+	w.want("put off", true, w.mail("192.0.2.3", "z", nil))
+	w.pass(time.Hour)
+	finds("came again", 2, func() { w.want("came again", false, w.mail("192.0.2.3", "z", nil)) })
+	finds("its source is known", 1, func() { w.want("known", false, w.mail("192.0.2.3", "zz", nil)) })
+	w.pass(20 * 24 * time.Hour)
+	finds("and to be renewed", 2, func() { w.want("renewed", false, w.mail("192.0.2.3", "zzz", nil)) })
+	finds("renewed", 1, func() { w.want("renewed", false, w.mail("192.0.2.3", "zzzz", nil)) })
+
+	first := w.mail("192.0.2.4", "first", nil)
+	check(first)
+	for range 5000 {
+		check(w.mail("192.0.2.4", "many", nil))
+	}
+	finds("more mail than is kept track of", 1, func() { w.done(first, false) })
+	last := w.mail("192.0.2.4", "last", nil)
+	check(last)
+	finds("and the newest of it", 0, func() { w.done(last, false) })
+}
+
 func TestWhoCountsAsComingAgain(t *testing.T) {
 	spf := []filter.Finding{pass("spf", "smtp", "mailfrom", "x@mail.sender.example")}
 	dkim := []filter.Finding{pass("dkim", "header", "d", "news.sender.example")}
