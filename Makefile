@@ -52,7 +52,7 @@ conformance:
 	@deploy/suites-there.sh
 
 e2e: build
-	$(GO) test -timeout 25m -count 1 -p 1 ./test/world/... ./test/conformance/... ./test/golden/... ./test/e2e/... ./test/packaging/...
+	$(GO) test -timeout 25m -count 1 -p 1 ./test/world/... ./test/conformance/... ./test/golden/... ./test/e2e/... ./test/scenarios/... ./test/packaging/...
 
 # Thousands of messages through kills, faults and full disks, in the short form. The load
 # wants the machine to itself: one package after the other.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -93,7 +92,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, "postern:", err)
 		return app.Usage
 	}
-	a := &app.App{Ctx: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, Now: time.Now, Config: c.Config, Command: kctx.Command()}
+	now, err := clock()
+	if err != nil {
+		fmt.Fprintln(stderr, "postern:", err)
+		return app.Fault
+	}
+	a := &app.App{Ctx: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, Now: now, Config: c.Config, Command: kctx.Command()}
 	err = kctx.Run(a, &c)
 	if err == nil {
 		return app.Fine

@@ -2,9 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/emersion/go-msgauth/dkim"
 
 	"postern/abuse/cases"
 	"postern/cmd/postern/calls"
@@ -40,9 +35,7 @@ func complaints(t *testing.T, g *gateway, n int) []intakecalls.Complaint {
 
 // arfMail is a feedback report about a message.
 func arfMail(from, subject string, original []byte, fields ...string) string {
-	return fmt.Sprintf("From: %s\r\nTo: abuse@example.com\r\nSubject: %s\r\nDate: %s\r\nMessage-ID: <%s@arf.example>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n"+
-		"--b\r\nContent-Type: text/plain\r\n\r\nThis is a report.\r\n--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\nUser-Agent: test/1\r\nVersion: 1\r\n%s\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n%s\r\n--b--\r\n",
-		from, subject, time.Now().Format(time.RFC1123Z), sum(subject)[:12], strings.Join(append(fields, ""), "\r\n"), original)
+	return world.ARF(time.Now(), from, subject, original, fields...)
 }
 
 // Scenario 1: whatever is sent to abuse@ is taken and kept, and nothing of it goes on.
@@ -96,24 +89,7 @@ func TestAbuseBesideAMailbox(t *testing.T) {
 // alone (RFC 9477).
 func friendSigns(t *testing.T, g *gateway) func(raw string) string {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{
-		"_dmarc.friend.example": "v=DMARC1; p=none", "k._domainkey.friend.example": "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(public),
-	} {
-		if err := g.DNS.Set(name, "TXT "+text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return func(raw string) string {
-		var b bytes.Buffer
-		if err := dkim.Sign(&b, strings.NewReader(raw), &dkim.SignOptions{Domain: "friend.example", Selector: "k", Signer: private}); err != nil {
-			t.Fatal(err)
-		}
-		return b.String()
-	}
+	return world.Signs(t, g.DNS, "friend.example")
 }
 
 // Scenarios 5, 6, 9 and 10 with mail that really went out: its own signature and token name

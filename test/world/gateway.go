@@ -57,6 +57,7 @@ type Gateway struct {
 	Config string            // path of postern.yaml
 	Addrs  map[string]string // by listener name, and "admin"
 	PID    int
+	Env    []string // besides that of the test, for all its commands
 	Wrap   []string // a program with arguments that runs it, such as a tracer that keeps its PID
 
 	t   testing.TB
@@ -73,7 +74,13 @@ type Gateway struct {
 // should have port 0. Nothing runs yet.
 func NewGateway(t testing.TB, yaml string) *Gateway {
 	t.Helper()
-	g := &Gateway{Dir: folder(t, "gateway"), t: t, bin: Binary(t)}
+	return NewGatewayOf(t, Binary(t), yaml)
+}
+
+// NewGatewayOf is NewGateway with a program that was built before.
+func NewGatewayOf(t testing.TB, bin, yaml string) *Gateway {
+	t.Helper()
+	g := &Gateway{Dir: folder(t, "gateway"), t: t, bin: bin}
 	g.Config = filepath.Join(g.Dir, "postern.yaml")
 	g.Write(yaml)
 	t.Cleanup(func() {
@@ -110,6 +117,7 @@ func (g *Gateway) Start() {
 	g.t.Helper()
 	line := append(slices.Clone(g.Wrap), g.bin, "-c", g.Config, "serve")
 	g.cmd = exec.Command(line[0], line[1:]...)
+	g.cmd.Env = append(os.Environ(), g.Env...)
 	pipe, err := g.cmd.StderrPipe()
 	if err != nil {
 		g.t.Fatal(err)
@@ -198,14 +206,20 @@ func (g *Gateway) Kill() {
 // Run runs another command of the program with the same configuration.
 func (g *Gateway) Run(args ...string) (stdout, stderr string, code int) {
 	g.t.Helper()
-	return Run(g.t, g.bin, append([]string{"-c", g.Config}, args...)...)
+	cmd := exec.Command(g.bin, append([]string{"-c", g.Config}, args...)...)
+	cmd.Env = append(os.Environ(), g.Env...)
+	return run(g.t, cmd)
 }
 
 // Run runs a program to its end.
 func Run(t testing.TB, bin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return run(t, exec.Command(bin, args...))
+}
+
+func run(t testing.TB, cmd *exec.Cmd) (stdout, stderr string, code int) {
+	t.Helper()
 	var out, errs bytes.Buffer
-	cmd := exec.Command(bin, args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	var exit *exec.ExitError

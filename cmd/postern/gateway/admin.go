@@ -2,14 +2,10 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"postern/cmd/postern/access"
 	"postern/cmd/postern/gateway/ports"
@@ -108,22 +104,5 @@ func (g *Gateway) handlers() ports.Handlers {
 	server := g.Calls()
 	api := &access.Access{Calls: server, People: g.people, Now: g.now, Log: g.log}
 	page := form.New(form.Options{Hostname: g.cfg.Load().Hostname, Take: g.desk.Form, Now: g.now, Log: g.log})
-	return ports.Handlers{Calls: server, Admin: g.adminHandler(), API: api.Handler(), Public: page}
-}
-
-// adminHandler serves metrics, health (the process answers) and readiness (it can do all of
-// its work).
-func (g *Gateway) adminHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(g.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		why := g.notReady()
-		w.Header().Set("Content-Type", "application/json")
-		if len(why) > 0 {
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"ready": len(why) == 0, "why": why})
-	})
-	return mux
+	return ports.Handlers{Calls: server, Admin: ports.Admin(g.registry, g.notReady), API: api.Handler(), Public: page}
 }

@@ -29,6 +29,7 @@ func (g *Gateway) Calls() *control.Server {
 	g.backups.Handle(s)
 	access.HandlePeople(s, g.people)
 	g.desk.Handle(s)
+	g.handleClock(s)
 	return s
 }
 
