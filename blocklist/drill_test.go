@@ -43,7 +43,7 @@ func healthyZones() mailtest.Zone {
 
 // drill is a gateway's lists, steps and rules over a name server, and a stream of mail.
 type drill struct {
-	t      *testing.T
+	t      testing.TB
 	server *mailtest.DNS
 	lists  *blocklist.Lists
 	pipe   *filter.Pipeline
@@ -55,7 +55,7 @@ type drill struct {
 
 const drillTimer = 400 * time.Millisecond
 
-func newDrill(t *testing.T, timeout time.Duration) *drill {
+func newDrill(t testing.TB, timeout time.Duration) *drill {
 	d := &drill{t: t, server: mailtest.NewDNS(t, healthyZones()), events: make(chan blocklist.Event, 1000)}
 	r, err := dns.New(dns.Config{Servers: []string{d.server.Addr()}, Timeout: timeout})
 	if err != nil {
@@ -164,52 +164,54 @@ func (d *drill) turn(fault string) {
 // SERVFAIL, and back. No mail is refused by it, neither then nor by what the cache kept of
 // that time; the alert comes, and the all-clear, each within one timer.
 func TestF4BlocklistDrill(t *testing.T) {
-	d := newDrill(t, 100*time.Millisecond)
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	defer func() { cancel(); wg.Wait() }()
-	wg.Go(func() { _ = d.lists.Run(ctx) })
-	d.hear(true)
-	for range 3 {
-		wg.Go(func() { d.stream(ctx) })
-	}
-	spam := func(when string) {
-		t.Helper()
-		for _, c := range [][3]string{{"192.0.2.9", "a@fine.test", "fine.test"}, {"198.51.100.1", "a@spam.test", "fine.test"}, {"198.51.100.1", "a@fine.test", "spam.test"}} {
-			if v := d.judge(c[0], c[1], c[2]); v.Action != filter.Reject {
-				t.Errorf("%s: what is listed is taken: %v %+v", when, c, v)
+	mailtest.Steady(t, 50*time.Millisecond, func(t testing.TB, scale time.Duration) {
+		d := newDrill(t, scale*100*time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		defer func() { cancel(); wg.Wait() }()
+		wg.Go(func() { _ = d.lists.Run(ctx) })
+		d.hear(true)
+		for range 3 {
+			wg.Go(func() { d.stream(ctx) })
+		}
+		spam := func(when string) {
+			t.Helper()
+			for _, c := range [][3]string{{"192.0.2.9", "a@fine.test", "fine.test"}, {"198.51.100.1", "a@spam.test", "fine.test"}, {"198.51.100.1", "a@fine.test", "spam.test"}} {
+				if v := d.judge(c[0], c[1], c[2]); v.Action != filter.Reject {
+					t.Errorf("%s: what is listed is taken: %v %+v", when, c, v)
+				}
 			}
 		}
-	}
-	spam("at the start")
-	for _, fault := range []string{"A 127.255.255.254", "A 127.0.0.2", "!silent", "!servfail", "A 198.51.100.7"} {
-		d.turn(fault)
-		d.phase.Add(1)
-		d.judged.Store(0)
-		d.wrong.Store(0)
-		d.unchecked.Store(0)
-		off := d.hear(false)
-		for n := d.judged.Load(); d.judged.Load() < n+100; {
-			time.Sleep(5 * time.Millisecond)
+		spam("at the start")
+		for _, fault := range []string{"A 127.255.255.254", "A 127.0.0.2", "!silent", "!servfail", "A 198.51.100.7"} {
+			d.turn(fault)
+			d.phase.Add(1)
+			d.judged.Store(0)
+			d.wrong.Store(0)
+			d.unchecked.Store(0)
+			off := d.hear(false)
+			for n := d.judged.Load(); d.judged.Load() < n+100; {
+				time.Sleep(5 * time.Millisecond)
+			}
+			if v := d.judge("198.51.100.1", "a@fine.test", "fine.test"); len(v.Failures) != 3 || v.Action == filter.Reject {
+				t.Errorf("%s: the ledger of a mail while the lists are off: %+v", fault, v)
+			}
+			d.turn("")
+			on := d.hear(true)
+			for n := d.judged.Load(); d.judged.Load() < n+100; { // the same hosts and names again
+				time.Sleep(5 * time.Millisecond)
+			}
+			spam("after " + fault)
+			if n := d.wrong.Load(); n > 0 {
+				t.Errorf("%s: %d of %d honest mails were refused", fault, n, d.judged.Load())
+			}
+			if limit := drillTimer + scale*3*time.Second; off > limit || on > limit {
+				t.Errorf("%s: alert after %v, all-clear after %v, the timer is %v", fault, off, on, drillTimer)
+			}
+			t.Logf("%-18s %5d honest mails judged, %d refused, %d with a list unchecked; alert after %v, all-clear %v after the list was well",
+				fault, d.judged.Load(), d.wrong.Load(), d.unchecked.Load(), off.Round(time.Millisecond), on.Round(time.Millisecond))
 		}
-		if v := d.judge("198.51.100.1", "a@fine.test", "fine.test"); len(v.Failures) != 3 || v.Action == filter.Reject {
-			t.Errorf("%s: the ledger of a mail while the lists are off: %+v", fault, v)
-		}
-		d.turn("")
-		on := d.hear(true)
-		for n := d.judged.Load(); d.judged.Load() < n+100; { // the same hosts and names again
-			time.Sleep(5 * time.Millisecond)
-		}
-		spam("after " + fault)
-		if n := d.wrong.Load(); n > 0 {
-			t.Errorf("%s: %d of %d honest mails were refused", fault, n, d.judged.Load())
-		}
-		if limit := drillTimer + 3*time.Second; off > limit || on > limit {
-			t.Errorf("%s: alert after %v, all-clear after %v, the timer is %v", fault, off, on, drillTimer)
-		}
-		t.Logf("%-18s %5d honest mails judged, %d refused, %d with a list unchecked; alert after %v, all-clear %v after the list was well",
-			fault, d.judged.Load(), d.wrong.Load(), d.unchecked.Load(), off.Round(time.Millisecond), on.Round(time.Millisecond))
-	}
+	})
 }
 
 // An allowlist that lists everybody gives nobody a bonus, not even from the cache; switched

@@ -10,68 +10,73 @@ import (
 
 	"postern/filter"
 	"postern/internal/dns"
+	"postern/internal/mailtest"
 )
 
 // F1: every answer of the DNS takes a second and more (a fifth of what is feared, as is the
 // budget): all stages of a message together keep to its budget, nothing is found, nothing is
 // refused, and the ledger names every list.
 func TestF1SlowListsKeepToTheBudget(t *testing.T) {
-	d := newDrill(t, 5*time.Second)
-	d.lists.Test(t.Context())
-	const budget = 1600 * time.Millisecond
-	d.pipe.Lookups = func() *dns.Budget { return dns.NewBudget(100, budget) }
-	for _, z := range drillZones {
-		if err := d.server.Set("*."+z, "A 127.0.0.2", fmt.Sprintf("!delay %s", 2*time.Second)); err != nil {
-			t.Fatal(err)
+	mailtest.Steady(t, 100*time.Millisecond, func(t testing.TB, scale time.Duration) {
+		d := newDrill(t, scale*5*time.Second)
+		d.lists.Test(t.Context())
+		budget := scale * 1600 * time.Millisecond
+		d.pipe.Lookups = func() *dns.Budget { return dns.NewBudget(100, budget) }
+		for _, z := range drillZones {
+			if err := d.server.Set("*."+z, "A 127.0.0.2", fmt.Sprintf("!delay %s", scale*2*time.Second)); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	begin := time.Now()
-	var wg sync.WaitGroup
-	for i := range 20 {
-		wg.Go(func() {
-			v := d.judge(fmt.Sprintf("198.51.100.%d", i+1), fmt.Sprintf("a@d%d.test", i), fmt.Sprintf("l%d.test", i))
-			if v.Action == filter.Reject || len(v.Failures) != 3 {
-				t.Errorf("%+v", v)
-			}
-			for i, list := range []string{"bl", "dbl", "uri"} {
-				if v.Failures[i].Reason != list+" was cut short (DNS_BUDGET)" {
-					t.Errorf("%+v", v.Failures[i])
+		begin := time.Now()
+		var wg sync.WaitGroup
+		for i := range 20 {
+			wg.Go(func() {
+				v := d.judge(fmt.Sprintf("198.51.100.%d", i+1), fmt.Sprintf("a@d%d.test", i), fmt.Sprintf("l%d.test", i))
+				if v.Action == filter.Reject || len(v.Failures) != 3 {
+					t.Errorf("%+v", v)
 				}
-			}
-		})
-	}
-	wg.Wait()
-	if took := time.Since(begin); took > budget+time.Second {
-		t.Errorf("20 messages side by side took %v", took)
-	}
+				for i, list := range []string{"bl", "dbl", "uri"} {
+					if v.Failures[i].Reason != list+" was cut short (DNS_BUDGET)" {
+						t.Errorf("%+v", v.Failures[i])
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if took := time.Since(begin); took > budget+scale*time.Second {
+			t.Errorf("20 messages side by side took %v", took)
+		}
+	})
 }
 
 // F2: with every name server silent nothing is refused, goroutines do not pile up, and mail
 // that comes later does not wait at all.
 func TestF2NoServerAnswersTheLists(t *testing.T) {
-	d := newDrill(t, 100*time.Millisecond)
-	d.lists.Test(t.Context())
-	d.server.SetSilent(true)
-	before := runtime.NumGoroutine()
-	for i := range 30 {
-		if v := d.judge(fmt.Sprintf("198.51.100.%d", i+1), fmt.Sprintf("a@d%d.test", i), fmt.Sprintf("l%d.test", i)); v.Action == filter.Reject || len(v.Failures) == 0 {
-			t.Errorf("%+v", v)
+	mailtest.Steady(t, 20*time.Millisecond, func(t testing.TB, scale time.Duration) {
+		d := newDrill(t, scale*100*time.Millisecond)
+		d.lists.Test(t.Context())
+		d.server.SetSilent(true)
+		before := runtime.NumGoroutine()
+		for i := range 30 {
+			if v := d.judge(fmt.Sprintf("198.51.100.%d", i+1), fmt.Sprintf("a@d%d.test", i), fmt.Sprintf("l%d.test", i)); v.Action == filter.Reject || len(v.Failures) == 0 {
+				t.Errorf("%+v", v)
+			}
 		}
-	}
-	begin := time.Now()
-	v := d.judge("198.51.100.200", "a@late.test", "late.test")
-	if took := time.Since(begin); took > 50*time.Millisecond || len(v.Failures) != 3 {
-		t.Errorf("%v %+v", took, v)
-	}
-	d.lists.Test(t.Context())
-	for _, h := range d.lists.Health() {
-		if h.On {
-			t.Errorf("%+v", h)
+		begin := time.Now()
+		v := d.judge("198.51.100.200", "a@late.test", "late.test")
+		if took := time.Since(begin); took > scale*50*time.Millisecond || len(v.Failures) != 3 {
+			t.Errorf("%v %+v", took, v)
 		}
-	}
-	if n := runtime.NumGoroutine(); n > before+20 {
-		t.Errorf("%d goroutines, %d before", n, before)
-	}
+		d.lists.Test(t.Context())
+		for _, h := range d.lists.Health() {
+			if h.On {
+				t.Errorf("%+v", h)
+			}
+		}
+		if n := runtime.NumGoroutine(); n > before+20 {
+			t.Errorf("%d goroutines, %d before", n, before)
+		}
+	})
 }
 
 // F3: SERVFAIL and REFUSED are no answer, never a listing.

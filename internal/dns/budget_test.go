@@ -13,7 +13,7 @@ import (
 )
 
 // spend asks for new names until the share is refused, and says how many were answered.
-func spend(ctx context.Context, t *testing.T, r *dns.Resolver, s dns.Share, prefix string) int {
+func spend(ctx context.Context, t testing.TB, r *dns.Resolver, s dns.Share, prefix string) int {
 	t.Helper()
 	for n := range 1000 {
 		_, err := r.A(dns.WithShare(ctx, s), fmt.Sprintf("%s%d.example.com", prefix, n))
@@ -71,30 +71,32 @@ func TestSharesFollowTheConfiguredNumber(t *testing.T) {
 
 // A stranger's slow zones cost the message at most their part of its time.
 func TestSharesOfTime(t *testing.T) {
-	r, _, _ := resolver(t, mailtest.Zone{"*.slow.example.com": {"!silent"}, "*.example.com": {"A 192.0.2.1"}}, impatient)
-	const all = 1600 * time.Millisecond
-	b := dns.NewBudget(100, all)
-	ctx := dns.WithBudget(t.Context(), b)
-	begin := time.Now()
-	var wg sync.WaitGroup
-	for i, s := range []dns.Share{dns.Links, dns.Names} {
-		wg.Go(func() {
-			for n := 0; ; n++ {
-				if _, err := r.A(dns.WithShare(ctx, s), fmt.Sprintf("n%d-%d.slow.example.com", i, n)); errors.Is(err, dns.ErrBudget) {
-					return
+	mailtest.Steady(t, 100*time.Millisecond, func(t testing.TB, scale time.Duration) {
+		r, _, _ := resolver(t, mailtest.Zone{"*.slow.example.com": {"!silent"}, "*.example.com": {"A 192.0.2.1"}}, func(c *dns.Config) { c.Timeout = scale * short })
+		all := scale * 1600 * time.Millisecond
+		b := dns.NewBudget(100, all)
+		ctx := dns.WithBudget(t.Context(), b)
+		begin := time.Now()
+		var wg sync.WaitGroup
+		for i, s := range []dns.Share{dns.Links, dns.Names} {
+			wg.Go(func() {
+				for n := 0; ; n++ {
+					if _, err := r.A(dns.WithShare(ctx, s), fmt.Sprintf("n%d-%d.slow.example.com", i, n)); errors.Is(err, dns.ErrBudget) {
+						return
+					}
 				}
-			}
-		})
-	}
-	wg.Wait()
-	if d := time.Since(begin); d > all*6/8 {
-		t.Errorf("links and names took %v of %v", d, all)
-	}
-	for name, s := range map[string]dns.Share{"spf": dns.SPF, "keys": dns.Keys, "lists": dns.Lists, "auth": dns.Auth} {
-		if _, err := r.A(dns.WithShare(ctx, s), name+".example.com"); err != nil {
-			t.Errorf("%s: %v", name, err)
+			})
 		}
-	}
+		wg.Wait()
+		if d := time.Since(begin); d > all*6/8 {
+			t.Errorf("links and names took %v of %v", d, all)
+		}
+		for name, s := range map[string]dns.Share{"spf": dns.SPF, "keys": dns.Keys, "lists": dns.Lists, "auth": dns.Auth} {
+			if _, err := r.A(dns.WithShare(ctx, s), name+".example.com"); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
 }
 
 func TestNoBudgetFreesTheLookup(t *testing.T) {

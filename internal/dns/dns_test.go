@@ -62,7 +62,7 @@ func resolver(t testing.TB, z mailtest.Zone, change ...func(*dns.Config)) (*dns.
 func impatient(c *dns.Config) { c.Timeout = short }
 
 // dnsError demands that err is a bare *net.DNSError.
-func dnsError(t *testing.T, err error) *net.DNSError {
+func dnsError(t testing.TB, err error) *net.DNSError {
 	t.Helper()
 	e, ok := err.(*net.DNSError) //nolint:errorlint // bare is the contract
 	if !ok {

@@ -60,19 +60,21 @@ func TestF3ServerFailureIsTemporary(t *testing.T) {
 }
 
 func TestNextServerIsAsked(t *testing.T) {
-	good := mailtest.NewDNS(t, mailtest.Zone{"example.com": {"A 192.0.2.1"}})
-	for _, f := range []string{"!servfail", "!refused", "!silent", "!garbage", "!wrongid", "!wrongname"} {
-		r, bad, _ := resolver(t, mailtest.Zone{"example.com": {"A 192.0.2.66", f}}, impatient, func(c *dns.Config) {
-			c.Servers = append(c.Servers, good.Addr())
-		})
-		a, err := r.A(t.Context(), "example.com")
-		if err != nil || fmt.Sprint(a) != "[192.0.2.1]" {
-			t.Errorf("%s: %v %v", f, a, err)
+	mailtest.Steady(t, 100*time.Millisecond, func(t testing.TB, scale time.Duration) {
+		good := mailtest.NewDNS(t, mailtest.Zone{"example.com": {"A 192.0.2.1"}})
+		for _, f := range []string{"!servfail", "!refused", "!silent", "!garbage", "!wrongid", "!wrongname"} {
+			r, bad, _ := resolver(t, mailtest.Zone{"example.com": {"A 192.0.2.66", f}}, func(c *dns.Config) { c.Timeout = scale * short }, func(c *dns.Config) {
+				c.Servers = append(c.Servers, good.Addr())
+			})
+			a, err := r.A(t.Context(), "example.com")
+			if err != nil || fmt.Sprint(a) != "[192.0.2.1]" {
+				t.Errorf("%s: %v %v", f, a, err)
+			}
+			if bad.Count("example.com") == 0 {
+				t.Errorf("%s: the first server was not asked", f)
+			}
 		}
-		if bad.Count("example.com") == 0 {
-			t.Errorf("%s: the first server was not asked", f)
-		}
-	}
+	})
 }
 
 func TestServerWithoutEDNS(t *testing.T) {
@@ -155,52 +157,56 @@ func TestF5ManyRecords(t *testing.T) {
 // F2: while no server answers, the first lookups wait, the rest fail at once; goroutines do
 // not pile up; when a server comes back it is found within the 5 s.
 func TestF2BlackHole(t *testing.T) {
-	r, srv, clk := resolver(t, mailtest.Zone{"*.example.com": {"A 192.0.2.1"}}, impatient, func(c *dns.Config) { c.InFlight = 8 })
-	srv.SetSilent(true)
-	before := runtime.NumGoroutine()
-	var wg sync.WaitGroup
-	var most int
-	for i := range 200 {
-		wg.Go(func() {
-			if _, err := r.A(t.Context(), fmt.Sprintf("n%d.example.com", i)); !dnsError(t, err).IsTemporary {
-				t.Error(err)
-			}
-		})
-	}
-	most = runtime.NumGoroutine() // 200 callers, at most 8 flights with the server's 1 goroutine a packet
-	wg.Wait()
-	if most > before+200+40 {
-		t.Errorf("%d goroutines, %d before", most, before)
-	}
-	if n := len(srv.Queries()); n > 100 {
-		t.Errorf("%d questions to a dead server", n)
-	}
-	srv.Forget()
-	_, err := r.A(t.Context(), "later.example.com")
-	if !errors.Is(err, dns.ErrNoServer) || len(srv.Queries()) != 0 {
-		t.Errorf("%v, %v", err, srv.Queries())
-	}
-	srv.SetSilent(false)
-	clk.forward(6 * time.Second)
-	if _, err := r.A(t.Context(), "later.example.com"); err != nil {
-		t.Errorf("not back: %v", err)
-	}
-	if _, err := r.A(t.Context(), "more.example.com"); err != nil {
-		t.Errorf("not back for all: %v", err)
-	}
+	mailtest.Steady(t, 100*time.Millisecond, func(t testing.TB, scale time.Duration) {
+		r, srv, clk := resolver(t, mailtest.Zone{"*.example.com": {"A 192.0.2.1"}}, func(c *dns.Config) { c.Timeout = scale * short }, func(c *dns.Config) { c.InFlight = 8 })
+		srv.SetSilent(true)
+		before := runtime.NumGoroutine()
+		var wg sync.WaitGroup
+		var most int
+		for i := range 200 {
+			wg.Go(func() {
+				if _, err := r.A(t.Context(), fmt.Sprintf("n%d.example.com", i)); !dnsError(t, err).IsTemporary {
+					t.Error(err)
+				}
+			})
+		}
+		most = runtime.NumGoroutine() // 200 callers, at most 8 flights with the server's 1 goroutine a packet
+		wg.Wait()
+		if most > before+200+40 {
+			t.Errorf("%d goroutines, %d before", most, before)
+		}
+		if n := len(srv.Queries()); n > 100 {
+			t.Errorf("%d questions to a dead server", n)
+		}
+		srv.Forget()
+		_, err := r.A(t.Context(), "later.example.com")
+		if !errors.Is(err, dns.ErrNoServer) || len(srv.Queries()) != 0 {
+			t.Errorf("%v, %v", err, srv.Queries())
+		}
+		srv.SetSilent(false)
+		clk.forward(6 * time.Second)
+		if _, err := r.A(t.Context(), "later.example.com"); err != nil {
+			t.Errorf("not back: %v", err)
+		}
+		if _, err := r.A(t.Context(), "more.example.com"); err != nil {
+			t.Errorf("not back for all: %v", err)
+		}
+	})
 }
 
 // A stranger's silent zone must not make our own name server look dead.
 func TestSilentZoneIsNotASilentServer(t *testing.T) {
-	r, _, _ := resolver(t, mailtest.Zone{"*.dark.example.com": {"!silent"}, "example.com": {"A 192.0.2.1"}}, impatient)
-	for i := range 4 {
-		if _, err := r.A(t.Context(), fmt.Sprintf("n%d.dark.example.com", i)); !dnsError(t, err).IsTimeout {
-			t.Error(err)
+	mailtest.Steady(t, 100*time.Millisecond, func(t testing.TB, scale time.Duration) {
+		r, _, _ := resolver(t, mailtest.Zone{"*.dark.example.com": {"!silent"}, "example.com": {"A 192.0.2.1"}}, func(c *dns.Config) { c.Timeout = scale * short })
+		for i := range 4 {
+			if _, err := r.A(t.Context(), fmt.Sprintf("n%d.dark.example.com", i)); !dnsError(t, err).IsTimeout {
+				t.Error(err)
+			}
 		}
-	}
-	if _, err := r.A(t.Context(), "example.com"); err != nil {
-		t.Errorf("the server was given up: %v", err)
-	}
+		if _, err := r.A(t.Context(), "example.com"); err != nil {
+			t.Errorf("the server was given up: %v", err)
+		}
+	})
 }
 
 func TestBudgetCountsQuestions(t *testing.T) {
@@ -235,33 +241,35 @@ func TestBudgetCountsQuestions(t *testing.T) {
 
 // F1: slow answers cost one message at most its budget, and waits side by side count once.
 func TestF1BudgetOfTime(t *testing.T) {
-	r, _, _ := resolver(t, mailtest.Zone{"*.example.com": {"A 192.0.2.1", "!delay 300ms"}})
-	b := dns.NewBudget(100, 450*time.Millisecond)
-	ctx := dns.WithBudget(t.Context(), b)
-	var wg sync.WaitGroup
-	for i := range 10 { // together 3 s, side by side 0.3 s
-		wg.Go(func() {
-			if _, err := r.A(ctx, fmt.Sprintf("n%d.example.com", i)); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	_, err := r.A(ctx, "late.example.com")
-	if e := dnsError(t, err); !errors.Is(err, dns.ErrBudget) || !e.IsTimeout || !b.Cut() {
-		t.Errorf("%+v", e)
-	}
-	start := time.Now()
-	if _, err := r.A(ctx, "later.example.com"); !errors.Is(err, dns.ErrBudget) {
-		t.Error(err)
-	}
-	if d := time.Since(start); d > 200*time.Millisecond {
-		t.Errorf("waited %v with nothing left", d)
-	}
-	var none *dns.Budget
-	if none.Cut() {
-		t.Error("no budget is never cut")
-	}
+	mailtest.Steady(t, 30*time.Millisecond, func(t testing.TB, scale time.Duration) {
+		r, _, _ := resolver(t, mailtest.Zone{"*.example.com": {"A 192.0.2.1", fmt.Sprintf("!delay %s", scale*300*time.Millisecond)}})
+		b := dns.NewBudget(100, scale*450*time.Millisecond)
+		ctx := dns.WithBudget(t.Context(), b)
+		var wg sync.WaitGroup
+		for i := range 10 { // together 3 s, side by side 0.3 s
+			wg.Go(func() {
+				if _, err := r.A(ctx, fmt.Sprintf("n%d.example.com", i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		_, err := r.A(ctx, "late.example.com")
+		if e := dnsError(t, err); !errors.Is(err, dns.ErrBudget) || !e.IsTimeout || !b.Cut() {
+			t.Errorf("%+v", e)
+		}
+		start := time.Now()
+		if _, err := r.A(ctx, "later.example.com"); !errors.Is(err, dns.ErrBudget) {
+			t.Error(err)
+		}
+		if d := time.Since(start); d > scale*200*time.Millisecond {
+			t.Errorf("waited %v with nothing left", d)
+		}
+		var none *dns.Budget
+		if none.Cut() {
+			t.Error("no budget is never cut")
+		}
+	})
 }
 
 func TestCallerEndsBeforeBudget(t *testing.T) {
