@@ -290,38 +290,40 @@ func TestSuccessClearsSuspicion(t *testing.T) {
 
 // Timeouts are the message's fault only if clamd finds the canary right after.
 func TestTimeoutsBlameTheMessageOnlyWhileClamdIsWell(t *testing.T) {
-	fake := mailtest.StartClamd(t, "unix")
-	w := ready(t, clamav.Config{Endpoints: []string{fake.Endpoint}, Timeout: 50 * time.Millisecond})
-	m := mail("slow")
-	fake.Mail(mailtest.ClamdAnswer{HangAfter: 1})
-	for range 4 { // all of clamd hangs
+	mailtest.Steady(t, 10*time.Millisecond, func(t testing.TB, scale time.Duration) {
+		fake := mailtest.StartClamd(t, "unix")
+		w := ready(t, clamav.Config{Endpoints: []string{fake.Endpoint}, Timeout: scale * 50 * time.Millisecond})
+		m := mail("slow")
+		fake.Mail(mailtest.ClamdAnswer{HangAfter: 1})
+		for range 4 { // all of clamd hangs
+			fake.Canary(mailtest.ClamdAnswer{})
+			if err := w.Probe(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.check(t, m); got != "could not: timed out" {
+				t.Fatal(got)
+			}
+			fake.Canary(mailtest.ClamdAnswer{HangAfter: 1})
+			if err := w.Probe(t.Context()); err == nil {
+				t.Fatal("a hung clamd passes for ready")
+			}
+		}
 		fake.Canary(mailtest.ClamdAnswer{})
 		if err := w.Probe(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got := w.check(t, m); got != "could not: timed out" {
-			t.Fatal(got)
+		for range 3 { // only this message hangs
+			if got := w.check(t, m); got != "could not: timed out" {
+				t.Fatal(got)
+			}
+			if err := w.Probe(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
-		fake.Canary(mailtest.ClamdAnswer{HangAfter: 1})
-		if err := w.Probe(t.Context()); err == nil {
-			t.Fatal("a hung clamd passes for ready")
+		if got := w.check(t, m); got != "UNSCANNABLE" {
+			t.Error(got)
 		}
-	}
-	fake.Canary(mailtest.ClamdAnswer{})
-	if err := w.Probe(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for range 3 { // only this message hangs
-		if got := w.check(t, m); got != "could not: timed out" {
-			t.Fatal(got)
-		}
-		if err := w.Probe(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := w.check(t, m); got != "UNSCANNABLE" {
-		t.Error(got)
-	}
+	})
 }
 
 func TestClientThatLeavesIsNobodysFault(t *testing.T) {

@@ -130,7 +130,7 @@ func uuline(b []byte) []byte {
 
 // proxy stands before a clamd; once left is used up it does what the test says with each
 // connection.
-func proxy(t *testing.T, endpoint string, then func(net.Conn)) (string, *atomic.Int64) {
+func proxy(t testing.TB, endpoint string, then func(net.Conn)) (string, *atomic.Int64) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -193,7 +193,7 @@ func pipe(conn net.Conn, socket string) {
 func TestLocateFails(t *testing.T) {
 	for name, then := range map[string]func(net.Conn){
 		"dies":  func(c net.Conn) { c.Close() },
-		"hangs": func(c net.Conn) { time.AfterFunc(3*time.Second, func() { c.Close() }) },
+		"hangs": func(c net.Conn) { time.AfterFunc(time.Minute, func() { c.Close() }) },
 		"lies":  func(c net.Conn) { fmt.Fprint(c, "stream: OK ERROR\x00"); c.Close() },
 	} {
 		for answers, want := range []string{1: "-", 2: "1.1 -", 3: "1.1 -", 4: "1.1 1.3"} {
@@ -201,15 +201,17 @@ func TestLocateFails(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprint(name, answers), func(t *testing.T) {
-				fake := mailtest.StartClamd(t, "unix")
-				address, left := proxy(t, fake.Endpoint, then)
-				w := ready(t, clamav.Config{Endpoints: []string{address}, Timeout: 10 * time.Second})
-				left.Store(int64(answers))
-				p := filter.Pipeline{Steps: []filter.Step{{Name: clamav.Step, Stage: filter.OnData, Check: w, Timeout: time.Second, OnError: filter.Accept}}}
-				r := p.Run(context.Background(), filter.OnData, letter(evil("7bit"), clean, evil("7bit")))
-				if got := where(t, r.Findings, nil); got != want || len(r.Failures) != 0 {
-					t.Errorf("%q, want %q (%+v)", got, want, r)
-				}
+				mailtest.Steady(t, 100*time.Millisecond, func(t testing.TB, scale time.Duration) {
+					fake := mailtest.StartClamd(t, "unix")
+					address, left := proxy(t, fake.Endpoint, then)
+					w := ready(t, clamav.Config{Endpoints: []string{address}, Timeout: scale * 10 * time.Second})
+					left.Store(int64(answers))
+					p := filter.Pipeline{Steps: []filter.Step{{Name: clamav.Step, Stage: filter.OnData, Check: w, Timeout: scale * time.Second, OnError: filter.Accept}}}
+					r := p.Run(context.Background(), filter.OnData, letter(evil("7bit"), clean, evil("7bit")))
+					if got := where(t, r.Findings, nil); got != want || len(r.Failures) != 0 {
+						t.Errorf("%q, want %q (%+v)", got, want, r)
+					}
+				})
 			})
 		}
 	}

@@ -206,25 +206,27 @@ func TestRealStreamMaxLength(t *testing.T) {
 }
 
 func TestPausedClamd(t *testing.T) {
-	real := mailtest.StartRealClamd(t, mailtest.ClamdOptions{})
-	w := running(t, clamav.Config{Endpoints: []string{real.Endpoint}, Timeout: 500 * time.Millisecond, Beat: 50 * time.Millisecond})
-	if err := real.Pause(); err != nil {
-		t.Fatal(err)
-	}
-	if got := w.check(t, mail("x")); got != "could not: timed out" && got != "could not: clamd is not ready" {
-		t.Error(got)
-	}
-	w.hear(t, "clamav/down", false)
-	if got := w.check(t, mail("x")); got != "could not: clamd is not ready" {
-		t.Error(got)
-	}
-	if err := real.Resume(); err != nil {
-		t.Fatal(err)
-	}
-	w.hear(t, "clamav/down", true)
-	if got := w.check(t, mail("x")); got != "clean" {
-		t.Error(got)
-	}
+	mailtest.Steady(t, 50*time.Millisecond, func(t testing.TB, scale time.Duration) {
+		real := mailtest.StartRealClamd(t, mailtest.ClamdOptions{})
+		w := running(t, clamav.Config{Endpoints: []string{real.Endpoint}, Timeout: scale * 500 * time.Millisecond, Beat: scale * 50 * time.Millisecond})
+		if err := real.Pause(); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.check(t, mail("x")); got != "could not: timed out" && got != "could not: clamd is not ready" {
+			t.Error(got)
+		}
+		w.hear(t, "clamav/down", false)
+		if got := w.check(t, mail("x")); got != "could not: clamd is not ready" {
+			t.Error(got)
+		}
+		if err := real.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		w.hear(t, "clamav/down", true)
+		if got := w.check(t, mail("x")); got != "clean" {
+			t.Error(got)
+		}
+	})
 }
 
 func TestKilledAndRestartedClamd(t *testing.T) {

@@ -28,7 +28,7 @@ func options(b *mailtest.Backend) client.Options {
 }
 
 // patient bounds a test that hangs.
-func patient(t *testing.T) context.Context {
+func patient(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
 	return ctx
@@ -70,7 +70,7 @@ func mustSend(t *testing.T, c *client.Conn, e client.Envelope) []client.Reply {
 	return r
 }
 
-func asError(t *testing.T, err error) *client.Error {
+func asError(t testing.TB, err error) *client.Error {
 	t.Helper()
 	var e *client.Error
 	if !errors.As(err, &e) {

@@ -134,18 +134,20 @@ func TestBrokenServerAtEachStage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachWay(t, func(t *testing.T, s mailtest.Script, o client.Options, at mailtest.Point) {
 				t.Parallel()
-				s.Steps = steps{at: fault}
-				b := mailtest.NewBackend(t, s)
-				o.Addr = b.Addr()
-				o.Timeouts = client.Timeouts{Reply: 50 * time.Millisecond, End: 50 * time.Millisecond}
-				stage, _, err, reusable := where(patient(t), o)
-				e := asError(t, err)
-				if stage == client.StageConnect && at == mailtest.AtBanner {
-					stage = client.StageBanner // an RST may be faster than connect
-				}
-				if stage != points[at] || reusable || e.Ambiguous != (at == mailtest.AtEnd) {
-					t.Errorf("at %s, ambiguous %v, reusable %v: %v", stage, e.Ambiguous, reusable, err)
-				}
+				mailtest.Steady(t, 10*time.Millisecond, func(t testing.TB, scale time.Duration) {
+					s.Steps = steps{at: fault}
+					b := mailtest.NewBackend(t, s)
+					o.Addr = b.Addr()
+					o.Timeouts = client.Timeouts{Reply: scale * 50 * time.Millisecond, End: scale * 50 * time.Millisecond}
+					stage, _, err, reusable := where(patient(t), o)
+					e := asError(t, err)
+					if stage == client.StageConnect && at == mailtest.AtBanner {
+						stage = client.StageBanner // an RST may be faster than connect
+					}
+					if stage != points[at] || reusable || e.Ambiguous != (at == mailtest.AtEnd) {
+						t.Errorf("at %s, ambiguous %v, reusable %v: %v", stage, e.Ambiguous, reusable, err)
+					}
+				})
 			})
 		})
 	}
