@@ -27,7 +27,7 @@ func (d *Desk) tellBody(ctx context.Context, n Notice, c cases.Case, m Message, 
 	if d.Body.Address == "" {
 		return nil
 	}
-	n.To, n.Way, n.Form, n.Language = d.Body.Address, "body", d.Body.Form, d.Body.Language
+	n.To, n.Way, n.Form, n.Language = d.Body.Address, ToBody, d.Body.Form, d.Body.Language
 	if n.Form != "text" {
 		n.Form = contact.ARF
 		_, err := d.send(ctx, n, m, src, d.words(c, src, d.Body.Language))

@@ -30,12 +30,15 @@ const (
 	Failed = "failed"
 )
 
+// ToBody is the Way of a Notice to the national body.
+const ToBody = "body"
+
 // Notice is one report that went out, or the reason why it did not.
 type Notice struct {
 	ID        string    `json:"id"`
 	Case      string    `json:"case"`
 	To        string    `json:"to,omitempty"`
-	Way       string    `json:"way,omitempty"` // how the contact was found; "body" for the national body
+	Way       string    `json:"way,omitempty"` // how the contact was found; or ToBody
 	Form      string    `json:"form,omitempty"`
 	Language  string    `json:"language,omitempty"`
 	Incident  int       `json:"incident"`
@@ -213,7 +216,7 @@ func (d *Desk) hand(ctx context.Context, n Notice) (Notice, error) {
 	if err != nil {
 		return n, err
 	}
-	if err := d.Submit(ctx, n.ID, d.Alias(n.Case), n.To, raw); err != nil {
+	if err := d.Submit(ctx, n.ID, n.At, d.Alias(n.Case), n.To, raw); err != nil {
 		return n, err
 	}
 	row, err := d.notices().Change(ctx, n.ID, func(n *Notice) error { n.State = Sent; return nil })

@@ -75,8 +75,8 @@ type Desk struct {
 	// Automatic confirms sources that users reported or that hit traps, tells their providers
 	// and blocks them; else people do.
 	Automatic bool
-	// Submit hands a message to the outbox. The same id is delivered once.
-	Submit   func(ctx context.Context, id, from, to string, message []byte) error
+	// Submit hands a message to the outbox. The same id and time are the same message.
+	Submit   func(ctx context.Context, id string, at time.Time, from, to string, message []byte) error
 	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
 	Now      func() time.Time
 	Log      *slog.Logger

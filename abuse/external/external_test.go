@@ -77,7 +77,7 @@ func newWorld(t *testing.T) *world {
 			return w.message, nil
 		},
 		Alias: func(id string) string { return strings.ToLower(id) + "@abuse.ours.test" }, Name: "Ours", Host: "mx.ours.test", Agent: "postern/1",
-		Submit: func(_ context.Context, id, from, to string, m []byte) error {
+		Submit: func(_ context.Context, id string, _ time.Time, from, to string, m []byte) error {
 			w.sent[id] = letter{from, to, string(m)}
 			return w.fail
 		},

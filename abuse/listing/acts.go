@@ -77,10 +77,13 @@ func (m *Monitor) Send(ctx context.Context, who cases.Actor, id, text string) (L
 		text = l.Draft
 	}
 	if text == "" || len(text) > 64<<10 {
-		return l, errors.New("listing: a notice has at least a word, and at most 64 KiB")
+		return l, fmt.Errorf("%w: it has at least a word, and at most 64 KiB", ErrNotice)
+	}
+	if l.Case == "" {
+		return l, fmt.Errorf("%w: %s is not held to be listed yet", ErrNotice, l.Subject)
 	}
 	if !l.Sent.IsZero() {
-		return l, errors.New("listing: the notice was sent already")
+		return l, fmt.Errorf("%w: it was sent already", ErrNotice)
 	}
 	if err := m.Submit(ctx, "listing-"+l.ID+"-"+l.First.Format("20060102150405"), l.Case, text); err != nil {
 		return l, err

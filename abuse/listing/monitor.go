@@ -82,8 +82,12 @@ type Monitor struct {
 	Log     *slog.Logger
 }
 
-// ErrNotFound is a listing that there is not.
-var ErrNotFound = errors.New("listing: no such listing")
+// Errors of a Monitor.
+var (
+	ErrNotFound = errors.New("listing: no such listing")
+	ErrNobody   = errors.New("listing: there is nobody to tell")
+	ErrNotice   = errors.New("listing: this notice is not sent")
+)
 
 func (m *Monitor) table() entity.Table[Listing] {
 	return entity.Table[Listing]{Store: m.Home, Kind: "listing", ID: func(l *Listing) string { return l.ID }, Keys: func(l *Listing) []entity.Key {

@@ -21,6 +21,7 @@ import (
 	"postern/cmd/postern/judge"
 	"postern/cmd/postern/measurecmd"
 	"postern/cmd/postern/peoplecmd"
+	"postern/cmd/postern/sourcecmd"
 	"postern/cmd/postern/storecmd"
 )
 
@@ -49,6 +50,9 @@ type cli struct {
 	Feed       intakecmd.Feed      `cmd:"" help:"Feedback loops that report to the abuse desk."`
 	Case       casecmd.Case        `cmd:"" help:"Cases of the abuse desk."`
 	Guarantee  casecmd.Guarantee   `cmd:"" help:"Written guarantees by which a suspended account comes back."`
+	Source     sourcecmd.Source    `cmd:"" help:"Sources of abuse elsewhere: confirm, tell who runs them, block, lift."`
+	Published  sourcecmd.Published `cmd:"" help:"Lists of spam servers that others publish."`
+	Listing    sourcecmd.Listing   `cmd:"" help:"Our own addresses and domains on block lists."`
 	Calendar   casecmd.Calendar    `cmd:"" help:"Working time: holidays, make-up days, deadlines."`
 	Reports    desk.Reports        `cmd:"" help:"Reports of DMARC and TLS, received and sent."`
 	Audit      desk.Audit          `cmd:"" help:"Who changed what."`

@@ -34,13 +34,15 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // elsewhere are the symbols that no mail by itself can fire here, and what tests them.
 var elsewhere = map[string]string{
-	"EARLY_TALKER": "internal/smtpd: needs a session",
-	"LONG_LINE":    "internal/smtpd: needs a session",
-	"BARE_NEWLINE": "internal/smtpd: needs a session",
-	"BACKSCATTER":  "needs the send log",
-	"STRIP_FAILED": "cmd/postern/glue: needs a message on its way to a backend",
-	"DKIM_NEUTRAL": "only recorded results say so: filter/auth",
-	"ARC_NONE":     "only recorded results say so: a message without a chain has no finding",
+	"EARLY_TALKER":     "internal/smtpd: needs a session",
+	"LONG_LINE":        "internal/smtpd: needs a session",
+	"BARE_NEWLINE":     "internal/smtpd: needs a session",
+	"BACKSCATTER":      "needs the send log",
+	"SOURCE_HALF_OPEN": "cmd/postern/sources: needs a source that was blocked",
+	"SOURCE_WAIT":      "cmd/postern/sources: the same",
+	"STRIP_FAILED":     "cmd/postern/glue: needs a message on its way to a backend",
+	"DKIM_NEUTRAL":     "only recorded results say so: filter/auth",
+	"ARC_NONE":         "only recorded results say so: a message without a chain has no finding",
 
 	"MIME_TOO_MUCH_WORK": "internal/mime: needs a message of megabytes",
 }

@@ -54,6 +54,12 @@ func NewAnswers(p Parts, d *Desk, a AnswerParts) (*notice.Desk, error) {
 	}, nil
 }
 
+// Address is who writes for the desk.
+func Address(c *config.Config) string {
+	from, _ := deskAddress(c)
+	return from
+}
+
 // deskAddress is who writes the letters, and the domain of the aliases.
 func deskAddress(c *config.Config) (from, domain string) {
 	from = c.Abuse.Answers.From

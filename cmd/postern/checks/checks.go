@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"postern/abuse"
+	"postern/abuse/external"
 	"postern/blocklist"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/home"
 	"postern/cmd/postern/setup"
+	"postern/cmd/postern/sources"
 	"postern/cmd/postern/steps"
 	"postern/filter"
 	"postern/filter/account"
@@ -54,13 +56,14 @@ type Checks struct {
 	History  *history.History
 	Greylist *greylist.Greylist
 	Senders  *account.Senders
+	Sources  *external.Observer // who is watched among those elsewhere
 
 	proof filter.Check // of the author; runs once for all steps that want it
 }
 
 // New builds the checks and reads their state. Nothing runs yet.
 func New(ctx context.Context, p Parts) (*Checks, error) {
-	c := &Checks{parts: p, Limits: limit.New(setup.Rates(p.Config.Load()), p.Now)}
+	c := &Checks{parts: p, Sources: &external.Observer{}, Limits: limit.New(setup.Rates(p.Config.Load()), p.Now)}
 	var err error
 	c.Lists, err = blocklist.NewLists(setup.ListConfigs(p.Config.Load()), blocklist.ListParts{
 		Resolver: p.Resolver, Now: p.Now, Log: p.Log, Seed: fmt.Sprintf("%x", sha256.Sum256(append([]byte("links "), p.Key...))),
@@ -126,7 +129,7 @@ func (c *Checks) Steps() steps.Checks {
 		DomainLists: c.Lists.Sender(),
 		Links:       c.Lists.Links(c.hosted),
 
-		OwnRecipient: c.Own.Recipient(),
+		OwnRecipient: sources.Watch(c.Sources, c.Own.Recipient()),
 		OwnContent:   c.Own.Content(c.proof.Check),
 
 		History:  c.History,

@@ -29,17 +29,22 @@ type Submitter struct {
 
 // Submit puts an alert into the outbox: it is kept until it is delivered.
 func (g *Submitter) Submit(ctx context.Context, to string, message []byte) error {
-	return g.submit(ctx, "alert", "", to, message)
+	return g.submit(ctx, "alert", "", "", to, message)
 }
 
 // Report puts a report into the outbox.
 func (g *Submitter) Report(ctx context.Context, to string, message []byte) error {
-	return g.submit(ctx, "report", "", to, message)
+	return g.submit(ctx, "report", "", "", to, message)
 }
 
 // Letter puts a letter of the abuse desk into the outbox. The same key within a minute of at is
 // the same letter.
 func (g *Submitter) Letter(ctx context.Context, key string, at time.Time, to string, message []byte) error {
+	return g.Notice(ctx, key, at, "", to, message)
+}
+
+// Notice is Letter with an envelope sender, who hears when it cannot be delivered.
+func (g *Submitter) Notice(ctx context.Context, key string, at time.Time, from, to string, message []byte) error {
 	sum := sha256.Sum256([]byte("letter\x00" + key))
 	id, err := filter.NewID(at, bytes.NewReader(sum[:]))
 	if err != nil {
@@ -50,11 +55,11 @@ func (g *Submitter) Letter(ctx context.Context, key string, at time.Time, to str
 	} else if !errors.Is(err, outbox.ErrNotFound) {
 		return err
 	}
-	return g.submit(ctx, "notice", id, to, message)
+	return g.submit(ctx, "notice", id, from, to, message)
 }
 
-// submit queues a message of our own under the null sender.
-func (g *Submitter) submit(ctx context.Context, origin, entry, to string, message []byte) error {
+// submit queues a message of our own.
+func (g *Submitter) submit(ctx context.Context, origin, entry, from, to string, message []byte) error {
 	c := g.Config.Load()
 	pool := ""
 	if origin == "alert" {
@@ -85,7 +90,7 @@ func (g *Submitter) submit(ctx context.Context, origin, entry, to string, messag
 	now := g.Now().UTC()
 	_, err = g.Store.Add(ctx, outbox.Entry{
 		ID: entry, MessageID: id, Direction: filter.Outbound, Listener: "postern", Backend: pool,
-		To: []filter.Recipient{{Address: to, Backend: pool}}, Size: body.Size(), SHA256: body.SHA256(),
+		From: from, To: []filter.Recipient{{Address: to, Backend: pool}}, Size: body.Size(), SHA256: body.SHA256(),
 		Received: now, Added: now, Next: now, Expires: now.Add(time.Duration(c.Relay.OutboxFor)), Origin: origin,
 	}, bytes.NewReader(message))
 	if err == nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,8 @@ import (
 	"postern/cmd/postern/abusedesk"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/intakecalls"
+	"postern/cmd/postern/sourcecalls"
+	"postern/cmd/postern/sources"
 	"postern/filter"
 	"postern/internal/alert"
 	"postern/internal/config"
@@ -53,6 +56,7 @@ type Parts struct {
 	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
 	Alerts   *alert.Alerter
 	Event    func(key, text string, over bool)
+	Sources  sources.Parts // those of its parts that this room does not have
 	// Alone runs f where no other node does the same just now.
 	Alone func(ctx context.Context, job string, f func(ctx context.Context) error) error
 }
@@ -64,6 +68,7 @@ type Desk struct {
 	Intake     *intake.Desk
 	Answers    *notice.Desk // nil: no letters are written
 	Connectors *abusedesk.Connectors
+	Sources    *sources.Desk
 
 	p     Parts
 	swept time.Time // when old reports were looked for
@@ -78,6 +83,7 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	c := p.Config.Load()
 	parts := abusedesk.Parts{Entities: p.Entities, Now: p.Now, Log: p.Log, Audit: p.Audit, Event: p.Event, CalendarDir: c.Abuse.Calendar.Dir}
 	parts.Followers = []cases.Named{{Name: "signals", Follower: after(func() ledger.Func { return d.complaints })}}
+	parts.Followers = append(parts.Followers, cases.Named{Name: "external", Follower: after(func() ledger.Func { return d.Sources.External.Follow })})
 	if !c.Abuse.Answers.Off {
 		parts.Followers = append(parts.Followers, cases.Named{Name: "letters", Follower: after(func() ledger.Func { return d.Answers.Follow })})
 	}
@@ -89,6 +95,10 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	}
 	d.Measures = abusedesk.NewMeasures(parts, d.Cases, abusedesk.MeasureParts{Config: c, Accounts: p.Accounts, Sent: p.Sent, Connectors: d.Connectors.All, Held: p.Held})
 	d.buildIntake(ctx, c)
+	if err := d.buildSources(); err != nil {
+		return nil, err
+	}
+	d.Intake.Bounced = d.bounced
 	if c.Abuse.Answers.Off {
 		return d, nil
 	}
@@ -97,8 +107,7 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 		return nil, err
 	}
 	d.Answers.Party = abusedesk.Parties{Desk: d.Intake, Cases: d.Cases.Cases}.Party
-	d.Intake.Bounced = d.bounced
-	d.Intake.Replied = abusedesk.Replies(d.Cases, d.Answers.Aliases)
+	d.Intake.Replied = d.Sources.Replied(abusedesk.Replies(d.Cases, d.Answers.Aliases))
 	return d, nil
 }
 
@@ -168,8 +177,8 @@ func Always(to filter.Recipient) bool { return to.Backend == relay.DeskBackend }
 // bounced finds the letter that a delivery report is about.
 func (d *Desk) bounced(ctx context.Context, r complaint.Report) (bool, error) {
 	id := r.Claims.MessageID
-	if id == "" {
-		return false, nil
+	if ours, err := d.Sources.Bounced(ctx, r); ours || err != nil || id == "" || d.Answers == nil {
+		return ours, err
 	}
 	why := ""
 	for _, b := range r.Bounced {
@@ -188,6 +197,7 @@ func (d *Desk) replayed(_ context.Context, serial, account string, n int) {
 func (d *Desk) Handle(s *control.Server) {
 	d.Cases.Handle(s)
 	d.Measures.Handle(s)
+	sourcecalls.Parts{Desk: d.Sources}.Handle(s)
 	intakecalls.Parts{Desk: d.Intake, Audit: d.p.Audit}.Handle(s)
 }
 
@@ -195,6 +205,7 @@ func (d *Desk) Handle(s *control.Server) {
 func (d *Desk) Loops(l abusedesk.Listeners) map[string]func(context.Context) error {
 	out := map[string]func(context.Context) error{"intake": d.Intake.Run, "measures": d.tendMeasures, "kill switch": d.Measures.Switch.Run}
 	learn := func(l authpolicy.Login) { d.Measures.Logins.Seen(l.Account, l.From, l.OK) }
+	maps.Copy(out, d.Sources.Loops())
 	for i, loop := range d.Connectors.Loops(l, learn) {
 		out[fmt.Sprintf("connector %d", i)] = loop
 	}

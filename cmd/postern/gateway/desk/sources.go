@@ -1,0 +1,23 @@
+package desk
+
+import (
+	"postern/cmd/postern/abusedesk"
+	"postern/cmd/postern/sources"
+)
+
+// buildSources makes the work on sources elsewhere, on published lists and on our own listings.
+func (d *Desk) buildSources() (err error) {
+	p := d.p.Sources
+	p.Config, p.Home, p.Key, p.Now, p.Log, p.Audit, p.Event, p.Alone = d.p.Config, d.p.Entities, d.p.Key, d.p.Now, d.p.Log, d.p.Audit, d.p.Event, d.p.Alone
+	p.Holds, p.Cases, p.Intake, p.Calendars, p.Submit, p.Alias = d.p.Held.Quarantine, d.Cases.Cases, d.Intake, d.Cases.Calendars, d.p.Submit.Notice, d.alias
+	d.Sources, err = sources.New(p)
+	return err
+}
+
+// alias is the address under which a case is answered; without letters that of the desk.
+func (d *Desk) alias(caseID string) string {
+	if d.Answers != nil {
+		return d.Answers.Aliases.For(caseID)
+	}
+	return abusedesk.Address(d.p.Config.Load())
+}

@@ -1,0 +1,49 @@
+package sources
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"postern/filter"
+	"postern/internal/record"
+)
+
+// triedMost bounds on how much accepted mail a published list is tried, the youngest first.
+const triedMost = 500_000
+
+// accepted calls f for each mail from elsewhere that reached somebody since a time. Good is
+// what nothing was found against.
+func (d *Desk) accepted(ctx context.Context, since time.Time, f func(ip netip.Addr, ham bool) error) error {
+	q, n := record.Trace{Since: since, Limit: record.MaxPage}, 0
+	for {
+		page, err := d.p.Traffic.Find(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Rows {
+			ip, err := netip.ParseAddr(r.Client.IP)
+			if err != nil || r.Direction != filter.Inbound.String() || !arrived(r) {
+				continue
+			}
+			if err := f(ip, r.Action == filter.Accept.String()); err != nil {
+				return err
+			}
+			if n++; n >= triedMost {
+				return nil
+			}
+		}
+		if q.After = page.Next; page.Next == "" {
+			return nil
+		}
+	}
+}
+
+func arrived(r record.Row) bool {
+	for _, f := range r.To {
+		if f.State == string(filter.Delivered) || f.State == string(filter.InOutbox) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,95 @@
+package sources
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"postern/abuse/cases"
+	"postern/abuse/cases/dossier"
+	"postern/abuse/external"
+	"postern/filter"
+	"postern/internal/entity"
+	"postern/quarantine"
+)
+
+// ErrSight is wrapped by what cannot be a sighting.
+var ErrSight = errors.New("this tells of no source elsewhere")
+
+// SightHold opens the case of the source of a held message, or adds the message to the one
+// there is. That our filters held it is no ground to complain of it.
+func (d *Desk) SightHold(ctx context.Context, who cases.Actor, id, why string) (cases.Case, error) {
+	h, err := d.p.Holds.Show(ctx, id)
+	if err != nil {
+		return cases.Case{}, err
+	}
+	ip, err := netip.ParseAddr(h.Client.IP)
+	if err != nil || h.Direction != filter.Inbound.String() || h.Client.Account != "" {
+		return cases.Case{}, fmt.Errorf("%w: %s came from no host elsewhere", ErrSight, id)
+	}
+	if h.State.Ended() {
+		return cases.Case{}, fmt.Errorf("%w: %s has ended, and its bytes with it", ErrSight, id)
+	}
+	r, err := d.p.Holds.Raw(ctx, id)
+	if err != nil {
+		return cases.Case{}, err
+	}
+	defer r.Close()
+	raw, err := io.ReadAll(io.LimitReader(r, readMost+1))
+	if err != nil {
+		return cases.Case{}, err
+	}
+	if len(raw) > readMost {
+		return cases.Case{}, fmt.Errorf("%w: %s is larger than %d octets", ErrSight, id, readMost)
+	}
+	return d.sight(ctx, who, raw, Kept{From: h.From, To: h.To, IP: ip.Unmap(), Port: h.Client.Port, Helo: h.Client.Helo, At: h.At}, groundOf(h.Reasons), "held message "+id, why)
+}
+
+// groundOf is what a verdict rests on.
+func groundOf(reasons []quarantine.Reason) external.Ground {
+	out := external.SPF
+	for _, r := range reasons {
+		if r.Score > 0 && !strings.HasPrefix(r.Symbol, "SPF_") {
+			out = external.Content
+		}
+	}
+	if len(reasons) == 0 {
+		return external.Content
+	}
+	return out
+}
+
+// Trapped opens the case of the source of a message that reached a trap, or adds to the one
+// there is: that is a ground to confirm it by.
+func (d *Desk) Trapped(ctx context.Context, m *filter.Message, trap string) (cases.Case, error) {
+	if m.Direction != filter.Inbound || !m.Client.IP.IsValid() || m.Body == nil || m.Size > readMost {
+		return cases.Case{}, ErrSight
+	}
+	raw, err := io.ReadAll(m.Open())
+	if err != nil {
+		return cases.Case{}, err
+	}
+	var to []string
+	for _, r := range m.To {
+		to = append(to, r.Address)
+	}
+	k := Kept{From: m.From, To: to, IP: m.Client.IP.Unmap(), Port: m.Client.Port, Helo: m.Client.Helo, At: m.Time.UTC()}
+	return d.sight(ctx, cases.Machine(), raw, k, external.Trap, "message "+m.ID+" to a trap", "it wrote to the trap "+trap)
+}
+
+func (d *Desk) sight(ctx context.Context, who cases.Actor, raw []byte, k Kept, g external.Ground, name, why string) (cases.Case, error) {
+	if err := dossier.Reason(who, why); err != nil {
+		return cases.Case{}, err
+	}
+	k, err := d.keep(ctx, raw, k)
+	if err != nil {
+		return cases.Case{}, err
+	}
+	return d.External.Sight(ctx, who, external.Sighting{
+		IP: k.IP, Port: k.Port, Helo: k.Helo, Domain: k.Domain, Account: k.From, At: k.At, Ground: g,
+		Evidence: cases.Evidence{Class: entity.Evidence, Sum: k.Sum, Name: name},
+	}, why)
+}
