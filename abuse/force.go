@@ -2,6 +2,7 @@ package abuse
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -65,6 +66,15 @@ func (a *Accounts) Suspended(account string) (reason string, yes bool) {
 		return "", false
 	}
 	return acc.Reason, true
+}
+
+// Paused reports whether mail of the account that is still on its way out stays here, and why.
+func (a *Accounts) Paused(account string) (why string, yes bool) {
+	acc := a.Force(account)
+	if acc.Effective() < M2 {
+		return "", false
+	}
+	return fmt.Sprintf("kept back: %s (%s) is in force against %s", acc.Effective(), acc.Effective().Word(), Name(account)), true
 }
 
 // LoginOff reports whether the account may not log in.

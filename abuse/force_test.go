@@ -92,6 +92,11 @@ func TestWhatIsInForce(t *testing.T) {
 	if !a.LoginOff("off@example.com") || !a.LoginOff("x@out.example") || a.LoginOff("held@example.com") {
 		t.Error("login off is for M5 and more")
 	}
+	for account, want := range map[string]bool{"held@example.com": true, "Off@example.com": true, "x@out.example": true, "watched@example.com": false, "x@slow.example": false, "free@example.com": false} {
+		if why, yes := a.Paused(account); yes != want || yes == (why == "") {
+			t.Errorf("%s paused: %v %q", account, yes, why)
+		}
+	}
 	if all := a.Throttles("x@slow.example"); len(all) != 1 || all[0].Name != "@slow.example" {
 		t.Error(all)
 	}

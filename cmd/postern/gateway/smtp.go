@@ -81,7 +81,7 @@ func (g *Gateway) buildRelay(context.Context) (err error) {
 		Stamper: g.stamper, Sent: g.outbound, Answers: g.answers, Alert: trouble, Now: g.now, Log: g.log,
 		Limits: relay.Limits{Before: time.Duration(c.Relay.BeforeDot), After: time.Duration(c.Relay.AfterDot), Keep: time.Duration(c.Relay.OutboxFor)},
 	}
-	g.outbox = &outbox.Worker{Store: g.home.Outbox, Courier: g.relay, Now: g.now, Log: g.log, Alert: trouble, Ended: g.outbound.Ended}
+	g.outbox = &outbox.Worker{Store: g.home.Outbox, Courier: g.relay, Now: g.now, Log: g.log, Alert: trouble, Ended: g.outbound.Ended, Paused: g.checks.Accounts.Paused}
 	g.relay.Wake = g.outbox.Wake
 	return nil
 }

@@ -48,6 +48,9 @@ type Worker struct {
 	Lease    time.Duration                                     // longer than any try; 0 = 10 min
 	Parallel int                                               // tries at once; 0 = 4
 	Poll     time.Duration                                     // longest sleep; 0 = 30 s
+	// Paused says why an account's mail does not go on now; nil: it always does. What waits so
+	// is not tried, and becomes a hold when its time is over.
+	Paused func(account string) (why string, yes bool)
 
 	once sync.Once
 	wake chan struct{}
@@ -151,6 +154,10 @@ func (w *Worker) process(ctx context.Context, e Entry, crashed bool) {
 		return
 	}
 	defer body.Close()
+	if why, yes := w.paused(e); yes {
+		w.wait(keep, e, why, body)
+		return
+	}
 	results := w.Courier.Send(ctx, e, body)
 	last, left := e.LastReply, e.To[:0:0]
 	for i, to := range e.To {
@@ -166,6 +173,29 @@ func (w *Worker) process(ctx context.Context, e Entry, crashed bool) {
 	}
 	e.To = left
 	w.again(keep, e, last)
+}
+
+// lookAgain is when mail of a paused account is looked at again.
+const lookAgain = time.Minute
+
+// paused: what a person released goes out all the same.
+func (w *Worker) paused(e Entry) (why string, yes bool) {
+	if w.Paused == nil || e.Account == "" || e.Origin != OriginRelay || e.Direction != filter.Outbound {
+		return "", false
+	}
+	return w.Paused(e.Account)
+}
+
+// wait keeps an entry back without a try.
+func (w *Worker) wait(ctx context.Context, e Entry, why string, body Body) {
+	left := e.To[:0:0]
+	for _, to := range e.To {
+		if !w.settle(ctx, e, to, Result{Reply: why}, body) {
+			left = append(left, to)
+		}
+	}
+	e.To, e.LastReply, e.Next = left, why, w.Now().Add(lookAgain)
+	w.save(ctx, e)
 }
 
 // dropKept leaves out the recipients whose copies an interrupted try had made holds of.

@@ -279,3 +279,50 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 }
+
+// What a paused account had on its way waits without a try, goes out when the pause is over, and
+// becomes a hold where that takes too long.
+func TestPausedMailWaits(t *testing.T) {
+	for name, c := range map[string]struct {
+		account, origin string
+		pause           time.Duration
+		tries           int
+		state           string
+	}{
+		"in time":       {"ada@example.com", outbox.OriginRelay, time.Hour, 1, "delivered"},
+		"for too long":  {"ada@example.com", outbox.OriginRelay, 1000 * time.Hour, 0, "held"},
+		"released":      {"ada@example.com", "release", 1000 * time.Hour, 1, "delivered"},
+		"of nobody":     {"", outbox.OriginRelay, 1000 * time.Hour, 1, "delivered"},
+		"of an other's": {"bob@example.com", outbox.OriginRelay, 1000 * time.Hour, 1, "delivered"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				cr := newCourier(func(int, string) outbox.Result { return done })
+				var kept string
+				_, fates := world(t, cr, 900*time.Hour, func(s *outboxtest.Memory, w *outbox.Worker, id string) {
+					e, body := outboxtest.Entry(3, time.Now())
+					old, _, err := s.ClaimID(t.Context(), id, time.Now(), time.Minute)
+					if err != nil {
+						t.Fatal(err)
+					}
+					old.To = nil
+					if err := s.End(t.Context(), old); err != nil {
+						t.Fatal(err)
+					}
+					e.ID, e.Account, e.Origin, e.Direction, e.To = "", c.account, c.origin, filter.Outbound, e.To[:1]
+					if _, err := s.Add(t.Context(), e, strings.NewReader(body)); err != nil {
+						t.Fatal(err)
+					}
+					w.Paused = func(account string) (string, bool) {
+						kept = "kept back"
+						return kept, account == "ada@example.com" && time.Since(start) < c.pause
+					}
+				})
+				if len(fates) != 1 || !strings.Contains(fates[0], c.state) || len(cr.when) != c.tries {
+					t.Errorf("%v after %d tries", fates, len(cr.when))
+				}
+			})
+		})
+	}
+}
