@@ -37,12 +37,15 @@ func (d *Desk) Comment(ctx context.Context, who Actor, id, text string) (Case, e
 }
 
 // Note adds what another room did to the timeline. Its Actor, Action, Text, Report and Data
-// are taken; a measure's ID and level come as Data "measure" and "level" (M3).
+// are taken, and Once; a measure's ID and level come as Data "measure" and "level" (M3).
 func (d *Desk) Note(ctx context.Context, id string, v Event) (Case, error) {
 	if len(v.Text) > dossier.MaxText || v.Action == "" || len(v.Action) > 40 || len(v.Data) > 20 {
 		return Case{}, dossier.Refuse(dossier.ErrInvalid, "a line of the timeline has an action, and at most %d octets of text and 20 values", dossier.MaxText)
 	}
 	return d.change(ctx, id, Actor{Name: v.Actor, Role: flow.System}, v.Action, func(c *Case, e *Event) error {
+		if v.Once != "" && !once(c, v.Once) {
+			return entity.ErrUnchanged
+		}
 		e.Text, e.Report, e.Data = v.Text, v.Report, map[string]string{}
 		for name, value := range v.Data {
 			e.Data[dossier.Clip(name)] = dossier.Clip(value)
@@ -52,6 +55,16 @@ func (d *Desk) Note(ctx context.Context, id string, v Event) (Case, error) {
 		}
 		return nil
 	})
+}
+
+// once remembers a line, and reports whether it was not known among the last ones.
+func once(c *Case, line string) bool {
+	line = dossier.Hashed(line)
+	if slices.Contains(c.Noted, line) {
+		return false
+	}
+	c.Noted = append(c.Noted[max(0, len(c.Noted)+1-dossier.MaxNoted):], line)
+	return true
 }
 
 // Hold puts a case under legal hold, or ends that: what is held is not purged.

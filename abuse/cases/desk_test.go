@@ -588,3 +588,33 @@ type followerFunc func(ctx context.Context, c cases.Case, e cases.Event) error
 func (f followerFunc) Follow(ctx context.Context, c cases.Case, e cases.Event) error {
 	return f(ctx, c, e)
 }
+
+// What is told again after a crash stands in the timeline once.
+func TestNotedOnce(t *testing.T) {
+	w := newWorld(t)
+	c := w.attach(t, proven("r1", "anna@a.test", "copy"))
+	for range 3 {
+		if _, err := w.Note(t.Context(), c.ID, cases.Event{Actor: "reporter", Action: "reply", Report: "r2", Text: "here it is", Once: "reply r2"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Answered(t.Context(), anna, c.ID, "n1"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Result(t.Context(), anna, c.ID, "n2", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 2 * dossier.MaxNoted { // what is remembered is bounded
+		if _, err := w.Note(t.Context(), c.ID, cases.Event{Actor: "reporter", Action: "more", Text: "x", Once: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := map[string]int{}
+	events, _, err := w.Timeline(t.Context(), c.ID, "", 1000)
+	for _, e := range events {
+		n[e.Action]++
+	}
+	if err != nil || n["reply"] != 1 || n["answer"] != 1 || n["result"] != 1 || n["more"] != 2*dossier.MaxNoted || len(w.get(t, c.ID).Noted) != dossier.MaxNoted {
+		t.Errorf("%v %v", n, err)
+	}
+}

@@ -49,6 +49,9 @@ func (d *Desk) Result(ctx context.Context, who Actor, id, notice, barred string)
 		return Case{}, dossier.Refuse(dossier.ErrNeeds, "name the notice, or say why none is sent")
 	}
 	return d.change(ctx, id, who, "result", func(c *Case, e *Event) error {
+		if notice != "" && who.Role != flow.System && !once(c, "result "+notice) {
+			return entity.ErrUnchanged
+		}
 		e.Data = Request{Notice: notice, Barred: barred}.Data()
 		c.SetResult(notice, barred, e.At)
 		if _, ok, _ := flow.Find(c.Kind == External, c.State, flow.ResultSent, who.Role); ok && c.MergedInto == "" {
@@ -78,6 +81,9 @@ func (d *Desk) Answered(ctx context.Context, who Actor, id, notice string) (Case
 		return Case{}, dossier.Refuse(dossier.ErrRole, "an automatic answer is no first answer")
 	}
 	return d.change(ctx, id, who, "answer", func(c *Case, e *Event) error {
+		if notice != "" && !once(c, "answer "+notice) {
+			return entity.ErrUnchanged
+		}
 		e.Data = map[string]string{"notice": notice}
 		c.Decide(who.Name, e.At)
 		return c.NeverIdle(e.At, d.calendar(c))

@@ -16,6 +16,7 @@ import (
 	"postern/abuse/intake"
 	"postern/abuse/intake/feeds"
 	"postern/abuse/intake/flood"
+	"postern/abuse/intake/verdict"
 	"postern/abuse/proof"
 	"postern/filter"
 	"postern/internal/entity"
@@ -300,7 +301,7 @@ func TestKnownReporters(t *testing.T) {
 		if i < 5 {
 			ids = append(ids, unjudged(all))
 			for range 2 {
-				if err := w.desk.Judge(t.Context(), ids[i], true); err != nil {
+				if err := w.judge(ids[i], verdict.Right); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -312,12 +313,30 @@ func TestKnownReporters(t *testing.T) {
 	if got := trust(); got != proof.T2 {
 		t.Errorf("%s after five found right", got)
 	}
-	if err := w.desk.Judge(t.Context(), ids[0], false); err != nil {
+	if err := w.judge(ids[0], verdict.Wrong); err != nil {
 		t.Fatal(err)
 	}
 	if got := trust(); got != proof.T1 {
 		t.Errorf("%s with one of five found wrong", got)
 	}
+	if err := w.judge(ids[0], verdict.Abusive); err != nil {
+		t.Fatal(err)
+	}
+	if got := trust(); got != proof.T0 {
+		t.Errorf("%s with one of five a lie", got)
+	}
+	if err := w.judge(ids[0], verdict.Right); err != nil {
+		t.Fatal(err)
+	}
+	if got := trust(); got != proof.T2 {
+		t.Errorf("%s after that was taken back", got)
+	}
+}
+
+func (w *world) judge(report string, v verdict.Verdict) error {
+	b := verdict.Book{Store: w.desk.Home, Audit: func(context.Context, string, string, string, any, any, string) error { return nil }}
+	_, err := b.Judge(w.t.Context(), "anna", report, v, "seen")
+	return err
 }
 
 func unjudged(all []intake.Work) string {

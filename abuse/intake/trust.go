@@ -6,17 +6,10 @@ import (
 	"strings"
 
 	"postern/abuse/complaint"
-	"postern/abuse/intake/shelf"
+	"postern/abuse/intake/verdict"
 	"postern/abuse/proof"
 	"postern/filter"
-	"postern/internal/entity"
 	"postern/internal/mime"
-)
-
-// A known reporter has had this many complaints found right, and at most a tenth wrong.
-const (
-	knownRight = 5
-	judgedMost = 1000 // judgements that are counted
 )
 
 // authOf is what the checks said of a report's own mail.
@@ -67,36 +60,8 @@ func (d *Desk) who(ctx context.Context, r Report, rep complaint.Report, tree *mi
 
 func domainOf(addr string) string { return addr[strings.LastIndexByte(addr, '@')+1:] }
 
-// known is a proved address, T2 when its reports were right before.
+// known is a proved address, believed as far as what people found of its reports before.
 func (d *Desk) known(ctx context.Context, address string) (proof.Reporter, error) {
-	who := proof.Reporter{Trust: proof.T1, Address: address}
-	right, err := d.judged(ctx, "right", address)
-	if err != nil || right < knownRight {
-		return who, err
-	}
-	wrong, err := d.judged(ctx, "wrong", address)
-	if err == nil && wrong*10 <= right+wrong {
-		who.Trust = proof.T2
-	}
-	return who, err
-}
-
-func (d *Desk) judged(ctx context.Context, how, address string) (int, error) {
-	return shelf.Works(d.Home).Count(ctx, entity.Query{Index: "judged", Value: how + " " + shelf.Value(address)}, judgedMost)
-}
-
-// Judge notes what people found: was the report right? It is how reporters become known.
-func (d *Desk) Judge(ctx context.Context, report string, right bool) error {
-	_, err := shelf.Works(d.Home).Change(ctx, report, func(w *Work) error {
-		how := "wrong"
-		if right {
-			how = "right"
-		}
-		if w.Judged == how {
-			return entity.ErrUnchanged
-		}
-		w.Judged = how
-		return nil
-	})
-	return err
+	trust, err := verdict.Book{Store: d.Home}.Trust(ctx, address)
+	return proof.Reporter{Trust: trust, Address: address}, err
 }

@@ -199,9 +199,8 @@ func (d *Desk) unread(ctx context.Context, r Report, w Work) error {
 func (d *Desk) end(ctx context.Context, w Work, state string) error {
 	w.State, w.Ended = state, d.Now().UTC()
 	_, err := shelf.Works(d.Home).Change(ctx, w.Report, func(x *Work) error {
-		judged := x.Judged
+		w.Judged, w.JudgedBy, w.JudgedWith = x.Judged, x.JudgedBy, x.JudgedWith
 		*x = w
-		x.Judged = judged
 		return nil
 	})
 	return err

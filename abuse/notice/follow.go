@@ -51,6 +51,10 @@ func (d *Desk) Follow(ctx context.Context, c cases.Case, e cases.Event) error {
 		return nil
 	case "report":
 		return d.reported(ctx, c, e)
+	case "clock": // a person still has time to look at what would be said
+		if e.Data["clock"] == string(flow.Result) && e.To == "" && c.Person && c.MergedInto == "" {
+			return d.prepared(ctx, c)
+		}
 	}
 	if e.To == "" || e.To == e.From {
 		return nil
@@ -63,10 +67,14 @@ func (d *Desk) Follow(ctx context.Context, c cases.Case, e cases.Event) error {
 			return err
 		}
 	}
-	if kind, ok := results(e.To); ok {
-		return d.everyone(ctx, c, kind, e)
+	kind, ok := results(e.To)
+	if !ok {
+		return nil
 	}
-	return nil
+	if err := d.overtaken(ctx, c, e.To); err != nil {
+		return err
+	}
+	return d.everyone(ctx, c, kind, e)
 }
 
 // reported answers a report: with the result where the case has one already, else with an
@@ -237,6 +245,8 @@ func (d *Desk) reporter(ctx context.Context, c cases.Case, kind letter.Kind, rep
 	n := Notice{ID: hashed(string(kind), c.ID, p.To, string(e.To), strconv.Itoa(c.Reopened)), Case: c.ID, Report: report, Kind: kind, To: p.To, Language: d.language(c), InReplyTo: p.MessageID, Auto: "auto-replied"}
 	if why := WhyNot(p, d.Own); why != "" {
 		n.State, n.Why = Barred, why
+	} else if had, ok, err := d.byHand(ctx, c, p.To, kind); ok || err != nil {
+		return had, err
 	}
 	return d.write(ctx, n, d.vars(c, n.Language, p, e))
 }

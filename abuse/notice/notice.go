@@ -26,6 +26,9 @@ const (
 	Sent   = "sent"   // in the outbox, which delivers it
 	Barred = "barred" // not sent, and why
 	Failed = "failed" // bounced
+
+	Drafted   = "draft"     // waits for a person
+	Discarded = "discarded" // a draft that nobody sends
 )
 
 // AckEvery is how often a sender gets an acknowledgement at most.
@@ -47,6 +50,8 @@ type Notice struct {
 	Why       string      `json:"why,omitempty"`
 	By        string      `json:"by"` // "" = nobody: a program
 	Auto      string      `json:"auto,omitempty"`
+	Tells     string      `json:"tells,omitempty"` // what a person's letter is to its case: answer, result
+	Round     int         `json:"round,omitempty"` // how often the case was reopened before
 	At        time.Time   `json:"at"`
 	Sent      time.Time   `json:"sent,omitzero"`
 }
@@ -88,7 +93,10 @@ func (d *Desk) table() entity.Table[Notice] {
 	return entity.Table[Notice]{Store: d.Store, Kind: Kind, ID: func(n *Notice) string { return n.ID }, Keys: func(n *Notice) []entity.Key {
 		at := n.At.UnixMilli()
 		keys := []entity.Key{{Index: "all", At: at}, {Index: "case", Value: n.Case, At: at}, {Index: "state", Value: n.State, At: at}}
-		if n.State != Barred {
+		if n.State != Barred && n.State != Drafted && n.State != Discarded {
+			if n.Tells == tellsResult {
+				keys = append(keys, entity.Key{Index: "told", Value: told(n.Case, n.To, n.Round), At: at})
+			}
 			keys = append(keys, entity.Key{Index: "to", Value: hashed(string(n.Kind), n.To), At: at})
 		}
 		if n.MessageID != "" {
@@ -107,7 +115,15 @@ func hashed(parts ...string) string {
 }
 
 // Errors of a Desk.
-var ErrBarred = errors.New("this is not sent")
+var (
+	ErrBarred  = errors.New("this is not sent")
+	ErrNoDraft = errors.New("this is no draft any more")
+)
+
+// gone reports whether a draft is not there, or is none any more.
+func gone(err error) bool { return errors.Is(err, entity.ErrNotFound) || errors.Is(err, ErrNoDraft) }
+
+func (d *Desk) messageID(id string) string { return fmt.Sprintf("<%s.%s>", id, d.From) }
 
 // write keeps a letter and hands it on. A second time is the same letter.
 func (d *Desk) write(ctx context.Context, n Notice, v letter.Vars) (Notice, error) {
@@ -124,7 +140,7 @@ func (d *Desk) write(ctx context.Context, n Notice, v letter.Vars) (Notice, erro
 
 func (d *Desk) keep(ctx context.Context, n Notice) (Notice, error) {
 	if n.State == Queued {
-		n.MessageID = fmt.Sprintf("<%s.%s>", n.ID, d.From)
+		n.MessageID = d.messageID(n.ID)
 	}
 	row, err := d.table().Create(ctx, n)
 	if errors.Is(err, entity.ErrExists) {
@@ -138,8 +154,12 @@ func (d *Desk) keep(ctx context.Context, n Notice) (Notice, error) {
 	return d.hand(ctx, n)
 }
 
-// hand gives a queued letter to the outbox.
+// hand gives a queued letter to the outbox. Its case hears before what a person's letter is to
+// it: until then it stays queued.
 func (d *Desk) hand(ctx context.Context, n Notice) (Notice, error) {
+	if err := d.tell(ctx, n); err != nil {
+		return n, err
+	}
 	m := outgoing{from: d.From, replyTo: d.Aliases.For(n.Case), to: n.To, id: n.MessageID, inReplyTo: n.InReplyTo, language: n.Language, automatic: n.Auto, at: n.At.In(d.Zone), text: letter.Text{Subject: n.Subject, Body: n.Body}}
 	b, err := m.bytes()
 	if err != nil {
@@ -197,16 +217,21 @@ func (d *Desk) Bounced(ctx context.Context, messageID, why string) (bool, error)
 	return true, err
 }
 
-// List returns a page of letters, the youngest first: of a case, or all with "".
-func (d *Desk) List(ctx context.Context, caseID, after string, limit int) ([]Notice, string, error) {
+// List returns a page of letters, the youngest first: of a case, in a state, or all with "".
+func (d *Desk) List(ctx context.Context, caseID, state, after string, limit int) ([]Notice, string, error) {
 	q := entity.Query{Index: "all", After: after, Limit: limit}
-	if caseID != "" {
+	switch {
+	case caseID != "":
 		q.Index, q.Value = "case", caseID
+	case state != "":
+		q.Index, q.Value = "state", state
 	}
 	rows, next, err := d.table().Find(ctx, q)
 	out := make([]Notice, 0, len(rows))
 	for _, r := range rows {
-		out = append(out, r.Value)
+		if state == "" || r.Value.State == state {
+			out = append(out, r.Value)
+		}
 	}
 	return out, next, err
 }

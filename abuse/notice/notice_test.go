@@ -281,7 +281,7 @@ func TestOutboxAway(t *testing.T) {
 	if len(w.posts) != 1 {
 		t.Errorf("%d letters", len(w.posts))
 	}
-	all, _, err := w.d.List(t.Context(), w.c.ID, "", 10)
+	all, _, err := w.d.List(t.Context(), w.c.ID, "", "", 10)
 	if err != nil || len(all) != 1 || all[0].State != notice.Sent {
 		t.Fatalf("%+v %v", all, err)
 	}
@@ -291,7 +291,7 @@ func TestOutboxAway(t *testing.T) {
 	if ours, err := w.d.Bounced(t.Context(), "<else@x.example>", ""); ours || err != nil {
 		t.Errorf("%v %v", ours, err)
 	}
-	if all, _, _ = w.d.List(t.Context(), "", "", 10); all[0].State != notice.Failed {
+	if all, _, _ = w.d.List(t.Context(), "", "", "", 10); all[0].State != notice.Failed {
 		t.Errorf("%+v", all[0])
 	}
 }

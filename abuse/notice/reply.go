@@ -4,10 +4,18 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"postern/abuse/cases"
+	"postern/abuse/cases/flow"
 	"postern/abuse/notice/letter"
+)
+
+// What a letter of a person is to its case.
+const (
+	tellsAnswer = "answer" // the first answer of a person, or a further one
+	tellsResult = "result"
 )
 
 // Draft is the letter of a kind as it would go to the reporter of a case now, for a person to
@@ -21,12 +29,25 @@ func (d *Desk) Draft(ctx context.Context, caseID, report, language string, kind 
 	if err != nil {
 		return letter.Text{}, err
 	}
+	return d.compose(c, p, language, kind)
+}
+
+func (d *Desk) compose(c cases.Case, p Party, language string, kind letter.Kind) (letter.Text, error) {
 	if language == "" {
 		language = d.language(c)
 	}
 	v := d.vars(c, language, p, cases.Event{To: c.State})
-	if v.Measure == "" {
-		v.Measure = letter.Measure(language, "RESOLVED", 0)
+	switch {
+	case kind == letter.Rejected:
+		v.Measure = letter.Measure(language, string(flow.Rejected), 0)
+	case v.Measure == "":
+		v.Measure = letter.Measure(language, string(flow.Resolved), 0)
+	}
+	if kind == letter.NeedInfo {
+		v.Missing = "…" // the person's own words
+		if v.Deadline.IsZero() {
+			v.Deadline = d.when(d.Now().Add(7 * 24 * time.Hour))
+		}
 	}
 	return d.Book.Write(language, kind, v)
 }
@@ -47,11 +68,8 @@ func (d *Desk) Answer(ctx context.Context, who cases.Actor, caseID string, r Rep
 		return Notice{}, err
 	}
 	t := r.Text
-	if strings.TrimSpace(t.Subject) == "" || strings.TrimSpace(t.Body) == "" || !utf8.ValidString(t.Subject+t.Body) || len(t.Body) > letter.MaxBody || len(t.Subject) > 300 {
-		return Notice{}, fmt.Errorf("%w: a letter has a subject and a text of at most %d octets", letter.ErrLetter, letter.MaxBody)
-	}
-	if c.Account != "" && strings.Contains(strings.ToLower(t.Subject+t.Body), strings.ToLower(c.Account)) {
-		return Notice{}, fmt.Errorf("%w: it names the account %s, and what is known of a customer stays here", letter.ErrLetter, c.Account)
+	if err := fit(c, t); err != nil {
+		return Notice{}, err
 	}
 	p, err := d.Party(ctx, r.Report)
 	if err != nil {
@@ -60,25 +78,63 @@ func (d *Desk) Answer(ctx context.Context, who cases.Actor, caseID string, r Rep
 	if why := WhyNot(p, d.Own); why != "" {
 		return Notice{}, fmt.Errorf("%w: %s", ErrBarred, why)
 	}
-	if !strings.Contains(t.Subject, c.ID) {
-		t.Subject = "[" + c.ID + "] " + t.Subject
-	}
 	if r.Kind == "" {
-		r.Kind = "answer"
+		r.Kind = Own
 	}
 	if r.Language == "" {
 		r.Language = d.language(c)
 	}
-	now := d.Now().UTC()
 	n := Notice{ID: hashed("answer", c.ID, p.To, who.Name, t.Subject, t.Body), Case: c.ID, Report: r.Report, Kind: r.Kind, To: p.To, Language: r.Language, InReplyTo: p.MessageID,
-		Subject: strings.Join(strings.Fields(t.Subject), " "), Body: strings.ReplaceAll(t.Body, "\r\n", "\n"), State: Queued, By: who.Name, At: now}
-	if n, err = d.keep(ctx, n); err != nil {
-		return n, err
+		State: Queued, By: who.Name, At: d.Now().UTC(), Tells: tells(r.Result), Round: c.Reopened}
+	n.say(c, t)
+	return d.keep(ctx, n)
+}
+
+func tells(result bool) string {
+	if result {
+		return tellsResult
 	}
-	if r.Result {
-		_, err = d.Cases.Result(ctx, who, c.ID, n.ID, "")
-		return n, err
+	return tellsAnswer
+}
+
+// say takes over a person's words.
+func (n *Notice) say(c cases.Case, t letter.Text) {
+	if !strings.Contains(t.Subject, c.ID) {
+		t.Subject = "[" + c.ID + "] " + t.Subject
 	}
-	_, err = d.Cases.Answered(ctx, who, c.ID, n.ID)
-	return n, err
+	n.Subject, n.Body = strings.Join(strings.Fields(t.Subject), " "), strings.ReplaceAll(t.Body, "\r\n", "\n")
+}
+
+// fit refuses what is no letter, and what says of a customer what stays here.
+func fit(c cases.Case, t letter.Text) error {
+	if strings.TrimSpace(t.Subject) == "" || strings.TrimSpace(t.Body) == "" || !utf8.ValidString(t.Subject+t.Body) || len(t.Body) > letter.MaxBody || len(t.Subject) > 300 {
+		return fmt.Errorf("%w: a letter has a subject and a text of at most %d octets", letter.ErrLetter, letter.MaxBody)
+	}
+	if c.Kind == cases.External {
+		return nil
+	}
+	ip := ""
+	if c.Source.IP.IsValid() {
+		ip = c.Source.IP.String()
+	}
+	text := strings.ToLower(t.Subject + "\n" + t.Body)
+	for what, is := range map[string]string{"the account": c.Account, "the login": c.Source.Login, "the address of the customer's machine": ip} {
+		if len(is) > 3 && strings.Contains(text, strings.ToLower(is)) {
+			return fmt.Errorf("%w: it names %s, %s, and what is known of a customer stays here", letter.ErrLetter, what, is)
+		}
+	}
+	return nil
+}
+
+// tell says to its case what a person's letter is; after that it may go out.
+func (d *Desk) tell(ctx context.Context, n Notice) error {
+	who := cases.Actor{Name: n.By, Role: flow.Agent}
+	var err error
+	switch n.Tells {
+	case tellsResult:
+		_, err = d.Cases.Result(ctx, who, n.Case, n.ID, "")
+	case tellsAnswer:
+		_, err = d.Cases.Answered(ctx, who, n.Case, n.ID)
+	}
+	return err
 }

@@ -20,6 +20,7 @@ import (
 	"postern/cmd/postern/intakecmd"
 	"postern/cmd/postern/judge"
 	"postern/cmd/postern/measurecmd"
+	"postern/cmd/postern/noticecmd"
 	"postern/cmd/postern/peoplecmd"
 	"postern/cmd/postern/sourcecmd"
 	"postern/cmd/postern/storecmd"
@@ -48,6 +49,7 @@ type cli struct {
 	Token      peoplecmd.Token     `cmd:"" help:"With what programs act for users."`
 	Complaint  intakecmd.Complaint `cmd:"" help:"Reports that came in at the abuse desk."`
 	Feed       intakecmd.Feed      `cmd:"" help:"Feedback loops that report to the abuse desk."`
+	Notice     noticecmd.Notice    `cmd:"" help:"Letters of the abuse desk: read, draft, send."`
 	Case       casecmd.Case        `cmd:"" help:"Cases of the abuse desk."`
 	Guarantee  casecmd.Guarantee   `cmd:"" help:"Written guarantees by which a suspended account comes back."`
 	Source     sourcecmd.Source    `cmd:"" help:"Sources of abuse elsewhere: confirm, tell who runs them, block, lift."`

@@ -17,6 +17,7 @@ const (
 	MaxText     = 4000 // octets of a comment or a reason
 	MaxClocks   = 60   // clocks kept; of those that stopped the oldest go first
 	MaxDepth    = 20   // cases merged into one another
+	MaxNoted    = 100  // lines that are known not to be noted twice
 )
 
 // Kind says what a case is about.
@@ -140,6 +141,7 @@ type Case struct {
 	Seq      int      `json:"seq"`                // of the last event
 	Pending  []Event  `json:"pending,omitempty"`  // events whose followers have not all answered
 	Counting []string `json:"counting,omitempty"` // reports that are counted above and not yet marked as such
+	Noted    []string `json:"noted,omitempty"`    // the last lines that are not noted twice
 }
 
 // Event is one line of a case's timeline.
@@ -154,6 +156,8 @@ type Event struct {
 	Text   string            `json:"text,omitempty"`
 	Report string            `json:"report,omitempty"`
 	Data   map[string]string `json:"data,omitempty"`
+	// Once names a line that stands in the timeline once, however often it is noted.
+	Once string `json:"-"`
 	// Stopped are the clocks that this change has stopped.
 	Stopped []flow.Name `json:"stopped,omitempty"`
 

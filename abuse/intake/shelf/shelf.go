@@ -88,9 +88,12 @@ type Work struct {
 	Fold     string           `json:"fold,omitempty"`
 	Cases    []string         `json:"cases,omitempty"`
 	Copied   bool             `json:"copied,omitempty"` // a safe copy went to the mailbox for them
-	Judged   string           `json:"judged,omitempty"` // right or wrong, as people found
-	Problems []string         `json:"problems,omitempty"`
-	SHA256   string           `json:"sha256"`
+	Judged   string           `json:"judged,omitempty"` // right, wrong or abusive, as people found
+	JudgedBy string           `json:"judged_by,omitempty"`
+	// JudgedWith is the case whose state said it; "" = by hand.
+	JudgedWith string   `json:"judged_with,omitempty"`
+	Problems   []string `json:"problems,omitempty"`
+	SHA256     string   `json:"sha256"`
 }
 
 // Milli is the At of a key for a time.

@@ -140,7 +140,7 @@ func Replies(d *Desk, aliases notice.Aliases) func(ctx context.Context, r intake
 			case !c.Open():
 				continue
 			}
-			_, err = d.Cases.Note(ctx, id, cases.Event{Actor: "reporter", Action: "reply", Report: r.ID, Text: clip(text)})
+			_, err = d.Cases.Note(ctx, id, cases.Event{Actor: "reporter", Action: "reply", Report: r.ID, Text: clip(text), Once: "reply " + r.ID})
 			return id, err
 		}
 		return "", nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/abuse/intake"
+	"postern/abuse/intake/verdict"
 	"postern/internal/control"
 	"postern/internal/entity"
 )
@@ -53,16 +54,18 @@ type Raw struct {
 	Bytes []byte `json:"bytes"`
 }
 
-// Judgement says whether a report was right.
+// Judgement says what somebody found of a report.
 type Judgement struct {
-	ID    string `json:"id"`
-	Right bool   `json:"right"`
+	ID      string          `json:"id"`
+	Verdict verdict.Verdict `json:"verdict"` // right, wrong, abusive; "" takes it back
+	Reason  string          `json:"reason,omitempty"`
 }
 
 // Parts are what the calls work with.
 type Parts struct {
-	Desk  *intake.Desk
-	Audit func(ctx context.Context, actor, action, object string, before, after any, note string) error
+	Desk     *intake.Desk
+	Verdicts verdict.Book
+	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
 }
 
 // Handle adds the calls to s.
@@ -71,15 +74,10 @@ func (p Parts) Handle(s *control.Server) {
 	control.Handle(s, "complaint.show", func(ctx context.Context, q ID) (Complaint, error) { return p.one(ctx, q.ID) })
 	control.Handle(s, "complaint.raw", p.raw)
 	control.Handle(s, "complaint.judge", func(ctx context.Context, j Judgement) (Complaint, error) {
-		before, err := p.one(ctx, j.ID)
-		if err != nil {
-			return before, err
+		if _, err := p.Verdicts.Judge(ctx, control.Actor(ctx), j.ID, j.Verdict, j.Reason); err != nil {
+			return Complaint{}, refused(err)
 		}
-		if err := p.Desk.Judge(ctx, j.ID, j.Right); err != nil {
-			return before, err
-		}
-		after, err := p.one(ctx, j.ID)
-		return after, errors.Join(err, p.Audit(ctx, control.Actor(ctx), "complaint-judge", j.ID, before.Work.Judged, after.Work.Judged, ""))
+		return p.one(ctx, j.ID)
 	})
 	control.Handle(s, "feed.list", func(ctx context.Context, _ struct{}) ([]intake.Feed, error) {
 		all, err := p.Desk.Feeds.All(ctx)

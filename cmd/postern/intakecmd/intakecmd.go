@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postern/abuse/intake"
+	"postern/abuse/intake/verdict"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/intakecalls"
 )
@@ -74,6 +75,7 @@ func (c *showCmd) Run(a *app.App) error {
 		line("bytes", fmt.Sprintf("%d, SHA-256 %s", r.Report.Size, r.Report.SHA256))
 		line("state", r.Work.State+" "+strings.Join(r.Work.Cases, " "))
 		line("reporter", fmt.Sprintf("%s %s %s", r.Work.Trust, r.Work.Reporter, r.Work.Feed))
+		line("verdict", judged(r.Work))
 		if r.Like > 1 {
 			line("flood", fmt.Sprintf("%d more like this", r.Like-1))
 		}
@@ -99,16 +101,29 @@ func (c *rawCmd) Run(a *app.App) error {
 }
 
 type judgeCmd struct {
-	ID    string `arg:"" help:"ID of the report."`
-	Right string `arg:"" enum:"right,wrong" help:"right or wrong."`
-	JSON  bool   `name:"json" help:"Print JSON."`
+	ID      string `arg:"" help:"ID of the report."`
+	Verdict string `arg:"" enum:"right,wrong,abusive,none" help:"right, wrong, abusive (reported against better knowledge), or none to take it back."`
+	Reason  string `help:"Why; abusive needs one."`
+	JSON    bool   `name:"json" help:"Print JSON."`
 }
 
 // Run notes it.
 func (c *judgeCmd) Run(a *app.App) error {
-	return app.Call(a, "complaint.judge", intakecalls.Judgement{ID: c.ID, Right: c.Right == "right"}, c.JSON, func(r intakecalls.Complaint) {
-		fmt.Fprintf(a.Stdout, "%s was %s\n", r.Report.ID, r.Work.Judged)
-	})
+	j := intakecalls.Judgement{ID: c.ID, Verdict: verdict.Verdict(c.Verdict), Reason: c.Reason}
+	if c.Verdict == "none" {
+		j.Verdict = ""
+	}
+	return app.Call(a, "complaint.judge", j, c.JSON, func(r intakecalls.Complaint) { fmt.Fprintf(a.Stdout, "%s %s\n", r.Report.ID, judged(r.Work)) })
+}
+
+func judged(w intake.Work) string {
+	switch {
+	case w.Judged == "":
+		return "is not judged"
+	case w.JudgedWith != "":
+		return fmt.Sprintf("was %s, as %s said with %s", w.Judged, app.Clean(w.JudgedBy), w.JudgedWith)
+	}
+	return fmt.Sprintf("was %s, as %s said", w.Judged, app.Clean(w.JudgedBy))
 }
 
 type feedListCmd struct {

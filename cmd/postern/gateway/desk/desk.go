@@ -28,6 +28,7 @@ import (
 	"postern/cmd/postern/abusedesk"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/intakecalls"
+	"postern/cmd/postern/noticecalls"
 	"postern/cmd/postern/sourcecalls"
 	"postern/cmd/postern/sources"
 	"postern/filter"
@@ -82,7 +83,10 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	d = &Desk{p: p}
 	c := p.Config.Load()
 	parts := abusedesk.Parts{Entities: p.Entities, Now: p.Now, Log: p.Log, Audit: p.Audit, Event: p.Event, CalendarDir: c.Abuse.Calendar.Dir}
-	parts.Followers = []cases.Named{{Name: "signals", Follower: after(func() ledger.Func { return d.complaints })}}
+	parts.Followers = []cases.Named{
+		{Name: "signals", Follower: after(func() ledger.Func { return d.complaints })},
+		{Name: "verdicts", Follower: after(func() ledger.Func { return d.verdicts().Follow })},
+	}
 	parts.Followers = append(parts.Followers, cases.Named{Name: "external", Follower: after(func() ledger.Func { return d.Sources.External.Follow })})
 	if !c.Abuse.Answers.Off {
 		parts.Followers = append(parts.Followers, cases.Named{Name: "letters", Follower: after(func() ledger.Func { return d.Answers.Follow })})
@@ -198,7 +202,8 @@ func (d *Desk) Handle(s *control.Server) {
 	d.Cases.Handle(s)
 	d.Measures.Handle(s)
 	sourcecalls.Parts{Desk: d.Sources}.Handle(s)
-	intakecalls.Parts{Desk: d.Intake, Audit: d.p.Audit}.Handle(s)
+	noticecalls.Handle(s, d.Answers)
+	intakecalls.Parts{Desk: d.Intake, Verdicts: d.verdicts(), Audit: d.p.Audit}.Handle(s)
 }
 
 // Loops run on their own clock, by name.
