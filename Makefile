@@ -57,7 +57,7 @@ e2e: build
 # Thousands of messages through kills, faults and full disks, in the short form. The load
 # wants the machine to itself: one package after the other.
 ledger: build
-	$(GO) test -timeout 20m -count 1 -p 1 ./test/rig/... ./test/ledger/...
+	$(GO) test -timeout 20m -count 1 -p 1 ./test/rig/... ./test/ledger/... ./test/flood/...
 
 # Several nodes on one Redis of each kind, killed, cut off and made to forget; both homes with
 # random operations and many holds.
@@ -70,7 +70,8 @@ fuzz:
 # The long runs: thousands of messages, kill -9 in a loop, every fault under load.
 campaign: NEEDS = go gcc clamav redis postfix dovecot swaks python3 strace nft ip
 campaign: install build
-	POSTERN_CAMPAIGN=1 $(GO) test -timeout 180m -count 1 -p 1 -v ./test/ledger/... ./test/nodes/... ./test/stores/... ./internal/store/dump/... ./test/campaign/...
+	POSTERN_COSTS=1 $(GO) test -count 1 -v -run Costs ./abuse/complaint
+	POSTERN_CAMPAIGN=1 $(GO) test -timeout 180m -count 1 -p 1 -v ./test/ledger/... ./test/nodes/... ./test/stores/... ./internal/store/dump/... ./test/flood/... ./test/campaign/...
 
 bench: NEEDS = go clamav postfix rspamd redis python3
 bench: install build

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"postern/abuse/cases/dossier"
@@ -183,27 +184,20 @@ func (d *Desk) count(ctx context.Context, l Link) (Case, error) {
 	})
 }
 
-// countFolded counts a report of a flood: a line in the timeline only at 1, 10, 100 ...
+// countFolded counts reports of a flood: a line in the timeline only at the first and where the
+// number grows a digit.
 func (d *Desk) countFolded(ctx context.Context, l Link, add func(*Case, *Event) error) (Case, error) {
 	c, err := d.Get(ctx, l.Case)
 	if err != nil {
 		return c, err
 	}
-	if n := c.Folded + 1; round(n) {
+	if n := c.Folded + 1 + l.More; len(strconv.Itoa(n)) > len(strconv.Itoa(c.Folded)) || c.Folded == 0 {
 		return d.change(ctx, l.Case, Machine(), "folded", func(c *Case, e *Event) error {
 			e.Text = fmt.Sprintf("%d more like this", n)
 			return add(c, e)
 		})
 	}
 	return d.book().Quietly(ctx, l.Case, func(c *Case) error { return add(c, &Event{At: d.Now().UTC()}) })
-}
-
-// round reports whether n is 1, 10, 100 ...
-func round(n int) bool {
-	for n >= 10 && n%10 == 0 {
-		n /= 10
-	}
-	return n == 1
 }
 
 // countedOf tells which reports that a case is counting are marked as counted.

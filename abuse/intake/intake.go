@@ -154,6 +154,9 @@ func (d *Desk) Confirm(ctx context.Context, id string) error {
 	if _, err := shelf.Works(d.Home).Create(ctx, w); err != nil && !errors.Is(err, entity.ErrExists) {
 		return err
 	}
+	if !w.Hurry { // taken up with the others of its kind: a flood is handed over by the dozen
+		return nil
+	}
 	select {
 	case d.wake <- struct{}{}:
 	default:

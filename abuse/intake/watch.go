@@ -80,7 +80,7 @@ func (d *Desk) Sweep(ctx context.Context, before time.Time, held func(ctx contex
 	if err != nil {
 		return n, err
 	}
-	return n, d.sweepBytes(ctx, before)
+	return n, errors.Join(d.binder().Sweep(ctx, before), d.sweepBytes(ctx, before))
 }
 
 func (d *Desk) sweep(ctx context.Context, row entity.Row[Report], before time.Time, held func(ctx context.Context, w Work) (bool, error)) (bool, error) {

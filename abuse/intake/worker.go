@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
 	"postern/abuse/complaint"
+	"postern/abuse/intake/bundle"
 	"postern/abuse/intake/flood"
 	"postern/abuse/intake/shelf"
 	"postern/abuse/proof"
@@ -22,7 +25,7 @@ import (
 const (
 	every     = 2 * time.Second // how often the queue is looked at without a call
 	triesMost = 5               // after which people get a report as it is
-	batch     = 50
+	batch     = 200
 	readMost  = 16 << 20 // octets of a report that are read
 )
 
@@ -67,6 +70,9 @@ func (d *Desk) alone(ctx context.Context, f func(context.Context) error) error {
 // Round works on everything that waits, the reports of those who are proved first, and says
 // how many there were. What a crash interrupts is done again: every step is idempotent.
 func (d *Desk) Round(ctx context.Context) (n int, err error) {
+	if err := d.binder().Finish(ctx); err != nil {
+		return 0, err
+	}
 	for {
 		some := 0
 		for _, queue := range []string{"new-first", New} {
@@ -74,17 +80,10 @@ func (d *Desk) Round(ctx context.Context) (n int, err error) {
 			if err != nil {
 				return n, err
 			}
-			var errs []error
-			for _, row := range rows {
-				if err := d.one(ctx, row.Value); err != nil {
-					errs = append(errs, err)
-				}
-				some++
-			}
-			if len(errs) > 0 { // the others went on; these wait for the store
+			if errs := d.several(ctx, rows); len(errs) > 0 { // the others went on; these wait for the store
 				return n, errors.Join(errs[:min(len(errs), 3)]...)
 			}
-			if some > 0 {
+			if some += len(rows); some > 0 {
 				break // whoever came meanwhile and is proved goes first
 			}
 		}
@@ -94,33 +93,58 @@ func (d *Desk) Round(ctx context.Context) (n int, err error) {
 	}
 }
 
-// one works on one report. An error is the store's; trouble with the report itself is noted,
-// and after some tries people get it as it is.
-func (d *Desk) one(ctx context.Context, w Work) error {
+func (d *Desk) binder() bundle.Binder {
+	return bundle.Binder{Home: d.Home, Cases: d.Cases, Now: d.Now}
+}
+
+// several works on reports; those of a flood are neither read nor parsed and go to its line
+// together.
+func (d *Desk) several(ctx context.Context, rows []entity.Row[Work]) (errs []error) {
+	floods := map[string][]Work{}
+	for _, row := range rows {
+		fold, err := d.one(ctx, row.Value)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if fold != "" {
+			floods[fold] = append(floods[fold], row.Value)
+		}
+	}
+	for _, fold := range slices.Sorted(maps.Keys(floods)) {
+		if err := d.binder().Take(ctx, fold, floods[fold]); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// one works on one report, unless it is one of a flood, which it names then. An error is the
+// store's; trouble with the report itself is noted, and after some tries people get it as it is.
+func (d *Desk) one(ctx context.Context, w Work) (fold string, err error) {
 	row, err := shelf.Reports(d.Home).Get(ctx, w.Report)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if w.Tries >= triesMost {
 		w.Problems = append(w.Problems, "it could not be worked on "+strconv.Itoa(w.Tries)+" times")
-		return d.unread(ctx, row.Value, w)
+		return "", d.unread(ctx, row.Value, w)
 	}
 	if fold := d.folded(row.Value); fold != "" {
-		return d.fold(ctx, row.Value, w, fold)
+		return fold, nil
 	}
 	// Counted before: what kills the process is not tried for ever.
 	if err := d.tried(ctx, &w, 1); err != nil {
-		return err
+		return "", err
 	}
 	err = d.guarded(ctx, row.Value, w)
 	switch {
 	case errors.Is(err, dossier.ErrInvalid) || errors.Is(err, entity.ErrInvalid): // it would be so for ever
 		w.Problems = append(w.Problems, err.Error())
-		return d.unread(ctx, row.Value, w)
+		return "", d.unread(ctx, row.Value, w)
 	case err != nil: // the store's fault is none of the report
-		return errors.Join(err, d.tried(context.WithoutCancel(ctx), &w, -1))
+		return "", errors.Join(err, d.tried(context.WithoutCancel(ctx), &w, -1))
 	}
-	return nil
+	return "", nil
 }
 
 func (d *Desk) tried(ctx context.Context, w *Work, n int) error {

@@ -55,6 +55,14 @@ func (b *book) votes() (n int) {
 	return n
 }
 
+// reports counts those it was told of, one by one or together.
+func (b *book) reports() (n int) {
+	for _, c := range b.all {
+		n += 1 + c.More
+	}
+	return n
+}
+
 // marks opens "v1.SERIAL".
 type marks struct{}
 

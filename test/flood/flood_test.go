@@ -115,7 +115,7 @@ type rounds struct {
 	t *testing.T
 	node
 	shape
-	seed, sent, clients int
+	seed, sent int
 }
 
 // half sends normal mail for a while, beside some complaints at an even pace.

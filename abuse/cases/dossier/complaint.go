@@ -51,6 +51,8 @@ type Complaint struct {
 	// Fold, if set, is the flood that the report belongs to: it is linked and counted, and
 	// makes no line of its own.
 	Fold string `json:"fold,omitempty"`
+	// More is how many further reports of that flood this one stands for.
+	More int `json:"more,omitempty"`
 }
 
 // Check says why a complaint cannot be taken, or nil.
@@ -60,6 +62,8 @@ func (c *Complaint) Check() error {
 		return Refuse(ErrInvalid, "a complaint needs its report's ID and time")
 	case c.Grade < 0 || c.Grade > 4 || c.Trust < 0 || c.Trust > 3:
 		return Refuse(ErrInvalid, "report %.40s: proof P%d, trust T%d", c.Report, c.Grade, c.Trust)
+	case c.More < 0 || c.More > 0 && c.Fold == "":
+		return Refuse(ErrInvalid, "report %.40s: only one of a flood stands for more", c.Report)
 	case c.Kind == External && !c.SourceIP.IsValid() && c.SourceDomain == "":
 		return Refuse(ErrInvalid, "report %.40s: a source elsewhere needs its IP or d=", c.Report)
 	}
@@ -116,9 +120,9 @@ func Fresh(id string, r *Complaint, now time.Time, cal *calendar.Calendar) (Case
 
 // Sum adds what a report says to its case.
 func (c *Case) Sum(l *Link, e *Event, cal *calendar.Calendar) error {
-	c.Reports++
+	c.Reports += 1 + l.More
 	if l.Fold != "" {
-		c.Folded++
+		c.Folded += 1 + l.More
 	}
 	c.Votes += l.Counts
 	if l.Grade > c.Grade || c.Sentence == "" {

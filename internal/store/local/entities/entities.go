@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"postern/internal/entity"
@@ -33,6 +34,8 @@ type Store struct {
 	ground *ground.Ground
 	o      Options
 	files  map[entity.Class]*bodies.Bodies
+
+	prepared prepared
 }
 
 // Open makes the folders. Nothing may be put before Start.
@@ -72,8 +75,8 @@ func (s *Store) Put(ctx context.Context, r entity.Record) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	return sorted(s.ground.Write(ctx, func(tx *sql.Tx) error {
-		old, err := get(ctx, tx, r.Kind, r.ID)
+	return s.change(ctx, func(st *statements) error {
+		old, err := get(ctx, st.get, r.Kind, r.ID)
 		switch {
 		case err != nil && !errors.Is(err, entity.ErrNotFound):
 			return err
@@ -82,45 +85,59 @@ func (s *Store) Put(ctx context.Context, r entity.Record) error {
 		case old.Version != r.Version-1:
 			return fmt.Errorf("%w: %s %s has version %d", entity.ErrConflict, r.Kind, r.ID, old.Version)
 		}
-		return write(ctx, tx, old, r)
-	}))
+		return st.record(ctx, old, r)
+	})
 }
 
-// write writes a record over the one that is there.
-func write(ctx context.Context, tx *sql.Tx, old, r entity.Record) error {
+// change runs f in a transaction: all of it is durable when change returns nil, else none.
+func (s *Store) change(ctx context.Context, f func(st *statements) error) error {
+	if err := s.ground.Check(); err != nil {
+		return err
+	}
+	st, err := s.writing(ctx)
+	if err != nil {
+		return sorted(s.ground.Saw(err))
+	}
+	return sorted(s.ground.Write(ctx, func(tx *sql.Tx) error { return f(st.in(ctx, tx)) }))
+}
+
+// record writes a record over the one that is there.
+func (st *statements) record(ctx context.Context, old, r entity.Record) error {
 	keys, err := json.Marshal(r.Keys)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO entities (kind, id, version, data, keys) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, data = excluded.data, keys = excluded.keys`,
-		string(r.Kind), r.ID, r.Version, r.Data, string(keys))
-	if err != nil {
+	if _, err = st.put.ExecContext(ctx, string(r.Kind), r.ID, r.Version, r.Data, string(keys)); err != nil {
 		return err
 	}
-	return errors.Join(refile(ctx, tx, old, r), grow(ctx, tx, r.Kind))
+	return errors.Join(st.refile(ctx, old, r), st.raise(ctx, r.Kind))
 }
 
-// refile takes away the keys that a record had and writes those it has now.
-func refile(ctx context.Context, tx *sql.Tx, old, now entity.Record) error {
+// refile takes away the keys that a record had and writes those it has now; what stays is left
+// alone.
+func (st *statements) refile(ctx context.Context, old, now entity.Record) error {
 	for _, k := range old.Keys {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM entity_keys WHERE kind = ? AND idx = ? AND value = ? AND at = ? AND id = ?",
-			string(old.Kind), k.Index, k.Value, k.At, old.ID); err != nil {
+		if slices.Contains(now.Keys, k) {
+			continue
+		}
+		if _, err := st.unfile.ExecContext(ctx, string(old.Kind), k.Index, k.Value, k.At, old.ID); err != nil {
 			return err
 		}
 	}
 	for _, k := range now.Keys {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO entity_keys VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-			string(now.Kind), k.Index, k.Value, k.At, now.ID); err != nil {
+		if slices.Contains(old.Keys, k) {
+			continue
+		}
+		if _, err := st.file.ExecContext(ctx, string(now.Kind), k.Index, k.Value, k.At, now.ID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// grow raises the revision of a kind.
-func grow(ctx context.Context, tx *sql.Tx, kind entity.Kind) error {
-	_, err := tx.ExecContext(ctx, "INSERT INTO meta VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1", revisionOf(kind))
+// raise raises the revision of a kind.
+func (st *statements) raise(ctx context.Context, kind entity.Kind) error {
+	_, err := st.grow.ExecContext(ctx, revisionOf(kind))
 	return err
 }
 
@@ -131,10 +148,10 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-func get(ctx context.Context, q querier, kind entity.Kind, id string) (entity.Record, error) {
+func get(ctx context.Context, by *sql.Stmt, kind entity.Kind, id string) (entity.Record, error) {
 	r := entity.Record{Kind: kind, ID: id}
 	var keys []byte
-	err := q.QueryRowContext(ctx, "SELECT version, data, keys FROM entities WHERE kind = ? AND id = ?", string(kind), id).Scan(&r.Version, &r.Data, &keys)
+	err := by.QueryRowContext(ctx, string(kind), id).Scan(&r.Version, &r.Data, &keys)
 	if errors.Is(err, sql.ErrNoRows) {
 		return entity.Record{}, fmt.Errorf("%w: %s %.150q", entity.ErrNotFound, kind, id)
 	}
@@ -146,13 +163,17 @@ func get(ctx context.Context, q querier, kind entity.Kind, id string) (entity.Re
 
 // Get implements entity.Store.
 func (s *Store) Get(ctx context.Context, kind entity.Kind, id string) (entity.Record, error) {
-	return get(ctx, s.ground.R, kind, id)
+	by, err := s.reading(ctx)
+	if err != nil {
+		return entity.Record{}, err
+	}
+	return get(ctx, by, kind, id)
 }
 
 // Remove implements entity.Store.
 func (s *Store) Remove(ctx context.Context, kind entity.Kind, id string, version uint64) error {
-	return sorted(s.ground.Write(ctx, func(tx *sql.Tx) error {
-		old, err := get(ctx, tx, kind, id)
+	return s.change(ctx, func(st *statements) error {
+		old, err := get(ctx, st.get, kind, id)
 		switch {
 		case errors.Is(err, entity.ErrNotFound):
 			return nil
@@ -161,11 +182,11 @@ func (s *Store) Remove(ctx context.Context, kind entity.Kind, id string, version
 		case old.Version != version:
 			return fmt.Errorf("%w: %s %s has version %d", entity.ErrConflict, kind, id, old.Version)
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM entities WHERE kind = ? AND id = ?", string(kind), id); err != nil {
+		if _, err := st.drop.ExecContext(ctx, string(kind), id); err != nil {
 			return err
 		}
-		return errors.Join(refile(ctx, tx, old, entity.Record{}), grow(ctx, tx, kind))
-	}))
+		return errors.Join(st.refile(ctx, old, entity.Record{}), st.raise(ctx, kind))
+	})
 }
 
 // Revision implements entity.Store.

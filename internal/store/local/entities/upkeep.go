@@ -105,6 +105,10 @@ func (s *Store) Salvage(ctx context.Context, path string) (n int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, old.Close()) }()
+	st, err := s.writing(ctx)
+	if err != nil {
+		return 0, err
+	}
 	last := entity.Record{}
 	for {
 		page, err := each(ctx, old, last, entity.MaxPage)
@@ -112,7 +116,7 @@ func (s *Store) Salvage(ctx context.Context, path string) (n int, err error) {
 			if r.Validate() != nil {
 				continue
 			}
-			if err := s.ground.Tx(ctx, func(tx *sql.Tx) error { return write(ctx, tx, entity.Record{}, r) }); err != nil {
+			if err := s.ground.Tx(ctx, func(tx *sql.Tx) error { return st.in(ctx, tx).record(ctx, entity.Record{}, r) }); err != nil {
 				return n, err
 			}
 			last = r

@@ -1,0 +1,130 @@
+// Package bundle hands the reports of a flood to their case by the dozen: what thousands send is
+// one record, one count and one line, and each report is still linked to it.
+package bundle
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"postern/abuse/cases"
+	"postern/abuse/intake/shelf"
+	"postern/internal/entity"
+)
+
+// Kind is that of the records.
+const Kind entity.Kind = "report-bundle"
+
+// Most is how many reports one bundle has.
+const Most = 500
+
+// Cases take what reports prove; *cases.Desk is one.
+type Cases interface {
+	Attach(ctx context.Context, c cases.Complaint) (cases.Case, error)
+}
+
+// Bundle are reports that belong to the same flood. It is written before anything is done with
+// them, so that what a crash interrupts is done again with the same ones.
+type Bundle struct {
+	ID      string    `json:"id"`
+	At      time.Time `json:"at"` // of the first report
+	Fold    string    `json:"fold"`
+	Reports []Report  `json:"reports"`
+	Case    string    `json:"case,omitempty"`
+	Done    bool      `json:"done,omitempty"`
+}
+
+// Report names one of them, by its bytes as well.
+type Report struct {
+	ID     string `json:"id"`
+	SHA256 string `json:"sha256"`
+}
+
+// Shelf are the bundles.
+func Shelf(s entity.Store) entity.Table[Bundle] {
+	return entity.Table[Bundle]{Store: s, Kind: Kind, ID: func(b *Bundle) string { return b.ID }, Keys: func(b *Bundle) []entity.Key {
+		keys := []entity.Key{{Index: "all", At: shelf.Milli(b.At)}}
+		if !b.Done {
+			keys = append(keys, entity.Key{Index: "open", At: shelf.Milli(b.At)})
+		}
+		return keys
+	}}
+}
+
+// Binder makes bundles and hands them over.
+type Binder struct {
+	Home  entity.Store
+	Cases Cases
+	Now   func() time.Time
+}
+
+// Take hands reports of one flood to their case.
+func (b Binder) Take(ctx context.Context, fold string, works []shelf.Work) error {
+	for len(works) > 0 {
+		n := min(len(works), Most)
+		one := Bundle{At: works[0].At, Fold: fold}
+		sum := sha256.New()
+		for _, w := range works[:n] {
+			one.Reports = append(one.Reports, Report{w.Report, w.SHA256})
+			fmt.Fprintf(sum, "%s %s\n", w.Report, w.SHA256)
+		}
+		one.ID = "b-" + hex.EncodeToString(sum.Sum(nil)[:12])
+		if _, err := Shelf(b.Home).Create(ctx, one); err != nil && !errors.Is(err, entity.ErrExists) {
+			return err
+		}
+		if err := b.finish(ctx, one); err != nil {
+			return err
+		}
+		works = works[n:]
+	}
+	return nil
+}
+
+// Finish does what a crash interrupted.
+func (b Binder) Finish(ctx context.Context) error {
+	rows, _, err := Shelf(b.Home).Find(ctx, entity.Query{Index: "open", Rising: true, Limit: 100})
+	for _, row := range rows {
+		if err := b.finish(ctx, row.Value); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// finish counts a bundle at its case and ends the work on its reports; doing so again changes
+// nothing.
+func (b Binder) finish(ctx context.Context, one Bundle) error {
+	got, err := b.Cases.Attach(ctx, cases.Complaint{Report: one.ID, At: one.At, Fold: one.Fold, More: len(one.Reports) - 1})
+	if err != nil {
+		return fmt.Errorf("bundle %s: %w", one.ID, err)
+	}
+	for _, r := range one.Reports {
+		_, err := shelf.Works(b.Home).Change(ctx, r.ID, func(w *shelf.Work) error {
+			if w.State != shelf.New {
+				return entity.ErrUnchanged
+			}
+			w.State, w.Ended, w.Fold, w.Cases = shelf.Folded, b.Now().UTC(), one.Fold, []string{got.ID}
+			return nil
+		})
+		if err != nil && !errors.Is(err, entity.ErrNotFound) {
+			return fmt.Errorf("report %s: %w", r.ID, err)
+		}
+	}
+	_, err = Shelf(b.Home).Change(ctx, one.ID, func(x *Bundle) error { x.Done, x.Case = true, got.ID; return nil })
+	return err
+}
+
+// Sweep forgets bundles older than a time whose reports are gone.
+func (b Binder) Sweep(ctx context.Context, before time.Time) error {
+	return Shelf(b.Home).Each(ctx, entity.Query{Index: "all", Rising: true, From: 1, To: shelf.Milli(before)}, func(row entity.Row[Bundle]) error {
+		for _, r := range row.Value.Reports {
+			if _, err := shelf.Works(b.Home).Get(ctx, r.ID); !errors.Is(err, entity.ErrNotFound) {
+				return err
+			}
+		}
+		return Shelf(b.Home).Remove(ctx, row)
+	})
+}
