@@ -16,6 +16,7 @@ require (
 	github.com/invopop/jsonschema v0.14.0 // the JSON Schema of postern.yaml for editors
 	github.com/klauspost/compress v1.20.1 // zstd for held bodies
 	github.com/miekg/dns v1.1.73 // DNS wire format, for the resolver and the test servers
+	github.com/oschwald/maxminddb-golang/v2 v2.9.0 // countries and networks of addresses from mmdb files, where an operator has them
 	github.com/pires/go-proxyproto v0.15.0 // PROXY protocol v1 and v2 in front of listeners
 	github.com/prometheus/client_golang v1.25.0 // metrics in the format everybody scrapes
 	github.com/redis/go-redis/v9 v9.23.0 // the Redis protocol to a single server, Sentinel and Cluster

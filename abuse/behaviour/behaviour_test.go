@@ -1,11 +1,9 @@
 package behaviour_test
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 
@@ -169,34 +167,6 @@ func TestScore(t *testing.T) {
 	}
 	if got := behaviour.Score(append(all, signal.Signal{Rule: "c", Weight: 90})); got != 100 {
 		t.Error(got)
-	}
-}
-
-func TestGuessedPassword(t *testing.T) {
-	var mu sync.Mutex
-	var got []signal.Signal
-	done := make(chan bool, 10)
-	l := &behaviour.Logins{Now: func() time.Time { return start }, Emit: func(_ context.Context, s signal.Signal) error {
-		mu.Lock()
-		defer mu.Unlock()
-		got = append(got, s)
-		done <- true
-		return nil
-	}}
-	guesser, owner := netip.MustParseAddr("203.0.113.9"), netip.MustParseAddr("198.51.100.9")
-	for range 12 {
-		l.Seen("ann@x.example", guesser, false)
-	}
-	l.Seen("ann@x.example", owner, true) // she noticed nothing
-	for range 12 {
-		l.Seen("bob@x.example", guesser, false)
-	}
-	l.Seen("bob@x.example", guesser, true)
-	<-done
-	mu.Lock()
-	defer mu.Unlock()
-	if len(got) != 1 || got[0].Account != "bob@x.example" || !got[0].Login || got[0].Family != signal.Behaviour {
-		t.Errorf("%+v", got)
 	}
 }
 

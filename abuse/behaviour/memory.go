@@ -1,12 +1,6 @@
 package behaviour
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"hash/maphash"
-	"time"
-)
+import "hash/maphash"
 
 // filterFor is how long one half of the memory of recipients is written to.
 const filterFor = 28 * 24 * 3600
@@ -71,10 +65,4 @@ func (s *seenRows) see(serial string, gone int) (before int, again bool) {
 	}
 	s.now[serial] = uint16(max(min(gone, 1<<16-1), int(n)))
 	return int(n), again
-}
-
-// hashed names an account and a time in an ID.
-func hashed(account string, at time.Time) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s|%d", account, at.Unix()))
-	return hex.EncodeToString(sum[:12])
 }

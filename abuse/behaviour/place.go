@@ -4,10 +4,13 @@ import (
 	"math"
 	"net/netip"
 	"time"
+
+	"postern/abuse"
 )
 
 // Login takes a successful login.
 func (p *Profiles) Login(account string, ip netip.Addr, at time.Time) {
+	account = abuse.Name(account)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.locate(p.of(account, at), account, ip, at)
@@ -19,7 +22,7 @@ func (p *Profiles) locate(a *profile, name string, ip netip.Addr, at time.Time) 
 		return
 	}
 	now := at.Unix()
-	if !p.known.see(name+"\x01"+network(ip), now) && a.strange(at) {
+	if !p.known.see(name+"\x01"+Network(ip), now) && a.strange(at) {
 		a.quiet = now
 	}
 	if p.geo == nil {
@@ -42,11 +45,13 @@ func (p *Profiles) locate(a *profile, name string, ip netip.Addr, at time.Time) 
 			a.travel = now
 		}
 	}
-	a.spot, a.spotAt = w, max(now, a.spotAt)
+	if now >= a.spotAt { // what is read late moves nobody
+		a.spot, a.spotAt = w, now
+	}
 }
 
-// network is what a client is known by: its /24, or its /48.
-func network(ip netip.Addr) string {
+// Network is what a client is known by: its /24, or its /48.
+func Network(ip netip.Addr) string {
 	ip = ip.Unmap()
 	bits := 24
 	if ip.Is6() {

@@ -13,6 +13,7 @@ import (
 
 	"postern/abuse"
 	"postern/abuse/behaviour"
+	"postern/abuse/behaviour/logins"
 	"postern/abuse/measure"
 	"postern/abuse/sent"
 	"postern/abuse/signal"
@@ -56,13 +57,14 @@ type SentLog interface {
 	ByAccount(ctx context.Context, account string, from, to time.Time, cursor string, limit int) (rows []sent.Row, next string, err error)
 }
 
-// Engine joins them. All fields but Cases are needed.
+// Engine joins them. All fields but Logins and Cases are needed.
 type Engine struct {
 	Sent     SentLog
 	Signals  signal.Log
 	Profiles *behaviour.Profiles
 	Desk     *measure.Desk
-	Cases    Cases // nil: nobody keeps cases
+	Logins   *logins.Follower // nil: nobody says where accounts log in
+	Cases    Cases            // nil: nobody keeps cases
 	Now      func() time.Time
 
 	mu      sync.Mutex
@@ -97,6 +99,9 @@ func (e *Engine) Step(ctx context.Context) (Result, error) {
 	var r Result
 	var err error
 	if r.Rows, err = e.follow(ctx); err != nil {
+		return r, err
+	}
+	if err = e.located(ctx); err != nil {
 		return r, err
 	}
 	if r.Signals, err = e.hear(ctx); err != nil {

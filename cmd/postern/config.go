@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"postern/abuse/behaviour/geo"
 	"postern/blocklist"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/setup"
@@ -71,8 +72,8 @@ func (c *configCheckCmd) Run(a *app.App) error {
 	return nil
 }
 
-// beside reads the files that the configuration names for lists and senders: without them the
-// server does not start.
+// beside reads the files that the configuration names: without those for lists and senders the
+// server does not start, without those that tell where addresses are it knows less.
 func beside(cfg *config.Config) []error {
 	var wrong []error
 	for _, l := range setup.ListConfigs(cfg) {
@@ -84,6 +85,10 @@ func beside(cfg *config.Config) []error {
 		if err := account.CheckFile(f); err != nil {
 			wrong = append(wrong, err)
 		}
+	}
+	m := cfg.Abuse.Measures
+	if err := geo.Check(geo.Paths{Country: m.GeoCountry, ASN: m.GeoASN}); err != nil {
+		wrong = append(wrong, err)
 	}
 	return wrong
 }

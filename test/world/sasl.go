@@ -104,8 +104,13 @@ func (s *SASL) Flush() []string {
 // TestLogin asks whether a name may come in to a service.
 func (s *SASL) TestLogin(service, name string) bool {
 	s.t.Helper()
-	err := exec.Command("/usr/bin/doveadm", "-c", s.conf, "auth", "test", "-x", "service="+service, "-x", "rip=192.0.2.7", name, "secret").Run()
-	return err == nil
+	return s.Login(service, name, "secret", "192.0.2.7")
+}
+
+// Login comes in from an address with a password; the right one is "secret".
+func (s *SASL) Login(service, name, password, from string) bool {
+	s.t.Helper()
+	return exec.Command("/usr/bin/doveadm", "-c", s.conf, "auth", "test", "-x", "service="+service, "-x", "rip="+from, name, password).Run() == nil
 }
 
 // StartSubmission starts a Postfix that takes mail from who signs in at s, and asks policy and

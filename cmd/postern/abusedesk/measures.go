@@ -8,6 +8,7 @@ import (
 
 	"postern/abuse"
 	"postern/abuse/behaviour"
+	"postern/abuse/behaviour/logins"
 	"postern/abuse/cases"
 	"postern/abuse/engine"
 	"postern/abuse/measure"
@@ -34,17 +35,18 @@ type Measures struct {
 	Desk    *measure.Desk
 	Switch  *guard.Switch
 	Signals signal.Log
-	Logins  *behaviour.Logins
+	Logins  *logins.Desk
 
-	engine *engine.Engine
-	drift  time.Time
-	now    func() time.Time
+	engine   *engine.Engine
+	loginLog logins.Log
+	drift    time.Time
+	now      func() time.Time
 }
 
 // NewMeasures builds them on a desk of cases. Nothing runs yet.
 func NewMeasures(p Parts, d *Desk, m MeasureParts) *Measures {
 	c := m.Config.Abuse.Measures
-	out := &Measures{Signals: signal.NewLog(p.Entities), Switch: guard.NewSwitch(p.Entities, m.Config.StopFile(), p.Now, p.Audit), now: p.Now}
+	out := &Measures{Signals: signal.NewLog(p.Entities), loginLog: logins.NewLog(p.Entities), Switch: guard.NewSwitch(p.Entities, m.Config.StopFile(), p.Now, p.Audit), now: p.Now}
 	profiles := behaviour.New(behaviour.Config{}, m.Geo)
 	out.Desk = measure.New(measure.Parts{
 		Store: p.Entities, Accounts: m.Accounts, Connectors: m.Connectors, Switch: out.Switch, Held: m.Held,
@@ -60,8 +62,8 @@ func NewMeasures(p Parts, d *Desk, m MeasureParts) *Measures {
 			return err
 		},
 	})
-	out.engine = &engine.Engine{Sent: m.Sent, Signals: out.Signals, Profiles: profiles, Desk: out.Desk, Cases: accountCases{d.Cases}, Now: p.Now}
-	out.Logins = &behaviour.Logins{Emit: out.Signals.Add, Now: p.Now, Failed: func(err error) { p.Log.Warn("a signal of logins was not kept", "err", err) }}
+	out.engine = &engine.Engine{Sent: m.Sent, Signals: out.Signals, Profiles: profiles, Desk: out.Desk, Logins: &logins.Follower{Log: out.loginLog}, Cases: accountCases{d.Cases}, Now: p.Now}
+	out.Logins = &logins.Desk{Log: out.loginLog, Emit: out.Signals.Add, Node: m.Config.Hostname, Now: p.Now, Failed: func(err error) { p.Log.Warn("a login was not kept for the measures", "err", err) }}
 	m.Accounts.Automation(out.Switch.Off)
 	return out
 }
@@ -84,6 +86,8 @@ func (m *Measures) Tend(ctx context.Context) error {
 		_, err := m.Desk.Drift(ctx)
 		errs = append(errs, err)
 		_, err = m.Signals.Purge(ctx, now.AddDate(0, 0, -60), 1000)
+		errs = append(errs, err)
+		_, err = m.loginLog.Purge(ctx, now.Add(-logins.Keep), 20_000)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"postern/abuse"
+	"postern/abuse/behaviour/geo"
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
@@ -72,6 +73,7 @@ type Desk struct {
 	Sources    *sources.Desk
 
 	p     Parts
+	geo   *geo.Files
 	swept time.Time // when old reports were looked for
 }
 
@@ -97,7 +99,8 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	if d.Connectors, err = abusedesk.NewConnectors(abusedesk.ConnectorParts{Config: c, Accounts: p.Accounts, Now: p.Now, Log: p.Log, Event: p.Event}); err != nil {
 		return nil, err
 	}
-	d.Measures = abusedesk.NewMeasures(parts, d.Cases, abusedesk.MeasureParts{Config: c, Accounts: p.Accounts, Sent: p.Sent, Connectors: d.Connectors.All, Held: p.Held})
+	d.locate(c)
+	d.Measures = abusedesk.NewMeasures(parts, d.Cases, abusedesk.MeasureParts{Config: c, Accounts: p.Accounts, Sent: p.Sent, Connectors: d.Connectors.All, Held: p.Held, Geo: d.geo})
 	d.buildIntake(ctx, c)
 	if err := d.buildSources(); err != nil {
 		return nil, err
@@ -209,8 +212,13 @@ func (d *Desk) Handle(s *control.Server) {
 // Loops run on their own clock, by name.
 func (d *Desk) Loops(l abusedesk.Listeners) map[string]func(context.Context) error {
 	out := map[string]func(context.Context) error{"intake": d.Intake.Run, "measures": d.tendMeasures, "kill switch": d.Measures.Switch.Run}
-	learn := func(l authpolicy.Login) { d.Measures.Logins.Seen(l.Account, l.From, l.OK) }
 	maps.Copy(out, d.Sources.Loops())
+	out["logins"], out["geo"] = d.Measures.Logins.Run, d.geo.Run
+	learn := func(l authpolicy.Login) {
+		if l.OK || !l.PolicyNo { // what we refused ourselves was no guess
+			d.Measures.Logins.Seen(l.Account, l.From, l.OK)
+		}
+	}
 	for i, loop := range d.Connectors.Loops(l, learn) {
 		out[fmt.Sprintf("connector %d", i)] = loop
 	}
@@ -250,7 +258,9 @@ func (d *Desk) Tend(ctx context.Context) error {
 }
 
 // Reload takes over what of a new configuration may change while mail flows.
-func (d *Desk) Reload(c *config.Config) error { return d.Cases.Reload(c.Abuse.Calendar.Dir) }
+func (d *Desk) Reload(c *config.Config) error {
+	return errors.Join(d.Cases.Reload(c.Abuse.Calendar.Dir), d.geo.Use(places(c)))
+}
 
 // heldByCase: while a case is not closed, its reports stay.
 func (d *Desk) heldByCase(ctx context.Context, w intake.Work) (bool, error) {

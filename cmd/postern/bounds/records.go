@@ -1,4 +1,4 @@
-package main
+package bounds
 
 import (
 	"fmt"
@@ -7,10 +7,10 @@ import (
 	"postern/internal/entity"
 )
 
-// recordLimits bound the records of the abuse desk, and the bytes they rest on.
-func recordLimits(c *config.Config) []limitRow {
+// Records bound the records of the abuse desk, and the bytes they rest on.
+func Records(c *config.Config) []Row {
 	caps := c.Store.Caps
-	return []limitRow{
+	return []Row{
 		{"records", "bytes of a record", fmt.Sprint(entity.MaxData), "refused", ""},
 		{"records", "octets of its ID", fmt.Sprint(entity.MaxID), "refused", ""},
 		{"records", "keys it is found by", fmt.Sprint(entity.MaxKeys), "refused", ""},

@@ -1,4 +1,4 @@
-package main
+package bounds
 
 import (
 	"fmt"
@@ -20,12 +20,12 @@ import (
 	storehistory "postern/internal/store/local/history"
 )
 
-// proofLimits bound the work of telling who sent a message.
-func proofLimits() []limitRow {
-	row := func(what string, value any, past string) limitRow {
-		return limitRow{"authentication", what, shown(value), past, ""}
+// Proof bound the work of telling who sent a message.
+func Proof() []Row {
+	row := func(what string, value any, past string) Row {
+		return Row{"authentication", what, Shown(value), past, ""}
 	}
-	return []limitRow{
+	return []Row{
 		row("terms of SPF that ask the DNS", spf.MaxTerms, "permerror"), row("SPF answers without a record", spf.MaxVoid, "permerror"),
 		row("hosts of one mx or ptr term of SPF", spf.MaxNames, "permerror"), row("questions of SPF", spf.MaxQuestions, "permerror"),
 		row("octets of a header that is signed", canon.MaxHeader, "signatures are not looked at"), row("fields of such a header", canon.MaxFields, "signatures are not looked at"),
@@ -37,20 +37,20 @@ func proofLimits() []limitRow {
 	}
 }
 
-// shown is a bound as the configuration writes it.
-func shown(value any) string {
+// Shown is a bound as the configuration writes it.
+func Shown(value any) string {
 	if d, ok := value.(time.Duration); ok {
 		return config.Duration(d).String()
 	}
 	return fmt.Sprint(value)
 }
 
-// memoryLimits bound what is remembered, and reports.
-func memoryLimits(c *config.Config) []limitRow {
-	row := func(what string, value any, past, key string) limitRow {
-		return limitRow{"memory", what, shown(value), past, key}
+// Memory bound what is remembered, and reports.
+func Memory(c *config.Config) []Row {
+	row := func(what string, value any, past, key string) Row {
+		return Row{"memory", what, Shown(value), past, key}
 	}
-	return []limitRow{
+	return []Row{
 		row("keys of history", storehistory.MaxKeys, "the oldest go", ""), row("time a source or list is remembered", history.Keep, "forgotten", ""),
 		row("time a correspondent is remembered", history.KeepCorrespondent, "forgotten", ""), row("signatures watched for replay", history.MaxSignatures, "the oldest go", ""),
 		row("envelopes of one signature in an hour", history.ReplayEnvelopes, history.SignatureReplayed, ""),

@@ -1,0 +1,18 @@
+package bounds
+
+import (
+	"fmt"
+
+	"postern/abuse/behaviour/geo"
+	"postern/abuse/behaviour/logins"
+)
+
+// Signals bound what speaks for or against local accounts.
+func Signals() []Row {
+	return []Row{
+		{"signals", "bytes of an mmdb file", fmt.Sprint(geo.MaxFile), "not read, with an alert", ""},
+		{"signals", "logins and signals of them that wait for the store, a node", fmt.Sprint(logins.Waiting), "left out, in the log", ""},
+		{"signals", "accounts with failed logins remembered, a node", fmt.Sprint(logins.MaxKnown), "any one is forgotten", ""},
+		{"signals", "how long the logins of an account are kept", logins.Keep.String(), "forgotten", ""},
+	}
+}
