@@ -2,6 +2,7 @@ package notice
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,7 +50,7 @@ func (d *Desk) Follow(ctx context.Context, c cases.Case, e cases.Event) error {
 	switch e.Action {
 	case "opened": // nobody is written to before the report is counted
 		return nil
-	case "report":
+	case "report", "duplicate": // who reports what was reported before is owed an answer as well
 		return d.reported(ctx, c, e)
 	case "clock": // a person still has time to look at what would be said
 		if e.Data["clock"] == string(flow.Result) && e.To == "" && c.Person && c.MergedInto == "" {
@@ -80,16 +81,16 @@ func (d *Desk) Follow(ctx context.Context, c cases.Case, e cases.Event) error {
 // reported answers a report: with the result where the case has one already, else with an
 // acknowledgement.
 func (d *Desk) reported(ctx context.Context, c cases.Case, e cases.Event) error {
-	kind, decided := results(c.State)
-	switch {
-	case !decided && !c.Person:
-		return nil
-	case !decided:
-		return d.ack(ctx, c, e.Report)
-	}
 	link, err := d.Cases.Link(ctx, e.Report)
 	if err != nil {
 		return err
+	}
+	kind, decided := results(c.State)
+	switch {
+	case !link.Person && (!decided || e.Action == "duplicate"):
+		return nil
+	case !decided:
+		return d.ack(ctx, c, e.Report)
 	}
 	n := Notice{State: Barred, Why: "no person reported it"}
 	if link.Person {
@@ -148,13 +149,15 @@ func masked(address, language string) string {
 	return string(first) + "…" + address[i:]
 }
 
-func (d *Desk) language(c cases.Case) string {
-	for _, l := range letter.Languages() {
-		if c.Language == l {
+// language is the one a party wrote in, else that of the case.
+func (d *Desk) language(c cases.Case, p Party) string {
+	all := letter.Languages()
+	for _, l := range []string{p.Language, c.Language} {
+		if slices.Contains(all, l) {
 			return l
 		}
 	}
-	return letter.Languages()[0]
+	return all[0]
 }
 
 // ack tells a reporter that the report arrived.
@@ -163,7 +166,7 @@ func (d *Desk) ack(ctx context.Context, c cases.Case, report string) error {
 	if err != nil {
 		return err
 	}
-	n := Notice{ID: hashed("ack", c.ID, p.To), Case: c.ID, Report: report, Kind: letter.Ack, To: p.To, Language: d.language(c), InReplyTo: p.MessageID, Auto: "auto-replied"}
+	n := Notice{ID: hashed("ack", c.ID, p.To), Case: c.ID, Report: report, Kind: letter.Ack, To: p.To, Language: d.language(c, p), InReplyTo: p.MessageID, Auto: "auto-replied"}
 	why := WhyNot(p, d.Own)
 	if why == "" {
 		now := d.Now()
@@ -242,7 +245,7 @@ func (d *Desk) reporter(ctx context.Context, c cases.Case, kind letter.Kind, rep
 		return Notice{}, err
 	}
 	seen[p.To] = true
-	n := Notice{ID: hashed(string(kind), c.ID, p.To, string(e.To), strconv.Itoa(c.Reopened)), Case: c.ID, Report: report, Kind: kind, To: p.To, Language: d.language(c), InReplyTo: p.MessageID, Auto: "auto-replied"}
+	n := Notice{ID: hashed(string(kind), c.ID, p.To, string(e.To), strconv.Itoa(c.Reopened)), Case: c.ID, Report: report, Kind: kind, To: p.To, Language: d.language(c, p), InReplyTo: p.MessageID, Auto: "auto-replied"}
 	if why := WhyNot(p, d.Own); why != "" {
 		n.State, n.Why = Barred, why
 	} else if had, ok, err := d.byHand(ctx, c, p.To, kind); ok || err != nil {
@@ -256,7 +259,7 @@ func (d *Desk) account(ctx context.Context, c cases.Case, kind letter.Kind, e ca
 	if !strings.Contains(c.Account, "@") {
 		return nil // no address: the agent tells them by other means
 	}
-	language := d.language(c)
+	language := d.language(c, Party{})
 	v := d.vars(c, language, Party{}, e)
 	v.Account, v.About = c.Account, c.Account
 	_, err := d.write(ctx, Notice{ID: hashed(string(kind), c.ID, c.Account, e.At.UTC().Format(time.RFC3339Nano)), Case: c.ID, Kind: kind, To: c.Account, Language: language, Auto: "auto-generated"}, v)

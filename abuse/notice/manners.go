@@ -12,6 +12,7 @@ type Party struct {
 	Header    mail.Header // of what came; nil where it was no mail
 	Trust     int         // 0..3 for T0..T3
 	Feed      bool        // a feedback loop
+	Language  string      // it was written in; "" = unknown
 	MessageID string      // with angle brackets
 	Subject   string
 	About     string // address in the mail that was reported

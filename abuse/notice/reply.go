@@ -34,7 +34,7 @@ func (d *Desk) Draft(ctx context.Context, caseID, report, language string, kind 
 
 func (d *Desk) compose(c cases.Case, p Party, language string, kind letter.Kind) (letter.Text, error) {
 	if language == "" {
-		language = d.language(c)
+		language = d.language(c, p)
 	}
 	v := d.vars(c, language, p, cases.Event{To: c.State})
 	switch {
@@ -82,7 +82,7 @@ func (d *Desk) Answer(ctx context.Context, who cases.Actor, caseID string, r Rep
 		r.Kind = Own
 	}
 	if r.Language == "" {
-		r.Language = d.language(c)
+		r.Language = d.language(c, p)
 	}
 	n := Notice{ID: hashed("answer", c.ID, p.To, who.Name, t.Subject, t.Body), Case: c.ID, Report: r.Report, Kind: r.Kind, To: p.To, Language: r.Language, InReplyTo: p.MessageID,
 		State: Queued, By: who.Name, At: d.Now().UTC(), Tells: tells(r.Result), Round: c.Reopened}

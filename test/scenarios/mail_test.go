@@ -120,6 +120,13 @@ func (n *node) letter(from, to, subject, text string) string {
 		from, to, subject, n.Clock.Now().Format(time.RFC1123Z), sum(from + to + subject + text)[:16], text)
 }
 
+// forward is a letter of a person with a message attached as it came.
+func (n *node) forward(from, subject, text string, original []byte) string {
+	whole := n.letter(from, "abuse@example.com", subject, text)
+	head, body, _ := strings.Cut(whole, "Content-Type:")
+	return head + "Content-Type: multipart/mixed; boundary=f\r\n\r\n--f\r\nContent-Type:" + body + "--f\r\nContent-Type: message/rfc822\r\n\r\n" + string(original) + "\r\n--f--\r\n"
+}
+
 // sum is the SHA-256 of bytes, hex.
 func sum(raw string) string {
 	s := sha256.Sum256([]byte(raw))

@@ -97,7 +97,7 @@ func (p Parties) Party(ctx context.Context, report string) (notice.Party, error)
 	if err != nil {
 		return notice.Party{}, err
 	}
-	out := notice.Party{To: r.From, Trust: l.Trust, Feed: l.Feed}
+	out := notice.Party{To: r.From, Trust: l.Trust, Feed: l.Feed, Language: l.Language}
 	if r.By != intake.ByMail && r.By != intake.ByPostmaster {
 		out.To = l.Reporter // entered for somebody who was proved
 		return out, nil
