@@ -172,6 +172,9 @@ func (p *parser) feedback() bool {
 		}
 	default:
 		p.problem("the report has no part with the message")
+		if f.Type == "" && p.r.Claims.Empty() {
+			p.r.Format = Unparsed // nothing to go by: not to be told from mail that is not ours
+		}
 	}
 	return true
 }

@@ -6,6 +6,8 @@ import (
 
 	"postern/abuse/cases"
 	"postern/abuse/measure"
+	"postern/abuse/measure/shadow"
+	"postern/cmd/postern/calls"
 	"postern/cmd/postern/casecalls"
 	"postern/cmd/postern/intakecalls"
 	"postern/internal/alert"
@@ -53,6 +55,37 @@ func (n *node) caseOf(account string) cases.Case {
 func (n *node) measures(account string) []measure.Measure {
 	n.t.Helper()
 	return told[struct{ Measures []measure.Measure }](n, "measure.list", map[string]any{"account": account, "all": true}).Measures
+}
+
+// automatic are the keys of "abuse" under which rules act as soon as a person enables them.
+const automatic = `measures: {mode: "on", shadow: 0s}`
+
+// enables lets rules act that have been seen already.
+func (n *node) enables(rules ...string) {
+	n.t.Helper()
+	for _, r := range rules {
+		n.await("the rule "+r+" is known", func() bool {
+			n.due()
+			return slices.ContainsFunc(told[calls.Automation](n, "automation.show", nil).Rules, func(p shadow.Preview) bool { return p.Rule.Name == r })
+		})
+		n.call("automation.enable", calls.ID{ID: r}, nil)
+	}
+}
+
+// counted waits until the cases count so many reports together, as long as they become more.
+func (n *node) counted(want int) {
+	n.t.Helper()
+	for last := -1; last < want; {
+		n.await(fmt.Sprintf("more than %d of %d reports are counted", last, want), func() bool {
+			sum := 0
+			for _, c := range n.cases() {
+				sum += c.Reports
+			}
+			before := last
+			last = max(last, sum)
+			return last > before
+		})
+	}
 }
 
 // alerts are those that stand.

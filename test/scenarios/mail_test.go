@@ -13,6 +13,7 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"postern/internal/mailtest"
@@ -25,7 +26,8 @@ const password = "a long secret"
 
 // session is one with a listener, as a client at an address of the test's choice.
 type session struct {
-	n *node
+	n      *node
+	client string
 	*smtp.Client
 }
 
@@ -49,7 +51,7 @@ func (n *node) dial(listener, client string) *session {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return &session{n, s}
+	return &session{n, client, s}
 }
 
 // signIn opens a session as an account.
@@ -193,6 +195,55 @@ func (n *node) forges(client, from, to, raw string) (int, string) {
 		n.t.Fatal(err)
 	}
 	return s.send(from, []string{to}, raw)
+}
+
+// post is mail that many send.
+type post struct{ client, from, to, raw string }
+
+// floods sends what next makes of 0, 1 ... count-1, over some sessions side by side. Each must be
+// taken; next is called by one at a time.
+func (n *node) floods(count int, next func(i int) post) {
+	n.t.Helper()
+	const sessions, perSession = 6, 50
+	posts := make(chan post)
+	failed := make(chan string, sessions)
+	var wg sync.WaitGroup
+	for range sessions {
+		wg.Go(func() {
+			var s *session
+			said := 0
+			for p := range posts {
+				if s != nil && (said%perSession == 0 || s.client != p.client) {
+					_ = s.Close()
+					s = nil
+				}
+				if s == nil {
+					s = n.dial("mx", p.client)
+					if err := s.Hello("host.unproved.example"); err != nil {
+						failed <- err.Error()
+						break
+					}
+				}
+				said++
+				if code, text := s.send(p.from, []string{p.to}, p.raw); code != 250 {
+					failed <- fmt.Sprintf("from %s: %d %s", p.from, code, text)
+					break
+				}
+			}
+			for range posts { // the others go on
+			}
+		})
+	}
+	for i := range count {
+		posts <- next(i)
+	}
+	close(posts)
+	wg.Wait()
+	select {
+	case why := <-failed:
+		n.t.Fatal(why)
+	default:
+	}
 }
 
 // publishes makes a DKIM key of a domain of ours that is in the DNS.

@@ -37,3 +37,9 @@ type Claims struct {
 	Category    string     `json:"category,omitempty"` // XARF: messaging, content ...
 	Type        string     `json:"type,omitempty"`     // XARF: spam, phishing ...
 }
+
+// Empty reports that nothing in them leads anywhere: no sender, recipient, message or address.
+func (c Claims) Empty() bool {
+	return !c.SourceIP.IsValid() && c.MailFrom == "" && c.From == "" && c.MessageID == "" && c.FeedbackID == "" && c.EnvelopeID == "" &&
+		len(c.RcptTo)+len(c.Domains)+len(c.URIs)+len(c.Removal) == 0
+}
