@@ -75,7 +75,7 @@ func (d *Desk) draft(ctx context.Context, c cases.Case, report, language string,
 		return Notice{}, fmt.Errorf("%w: %s", ErrBarred, why)
 	}
 	if language == "" {
-		language = d.language(c)
+		language = d.language(c, p)
 	}
 	n := Notice{ID: hashed("draft", c.ID, report, string(kind), mark), Case: c.ID, Report: report, Kind: kind, To: p.To, Language: language, InReplyTo: p.MessageID,
 		State: Drafted, By: by, At: d.Now().UTC(), Round: c.Reopened}

@@ -38,7 +38,7 @@ func (n *node) atPostfix(p *world.Postfix, account string) *session {
 	if err := s.Auth(smtp.PlainAuth("", account, "secret", "localhost")); err != nil {
 		n.t.Fatal(err)
 	}
-	return &session{n, s}
+	return &session{n: n, Client: s}
 }
 
 // recipient begins a message and returns the answer to its recipient.
