@@ -175,7 +175,7 @@ func (d *Desk) Confirm(ctx context.Context, who cases.Actor, id, evidence, why s
 	if err == nil {
 		err = src.grounded("confirmed")
 	}
-	if err != nil || c.State == flow.Confirmed {
+	if def, _ := flow.Of(c.State); err != nil || def.Proven { // it was before; what was named counts all the same
 		return c, err
 	}
 	return d.Cases.Move(ctx, who, id, cases.Request{To: flow.Confirmed, Reason: why})

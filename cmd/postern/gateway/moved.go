@@ -27,12 +27,14 @@ func (g *Gateway) due(ctx context.Context) error {
 		{intake.Job, func(ctx context.Context) error { _, err := g.desk.Intake.Round(ctx); return err }},
 		{"measures", g.desk.Measures.Tend},
 		{"tend", g.tendShared},
+		{"sources", g.desk.Sources.Tend},
 		{"measures", g.desk.Measures.Tend}, // what has just expired, and signals of new cases
 	} {
 		if err := g.inTurn(ctx, j.name, j.work); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", j.name, err))
 		}
 	}
+	errs = append(errs, g.desk.Sources.Flush(ctx))
 	_, err := g.quarantine.Resume(ctx)
 	g.outbox.Wake()
 	return errors.Join(append(errs, err)...)

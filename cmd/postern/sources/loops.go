@@ -28,9 +28,12 @@ func (d *Desk) Loops() map[string]func(context.Context) error {
 func (d *Desk) flush(ctx context.Context) error {
 	err := d.External.Observer.Load(ctx, d.External)
 	failing := d.say(ctx, "watched sources", err, false)
-	return every(ctx, FlushEvery, func() {
-		failing = d.say(ctx, "watched sources", d.External.Observer.Flush(ctx, d.External, d.p.Now()), failing)
-	})
+	return every(ctx, FlushEvery, func() { failing = d.say(ctx, "watched sources", d.Flush(ctx), failing) })
+}
+
+// Flush does so once.
+func (d *Desk) Flush(ctx context.Context) error {
+	return d.External.Observer.Flush(ctx, d.External, d.p.Now())
 }
 
 // say logs trouble once, until it is over.

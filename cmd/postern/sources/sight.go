@@ -50,16 +50,15 @@ func (d *Desk) SightHold(ctx context.Context, who cases.Actor, id, why string) (
 
 // groundOf is what a verdict rests on.
 func groundOf(reasons []quarantine.Reason) external.Ground {
-	out := external.SPF
 	for _, r := range reasons {
-		if r.Score > 0 && !strings.HasPrefix(r.Symbol, "SPF_") {
-			out = external.Content
+		if !strings.HasPrefix(r.Symbol, "SPF_") {
+			return external.Content
 		}
 	}
 	if len(reasons) == 0 {
 		return external.Content
 	}
-	return out
+	return external.SPF
 }
 
 // Trapped opens the case of the source of a message that reached a trap, or adds to the one
