@@ -32,7 +32,7 @@ type Headers struct {
 func Build(node string, m *filter.Message, o filter.Outcome, h Headers) Row {
 	r := Row{
 		ID: m.ID, Time: m.Time.UTC(), Node: node, Direction: m.Direction.String(), Listener: m.Listener,
-		Client:  Client{Name: Clean(m.Client.Name, maxName), Helo: Clean(m.Client.Helo, maxName), TLS: m.Client.TLS.Version},
+		Client:  Client{Port: m.Client.Port, Name: Clean(m.Client.Name, maxName), Helo: Clean(m.Client.Helo, maxName), TLS: m.Client.TLS.Version},
 		Account: Clean(m.Account, maxAddress), From: Clean(m.From, maxAddress),
 		Subject: Clean(h.Subject, maxSubject), MessageID: Clean(strings.Trim(h.MessageID, "<> \t\r\n"), maxMessageID),
 		Size: m.Size, SHA256: m.SHA256, Reply: Clean(o.Reply, maxReply), Delay: delays(o.Times), Symbols: []string{},

@@ -36,6 +36,7 @@ type Row struct {
 // Client is the host a message came from.
 type Client struct {
 	IP   string `json:"ip"`
+	Port uint16 `json:"port,omitempty"`
 	Name string `json:"name,omitempty"`
 	Helo string `json:"helo,omitempty"`
 	TLS  string `json:"tls,omitempty"`

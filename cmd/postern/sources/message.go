@@ -104,7 +104,8 @@ func (d *Desk) handedIn(ctx context.Context, c cases.Case, v cases.Evidence) (ex
 		return external.Message{}, external.ErrMessage
 	}
 	h, _ := inner.Header(r.Original)
-	m := external.Message{Raw: d.asItCame(r.Original), IP: c.Source.IP, Port: c.Source.Port, Arrival: c.Source.Time}
+	came, _ := d.asItCame(r.Original)
+	m := external.Message{Raw: came, IP: c.Source.IP, Port: c.Source.Port, Arrival: c.Source.Time}
 	if back := strings.Trim(strings.TrimSpace(h.Get("Return-Path")), "<>"); valid(back) {
 		m.MailFrom = back
 	}
@@ -133,35 +134,29 @@ func (d *Desk) read(ctx context.Context, v cases.Evidence) ([]byte, error) {
 }
 
 // asItCame leaves out what we and the servers behind us wrote on top of a message: only then
-// do its signatures verify, and our own hosts are nobody's concern. Foreign fields with the
-// names of ours were taken out when it came.
-func (d *Desk) asItCame(raw []byte) []byte {
+// do its signatures verify, and our own hosts are nobody's concern. id is what we called the
+// message, "" where no field says so; foreign fields of that name were taken out when it came.
+func (d *Desk) asItCame(raw []byte) (rest []byte, id string) {
 	n := setup.HeaderNames(d.p.Config.Load())
 	names := []string{n.Verdict, n.Reasons, n.Unchecked, n.Stripped, n.SpamFlag, n.SpamScore}
+	ours := func(f header.Field) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return name != "" && strings.EqualFold(name, f.Name) })
+	}
 	h, _ := inner.Header(raw)
-	rest := raw
-	for _, f := range h.Fields {
-		if n.Verdict != "" && slices.ContainsFunc(names, func(name string) bool { return name != "" && strings.EqualFold(name, f.Name) }) {
-			if at := bytes.Index(rest, []byte(f.Name)); at >= 0 {
-				rest = skipField(rest[at:])
-			}
+	i := slices.IndexFunc(h.Fields, func(f header.Field) bool { return n.Verdict != "" && strings.EqualFold(n.Verdict, f.Name) })
+	if i < 0 {
+		return raw, ""
+	}
+	for part := range strings.SplitSeq(h.Fields[i].Value, ";") {
+		if name, value, _ := strings.Cut(strings.TrimSpace(part), "="); name == "id" {
+			id = strings.TrimSpace(value)
 		}
 	}
-	return rest
-}
-
-// skipField is what stands behind the field that b begins with.
-func skipField(b []byte) []byte {
-	for {
-		end := bytes.IndexByte(b, '\n')
-		if end < 0 {
-			return nil
-		}
-		b = b[end+1:]
-		if len(b) == 0 || b[0] != ' ' && b[0] != '\t' {
-			return b
-		}
+	for i+1 < len(h.Fields) && ours(h.Fields[i+1]) {
+		i++
 	}
+	last := h.Fields[i]
+	return raw[int(last.Offset)+len(last.Raw):], id
 }
 
 // signatures verifies a message as of the time it came: the d= of the first signature that

@@ -11,6 +11,9 @@ func (d *Desk) buildSources() (err error) {
 	p.Config, p.Home, p.Key, p.Now, p.Log, p.Audit, p.Event, p.Alone = d.p.Config, d.p.Entities, d.p.Key, d.p.Now, d.p.Log, d.p.Audit, d.p.Event, d.p.Alone
 	p.Holds, p.Cases, p.Intake, p.Calendars, p.Submit, p.Alias = d.p.Held.Quarantine, d.Cases.Cases, d.Intake, d.Cases.Calendars, d.p.Submit.Notice, d.alias
 	d.Sources, err = sources.New(p)
+	if err == nil {
+		d.Intake.Came = d.Sources.Came
+	}
 	return err
 }
 
