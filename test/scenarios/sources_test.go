@@ -129,8 +129,8 @@ func (n *node) listed(zone string, names map[string]string) {
 	}
 }
 
-// standing are the listings that are believed.
-func (n *node) standing() sourcecalls.Listings {
+// ourListings are the listings that are believed.
+func (n *node) ourListings() sourcecalls.Listings {
 	n.t.Helper()
 	return told[sourcecalls.Listings](n, "listing.list", sourcecalls.Paging{Open: true})
 }
@@ -155,11 +155,11 @@ func TestScenario29OwnAddressListed(t *testing.T) {
 		cause := n.verifiedCase("anna@example.com")
 		began := n.Clock.Now()
 		n.due()
-		if got := n.standing(); len(got.Listings) != 0 || len(got.Tests) != 4 {
+		if got := n.ourListings(); len(got.Listings) != 0 || len(got.Tests) != 4 {
 			t.Fatalf("believed at the first sight: %+v", got)
 		}
 		n.pass(11 * time.Minute)
-		got := n.standing()
+		got := n.ourListings()
 		for _, h := range got.Tests {
 			if want := map[string]string{"all": "it lists 1.0.0.127", "refuses": "it answers 127.255.255.254"}[h.List]; h.OK != (want == "") || !strings.Contains(h.Why, want) {
 				t.Errorf("%+v", h)
@@ -206,7 +206,7 @@ func TestScenario29OwnAddressListed(t *testing.T) {
 		n.listed("bl.example", map[string]string{ours: ""})
 		n.await("the listing is over", func() bool { // what the list answered before is kept for some seconds
 			n.pass(11 * time.Minute)
-			return len(n.standing().Listings) == 0
+			return len(n.ourListings().Listings) == 0
 		})
 		shown := told[sourcecalls.ListingShown](n, "listing.show", sourcecalls.Listing{ID: l.ID}).Listing
 		if shown.Gone.IsZero() || shown.Asked.IsZero() || shown.Sent.IsZero() || shown.Open() {
