@@ -27,29 +27,35 @@ const (
 // View is a message as a person may look at it: nothing of it is fetched, run or linked, and
 // no character turns, hides or moves what stands beside it.
 type View struct {
-	Fields   []ViewField
-	Text     string // decoded, links defanged
-	Links    []ViewLink
-	Parts    []ViewPart
-	Charsets []string // what the texts were read as
-	Problems []string
+	Fields   []ViewField `json:"fields"`
+	Text     string      `json:"text"` // decoded, links defanged
+	Links    []ViewLink  `json:"links,omitempty"`
+	Parts    []ViewPart  `json:"parts,omitempty"`
+	Charsets []string    `json:"charsets,omitempty"` // what the texts were read as
+	Problems []string    `json:"problems,omitempty"`
 }
 
 // ViewField is one field of the header, decoded and defanged. Lit fields are those a proof
 // rests on or a person looks at first.
 type ViewField struct {
-	Name, Value string
-	Lit         bool
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Lit   bool   `json:"lit,omitempty"`
 }
 
 // ViewLink is one link and what it shows instead, both defanged.
-type ViewLink struct{ URL, Shown string }
+type ViewLink struct {
+	URL   string `json:"url"`
+	Shown string `json:"shown,omitempty"`
+}
 
 // ViewPart is one part with content of its own.
 type ViewPart struct {
-	Path, Type, Name string
-	Size             int    // decoded
-	SHA256           string // of the decoded bytes
+	Path   string `json:"path"`
+	Type   string `json:"type"`
+	Name   string `json:"name,omitempty"`
+	Size   int    `json:"size"`   // decoded
+	SHA256 string `json:"sha256"` // of the decoded bytes
 }
 
 // Safe makes a view of a message. The bytes of raw stay as they are.

@@ -70,6 +70,7 @@ var scopes = map[string]people.Scope{
 	"complaint.list":  people.EvidenceRead,
 	"complaint.show":  people.EvidenceRead,
 	"complaint.raw":   people.EvidenceRead,
+	"complaint.view":  people.EvidenceRead,
 	"complaint.judge": people.CasesAct,
 	"notice.list":     people.EvidenceRead,
 	"notice.show":     people.EvidenceRead,

@@ -5,7 +5,6 @@ package intakecalls
 import (
 	"context"
 	"errors"
-	"io"
 	"time"
 
 	"postern/abuse/intake"
@@ -73,6 +72,7 @@ func (p Parts) Handle(s *control.Server) {
 	control.Handle(s, "complaint.list", p.list)
 	control.Handle(s, "complaint.show", func(ctx context.Context, q ID) (Complaint, error) { return p.one(ctx, q.ID) })
 	control.Handle(s, "complaint.raw", p.raw)
+	control.Handle(s, "complaint.view", p.view)
 	control.Handle(s, "complaint.judge", func(ctx context.Context, j Judgement) (Complaint, error) {
 		if _, err := p.Verdicts.Judge(ctx, control.Actor(ctx), j.ID, j.Verdict, j.Reason); err != nil {
 			return Complaint{}, refused(err)
@@ -142,25 +142,4 @@ func (p Parts) one(ctx context.Context, id string) (Complaint, error) {
 		c.Like, err = p.Desk.Folded(ctx, w.Fold)
 	}
 	return c, err
-}
-
-// raw hands out the bytes; who read them is written down.
-func (p Parts) raw(ctx context.Context, q ID) (Raw, error) {
-	r, _, err := p.Desk.Get(ctx, q.ID)
-	if err != nil {
-		return Raw{}, refused(err)
-	}
-	if r.Size > rawMost {
-		return Raw{}, control.Refuse(control.Invalid, "report %s has %d bytes, more than %d are not handed out at once", r.ID, r.Size, rawMost)
-	}
-	if err := p.Audit(ctx, control.Actor(ctx), "complaint-raw", r.ID, nil, nil, ""); err != nil {
-		return Raw{}, err
-	}
-	f, err := p.Desk.Bytes(ctx, r)
-	if err != nil {
-		return Raw{}, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(f)
-	return Raw{Bytes: b}, err
 }

@@ -17,6 +17,7 @@ type Complaint struct {
 	List  listCmd  `cmd:"" help:"List the reports that came in, newest first."`
 	Show  showCmd  `cmd:"" help:"Show one report, what it proves and why."`
 	Raw   rawCmd   `cmd:"" help:"Print a report as it came, byte for byte. It may hold anything."`
+	View  viewCmd  `cmd:"" help:"Show a report, and the message it is about, as text that is safe to look at."`
 	Judge judgeCmd `cmd:"" help:"Say whether a report was right: so reporters become known."`
 }
 
