@@ -74,9 +74,10 @@ type Fate struct {
 	Ambiguous bool   // the connection was lost after the final dot
 }
 
-// Times are the moments of a transaction; zero where it did not get that far.
+// Times are the moments of a transaction; zero where it did not get that far. Handed is when
+// the first transfer to a server behind began, Relayed when the last one ended.
 type Times struct {
-	Start, Data, Received, Checked, Relayed, Done time.Time
+	Start, Data, Received, Checked, Handed, Relayed, Done time.Time
 }
 
 // Outcome is how a transaction ended.

@@ -22,6 +22,7 @@ import (
 	"postern/cmd/postern/measurecmd"
 	"postern/cmd/postern/noticecmd"
 	"postern/cmd/postern/peoplecmd"
+	"postern/cmd/postern/servicecmd"
 	"postern/cmd/postern/sourcecmd"
 	"postern/cmd/postern/storecmd"
 )
@@ -56,6 +57,7 @@ type cli struct {
 	Published  sourcecmd.Published `cmd:"" help:"Lists of spam servers that others publish."`
 	Listing    sourcecmd.Listing   `cmd:"" help:"Our own addresses and domains on block lists."`
 	Calendar   casecmd.Calendar    `cmd:"" help:"Working time: holidays, make-up days, deadlines."`
+	Service    servicecmd.Service  `cmd:"" help:"Figures of the service guarantee, month by month."`
 	Reports    desk.Reports        `cmd:"" help:"Reports of DMARC and TLS, received and sent."`
 	Audit      desk.Audit          `cmd:"" help:"Who changed what."`
 	Store      storecmd.Store      `cmd:"" help:"Care for the store."`

@@ -236,6 +236,7 @@ func (c *course) reach354(ctx context.Context) (reply string, stop bool) {
 		c.log().Error("message unreadable", "message", c.m.ID, "error", err)
 		return c.deferAll(told.Trouble(c.m, "4.3.0", "internal fault, try again later")), true
 	}
+	c.times.Handed = c.now()
 	errs := c.inTransaction(c.groups, func(g *group) error {
 		c.transactions().Begin(ctx, &g.Group, c.job.Login)
 		return nil

@@ -141,6 +141,13 @@ var scopes = map[string]people.Scope{
 	"guarantee.purge":        people.CasesApprove,
 	"guarantee.certificates": people.CasesRead,
 
+	"service.report":     people.CasesRead,
+	"service.exclusions": people.CasesRead,
+	"service.exclude":    people.CasesAct,
+	"service.approve":    people.CasesApprove,
+	"service.refuse":     people.CasesApprove,
+	"service.withdraw":   people.CasesApprove,
+
 	"calendar.show": people.CasesRead,
 	"calendar.due":  people.CasesRead,
 

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"postern/cmd/postern/access"
+	"postern/cmd/postern/gateway/gauges"
 	"postern/cmd/postern/gateway/ports"
 	"postern/cmd/postern/home"
 	"postern/cmd/postern/steps"
@@ -67,35 +68,7 @@ func (g *Gateway) buildMetrics(context.Context) (err error) {
 	g.registry = prometheus.NewRegistry()
 	g.home.Metrics(g.registry)
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	g.metrics, err = record.NewMetrics(g.registry, steps.Names(), record.Gauges{
-		Holds: func() map[string]int {
-			st, err := g.home.Holds.Stats(context.Background())
-			if err != nil {
-				return nil
-			}
-			out := map[string]int{}
-			for s, n := range st.States {
-				out[string(s)] = n
-			}
-			return out
-		},
-		Bytes: func() int64 {
-			st, err := g.home.Holds.Stats(context.Background())
-			if err != nil {
-				return 0
-			}
-			return st.Bytes
-		},
-		Cap: func() int64 { return int64(g.cfg.Load().Quarantine.Cap) },
-		Outbox: func() int {
-			n, err := g.home.Outbox.Count(context.Background())
-			if err != nil {
-				return -1
-			}
-			return n
-		},
-		Sessions: func() map[string]int { return map[string]int{"all": g.smtp.Sessions().Sessions} },
-	})
+	g.metrics, err = record.NewMetrics(g.registry, steps.Names(), gauges.Of(g.home, g.cfg.Load, func() int { return g.smtp.Sessions().Sessions }))
 	return err
 }
 

@@ -30,6 +30,7 @@ func (g *Gateway) Calls() *control.Server {
 	access.HandlePeople(s, g.people)
 	g.desk.Handle(s)
 	g.handleClock(s)
+	g.service.Handle(s)
 	return s
 }
 

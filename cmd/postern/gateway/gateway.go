@@ -24,6 +24,7 @@ import (
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/home"
 	"postern/cmd/postern/outbound"
+	"postern/cmd/postern/service"
 	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
 	"postern/filter"
@@ -96,6 +97,7 @@ type Gateway struct {
 	outbound   *outbound.Desk
 	bounces    *bounce.Check
 	desk       *desk.Desk
+	service    *service.Desk // figures
 	checks     *checks.Checks
 	steps      steps.Checks
 	keys       *keys.Store
@@ -124,6 +126,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 		build func(context.Context) error
 	}{
 		{"store", g.buildStore},
+		{"service", g.buildService},
 		{"alerts", g.buildAlerts},
 		{"resolver", g.buildResolver},
 		{"clamav", g.buildScanner},

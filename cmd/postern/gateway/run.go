@@ -63,6 +63,7 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 			}
 		})
 	}
+	g.service.Doors(addrs)
 	ready(addrs)
 	select {
 	case <-ctx.Done():
@@ -112,6 +113,7 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	background("report counts", g.reports.Count)
 	background("reports", g.reports.Send)
 	background("backups", g.backups.Run)
+	background("service", g.service.Loop)
 }
 
 // keyWatch sees when the record of a new key is in the DNS.

@@ -44,7 +44,7 @@ func (g *Gateway) buildAlerts(context.Context) error {
 		senders = append(senders, &alert.Webhook{URL: c.Alerts.Webhook.URL, Secret: secret, HTTP: glue.WebhookClient(), Now: g.now})
 	}
 	g.senders = senders
-	g.alerts = alert.New(c.Hostname, g.now, g.log, time.Second, senders...)
+	g.alerts = alert.New(c.Hostname, g.now, g.log, time.Second, append([]alert.Sender{g.service}, senders...)...)
 	return nil
 }
 
@@ -81,7 +81,7 @@ func (g *Gateway) buildRelay(context.Context) (err error) {
 		Stamper: g.stamper, Sent: g.outbound, Answers: g.answers, Alert: trouble, Now: g.now, Log: g.log,
 		Limits: relay.Limits{Before: time.Duration(c.Relay.BeforeDot), After: time.Duration(c.Relay.AfterDot), Keep: time.Duration(c.Relay.OutboxFor)},
 	}
-	g.outbox = &outbox.Worker{Store: g.home.Outbox, Courier: g.relay, Now: g.now, Log: g.log, Alert: trouble, Ended: g.outbound.Ended, Paused: g.checks.Accounts.Paused}
+	g.outbox = &outbox.Worker{Store: g.home.Outbox, Courier: g.relay, Now: g.now, Log: g.log, Alert: trouble, Ended: outbox.Each(g.outbound.Ended, g.service.Ended), Paused: g.checks.Accounts.Paused}
 	g.relay.Wake = g.outbox.Wake
 	return nil
 }
@@ -115,7 +115,7 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		Authenticator: &glue.Authenticator{Config: &g.cfg, Pools: g.pools},
 		Accounts:      g.checks.Accounts,
 		LoggedIn:      g.desk.Measures.Logins.Seen,
-		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports, g.desk.Intake}, g.checks.Observers()...),
+		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports, g.desk.Intake, g.service}, g.checks.Observers()...),
 		Answered:      g.relay.Answered,
 		Refused:       g.checks.Limits.Refused,
 		Abandoned:     g.checks.Limits.Abandoned,

@@ -36,7 +36,7 @@ func (d *Deliverer) Deliver(ctx context.Context, in smtpd.Delivery) filter.Outco
 	}
 	out := d.Relay.Deliver(ctx, job)
 	times := in.Times
-	times.Relayed, times.Done = out.Times.Relayed, out.Times.Done
+	times.Handed, times.Relayed, times.Done = out.Times.Handed, out.Times.Relayed, out.Times.Done
 	out.Times = times
 	return out
 }

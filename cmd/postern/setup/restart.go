@@ -44,5 +44,6 @@ func fixed(all []config.Listener) (out []config.Listener) {
 // stays is what of the abuse desk stays until a restart.
 func stays(a config.Abuse) config.Abuse {
 	a.Calendar, a.Intake.Addresses, a.Intake.Off = config.Abuse{}.Calendar, nil, false
+	a.Service = config.Abuse{}.Service
 	return a
 }

@@ -13,11 +13,12 @@ type Abuse struct {
 	Calendar   Calendar   `yaml:"calendar" json:"calendar,omitempty"`
 	Measures   Measures   `yaml:"measures" json:"measures,omitempty"`
 	Trace      Trace      `yaml:"trace" json:"trace,omitempty"`
+	Service    Service    `yaml:"service" json:"service,omitempty" jsonschema:"description=figures of the service guarantee"`
 }
 
 // Default is the desk of a configuration that says nothing.
 func Default() Abuse {
-	return Abuse{External: defaultExternal(), Intake: defaultIntake(), Answers: defaultAnswers(), Measures: defaultMeasures(), Trace: defaultTrace()}
+	return Abuse{External: defaultExternal(), Intake: defaultIntake(), Answers: defaultAnswers(), Measures: defaultMeasures(), Trace: defaultTrace(), Service: defaultService()}
 }
 
 // Validate says what is wrong, each at its place.
@@ -27,6 +28,7 @@ func (a Abuse) Validate(d *strict.Document) {
 	a.Listings.validate(d)
 	a.Measures.validate(d)
 	a.Trace.validate(d)
+	a.Service.validate(d)
 	a.Connectors.validate(d)
 	a.Answers.validate(d)
 }

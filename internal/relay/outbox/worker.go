@@ -62,6 +62,15 @@ func Backoff(tries int) time.Duration {
 	return min(time.Minute<<min(max(tries-1, 0), 10), time.Hour)
 }
 
+// Each tells several about an end, one after the other.
+func Each(all ...func(context.Context, Entry, filter.Fate)) func(context.Context, Entry, filter.Fate) {
+	return func(ctx context.Context, e Entry, f filter.Fate) {
+		for _, tell := range all {
+			tell(ctx, e, f)
+		}
+	}
+}
+
 func (w *Worker) bell() chan struct{} {
 	w.once.Do(func() { w.wake = make(chan struct{}, 1) })
 	return w.wake

@@ -1,0 +1,105 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"postern/abuse/cases/dossier"
+	"postern/abuse/cases/figures"
+	"postern/abuse/service/exclusion"
+	"postern/abuse/service/month"
+	"postern/internal/control"
+	"postern/internal/people"
+)
+
+// Ask asks for a month, 2026-06.
+type Ask struct {
+	Month string `json:"month"`
+}
+
+// Exclusions is an answer.
+type Exclusions struct {
+	Exclusions []exclusion.Exclusion `json:"exclusions"`
+}
+
+// Decision decides about an exclusion.
+type Decision struct {
+	ID  string `json:"id"`
+	Why string `json:"why,omitempty"`
+}
+
+// Handle adds the calls to s.
+func (d *Desk) Handle(s *control.Server) {
+	control.Handle(s, "service.report", func(ctx context.Context, a Ask) (month.Report, error) {
+		r, err := d.Report(ctx, a.Month)
+		return r, known(err)
+	})
+	control.Handle(s, "service.exclusions", func(ctx context.Context, a Ask) (Exclusions, error) {
+		p, err := figures.Month(a.Month, d.zone())
+		if err != nil {
+			return Exclusions{}, known(err)
+		}
+		all, err := d.Exclusions.Between(ctx, p.From, p.To)
+		return Exclusions{all}, known(err)
+	})
+	control.Handle(s, "service.exclude", func(ctx context.Context, e exclusion.Exclusion) (exclusion.Exclusion, error) {
+		out, err := d.Exclusions.Propose(ctx, person(ctx), e)
+		return out, known(err)
+	})
+	for name, f := range map[string]func(ctx context.Context, who, id, why string) (exclusion.Exclusion, error){
+		"service.approve": func(ctx context.Context, who, id, why string) (exclusion.Exclusion, error) {
+			return d.Exclusions.Decide(ctx, who, id, true, why)
+		},
+		"service.refuse": func(ctx context.Context, who, id, why string) (exclusion.Exclusion, error) {
+			return d.Exclusions.Decide(ctx, who, id, false, why)
+		},
+		"service.withdraw": d.Exclusions.Withdraw,
+	} {
+		control.Handle(s, name, func(ctx context.Context, q Decision) (exclusion.Exclusion, error) {
+			out, err := f(ctx, person(ctx), q.ID, q.Why)
+			return out, known(err)
+		})
+	}
+}
+
+// person is who calls. A person is one person, whatever the token.
+func person(ctx context.Context) string {
+	if who, ok := people.From(ctx); ok {
+		return who.Name
+	}
+	return control.Actor(ctx)
+}
+
+// known turns refusals into those of a call.
+func known(err error) error {
+	var r *dossier.Refusal
+	kind := control.Invalid
+	switch {
+	case errors.As(err, &r):
+		return &control.Error{Kind: control.Invalid, Message: r.Words, Cause: err}
+	case errors.Is(err, exclusion.ErrNotFound):
+		kind = control.NotFound
+	case errors.Is(err, exclusion.ErrConflict):
+		kind = control.Conflict
+	case !errors.Is(err, exclusion.ErrInvalid):
+		return err
+	}
+	return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+}
+
+// Report makes the report of a month, with what this node has seen up to now.
+func (d *Desk) Report(ctx context.Context, text string) (month.Report, error) {
+	if err := d.Book.Flush(ctx); err != nil {
+		return month.Report{}, err
+	}
+	return month.Source{
+		Book: d.Book, Exclusions: d.Exclusions, Hostname: d.p.Config().Hostname, Now: d.p.Now, Zone: d.zone, Lists: d.p.Lists, Proofs: d.p.Proofs,
+		Cases: func(ctx context.Context, p figures.Period) (figures.Figures, error) {
+			return figures.Count(ctx, d.p.Cases(), p, d.p.Now(), d.p.Calendars().Team)
+		},
+	}.Count(ctx, text)
+}
+
+// Recent is the month that a moment lies in, as it is asked for.
+func (d *Desk) Recent(at time.Time) string { return at.In(d.zone()).Format("2006-01") }
