@@ -65,16 +65,22 @@ func (c *Cluster) join(ctx context.Context, masters int) error {
 			}
 		}
 		for j := range i {
-			host, port, err := net.SplitHostPort(c.Servers[j].Addr)
-			if err != nil {
-				return err
-			}
-			if err := r.Do(ctx, "cluster", "meet", host, port, c.ports[j]).Err(); err != nil {
+			if err := c.meet(ctx, s, j); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// meet makes a server greet another one.
+func (c *Cluster) meet(ctx context.Context, s *Server, other int) error {
+	host, port, err := net.SplitHostPort(c.Servers[other].Addr)
+	if err != nil {
+		return err
+	}
+	_, err = s.cluster(ctx, "meet", host, port, c.ports[other])
+	return err
 }
 
 // follow gives every replica its master.
@@ -96,12 +102,20 @@ func (c *Cluster) follow(ctx context.Context, masters int) error {
 	return nil
 }
 
-// unmet says which node does not know all others yet.
+// unmet says which node does not know all others yet. A greeting that nobody answered within
+// a second is forgotten, so that it makes the node greet again.
 func (c *Cluster) unmet(ctx context.Context) string {
 	for _, s := range c.Servers {
 		text, err := s.cluster(ctx, "nodes")
 		if err != nil {
 			return err.Error()
+		}
+		for j, other := range c.Servers {
+			if other != s && !strings.Contains(text, " "+other.Addr+"@") {
+				if err := c.meet(ctx, s, j); err != nil {
+					return err.Error()
+				}
+			}
 		}
 		if n := strings.Count(text, "\n"); n != len(c.Servers) || strings.Contains(text, "handshake") {
 			return s.Addr + " knows:\n" + text
