@@ -422,6 +422,13 @@ func TestFeeds(t *testing.T) {
 	if _, x := w.get(id); x.Proof.Votes != 0 || x.Proof.Grade != proof.P3 || x.Feed != "bigisp" {
 		t.Errorf("a feed that only observes: %+v", x)
 	}
+	w.desk.Rates = intake.Rates{Network: 1, Unproved: 1} // a flood of others leaves its own alone
+	w.arrive(unknown, "From: x@y.example\r\n\r\nSpam\r\n")
+	id = w.arrive(from{mailFrom: "f@bigisp.example", to: "fbl-7@x.test", dkim: []string{"bigisp.example"}}, arf("f@bigisp.example", raw, "X: 2"))
+	w.round()
+	if _, x := w.get(id); x.Fold != "" || x.Feed != "bigisp" {
+		t.Errorf("a feed beside a flood: %+v", x)
+	}
 	if err := w.desk.Feeds.End(t.Context(), "bigisp"); err != nil || w.desk.Feeds.Alias("fbl-7@x.test") {
 		t.Errorf("the feed goes on: %v", err)
 	}

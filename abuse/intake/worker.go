@@ -129,8 +129,8 @@ func (d *Desk) one(ctx context.Context, w Work) (fold string, err error) {
 		w.Problems = append(w.Problems, "it could not be worked on "+strconv.Itoa(w.Tries)+" times")
 		return "", d.unread(ctx, row.Value, w)
 	}
-	if fold := d.folded(row.Value); fold != "" {
-		return fold, nil
+	if fold, err := d.folded(ctx, row.Value); fold != "" || err != nil {
+		return fold, err
 	}
 	// Counted before: what kills the process is not tried for ever.
 	if err := d.tried(ctx, &w, 1); err != nil {
@@ -165,17 +165,21 @@ func (d *Desk) guarded(ctx context.Context, r Report, w Work) (err error) {
 }
 
 // folded says which flood a report of somebody unproved belongs to, "" = none.
-func (d *Desk) folded(r Report) string {
+func (d *Desk) folded(ctx context.Context, r Report) (string, error) {
 	if r.Proved() || r.Actor != "" {
-		return ""
+		return "", nil
+	}
+	// A feedback loop is proved by its own signature, and has a rate of its own.
+	if feed, err := d.Feeds.Of(ctx, r); feed != nil || err != nil {
+		return "", err
 	}
 	rates := d.Rates.WithDefaults()
 	net := flood.Network(r.Client)
 	switch {
 	case !d.rates.Take("network "+net, rates.Network, r.At), !d.rates.Take("unproved", rates.Unproved, r.At):
-		return flood.Name("unproved", "", r.At)
+		return flood.Name("unproved", "", r.At), nil
 	}
-	return ""
+	return "", nil
 }
 
 // crowded says which flood a report belongs to whose reporter is known by now.

@@ -115,7 +115,7 @@ func usedBy(ctx context.Context, q querier, class entity.Class) (n int64, err er
 
 func (s *Store) known(ctx context.Context, class entity.Class, sum string) (bool, error) {
 	var one int
-	err := s.ground.R.QueryRowContext(ctx, "SELECT 1 FROM blobs WHERE class = ? AND sum = ?", string(class), sum).Scan(&one)
+	err := reader{s}.one(ctx, "SELECT 1 FROM blobs WHERE class = ? AND sum = ?", []any{string(class), sum}, &one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

@@ -35,7 +35,7 @@ type Store struct {
 	o      Options
 	files  map[entity.Class]*bodies.Bodies
 
-	prepared prepared
+	reads, writes prepared // statements
 }
 
 // Open makes the folders. Nothing may be put before Start.
@@ -163,7 +163,7 @@ func get(ctx context.Context, by *sql.Stmt, kind entity.Kind, id string) (entity
 
 // Get implements entity.Store.
 func (s *Store) Get(ctx context.Context, kind entity.Kind, id string) (entity.Record, error) {
-	by, err := s.reading(ctx)
+	by, err := s.reads.on(ctx, s.ground.R, getSQL)
 	if err != nil {
 		return entity.Record{}, err
 	}
@@ -191,7 +191,7 @@ func (s *Store) Remove(ctx context.Context, kind entity.Kind, id string, version
 
 // Revision implements entity.Store.
 func (s *Store) Revision(ctx context.Context, kind entity.Kind) (n uint64, err error) {
-	err = s.ground.R.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", revisionOf(kind)).Scan(&n)
+	err = reader{s}.one(ctx, "SELECT value FROM meta WHERE name = ?", []any{revisionOf(kind)}, &n)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}

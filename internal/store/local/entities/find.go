@@ -43,7 +43,7 @@ func (s *Store) Find(ctx context.Context, q entity.Query) (entity.Page, error) {
 	var out entity.Page
 	var last entity.Cursor
 	weight, per := 0, q.Per()
-	err = sqlite.Each(ctx, s.ground.R, "SELECT k.at, e.id, e.version, e.data, e.keys FROM entity_keys k JOIN entities e ON e.kind = k.kind AND e.id = k.id WHERE "+
+	err = sqlite.Each(ctx, reader{s}, "SELECT k.at, e.id, e.version, e.data, e.keys FROM entity_keys k JOIN entities e ON e.kind = k.kind AND e.id = k.id WHERE "+
 		cond+" ORDER BY "+order+" LIMIT ?", append(args, per+1), func(scan sqlite.Scanner) error {
 		r := entity.Record{Kind: q.Kind}
 		var at int64
@@ -70,6 +70,6 @@ func (s *Store) Find(ctx context.Context, q entity.Query) (entity.Page, error) {
 // Count implements entity.Store.
 func (s *Store) Count(ctx context.Context, q entity.Query, limit int) (n int, err error) {
 	cond, args, _ := where(q, entity.Cursor{})
-	err = s.ground.R.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM entity_keys k WHERE "+cond+" LIMIT ?)", append(args, max(limit, 0))...).Scan(&n)
+	err = reader{s}.one(ctx, "SELECT count(*) FROM (SELECT 1 FROM entity_keys k WHERE "+cond+" LIMIT ?)", append(args, max(limit, 0)), &n)
 	return n, err
 }
