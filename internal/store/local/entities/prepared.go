@@ -54,7 +54,7 @@ func (s *Store) writing(ctx context.Context) (*statements, error) {
 		{&out.grow, "INSERT INTO meta VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1"},
 	} {
 		var err error
-		if *one.stmt, err = s.writes.on(ctx, s.ground.W, one.text); err != nil {
+		if *one.stmt, err = s.writes.on(ctx, s.ground.W, one.text); err != nil { //nolint:sqlclosecheck // closed with the database
 			return nil, err
 		}
 	}
@@ -72,7 +72,7 @@ type reader struct{ s *Store }
 
 // QueryContext implements sqlite.Querier.
 func (r reader) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
-	st, err := r.s.reads.on(ctx, r.s.ground.R, text)
+	st, err := r.s.reads.on(ctx, r.s.ground.R, text) //nolint:sqlclosecheck // closed with the database
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (r reader) QueryContext(ctx context.Context, text string, args ...any) (*sq
 
 // one reads one row of a query; sql.ErrNoRows where there is none.
 func (r reader) one(ctx context.Context, text string, args []any, dest ...any) error {
-	st, err := r.s.reads.on(ctx, r.s.ground.R, text)
+	st, err := r.s.reads.on(ctx, r.s.ground.R, text) //nolint:sqlclosecheck // closed with the database
 	if err != nil {
 		return err
 	}

@@ -31,8 +31,12 @@ func (s *Store) ByMessageID(ctx context.Context, id string) ([]sent.Row, error) 
 	if id == "" {
 		return nil, nil
 	}
-	return s.find(ctx, "SELECT record FROM sent WHERE header = ? ORDER BY at DESC, serial DESC LIMIT ?", id, sent.MaxPage)
+	return s.find(ctx, byHeader, id, sent.MaxPage)
 }
+
+// byHeader says what the index says: without it SQLite does not know that it may be used, and
+// reads the whole log.
+const byHeader = "SELECT record FROM sent WHERE header = ? AND header <> '' ORDER BY at DESC, serial DESC LIMIT ?"
 
 // ByQueueID implements sent.Store.
 func (s *Store) ByQueueID(ctx context.Context, id string) ([]sent.Row, error) {
