@@ -42,7 +42,7 @@ func TestHM01LoopsEndAtTheThirdPass(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		s := &session{&node{t: t}, c}
+		s := &session{n: &node{t: t}, Client: c}
 		if err := c.Hello("load.example"); err != nil {
 			t.Fatal(err)
 		}
