@@ -58,6 +58,9 @@ func (d *Desk) prove(ctx context.Context, r Report, w Work, rep complaint.Report
 		if i == 0 {
 			w.Proof = p
 		}
+		if err := d.observed(ctx, who, p); err != nil {
+			return err
+		}
 		c, fold, err := d.complaint(ctx, r, w, one, p)
 		if err != nil {
 			return err
@@ -165,6 +168,9 @@ func (d *Desk) complaint(ctx context.Context, r Report, w Work, rep complaint.Re
 		}
 	}
 	if target := p.Account + p.Hint; p.Votes == 0 && target != "" && p.Class != proof.Duplicate && !d.rates.Take("target "+target, d.Rates.WithDefaults().Target, r.At) {
+		if w.Trust < proof.T1 { // who repeats an ID from a real message makes no line of their own
+			return c, flood.Name("unproved", "", r.At), nil
+		}
 		return c, flood.Name("target", target, r.At), nil
 	}
 	return c, "", nil

@@ -85,6 +85,9 @@ type Desk struct {
 	// Replayed is told that a signed message of ours is in front of people it was not sent to:
 	// a new selector takes the replayed signature away. n is how many say so; nil: nobody hears.
 	Replayed func(ctx context.Context, serial, account string, n int)
+	// Observed is told when a feed that only observes until then has sent ObservedMost reports in
+	// a day, this one about account; with "" when it has a vote. nil: nobody hears.
+	Observed func(feed, account string, until time.Time)
 	// Copy sends a safe copy of each report to people; nil: nobody gets one.
 	Copy func(ctx context.Context, message []byte) error
 	// Postmaster reports whether an address is a postmaster's, and Takes whether it is the

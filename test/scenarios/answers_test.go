@@ -106,7 +106,7 @@ func answered(n *node, m *mail.Message) time.Time {
 // text8 is the text of a letter in one part.
 func text8(t *testing.T, m *mail.Message) string {
 	t.Helper()
-	var in io.Reader = m.Body
+	in := m.Body
 	if strings.EqualFold(m.Header.Get("Content-Transfer-Encoding"), "quoted-printable") {
 		in = quotedprintable.NewReader(in)
 	}

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"postern/abuse/cases"
 	"postern/abuse/measure"
@@ -57,8 +58,9 @@ func (n *node) measures(account string) []measure.Measure {
 	return told[struct{ Measures []measure.Measure }](n, "measure.list", map[string]any{"account": account, "all": true}).Measures
 }
 
-// automatic are the keys of "abuse" under which rules act as soon as a person enables them.
-const automatic = `measures: {mode: "on", shadow: 0s}`
+// automatic are the keys of "abuse" under which rules act as soon as a person enables them: 14
+// days of shadow are a second here.
+const automatic = `measures: {mode: "on", shadow: 1s}`
 
 // enables lets rules act that have been seen already.
 func (n *node) enables(rules ...string) {
@@ -68,6 +70,7 @@ func (n *node) enables(rules ...string) {
 			n.due()
 			return slices.ContainsFunc(told[calls.Automation](n, "automation.show", nil).Rules, func(p shadow.Preview) bool { return p.Rule.Name == r })
 		})
+		n.Clock.Move(2 * time.Second) // out of its shadow
 		n.call("automation.enable", calls.ID{ID: r}, nil)
 	}
 }

@@ -127,7 +127,7 @@ func (d *Desk) buildIntake(ctx context.Context, c *config.Config) {
 	p := d.p
 	r := c.Abuse.Intake.Rates
 	d.Intake = &intake.Desk{
-		Home: p.Entities, Cases: d.Cases.Cases, Feeds: &feeds.Book{Home: p.Entities, Now: p.Now}, Now: p.Now, Log: p.Log, Hostname: c.Hostname, Alone: p.Alone, Replayed: d.replayed,
+		Home: p.Entities, Cases: d.Cases.Cases, Feeds: &feeds.Book{Home: p.Entities, Now: p.Now}, Now: p.Now, Log: p.Log, Hostname: c.Hostname, Alone: p.Alone, Replayed: d.replayed, Observed: d.observed,
 		Rates: intake.Rates{Reporter: r.Reporter, Domain: r.Domain, Feed: r.Feed, Network: r.Network, Unproved: r.Unproved, Target: r.Target},
 		Ladder: &proof.Ladder{
 			Tokens: p.Ring, Log: p.Sent, Verify: OwnSignatures{Keys: p.Keys, Now: p.Now}.Verify,
