@@ -51,6 +51,18 @@ func (o *Observer) Seen(ip netip.Addr, from string) Verdict {
 	return v
 }
 
+// Signed counts a message that a domain signed, and says whether such mail is refused now.
+func (o *Observer) Signed(domain string) (caseID string, refused bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	id := o.find(netip.Addr{}, "@"+strings.ToLower(domain))
+	if id == "" {
+		return "", false
+	}
+	o.counts[id]++
+	return id, !o.half[id]
+}
+
 func (o *Observer) find(ip netip.Addr, from string) string {
 	for bits := range o.bits {
 		if p, err := ip.Prefix(bits); err == nil {

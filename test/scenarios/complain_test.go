@@ -274,3 +274,66 @@ func TestReportsWithoutEvidenceOfOurOwn(t *testing.T) {
 		}
 	})
 }
+
+// dsn says that a message could not be delivered.
+func (n *node) dsn(to string, about []byte) string {
+	head, _, _ := strings.Cut(string(about), "\r\n\r\n")
+	return fmt.Sprintf("From: MAILER-DAEMON@relay.example\r\nTo: <%s>\r\nSubject: Undelivered\r\nDate: %s\r\nMessage-ID: <dsn@relay.example>\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"+
+		"--b\r\nContent-Type: text/plain\r\n\r\nIt could not be delivered.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; relay.example\r\n\r\nFinal-Recipient: rfc822; noc@carrier.example\r\nAction: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 no such user\r\n"+
+		"\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n%s\r\n\r\nx\r\n--b--\r\n", to, n.Clock.Now().Format(time.RFC1123Z), head)
+}
+
+// A notice that comes back, or that the way out refuses, has failed: the desk shows it.
+func TestNoticeThatIsNotDelivered(t *testing.T) {
+	t.Parallel()
+	bothHomes(t, func(t *testing.T, redis bool) {
+		n := start(t, plan{
+			Redis: redis, Rules: holdRules, Abuse: `external: {national_body: {address: "body@national.example"}}`,
+			Out: mailtest.Script{RcptFor: map[string]mailtest.Step{"body@national.example": {Reply: "550 5.1.1 no such user"}}},
+		})
+		n.command("source", "contact", "learn", strangerIP, "noc@carrier.example", "--form", "xarf")
+		id := n.blocked()
+		x := n.toldTo("noc@carrier.example")
+		if r := parser.Parse(x.Body, parser.DefaultOptions()); r.Format != parser.XARF4 || r.Claims.SourcePort != 40000 {
+			t.Errorf("%s %+v", r.Format, r.Claims)
+		}
+		if code, text := n.forges("192.0.2.66:4000", "", x.From, n.dsn(x.From, x.Body)); code != 250 {
+			t.Fatalf("%d %s", code, text)
+		}
+		n.await("both notices have failed", func() bool {
+			all := told[sourcecalls.Shown](n, "source.show", sourcecalls.Paging{ID: id}).Notices
+			return len(all) == 2 && !slices.ContainsFunc(all, func(v external.Notice) bool { return v.State != external.Failed })
+		})
+		if out := n.command("source", "show", id); strings.Count(out, " failed to ") != 2 {
+			t.Error(out)
+		}
+	})
+}
+
+// With abuse.external.automatic one report of a user is enough: confirmed, told and blocked
+// without a person; nothing else is.
+func TestAutomaticSources(t *testing.T) {
+	t.Parallel()
+	bothHomes(t, func(t *testing.T, redis bool) {
+		n := start(t, plan{Redis: redis, Rules: holdRules, Abuse: `external: {automatic: true, contacts: {address_zone: contacts.example}}`})
+		if err := n.DNS.Set("10.2.0.192.contacts.example", "TXT abuse@carrier.example"); err != nil {
+			t.Fatal(err)
+		}
+		c := n.heldSpam()
+		n.pass(time.Hour)
+		if s := n.state(c.ID); s != flow.Detected {
+			t.Fatalf("by its content alone it is %s", s)
+		}
+		n.writes(spammer, "anna@example.com", n.letter(spammer, "anna@example.com", "An offer for you", catalogue))
+		n.userReports(n.In.WaitTransactions(t, 1)[0].Body)
+		n.pass(10 * time.Minute)
+		n.await("the source is blocked", func() bool { n.pass(time.Minute); return n.state(c.ID) == flow.Blocked })
+		n.toldTo("abuse@carrier.example")
+		if code, text := n.rcpt(strangerIP+":41000", spammer, "ada@example.com"); code != 550 {
+			t.Errorf("%d %s", code, text)
+		}
+		if code, text := n.rcpt(strangerIP+":41000", spammer, "postmaster@example.com"); code != 250 {
+			t.Errorf("to the postmaster: %d %s", code, text)
+		}
+	})
+}

@@ -14,8 +14,8 @@ import (
 // ErrBlock is wrapped by every refusal of a block.
 var ErrBlock = errors.New("this is not blocked")
 
-// maxUntil is how long a block lasts at most.
-const maxUntil = 366 * 24 * time.Hour
+// MaxUntil is how long a block lasts at most.
+const MaxUntil = 366 * 24 * time.Hour
 
 // Scopes of a block.
 const (
@@ -50,16 +50,16 @@ type Protected struct {
 	Domains  []string
 }
 
-// widest are the widest networks that are blocked.
+// Widest4 and Widest6 are the widest networks that are blocked.
 const (
-	widest4 = 16
-	widest6 = 32
+	Widest4 = 16
+	Widest6 = 32
 )
 
 // Network says why a network is not blocked, or nil.
 func (p Protected) Network(n netip.Prefix) error {
-	if n.Addr().Is4() && n.Bits() < widest4 || n.Addr().Is6() && n.Bits() < widest6 {
-		return fmt.Errorf("%w: %s is larger than /%d (IPv6: /%d)", ErrBlock, n, widest4, widest6)
+	if n.Addr().Is4() && n.Bits() < Widest4 || n.Addr().Is6() && n.Bits() < Widest6 {
+		return fmt.Errorf("%w: %s is larger than /%d (IPv6: /%d)", ErrBlock, n, Widest4, Widest6)
 	}
 	if !n.Addr().IsGlobalUnicast() || n.Addr().IsPrivate() {
 		return fmt.Errorf("%w: %s is no address of the Internet", ErrBlock, n)
@@ -90,7 +90,7 @@ func (b *Block) Check(p Protected, now time.Time) error {
 	if strings.TrimSpace(b.Why) == "" || len(b.Why) > 400 {
 		return fmt.Errorf("%w: a block needs a reason of at most 400 octets", ErrBlock)
 	}
-	if !b.Until.After(now) || b.Until.Sub(now) > maxUntil {
+	if !b.Until.After(now) || b.Until.Sub(now) > MaxUntil {
 		return fmt.Errorf("%w: a block ends, or is reviewed, within 366 days", ErrBlock)
 	}
 	switch b.Scope {

@@ -130,7 +130,7 @@ func (c *Checks) Steps() steps.Checks {
 		Links:       c.Lists.Links(c.hosted),
 
 		OwnRecipient: sources.Watch(c.Sources, c.Own.Recipient()),
-		OwnContent:   c.Own.Content(c.proof.Check),
+		OwnContent:   sources.WatchSigned(c.Sources, c.Own.Content(c.proof.Check), c.proof.Check),
 
 		History:  c.History,
 		Greylist: c.Greylist,

@@ -16,7 +16,7 @@ func (g *Gateway) buildDesk(ctx context.Context) (err error) {
 		Sources: sources.Parts{Lists: g.home.Lists, Own: g.checks.Own, Observer: g.checks.Sources, DNS: g.resolver, Traffic: g.home.Traffic, Version: g.opt.Version},
 	})
 	if err == nil {
-		g.relay.Desk = g.desk.Relay()
+		g.relay.Desk, g.outbox.Ended = g.desk.Relay(), g.desk.Ended(g.outbound.Ended)
 	}
 	return err
 }

@@ -17,6 +17,9 @@ import (
 	"postern/internal/spool"
 )
 
+// OriginNotice is the Origin of entries that the abuse desk wrote.
+const OriginNotice = "notice"
+
 // Submitter puts what the gateway itself writes into the outbox.
 type Submitter struct {
 	Config *atomic.Pointer[config.Config]
@@ -55,7 +58,7 @@ func (g *Submitter) Notice(ctx context.Context, key string, at time.Time, from, 
 	} else if !errors.Is(err, outbox.ErrNotFound) {
 		return err
 	}
-	return g.submit(ctx, "notice", id, from, to, message)
+	return g.submit(ctx, OriginNotice, id, from, to, message)
 }
 
 // submit queues a message of our own.

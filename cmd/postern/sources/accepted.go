@@ -9,8 +9,8 @@ import (
 	"postern/internal/record"
 )
 
-// triedMost bounds on how much accepted mail a published list is tried, the youngest first.
-const triedMost = 500_000
+// TriedMost bounds on how much accepted mail a published list is tried, the youngest first.
+const TriedMost = 500_000
 
 // accepted calls f for each mail from elsewhere that reached somebody since a time. Good is
 // what nothing was found against.
@@ -29,7 +29,7 @@ func (d *Desk) accepted(ctx context.Context, since time.Time, f func(ip netip.Ad
 			if err := f(ip, r.Action == filter.Accept.String()); err != nil {
 				return err
 			}
-			if n++; n >= triedMost {
+			if n++; n >= TriedMost {
 				return nil
 			}
 		}

@@ -69,3 +69,18 @@ func sameDomain(a, b string) bool {
 	x, y := strings.ToLower(address.DomainOf(a)), strings.ToLower(address.DomainOf(b))
 	return x != "" && (x == y || strings.HasSuffix(x, "."+y) && strings.Contains(y, ".") || strings.HasSuffix(y, "."+x))
 }
+
+// Undelivered notes that the way out refused a notice of ours for good, or that its time is over.
+func (d *Desk) Undelivered(ctx context.Context, caseID, to, reply string) error {
+	told, _, err := d.External.Notices(ctx, caseID, "", noticesMost)
+	if err != nil {
+		return err
+	}
+	for _, n := range told { // the youngest first
+		if n.State == external.Sent && strings.EqualFold(n.To, to) {
+			_, err := d.External.Bounced(ctx, n.MessageID, reply)
+			return err
+		}
+	}
+	return nil
+}

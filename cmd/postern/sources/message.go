@@ -22,8 +22,8 @@ import (
 	"postern/internal/mime/header"
 )
 
-// readMost bounds what is read of a message, in octets.
-const readMost = 16 << 20
+// ReadMost bounds what is read of a message, in octets.
+const ReadMost = 16 << 20
 
 // Kept is the circumstances of a message that is evidence: its bytes alone do not tell them.
 type Kept struct {
@@ -130,7 +130,7 @@ func (d *Desk) read(ctx context.Context, v cases.Evidence) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Close()
-	return io.ReadAll(io.LimitReader(r, readMost))
+	return io.ReadAll(io.LimitReader(r, ReadMost))
 }
 
 // asItCame leaves out what we and the servers behind us wrote on top of a message: only then

@@ -38,12 +38,12 @@ func (d *Desk) SightHold(ctx context.Context, who cases.Actor, id, why string) (
 		return cases.Case{}, err
 	}
 	defer r.Close()
-	raw, err := io.ReadAll(io.LimitReader(r, readMost+1))
+	raw, err := io.ReadAll(io.LimitReader(r, ReadMost+1))
 	if err != nil {
 		return cases.Case{}, err
 	}
-	if len(raw) > readMost {
-		return cases.Case{}, fmt.Errorf("%w: %s is larger than %d octets", ErrSight, id, readMost)
+	if len(raw) > ReadMost {
+		return cases.Case{}, fmt.Errorf("%w: %s is larger than %d octets", ErrSight, id, ReadMost)
 	}
 	return d.sight(ctx, who, raw, Kept{From: h.From, To: h.To, IP: ip.Unmap(), Port: h.Client.Port, Helo: h.Client.Helo, At: h.At}, groundOf(h.Reasons), "held message "+id, why)
 }
@@ -64,7 +64,7 @@ func groundOf(reasons []quarantine.Reason) external.Ground {
 // Trapped opens the case of the source of a message that reached a trap, or adds to the one
 // there is: that is a ground to confirm it by.
 func (d *Desk) Trapped(ctx context.Context, m *filter.Message, trap string) (cases.Case, error) {
-	if m.Direction != filter.Inbound || !m.Client.IP.IsValid() || m.Body == nil || m.Size > readMost {
+	if m.Direction != filter.Inbound || !m.Client.IP.IsValid() || m.Body == nil || m.Size > ReadMost {
 		return cases.Case{}, ErrSight
 	}
 	raw, err := io.ReadAll(m.Open())

@@ -102,6 +102,58 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// What a blocked domain signed is refused whoever stands in the envelope, and counted.
+func TestWatchSigned(t *testing.T) {
+	w := newWorld(t)
+	c := w.trapped(source)
+	if _, err := w.External.Confirm(t.Context(), anna, c.ID, "", "it hit a trap"); err != nil {
+		t.Fatal(err)
+	}
+	b := order.Block{Scope: order.ByDomain, Value: "news.example", Rule: order.WhenQuiet, Why: "spam", Until: w.now.Add(14 * 24 * time.Hour)}
+	if _, err := w.External.Block(t.Context(), anna, c.ID, b, "nobody is known"); err != nil {
+		t.Fatal(err)
+	}
+	none := filter.CheckFunc(func(context.Context, *filter.Message) ([]filter.Finding, error) { return nil, nil })
+	check := func(domain, result string, to ...string) int {
+		t.Helper()
+		auth := filter.Finding{Auth: &filter.AuthResult{Method: "dkim", Result: result, Props: []filter.AuthProp{{Type: "header", Name: "d", Value: domain}}}}
+		m := w.message("203.0.113.77", "x@carrier.example", to[0])
+		for _, more := range to[1:] {
+			m.To = append(m.To, filter.Recipient{Address: more})
+		}
+		found, err := sources.WatchSigned(w.observer, none, func(context.Context, *filter.Message) ([]filter.Finding, error) {
+			return []filter.Finding{auth, auth}, nil
+		}).Check(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			if f.Symbol != "OWN_BLOCK" || f.For == "" || !strings.Contains(f.Detail, c.ID) {
+				t.Errorf("%+v", f)
+			}
+		}
+		return len(found)
+	}
+	for _, one := range []struct {
+		domain, result string
+		to             []string
+		want           int
+	}{
+		{"news.example", "pass", []string{"user@ours.test", "other@ours.test"}, 2}, {"mail.news.example", "pass", []string{"user@ours.test"}, 1},
+		{"news.example", "fail", []string{"user@ours.test"}, 0}, {"other.example", "pass", []string{"user@ours.test"}, 0}, {"news.example", "pass", []string{"abuse@ours.test"}, 0},
+	} {
+		if got := check(one.domain, one.result, one.to...); got != one.want {
+			t.Errorf("%+v: %d", one, got)
+		}
+	}
+	if err := w.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if src, err := w.External.Get(t.Context(), c.ID); err != nil || src.Tries[w.now.Format(time.DateOnly)] != 3 {
+		t.Errorf("%+v %v", src.Tries, err)
+	}
+}
+
 // A trap is a ground, the message is kept with its circumstances, and the notice tells them.
 func TestTrapped(t *testing.T) {
 	w := newWorld(t, func(c *config.Config) { c.Abuse.External.Contacts.Abusix = "contacts.example" })

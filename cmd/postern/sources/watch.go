@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"postern/abuse/external"
+	"postern/blocklist"
 	"postern/filter"
 )
 
@@ -28,13 +29,45 @@ func Watch(o *external.Observer, own filter.Check) filter.Check {
 		if !v.HalfOpen {
 			return found, err
 		}
-		to := m.To[len(m.To)-1].Address
-		if local, _, _ := strings.Cut(strings.ToLower(to), "@"); local == "postmaster" || local == "abuse" { // who is blocked may ask why
+		if mustReach(m.To[len(m.To)-1].Address) {
 			return found, err
 		}
 		if v.Admit {
 			return append(found, filter.Finding{Symbol: HalfOpen, Detail: "case " + v.Case}), err
 		}
 		return append(found, filter.Finding{Symbol: Wait, Detail: "case " + v.Case}), err
+	})
+}
+
+// mustReach names the mailboxes by which who is blocked may ask why.
+func mustReach(to string) bool {
+	local, _, _ := strings.Cut(strings.ToLower(to), "@")
+	return local == "postmaster" || local == "abuse"
+}
+
+// WatchSigned refuses, besides what the own lists do, what a blocked domain signed, whoever
+// stands in its envelope.
+func WatchSigned(o *external.Observer, own filter.Check, results blocklist.Results) filter.Check {
+	return filter.CheckFunc(func(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
+		found, err := own.Check(ctx, m)
+		seen, _ := results(ctx, m) // that it could not tell is said by the step it belongs to
+		done := map[string]bool{}
+		for _, f := range seen {
+			if f.Auth == nil || f.Auth.Method != "dkim" || f.Auth.Result != "pass" {
+				continue
+			}
+			domain := f.Auth.Prop("header", "d")
+			if done[domain] {
+				continue
+			}
+			done[domain] = true
+			id, refused := o.Signed(domain)
+			for _, to := range m.To {
+				if refused && !mustReach(to.Address) {
+					found = append(found, filter.Finding{Symbol: blocklist.OwnBlock, Detail: "signed by " + domain + ", case " + id, For: to.Address})
+				}
+			}
+		}
+		return found, err
 	})
 }
