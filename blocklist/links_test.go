@@ -54,7 +54,7 @@ func linkWorld(t testing.TB, change ...func(*blocklist.ListParts)) (*blocklist.L
 		"2.0.0.127.bl.example.org":          {"A 127.0.0.2"},
 		"9.2.0.192.bl.example.org":          {"A 127.0.0.2"},
 	})
-	r, err := dns.New(dns.Config{Servers: []string{srv.Addr()}, Timeout: 200 * time.Millisecond})
+	r, err := dns.New(dns.Config{Servers: []string{srv.Addr()}, Timeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

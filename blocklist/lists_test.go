@@ -36,7 +36,7 @@ func lists(t testing.TB, every time.Duration) *world {
 		"2.0.0.127.wl.example.org":         {"A 127.0.10.0"},
 		"9.2.0.192.wl.example.org":         {"A 127.0.10.3"},
 	})}
-	r, err := dns.New(dns.Config{Servers: []string{w.server.Addr()}, Timeout: 200 * time.Millisecond})
+	r, err := dns.New(dns.Config{Servers: []string{w.server.Addr()}, Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,6 @@
 
 package rules_test
 
-// sparse makes tests over real mail look at every fortieth only: the race detector slows
+// sparse makes tests over real mail look at one in 120 only: the race detector slows
 // expressions twentyfold and looks for something else.
-const sparse = 40
+const sparse = 120

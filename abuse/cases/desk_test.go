@@ -119,13 +119,17 @@ func proven(report, account, copyOf string) cases.Complaint {
 
 func TestOneThousandReportsAreThreeVotes(t *testing.T) {
 	w := newWorld(t)
+	n := 1000
+	if testing.Short() {
+		n = 150
+	}
 	var c cases.Case
-	for i := range 1000 {
+	for i := range n {
 		r := proven(fmt.Sprintf("r%d", i), "anna@a.test", fmt.Sprintf("copy-%d", i%3))
 		r.Reporter = fmt.Sprintf("r%d@example.net", i)
 		c = w.attach(t, r)
 	}
-	if c.ID != "A-2026-000001" || c.Reports != 1000 || c.Votes != 300 || c.State != flow.Triage {
+	if c.ID != "A-2026-000001" || c.Reports != n || c.Votes != 300 || c.State != flow.Triage {
 		t.Errorf("%s: %d reports, %d votes, %s", c.ID, c.Reports, c.Votes, c.State)
 	}
 	links, _, err := w.Reports(t.Context(), c.ID, "", 1000)
@@ -135,7 +139,7 @@ func TestOneThousandReportsAreThreeVotes(t *testing.T) {
 			twice++
 		}
 	}
-	if err != nil || len(links) != 1000 || twice != 997 {
+	if err != nil || len(links) != n || twice != n-3 {
 		t.Errorf("%d links, %d duplicates, %v", len(links), twice, err)
 	}
 }

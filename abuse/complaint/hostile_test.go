@@ -84,6 +84,9 @@ func hostile() map[string][]byte {
 // Each is read to an end, as something, and what is kept of it is bounded. The times are for
 // people; TestCosts has better ones.
 func TestHostile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine, and many megabytes")
+	}
 	for name, raw := range hostile() {
 		before := bytes.Clone(raw)
 		var a, b runtime.MemStats

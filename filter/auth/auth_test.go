@@ -57,7 +57,7 @@ func world(t testing.TB, more mailtest.Zone) (*dns.Resolver, *mailtest.DNS) {
 		z[n] = r
 	}
 	srv := mailtest.NewDNS(t, z)
-	r, err := dns.New(dns.Config{Servers: []string{srv.Addr()}, Timeout: 200 * time.Millisecond})
+	r, err := dns.New(dns.Config{Servers: []string{srv.Addr()}, Timeout: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

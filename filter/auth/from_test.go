@@ -295,12 +295,12 @@ func TestHostileFromIsLinear(t *testing.T) {
 		"an author behind open comments": "a@example.com " + strings.Repeat("(", 100) + " b@bank.example",
 		"very many mailboxes":            many.String() + "a@example.com",
 	} {
-		began := time.Now()
+		began := mailtest.CPU(t)
 		found, errs := judge(t, r, message("a@example.com", mail(from)))
 		if got := symbols(found); !strings.Contains(got, bad) || errs != nil {
 			t.Errorf("%s: %s (%v)", name, got, errs)
 		}
-		if took := time.Since(began); took > 5*time.Second {
+		if took := mailtest.CPU(t) - began; took > 5*time.Second {
 			t.Errorf("%s: %s", name, took)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 func ask(t *testing.T, srv *mailtest.DNS) *dns.Resolver {
 	t.Helper()
-	r, err := dns.New(dns.Config{Servers: []string{srv.Addr()}, Timeout: 200 * time.Millisecond})
+	r, err := dns.New(dns.Config{Servers: []string{srv.Addr()}, Timeout: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func newDesk(t *testing.T) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resolver, err := dns.New(dns.Config{Servers: []string{d.dns.Addr()}, Timeout: 200 * time.Millisecond})
+	resolver, err := dns.New(dns.Config{Servers: []string{d.dns.Addr()}, Timeout: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -193,11 +193,11 @@ func TestHostileReports(t *testing.T) {
 	if err != nil || len(f.Records) == 0 || len(f.Records[0].Auth.SPF) != 20 {
 		t.Errorf("%+v %v", f, err)
 	}
-	began := time.Now()
+	began := mailtest.CPU(t)
 	if _, err := aggregate.Read([]byte(minimal[:strings.Index(minimal, "</feedback>")] + strings.Repeat("<a", 8<<20))); err == nil {
 		t.Error("brackets without end were read")
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := mailtest.CPU(t) - began; took > 5*time.Second {
 		t.Errorf("brackets without end took %s", took)
 	}
 }

@@ -112,6 +112,9 @@ func TestDamageOfALargeDatabase(t *testing.T) {
 
 // What the start of a large home cannot miss is found before it is used.
 func TestDamageSeenAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("before anything runs side by side")
+	}
 	dir := crowded(t)
 	path := filepath.Join(dir, "postern.db")
 	whole, err := os.ReadFile(path)

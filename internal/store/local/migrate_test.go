@@ -62,7 +62,11 @@ func schema1(t *testing.T, dir string, holds []quarantine.Hold) {
 func TestMigrationOfHolds(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "s")
 	var all []quarantine.Hold
-	for n := range 2500 {
+	count := 2500
+	if testing.Short() {
+		count = 600
+	}
+	for n := range count {
 		h := storetest.Hold(n, fmt.Sprint("body ", n))
 		at := storetest.Start.UnixMilli() + int64(n)*1000
 		h.ID = fmt.Sprintf("%s%016d-%02d", base32(at/2), n/2, n%2) // two of each message
