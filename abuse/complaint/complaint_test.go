@@ -56,6 +56,7 @@ func TestFormats(t *testing.T) {
 		"ARF without an end":      {strings.TrimSuffix(mail("", report, words, fields, embed), "\r\n--bb--\r\n"), complaint.ARF, "abuse", reported, true, ""},
 		"ARF without types":       {mail("", report, words, strings.TrimPrefix(fields, "Content-Type: message/feedback-report"), embed), complaint.ARF, "abuse", reported, true, "the fields of the report stand in a part of type text/plain"},
 		"ARF without a message":   {mail("", report, words, fields), complaint.ARF, "abuse", "", false, "the report has no part with the message"},
+		"ARF with nothing in it":  {mail("", report, words, "Content-Type: message/feedback-report\r\nContent-Transfer-Encoding: base64\r\n\r\n@@@"), complaint.Unparsed, "", "", false, "the report has no part with the message"},
 		"ARF in base64":           {mail("", report, words, fields, "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"+coded+"\r\n"), complaint.ARF, "abuse", reported, true, "the message was under base64; its bytes are what that decodes to"},
 		"ARF behind a mbox line":  {mail("", report, words, fields, "Content-Type: message/rfc822\r\n\r\n>From a@b Mon May 4\r\n"+reported), complaint.ARF, "abuse", reported, true, "lines in front of the first field of the message were left out"},
 		"CFBL":                    {strings.Replace(mail("", report, words, fields, embed), "To: abuse@a.example", "To: <fbl@a.example>", 1), complaint.CFBL, "abuse", reported, true, ""},

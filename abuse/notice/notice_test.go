@@ -130,6 +130,28 @@ func TestAcknowledgement(t *testing.T) {
 	}
 }
 
+// Who reports a copy that somebody else has reported before is answered as well, in the language
+// they wrote in; a program is not.
+func TestAcknowledgementOfADuplicate(t *testing.T) {
+	w := newWorld(t)
+	w.event("report", "r1", "")
+	w.parties["r2"] = notice.Party{To: "kim@z.example", Trust: 1, Language: "el", Header: mail.Header{"Subject": {"spam"}}}
+	for range 2 {
+		w.event("duplicate", "r2", "")
+	}
+	if len(w.posts) != 2 || w.posts[1].to != "kim@z.example" || w.posts[1].msg.Header.Get("Content-Language") != "el" || w.posts[0].msg.Header.Get("Content-Language") != "ru" {
+		t.Errorf("%d letters: %+v", len(w.posts), w.posts)
+	}
+	w.c.Person = false
+	w.parties["r3"] = notice.Party{To: "lee@z.example", Trust: 1, Header: mail.Header{"Subject": {"spam"}}}
+	w.event("duplicate", "r3", "")
+	w.c.State = flow.Rejected
+	w.event("duplicate", "r3", "")
+	if len(w.posts) != 2 {
+		t.Errorf("a program got a letter: %+v", w.posts[2:])
+	}
+}
+
 // Two desks that answer each other get no further than one letter.
 func TestTwoDesks(t *testing.T) {
 	w := newWorld(t)
