@@ -175,6 +175,13 @@ abuse: {service: {probe: 1s, also: [{group: smtp-in, addr: %q}]}}
 	if o := r.Outages[0]; o.Group != "smtp-in" || !o.Counted || !strings.Contains(o.Why, shut.Addr().String()) {
 		t.Errorf("%+v", o)
 	}
+	page := g.run(t, 0, "service", "report", here(), "--format", "html", "--language", "zh")
+	if !strings.Contains(page, "不可达分钟数") || !strings.Contains(page, "</html>") || !strings.Contains(g.run(t, 0, "service", "report", here(), "--format", "csv"), "billing-error,3,,") {
+		t.Errorf("%s", page)
+	}
+	if rows := g.run(t, 0, "service", "rows", "outages", here()); !strings.Contains(rows, "smtp-in,") {
+		t.Errorf("%s", rows)
+	}
 	leaveOut(t, g)
 	if begun != here() {
 		t.Skip("a month has ended meanwhile")

@@ -3,6 +3,7 @@ package servicecmd
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strconv"
 	"text/tabwriter"
@@ -10,6 +11,7 @@ import (
 
 	"postern/abuse/service/exclusion"
 	"postern/abuse/service/month"
+	"postern/abuse/service/paper"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/service"
 )
@@ -17,6 +19,7 @@ import (
 // Service are the commands.
 type Service struct {
 	Report     reportCmd     `cmd:"" help:"The figures of a month, each by its own formula."`
+	Rows       rowsCmd       `cmd:"" help:"What stands behind the figures of a month, as CSV."`
 	Exclusions exclusionsCmd `cmd:"" help:"Times of a month that do not count, or are proposed not to."`
 	Exclude    excludeCmd    `cmd:"" help:"Propose that a time does not count; another person approves it."`
 	Approve    approveCmd    `cmd:"" help:"Approve an exclusion that another person proposed."`
@@ -25,20 +28,45 @@ type Service struct {
 }
 
 type reportCmd struct {
-	Month string `arg:"" help:"A month: 2026-06."`
-	JSON  bool   `name:"json" help:"Print JSON."`
+	Month    string `arg:"" help:"A month: 2026-06."`
+	Format   string `enum:"text,json,csv,html" default:"text" help:"text, json, csv or html: a page to print."`
+	Language string `enum:"en,zh,ru,el" default:"en" help:"Of the page: en, zh, ru or el."`
+	JSON     bool   `name:"json" help:"Print JSON."`
 }
 
 // Run prints the report.
-func (c *reportCmd) Run(a *app.App) error {
-	return app.Call(a, "service.report", service.Ask{Month: c.Month}, c.JSON, func(r month.Report) {
-		w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "FIGURE\tCLAUSE\tVALUE\tUNIT\tPROMISE\tSTATE")
-		for _, f := range r.Figures {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", f.ID, f.Clause, number(f.Value), f.Unit, promise(f), f.State)
+func (c *reportCmd) Run(a *app.App) (err error) {
+	cerr := app.Call(a, "service.report", service.Ask{Month: c.Month}, c.JSON || c.Format == "json", func(r month.Report) {
+		switch c.Format {
+		case "csv":
+			err = paper.CSV(a.Stdout, r)
+		case "html":
+			err = paper.HTML(a.Stdout, r, c.Language)
+		default:
+			err = table(a, r)
 		}
-		_ = w.Flush()
 	})
+	return errors.Join(cerr, err)
+}
+
+func table(a *app.App, r month.Report) error {
+	w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "FIGURE\tCLAUSE\tVALUE\tUNIT\tPROMISE\tSTATE")
+	for _, f := range r.Figures {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", f.ID, f.Clause, number(f.Value), f.Unit, promise(f), f.State)
+	}
+	return w.Flush()
+}
+
+type rowsCmd struct {
+	Kind  string `arg:"" enum:"outages,faults,exclusions,tenants,lists,proofs" help:"outages, faults, exclusions, tenants, lists or proofs."`
+	Month string `arg:"" help:"A month: 2026-06."`
+}
+
+// Run prints what stands behind the figures, as CSV.
+func (c *rowsCmd) Run(a *app.App) (err error) {
+	cerr := app.Call(a, "service.report", service.Ask{Month: c.Month}, false, func(r month.Report) { err = paper.Rows(a.Stdout, r, c.Kind) })
+	return errors.Join(cerr, err)
 }
 
 func number(v *float64) string {
