@@ -160,6 +160,7 @@ var scopes = map[string]people.Scope{
 	"backup.job":     people.SystemRead,
 	"backup.run":     people.SystemAct,
 	"backup.verify":  people.SystemRead,
+	"backup.prove":   people.SystemAct,
 	"backup.stop":    people.SystemAct,
 	"store.estimate": people.SystemRead,
 	"store.job":      people.SystemRead,

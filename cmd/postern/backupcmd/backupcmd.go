@@ -29,6 +29,7 @@ type Backup struct {
 	Run    runCmd    `cmd:"" help:"Make a backup now, while mail flows."`
 	List   listCmd   `cmd:"" help:"List the runs there are."`
 	Verify verifyCmd `cmd:"" help:"Read a run, and those it stands on, to the last byte."`
+	Prove  proveCmd  `cmd:"" help:"Restore a run into a home of its own for a trial, look at it, and throw it away."`
 }
 
 type runCmd struct {
@@ -74,6 +75,20 @@ func (c *verifyCmd) Run(a *app.App) error {
 	return follow(a, "backup.verify", backups.Ask{Run: c.ID}, c.JSON, func(j backups.Job) {
 		if v := j.Verified; v != nil && j.Error == "" {
 			fmt.Fprintf(a.Stdout, "whole: %d runs, %d files, %d records, %s\n", v.Runs, v.Files, v.Records, config.Size(v.Bytes))
+		}
+	})
+}
+
+type proveCmd struct {
+	ID   string `arg:"" optional:"" name:"run" help:"Name of the run; the last one by default."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+// Run tries a run; what does not come back is a finding.
+func (c *proveCmd) Run(a *app.App) error {
+	return follow(a, "backup.prove", backups.Ask{Run: c.ID}, c.JSON, func(j backups.Job) {
+		if p := j.Proof; p != nil && p.OK {
+			fmt.Fprintf(a.Stdout, "%s came back whole: %d records, %d entries of the audit\n", p.Run, p.Records, p.Audit)
 		}
 	})
 }

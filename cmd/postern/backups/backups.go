@@ -32,9 +32,9 @@ type Parts struct {
 	Audit      func(ctx context.Context, actor, action, object string, before, after any, note string) error
 }
 
-// Job is the state of a run that is being made, or of a verification.
+// Job is the state of a run that is being made, of a verification, or of a trial.
 type Job struct {
-	Name     string           `json:"name"` // run or verify; "" before the first one
+	Name     string           `json:"name"` // run, verify or proof; "" before the first one
 	Running  bool             `json:"running"`
 	Started  time.Time        `json:"started,omitzero"`
 	Ended    time.Time        `json:"ended,omitzero"`
@@ -42,6 +42,7 @@ type Job struct {
 	Records  int              `json:"records,omitempty"` // of it, so far
 	Run      *Info            `json:"run,omitempty"`     // that was made
 	Verified *backup.Verified `json:"verified,omitempty"`
+	Proof    *Proof           `json:"proof,omitempty"`
 	Error    string           `json:"error,omitempty"`
 }
 
@@ -133,6 +134,8 @@ func (d *Desk) Look(ctx context.Context) {
 			if errors.Is(err, errBusy) {
 				err = nil
 			}
+		} else if ctx.Err() == nil {
+			err = d.lookProof(ctx, newest(runs))
 		}
 	}
 	d.say("backup-folder", "the folder of the backups: ", err)

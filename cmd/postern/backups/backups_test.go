@@ -186,3 +186,51 @@ func TestKeysAndFiles(t *testing.T) {
 		t.Errorf("written over: %v", err)
 	}
 }
+
+// TestProof: each month a backup is restored for a trial; one that does not come back is said,
+// with what is wrong, and tried again the next day.
+func TestProof(t *testing.T) {
+	w := start(t)
+	s := control.NewServer()
+	w.desk.Handle(s)
+	ok(t, s.Call(t.Context(), "backup.run", backups.Ask{Full: true}, nil))
+	made := wait(t, s)
+	w.desk.Look(t.Context())
+	j := wait(t, s)
+	if j.Name != "proof" || j.Error != "" || j.Proof == nil || !j.Proof.OK || j.Proof.Audit == 0 || j.Proof.Run != made.Run.Run {
+		t.Fatalf("%+v %+v", j, j.Proof)
+	}
+	if _, err := os.Stat(filepath.Join(w.cfg.State, "restore-proof")); !os.IsNotExist(err) {
+		t.Errorf("the trial is left: %v", err)
+	}
+	began := j.Started
+	w.at = w.at.Add(time.Hour)
+	w.desk.Look(t.Context())
+	if j := wait(t, s); !j.Started.Equal(began) {
+		t.Errorf("it is tried again: %+v", j)
+	}
+	last, full, oldest, on, err := w.desk.Ages()
+	if err != nil || !on || last != time.Hour || full != time.Hour || oldest != time.Hour {
+		t.Errorf("%v %v %v %v %v", last, full, oldest, on, err)
+	}
+	files, err := filepath.Glob(filepath.Join(w.cfg.Backup.Dir, made.Run.Run, "*"))
+	ok(t, err)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		ok(t, err)
+		if strings.Contains(f, "manifest") || len(b) == 0 {
+			continue
+		}
+		b[len(b)/2] ^= 1
+		ok(t, os.WriteFile(f, b, 0o600))
+		break
+	}
+	ok(t, s.Call(t.Context(), "backup.prove", backups.Ask{Run: made.Run.Run}, nil))
+	if j := wait(t, s); j.Error == "" || j.Proof == nil || j.Proof.OK || w.events["restore-proof"] == "" {
+		t.Errorf("%+v %v", j, w.events)
+	}
+	all, err := w.desk.Proofs(t.Context(), w.at.Add(-24*time.Hour), w.at.Add(time.Hour))
+	if err != nil || len(all) != 2 || !all[0].OK || all[1].OK || all[1].Error == "" {
+		t.Errorf("%+v %v", all, err)
+	}
+}

@@ -46,6 +46,13 @@ func (d *Desk) Handle(s *control.Server) {
 		}
 		return d.begun(d.begin(ctx, "verify", func(ctx context.Context) error { return d.verify(ctx, run) }))
 	})
+	control.Handle(s, "backup.prove", func(ctx context.Context, a Ask) (Job, error) {
+		run, err := d.named(a.Run)
+		if err != nil {
+			return Job{}, err
+		}
+		return d.begun(d.begin(ctx, "proof", d.proving(run)))
+	})
 	control.Handle(s, "backup.stop", func(ctx context.Context, _ struct{}) (Job, error) {
 		d.mu.Lock()
 		stop, over := d.stop, d.over
@@ -117,7 +124,7 @@ var errBusy = errors.New("a work on the backup is under way already")
 
 func (d *Desk) begun(j Job, err error) (Job, error) {
 	if errors.Is(err, errBusy) {
-		return j, control.Refuse(control.Conflict, "a backup or its verification is under way since %s", j.Started.Format(time.RFC3339))
+		return j, control.Refuse(control.Conflict, "a backup, its verification or its trial is under way since %s", j.Started.Format(time.RFC3339))
 	}
 	return j, err
 }

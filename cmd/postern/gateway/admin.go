@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -30,6 +31,7 @@ type Status struct {
 	Backends map[string][]backend.Health `json:"backends"`
 	Store    home.Status                 `json:"store"`
 	Alerts   []alert.Alert               `json:"alerts,omitempty"`
+	Sizes    []home.Size                 `json:"sizes,omitempty"` // of each kind of state, with its cap
 }
 
 // Status looks at all parts.
@@ -37,7 +39,7 @@ func (g *Gateway) Status(ctx context.Context) Status {
 	n := g.smtp.Sessions()
 	s := Status{
 		Hostname: g.cfg.Load().Hostname, NotReady: g.notReady(), Rules: g.Revision(), AV: g.avVersion(),
-		Sessions: n.Sessions, InFlight: n.InFlight, Alerts: g.alerts.Active(), Store: g.home.Status(ctx), Backends: map[string][]backend.Health{},
+		Sessions: n.Sessions, InFlight: n.InFlight, Alerts: g.alerts.Active(), Store: g.home.Status(ctx), Sizes: g.sizes.Get(ctx), Backends: map[string][]backend.Health{},
 	}
 	s.Ready = len(s.NotReady) == 0
 	for name := range g.cfg.Load().Backends {
@@ -68,6 +70,8 @@ func (g *Gateway) buildMetrics(context.Context) (err error) {
 	g.registry = prometheus.NewRegistry()
 	g.home.Metrics(g.registry)
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	g.sizes = &gauges.Sizes{Home: g.home, Now: g.now}
+	g.registry.MustRegister(&gauges.Stored{Sizes: g.sizes, Ages: func() (last, full, oldest time.Duration, ok bool, err error) { return g.backups.Ages() }})
 	g.metrics, err = record.NewMetrics(g.registry, steps.Names(), gauges.Of(g.home, g.cfg.Load, func() int { return g.smtp.Sessions().Sessions }))
 	return err
 }

@@ -21,6 +21,7 @@ import (
 	"postern/cmd/postern/calls"
 	"postern/cmd/postern/checks"
 	"postern/cmd/postern/gateway/desk"
+	"postern/cmd/postern/gateway/gauges"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/home"
 	"postern/cmd/postern/outbound"
@@ -91,6 +92,7 @@ type Gateway struct {
 	people     *people.Directory
 	registry   *prometheus.Registry
 	metrics    *record.Metrics
+	sizes      *gauges.Sizes
 	pools      *backend.Pools
 	verifier   *recipient.Verifier
 	scanner    *clamav.Scanner // nil without clamav.addrs

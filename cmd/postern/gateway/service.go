@@ -6,6 +6,7 @@ import (
 
 	"postern/abuse/calendar"
 	"postern/abuse/cases/figures"
+	"postern/abuse/service/month"
 	"postern/cmd/postern/service"
 )
 
@@ -28,6 +29,22 @@ func (g *Gateway) buildService(context.Context) error {
 			age, ok := g.scanner.Age()
 			return g.scanner.Version(), age, ok
 		},
+		Backups: g.backupAges,
+		Lists: func(ctx context.Context, from, to time.Time) ([]month.List, error) {
+			return service.ListsOf(ctx, g.desk.Sources.Published, from, to)
+		},
+		Proofs: func(ctx context.Context, from, to time.Time) (out []month.Proof, err error) {
+			all, err := g.backups.Proofs(ctx, from, to)
+			for _, p := range all {
+				out = append(out, month.Proof{ID: p.ID, Run: p.Run, At: p.At, OK: p.OK, Records: p.Records, Error: p.Error})
+			}
+			return out, err
+		},
 	})
 	return nil
+}
+
+func (g *Gateway) backupAges(context.Context) (service.Ages, error) {
+	last, full, oldest, _, err := g.backups.Ages()
+	return service.Ages{Last: last, Full: full, Oldest: oldest}, err
 }
