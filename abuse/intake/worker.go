@@ -102,12 +102,16 @@ func (d *Desk) binder() bundle.Binder {
 func (d *Desk) several(ctx context.Context, rows []entity.Row[Work]) (errs []error) {
 	floods := map[string][]Work{}
 	for _, row := range rows {
+		start := time.Now()
 		fold, err := d.one(ctx, row.Value)
 		if err != nil {
 			errs = append(errs, err)
 		}
-		if fold != "" {
+		switch {
+		case fold != "":
 			floods[fold] = append(floods[fold], row.Value)
+		case !row.Value.Hurry:
+			rest(ctx, time.Since(start))
 		}
 	}
 	for _, fold := range slices.Sorted(maps.Keys(floods)) {
@@ -116,6 +120,17 @@ func (d *Desk) several(ctx context.Context, rows []entity.Row[Work]) (errs []err
 		}
 	}
 	return errs
+}
+
+// rest leaves the store and the processor to the mail for as long as the last report of a
+// stranger took.
+func rest(ctx context.Context, took time.Duration) {
+	t := time.NewTimer(min(took, time.Second))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
 }
 
 // one works on one report, unless it is one of a flood, which it names then. An error is the

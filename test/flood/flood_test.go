@@ -130,7 +130,7 @@ func (r *rounds) half(number, complaints int) (h half) {
 	normal := r.Load(uint64(r.seed), count)
 	normal.Parallel, normal.PerConn, normal.Ledger = 30, 5, r.Book
 	make1 := rig.Harmless(uint64(r.seed), 20<<10)
-	normal.Make = paced(r.lasts, count, func(n int) ledger.Message { return make1(n/4*7 + n%4) }) // what nothing holds
+	normal.Make = paced(r.lasts, count, func(n int) ledger.Message { return make1(n/3*7 + n%3) }) // of the kinds that nothing holds
 	normal.Told = func(_ ledger.Message, _ string, took time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
