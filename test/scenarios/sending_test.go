@@ -35,10 +35,10 @@ import (
 // acting are the keys of "abuse" under which rules take measures.
 const acting = `measures: {mode: "on"}`
 
-// pills is a rule of the operator's that holds what sells pills: the tests need a verdict, not
+// pills is a rule of the operator's that marks what sells pills: the tests need a verdict, not
 // its reasons.
 const pills = `patterns:
-  - {id: CHEAP_PILLS, describe: It sells pills, in: body, match: 'buy cheap pills', action: quarantine, tests: {hit: ["buy cheap pills"], miss: ["hello"]}}
+  - {id: CHEAP_PILLS, describe: It sells pills, in: body, match: 'buy cheap pills', action: tag, tests: {hit: ["buy cheap pills"], miss: ["hello"]}}
 `
 
 // quick are rates that do not stand in the way.
