@@ -61,6 +61,9 @@ func every(ctx context.Context, pause time.Duration, f func()) error {
 func (d *Desk) tend(ctx context.Context) error {
 	failing := false
 	return every(ctx, turn, func() {
+		if !d.p.Right(ctx) {
+			return
+		}
 		failing = d.say(ctx, "sources elsewhere", d.p.Alone(ctx, "sources", d.Tend), failing)
 	})
 }

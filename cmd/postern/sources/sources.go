@@ -61,6 +61,8 @@ type Parts struct {
 	Event  func(key, text string, over bool) // raises an alert, or says that it is over
 	// Alone runs f where no other node does the same just now.
 	Alone func(ctx context.Context, job string, f func(ctx context.Context) error) error
+	// Right reports whether the clock can be believed: while it jumped, no block ends.
+	Right func(ctx context.Context) bool
 	Now   func() time.Time
 	Log   *slog.Logger
 }
