@@ -90,12 +90,12 @@ func ComplaintRate(votes, deliveries int) (rate float64, ok bool) {
 }
 
 // Weigh applies what the feedback says of a complaint: not-spam speaks for the account, a wish
-// to be left out is no complaint. Neither changes how many votes there are.
+// to be left out is no complaint, nor is a failed authentication. Neither changes how many votes there are.
 func Weigh(feedback string, votes int) (weight int, counts bool) {
 	switch feedback {
 	case "not-spam":
 		return -10, false
-	case "opt-out", "opt-out-list":
+	case "opt-out", "opt-out-list", "auth-failure":
 		return 0, false
 	}
 	if votes <= 0 {

@@ -41,7 +41,7 @@ func TestComplaintRate(t *testing.T) {
 
 // Rule 8.
 func TestWeigh(t *testing.T) {
-	for feedback, want := range map[string]bool{"abuse": true, "fraud": true, "virus": true, "": true, "not-spam": false, "opt-out": false, "opt-out-list": false} {
+	for feedback, want := range map[string]bool{"abuse": true, "fraud": true, "virus": true, "": true, "not-spam": false, "opt-out": false, "auth-failure": false, "opt-out-list": false} {
 		if weight, counts := signal.Weigh(feedback, 100); counts != want || feedback == "not-spam" && weight >= 0 {
 			t.Errorf("%s: %d %v", feedback, weight, counts)
 		}

@@ -98,3 +98,54 @@ func TestLoginsAreParts(t *testing.T) {
 		return cleo["countries"].Login
 	})
 }
+
+// What an account sends and we refuse or hold for its content counts, though nothing of it goes
+// out; so do letters to a spam trap, and what a trap itself reports.
+func TestRefusedMailAndTraps(t *testing.T) {
+	t.Parallel()
+	g, _, _ := outgoingWith(t, "abuse: {signals: {traps: [trap@far.example, \"@trap.example\"]}}\n")
+	c := dial(t, g.Addrs["submission"])
+	if code, text := c.logIn("ada@example.com", "ada-pw"); code != 235 {
+		t.Fatalf("%d %s", code, text)
+	}
+	for i := range 4 {
+		raw := letterFrom("Ada <ada@example.com>", "please hold", fmt.Sprintf("letter %d", i))
+		if code, text := c.transaction("ada@example.com", []string{"x@far.example"}, raw); code != 250 {
+			t.Fatalf("%d %s", code, text)
+		}
+	}
+	world.Await(t, "our own verdict counts", time.Minute, func() bool {
+		all, _ := against(t, g, "ada@example.com")
+		return all["verdict"].Family == signal.Verdicts && all["trap"].Rule == ""
+	})
+	for _, to := range []string{"trap@far.example", "anybody@TRAP.example"} {
+		if code, text := c.transaction("ada@example.com", []string{"x@far.example", to}, letterFrom("Ada <ada@example.com>", "hello", "to "+to)); code != 250 {
+			t.Fatalf("%d %s", code, text)
+		}
+	}
+	world.Await(t, "the traps count", time.Minute, func() bool {
+		all, score := against(t, g, "ada@example.com")
+		return all["trap"].Family == signal.Traps && score >= 75
+	})
+	// What a measure holds is no worse for that: a held account's plain mail is no verdict.
+	g.run(t, 0, "account", "hold", "--reason", "looked at", "bob@example.com")
+	b := dial(t, g.Addrs["submission"])
+	if code, text := b.logIn("bob@example.com", "bob-pw"); code != 235 {
+		t.Fatalf("%d %s", code, text)
+	}
+	for i := range 4 {
+		if code, text := b.transaction("bob@example.com", []string{"x@far.example"}, letterFrom("Bob <bob@example.com>", "hello", fmt.Sprint(i))); code != 250 {
+			t.Fatalf("%d %s", code, text)
+		}
+	}
+	if code, text := b.transaction("bob@example.com", []string{"trap@far.example"}, letterFrom("Bob <bob@example.com>", "hello", "to the trap")); code != 250 {
+		t.Fatalf("%d %s", code, text)
+	}
+	world.Await(t, "the trap of bob counts", time.Minute, func() bool {
+		all, _ := against(t, g, "bob@example.com")
+		if all["verdict"].Rule != "" {
+			t.Fatal("what the measure held counts as spam")
+		}
+		return all["trap"].Family == signal.Traps
+	})
+}

@@ -27,6 +27,7 @@ type Complaint struct {
 
 	Account  string         `json:"account,omitempty"` // "" = none is named by the proof
 	Serial   string         `json:"serial,omitempty"`  // of the message
+	To       string         `json:"to,omitempty"`      // whose copy is reported, where that is proved
 	Copy     string         `json:"copy,omitempty"`    // key of the delivered copy; one vote each
 	Accepted int            `json:"accepted,omitempty"`
 	Votes    int            `json:"votes,omitempty"` // hundredths; what the copy may be worth at most

@@ -48,8 +48,8 @@ func (r Request) Write(c *Case) {
 	if r.Pack != "" {
 		c.Pack = r.Pack
 	}
-	if r.Strike {
-		c.Strikes++
+	if r.Strike { // what the guarantee was given for is the first
+		c.Strikes = max(c.Strikes, 1) + 1
 	}
 	c.NoAbuse = r.To == flow.Released && r.NoAbuse
 }

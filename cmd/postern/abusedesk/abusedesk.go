@@ -27,7 +27,6 @@ type Parts struct {
 
 	CalendarDir string             // "" = the program's own calendars
 	Followers   []cases.Named      // rooms that act on what happens to a case
-	Trials      guarantee.Trials   // who limits an account on probation; nil: nobody
 	Purgers     []guarantee.Purger // who forgets an account's data
 }
 
@@ -50,7 +49,7 @@ func New(p Parts) (*Desk, error) {
 	d.Cases = &cases.Desk{
 		Entities: p.Entities, Now: p.Now, Log: p.Log, Calendars: d.calendars.Load, Audit: p.Audit, Alarm: d.alarm,
 	}
-	d.Office = &guarantee.Office{Entities: p.Entities, Desk: d.Cases, Trials: p.Trials, Now: p.Now, Log: p.Log, Audit: p.Audit, Offer: d.offer}
+	d.Office = &guarantee.Office{Entities: p.Entities, Desk: d.Cases, Now: p.Now, Log: p.Log, Audit: p.Audit, Offer: d.offer}
 	d.Cases.Followers = append([]cases.Named{{Name: "guarantee", Follower: d.Office}}, p.Followers...)
 	return d, nil
 }

@@ -39,6 +39,7 @@ type Measures struct {
 
 	engine   *engine.Engine
 	loginLog logins.Log
+	trials   *probation
 	drift    time.Time
 	now      func() time.Time
 }
@@ -65,6 +66,14 @@ func NewMeasures(p Parts, d *Desk, m MeasureParts) *Measures {
 	out.engine = &engine.Engine{Sent: m.Sent, Signals: out.Signals, Profiles: profiles, Desk: out.Desk, Logins: &logins.Follower{Log: out.loginLog}, Cases: accountCases{d.Cases}, Now: p.Now}
 	out.Logins = &logins.Desk{Log: out.loginLog, Emit: out.Signals.Add, Node: m.Config.Hostname, Now: p.Now, Failed: func(err error) { p.Log.Warn("a login was not kept for the measures", "err", err) }}
 	m.Accounts.Automation(out.Switch.Off)
+	out.trials = &probation{
+		desk: out.Desk, office: d.Office, signals: out.Signals, now: p.Now, full: func() (int, int) { return fullRates(m.Config) },
+		judged: func(ctx context.Context, account string) ([]signal.Signal, int, error) {
+			j, err := out.engine.Judge(ctx, account)
+			return j.Signals, j.Score, err
+		},
+	}
+	d.Office.Trials = out.trials
 	return out
 }
 
@@ -80,7 +89,7 @@ const driftEvery = 10 * time.Minute
 // engine.Every.
 func (m *Measures) Tend(ctx context.Context) error {
 	_, err := m.engine.Step(ctx)
-	errs := []error{err, m.Desk.Tend(ctx)}
+	errs := []error{err, m.Desk.Tend(ctx), m.trials.Tend(ctx)}
 	if now := m.now(); now.Sub(m.drift) >= driftEvery {
 		m.drift = now
 		_, err := m.Desk.Drift(ctx)

@@ -115,7 +115,7 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		Authenticator: &glue.Authenticator{Config: &g.cfg, Pools: g.pools},
 		Accounts:      g.checks.Accounts,
 		LoggedIn:      g.desk.Measures.Logins.Seen,
-		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports, g.desk.Intake, g.service}, g.checks.Observers()...),
+		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports, g.desk.Intake, g.desk, g.service}, g.checks.Observers()...),
 		Answered:      g.relay.Answered,
 		Refused:       g.checks.Limits.Refused,
 		Abandoned:     g.checks.Limits.Abandoned,

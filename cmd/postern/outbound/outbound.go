@@ -25,8 +25,10 @@ import (
 	"postern/internal/stamp"
 )
 
-// Parts are what a Desk works with. All are needed.
+// Parts are what a Desk works with. All but Judge are needed.
 type Parts struct {
+	Judge func() filter.Judge // tells what is content of a verdict from what is a measure
+
 	Config *atomic.Pointer[config.Config]
 	Store  sent.Store
 	Hosted func(domain string) bool
@@ -187,8 +189,8 @@ func (d *Desk) Begin(ctx context.Context, o handing.Over) error {
 			one.BodyHash, one.Fuzzy = p.hash, p.fuzzy
 		}
 		r.Copies = append(r.Copies, one)
-		if i == 0 || c.Verdict.Action > top.Action {
-			top = c.Verdict
+		if v := d.content(o.Message, o.Report, c.Verdict); i == 0 || v.Action > top.Action {
+			top = v
 		}
 	}
 	r.Score, r.Action, r.Symbols = top.Score, top.Action.String(), symbols(o.Report, top)
@@ -264,10 +266,14 @@ func printOf(m *filter.Message) print {
 	return p
 }
 
-// Done implements filter.Observer: it settles what was handed over.
+// Done implements filter.Observer: it settles what was handed over, and writes down what was
+// kept back for its content.
 func (d *Desk) Done(ctx context.Context, m *filter.Message, o filter.Outcome) error {
 	if m.Direction != filter.Outbound || len(o.Fates) == 0 {
 		return nil
+	}
+	if err := d.kept(ctx, m, o); err != nil {
+		return err
 	}
 	return d.Settled(ctx, m.ID, o.Fates)
 }

@@ -12,6 +12,7 @@ type Abuse struct {
 	Answers    Answers    `yaml:"answers" json:"answers,omitempty"`
 	Calendar   Calendar   `yaml:"calendar" json:"calendar,omitempty"`
 	Measures   Measures   `yaml:"measures" json:"measures,omitempty"`
+	Signals    Signals    `yaml:"signals" json:"signals,omitempty"`
 	Trace      Trace      `yaml:"trace" json:"trace,omitempty"`
 	Service    Service    `yaml:"service" json:"service,omitempty" jsonschema:"description=figures of the service guarantee"`
 }
@@ -27,6 +28,7 @@ func (a Abuse) Validate(d *strict.Document) {
 	a.External.validate(d)
 	a.Listings.validate(d)
 	a.Measures.validate(d)
+	a.Signals.validate(d)
 	a.Trace.validate(d)
 	a.Service.validate(d)
 	a.Connectors.validate(d)

@@ -2,6 +2,8 @@ package desk
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 
 	"postern/abuse"
@@ -12,11 +14,17 @@ import (
 // complaints hands what a report proved against an account to the measures: votes alone never
 // do more than throttle.
 func (d *Desk) complaints(ctx context.Context, c cases.Case, e cases.Event) error {
+	if err := d.listed(ctx, c, e); err != nil {
+		return err
+	}
 	if e.Report == "" || c.Account == "" || c.Drill {
 		return nil
 	}
 	l, err := d.Cases.Cases.Link(ctx, e.Report)
 	if err != nil {
+		return err
+	}
+	if err := errors.Join(d.urgent(ctx, c, l), d.reportedByTrap(ctx, c, l)); err != nil {
 		return err
 	}
 	weight, counts := signal.Weigh(l.Feedback, l.Counts)
@@ -33,4 +41,40 @@ func (d *Desk) complaints(ctx context.Context, c cases.Case, e cases.Event) erro
 		s.Votes = l.Counts
 	}
 	return d.Measures.Signals.Add(ctx, s)
+}
+
+// reportedByTrap: a proved copy that a trap got is a hit.
+func (d *Desk) reportedByTrap(ctx context.Context, c cases.Case, l cases.Link) error {
+	trap := d.p.Config.Load().Abuse.Signals.Trap(l.To)
+	if trap == "" || l.Counts <= 0 || l.Serial == "" {
+		return nil
+	}
+	return d.hit(ctx, c.Account, trap, l.Serial, "the spam trap "+trap+" reported what it got", c.ID)
+}
+
+// grave are the sorts of feedback that cannot wait. They do not count for more votes.
+func grave(feedback string) bool {
+	switch feedback {
+	case "fraud", "phishing", "virus", "malware":
+		return true
+	}
+	return false
+}
+
+// urgent raises the priority of a case: to U1 where a report of fraud or of a virus is proved
+// with the message itself, by one step to U2 at most where it is not, and not at all where
+// nothing ties it to the account.
+func (d *Desk) urgent(ctx context.Context, c cases.Case, l cases.Link) error {
+	if !grave(l.Feedback) || l.Grade < 1 || l.Trust < 1 {
+		return nil
+	}
+	want := max(c.Priority-1, 2)
+	if l.Grade >= 3 {
+		want = 1
+	}
+	if want >= c.Priority {
+		return nil
+	}
+	_, err := d.Cases.Cases.SetPriority(ctx, cases.Machine(), c.ID, want, fmt.Sprintf("reported as %s, proved as P%d", l.Feedback, l.Grade))
+	return err
 }

@@ -1,0 +1,225 @@
+package abusedesk_test
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"postern/abuse"
+	"postern/abuse/behaviour"
+	"postern/abuse/cases"
+	"postern/abuse/cases/flow"
+	"postern/abuse/guarantee"
+	"postern/abuse/measure"
+	"postern/abuse/measure/shadow"
+	"postern/abuse/sent"
+	"postern/abuse/signal"
+	"postern/cmd/postern/abusedesk"
+	"postern/internal/config"
+	"postern/internal/mailtest/entities"
+)
+
+// accounts is a store of account records in memory.
+type accounts struct {
+	mu  sync.Mutex
+	rev uint64
+	all map[string]abuse.Account
+}
+
+func (s *accounts) AccountRevision(context.Context) (uint64, error) { return s.rev, nil }
+func (s *accounts) Accounts(context.Context) (out []abuse.Account, rev uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.all {
+		out = append(out, a)
+	}
+	return out, s.rev, nil
+}
+
+func (s *accounts) Account(_ context.Context, name string) (abuse.Account, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a, ok := s.all[name]; ok {
+		return a, nil
+	}
+	return abuse.Account{}, abuse.ErrNotFound
+}
+
+func (s *accounts) PutAccount(_ context.Context, a abuse.Account) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all[a.Name] = a
+	s.rev++
+	return nil
+}
+
+// nothingSent is an empty send log.
+type nothingSent struct{ sent.Store }
+
+func (nothingSent) Since(context.Context, string, int) ([]sent.Row, string, error) {
+	return nil, "", nil
+}
+
+type world struct {
+	t        *testing.T
+	now      time.Time
+	home     *entities.Memory
+	accounts *abuse.Accounts
+	desk     *abusedesk.Desk
+	measures *abusedesk.Measures
+	events   map[string]string
+}
+
+const ann = "ann@x.example"
+
+var (
+	anna  = cases.Actor{Name: "anna", Role: flow.Agent}
+	boris = cases.Actor{Name: "boris", Role: flow.Agent}
+)
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, now: time.Date(2030, 3, 4, 10, 0, 0, 0, time.UTC), events: map[string]string{}}
+	clock := func() time.Time { return w.now }
+	w.home = &entities.Memory{Now: clock}
+	log := slog.New(slog.DiscardHandler)
+	var err error
+	if w.accounts, err = abuse.NewAccounts(t.Context(), &accounts{all: map[string]abuse.Account{}}, clock, log, nil); err != nil {
+		t.Fatal(err)
+	}
+	parts := abusedesk.Parts{
+		Entities: w.home, Now: clock, Log: log,
+		Audit: func(context.Context, string, string, string, any, any, string) error { return nil },
+		Event: func(key, text string, over bool) {
+			if delete(w.events, key); !over {
+				w.events[key] = text
+			}
+		},
+	}
+	if w.desk, err = abusedesk.New(parts); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.Default()
+	cfg.State, cfg.Abuse.Measures.Mode = t.TempDir(), "on"
+	w.measures = abusedesk.NewMeasures(parts, w.desk, abusedesk.MeasureParts{Config: cfg, Accounts: w.accounts, Sent: nothingSent{}})
+	w.enable()
+	return w
+}
+
+// enable has all rules act, as after 14 days of looking on.
+func (w *world) enable() {
+	at := w.now.AddDate(0, 0, -15)
+	rules := &shadow.Rules{Store: w.home, For: 14 * 24 * time.Hour, Now: func() time.Time { return at }, Audit: func(context.Context, string, string, string, any, any, string) error { return nil }}
+	var all []signal.Signal
+	for _, name := range append(behaviour.Rules(), "complaint", "trap", "listing") {
+		all = append(all, signal.Signal{Rule: name})
+	}
+	w.must(second(rules.Known(w.t.Context(), all)))
+	at = w.now
+	for _, s := range all {
+		w.must(second(rules.Enable(w.t.Context(), s.Rule, "root")))
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) tend() {
+	w.t.Helper()
+	w.must(w.measures.Switch.Look(w.t.Context()))
+	w.must(w.measures.Tend(w.t.Context()))
+	w.must(w.desk.Tend(w.t.Context()))
+}
+
+// onProbation is the case of an account that came back on a guarantee.
+func (w *world) onProbation() string {
+	w.t.Helper()
+	ctx := w.t.Context()
+	c, err := w.desk.Cases.Attach(ctx, cases.Complaint{
+		Report: "r1", At: w.now, Raw: strings.Repeat("a", 64), Grade: 4, Account: ann, Serial: "s", Copy: "c", Accepted: 1, Votes: 100,
+		Client: netip.MustParseAddrPort("203.0.113.7:51514"), SentAt: w.now, Person: true, Trust: 1,
+	})
+	w.must(err)
+	w.must(second(w.desk.Cases.SetCategories(ctx, anna, c.ID, []cases.Category{"S1"})))
+	w.must(second(w.desk.Cases.Move(ctx, anna, c.ID, cases.Request{To: flow.Verified, Reason: "seen"})))
+	m, err := w.measures.Desk.Apply(ctx, measure.Request{Account: ann, Level: abuse.M3, Reason: "spam", Actor: "anna", Case: c.ID})
+	w.must(err)
+	w.must(second(w.desk.Cases.Move(ctx, anna, c.ID, cases.Request{To: flow.Suspended, Reason: "stop", Measure: m.ID, Level: 3})))
+	w.now = w.now.Add(time.Hour)
+	p, err := w.desk.Office.New(ctx, anna, c.ID, guarantee.Form{Company: "Acme", Scope: guarantee.Mailbox, Covers: ann, Signer: "A. Director", Contact: "it@x.example", Phone: "+86 10 1234", Date: w.now})
+	w.must(err)
+	for _, part := range guarantee.Parts() {
+		w.must(second(w.desk.Office.Upload(ctx, anna, p.ID, part, "scan.pdf", strings.NewReader(string(part)))))
+	}
+	w.must(second(w.desk.Office.Submit(ctx, anna, p.ID)))
+	w.must(second(w.desk.Office.Approve(ctx, boris, p.ID, "all there")))
+	w.now = w.now.Add(time.Minute)
+	return c.ID
+}
+
+// Scenario 25's end: a fifth of the normal rate, twice that after each three clean days, and
+// nothing after thirty.
+func TestRamp(t *testing.T) {
+	w := newWorld(t)
+	id := w.onProbation()
+	for _, step := range []struct {
+		days, messages, recipients int
+		level                      abuse.Level
+	}{{0, 20, 50, abuse.M1}, {2, 20, 50, abuse.M1}, {3, 40, 100, abuse.M1}, {6, 80, 200, abuse.M1}, {9, 0, 0, abuse.M0}, {31, 0, 0, abuse.M0}} {
+		from := w.now
+		w.now = w.now.Add(time.Duration(step.days) * 24 * time.Hour)
+		w.tend()
+		acc := w.accounts.Force(ann)
+		if acc.Effective() != step.level || acc.Messages != step.messages || acc.Recipients != step.recipients {
+			t.Errorf("after %d days: %s, %d messages, %d recipients", step.days, acc.Effective(), acc.Messages, acc.Recipients)
+		}
+		if step.days != 31 {
+			w.now = from
+		}
+	}
+	c, err := w.desk.Cases.Get(t.Context(), id)
+	if err != nil || c.State != flow.Resolved && c.State != flow.ResultSent && c.State != flow.Closed {
+		t.Errorf("%s, %v", c.State, err)
+	}
+}
+
+// Scenario 26: a vote that proves itself and a trap, of mail sent since, break the word.
+func TestBrokenWord(t *testing.T) {
+	w := newWorld(t)
+	id := w.onProbation()
+	w.tend()
+	add := func(s signal.Signal) {
+		s.Account, s.At = ann, w.now
+		w.must(w.measures.Signals.Add(t.Context(), s))
+		w.tend()
+	}
+	add(signal.Signal{ID: "v0", Family: signal.Complaints, Rule: "complaint", Weight: 10, Votes: 100, Copy: "old", SentAt: w.now.Add(-48 * time.Hour)})
+	add(signal.Signal{ID: "t1", Family: signal.Traps, Rule: "trap", Weight: 40, Detail: "it wrote to a trap"})
+	if c, err := w.desk.Cases.Get(t.Context(), id); err != nil || c.State != flow.Probation {
+		t.Fatalf("a late complaint about mail of before counts: %s, %v", c.State, err)
+	}
+	add(signal.Signal{ID: "v1", Family: signal.Complaints, Rule: "complaint", Weight: 10, Votes: 100, Copy: "new", SentAt: w.now})
+	c, err := w.desk.Cases.Get(t.Context(), id)
+	if err != nil || c.State != flow.Suspended || c.Strikes != 2 {
+		t.Fatalf("%s, %d strikes, %v", c.State, c.Strikes, err)
+	}
+	if w.events["guarantee-"+id] == "" {
+		t.Errorf("no lead is offered the end: %v", w.events)
+	}
+	if acc := w.accounts.Force(ann); acc.Effective() != abuse.M3 {
+		t.Errorf("%s: %s", acc.Effective(), acc.Reason)
+	}
+	w.tend()
+	if again, err := w.desk.Cases.Get(t.Context(), id); err != nil || again.Strikes != c.Strikes {
+		t.Errorf("one break counts twice: %d, %v", again.Strikes, err)
+	}
+}
