@@ -123,6 +123,8 @@ type Store interface {
 	Since(ctx context.Context, cursor string, limit int) (rows []Row, next string, err error)
 	// Purge forgets rows older than a time and says how many.
 	Purge(ctx context.Context, before time.Time) (n int, err error)
+	// Forget forgets the rows of these serials, MaxPage at most. What is not there is no error.
+	Forget(ctx context.Context, serials []string) error
 	// Size is how many rows there are and about how many bytes they take.
 	Size(ctx context.Context) (rows, bytes int64, err error)
 }

@@ -62,3 +62,19 @@ func (l Log) Purge(ctx context.Context, before time.Time, limit int) (int, error
 	}
 	return len(rows), err
 }
+
+// Forget forgets the signals of an account.
+func (l Log) Forget(ctx context.Context, account string) (n int, err error) {
+	for {
+		rows, _, err := l.table.Find(ctx, entity.Query{Index: "account", Value: account, Limit: entity.MaxPage})
+		if err != nil || len(rows) == 0 {
+			return n, err
+		}
+		for _, r := range rows {
+			if err := l.table.Remove(ctx, r); err != nil {
+				return n, err
+			}
+			n++
+		}
+	}
+}

@@ -25,15 +25,15 @@ type Parts struct {
 	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
 	Event    func(key, text string, over bool) // raises an alert, or says that it is over
 
-	CalendarDir string             // "" = the program's own calendars
-	Followers   []cases.Named      // rooms that act on what happens to a case
-	Purgers     []guarantee.Purger // who forgets an account's data
+	CalendarDir string        // "" = the program's own calendars
+	Followers   []cases.Named // rooms that act on what happens to a case
 }
 
 // Desk is the abuse desk.
 type Desk struct {
-	Cases  *cases.Desk
-	Office *guarantee.Office
+	Cases   *cases.Desk
+	Office  *guarantee.Office
+	Purgers []guarantee.Purger // who forgets an account's data; set before Handle
 
 	parts     Parts
 	calendars atomic.Pointer[calendar.Set]
@@ -70,7 +70,7 @@ func (d *Desk) Calendars() *calendar.Set { return d.calendars.Load() }
 
 // Handle adds the desk's calls to s.
 func (d *Desk) Handle(s *control.Server) {
-	casecalls.Parts{Desk: d.Cases, Office: d.Office, Calendars: d.Calendars, Purgers: d.parts.Purgers, Now: d.parts.Now}.Handle(s)
+	casecalls.Parts{Desk: d.Cases, Office: d.Office, Calendars: d.Calendars, Purgers: d.Purgers, Now: d.parts.Now}.Handle(s)
 }
 
 // Tend does what is due; of several nodes one does it at a time.

@@ -2,8 +2,10 @@ package abusedesk_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,12 +16,15 @@ import (
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/guarantee"
+	"postern/abuse/intake/shelf"
 	"postern/abuse/measure"
 	"postern/abuse/measure/shadow"
+	"postern/abuse/proof"
 	"postern/abuse/sent"
 	"postern/abuse/signal"
 	"postern/cmd/postern/abusedesk"
 	"postern/internal/config"
+	"postern/internal/entity"
 	"postern/internal/mailtest/entities"
 )
 
@@ -221,5 +226,64 @@ func TestBrokenWord(t *testing.T) {
 	w.tend()
 	if again, err := w.desk.Cases.Get(t.Context(), id); err != nil || again.Strikes != c.Strikes {
 		t.Errorf("one break counts twice: %d, %v", again.Strikes, err)
+	}
+}
+
+// sentBy is a send log of some rows of an account.
+type sentBy struct {
+	nothingSent
+	rows []sent.Row
+}
+
+func (s *sentBy) ByAccount(_ context.Context, account string, _, to time.Time, _ string, _ int) (out []sent.Row, next string, err error) {
+	for _, r := range s.rows {
+		if r.Account == account && !r.At.After(to) {
+			out = append(out, r)
+		}
+	}
+	return out, "", nil
+}
+
+func (s *sentBy) Forget(_ context.Context, serials []string) error {
+	s.rows = slices.DeleteFunc(s.rows, func(r sent.Row) bool { return slices.Contains(serials, r.Serial) })
+	return nil
+}
+
+// A purge forgets the account's mail, reports, signals and logins, and nobody else's.
+func TestPurge(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	log := &sentBy{rows: []sent.Row{{Serial: "1", Account: ann, At: w.now}, {Serial: "2", Account: "bob@x.example", At: w.now}}}
+	for i, account := range []string{ann, "bob@x.example"} {
+		sum, _, err := w.home.PutBlob(ctx, entity.Intake, strings.NewReader(account))
+		w.must(err)
+		id := fmt.Sprint("r", i)
+		w.must(second(shelf.Reports(w.home).Create(ctx, shelf.Report{ID: id, At: w.now, SHA256: sum})))
+		w.must(second(shelf.Works(w.home).Create(ctx, shelf.Work{Report: id, At: w.now, State: shelf.Done, Proof: proof.Proof{Account: account}})))
+		w.must(w.measures.Signals.Add(ctx, signal.Signal{ID: id, Account: account, At: w.now}))
+	}
+	parts := abusedesk.PurgeParts{Entities: w.home, Cases: w.desk.Cases, Sent: log, Traffic: 90 * 24 * time.Hour}
+	for range 2 { // it may be asked twice
+		for _, one := range parts.Purgers() {
+			what, err := one.Purge(ctx, ann, w.now.Add(time.Hour))
+			w.must(err)
+			t.Log(what)
+		}
+	}
+	if len(log.rows) != 1 || log.rows[0].Serial != "2" {
+		t.Errorf("%+v", log.rows)
+	}
+	for i, want := range []int{0, 1} {
+		account := []string{ann, "bob@x.example"}[i]
+		n, err := shelf.Works(w.home).Count(ctx, entity.Query{Index: "account", Value: shelf.Value(account)}, 9)
+		of, err2 := w.measures.Signals.Of(ctx, account, 9)
+		_, err3 := shelf.Reports(w.home).Get(ctx, fmt.Sprint("r", i))
+		if err != nil || err2 != nil || n != want || len(of) != want || (err3 == nil) != (want == 1) {
+			t.Errorf("%s: %d reports, %d signals, %v %v %v", account, n, len(of), err, err2, err3)
+		}
+	}
+	blobs, err := w.home.BlobsBefore(ctx, entity.Intake, w.now.Add(time.Hour), 9)
+	if err != nil || len(blobs) != 1 {
+		t.Errorf("%v %v", blobs, err)
 	}
 }

@@ -99,6 +99,9 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	if d.Connectors, err = abusedesk.NewConnectors(abusedesk.ConnectorParts{Config: c, Accounts: p.Accounts, Now: p.Now, Log: p.Log, Event: p.Event}); err != nil {
 		return nil, err
 	}
+	d.Cases.Purgers = abusedesk.PurgeParts{
+		Entities: p.Entities, Cases: d.Cases.Cases, Sent: p.Sent, Holds: p.Held.Quarantine, Traffic: time.Duration(c.Store.Traffic),
+	}.Purgers()
 	d.locate(c)
 	d.Measures = abusedesk.NewMeasures(parts, d.Cases, abusedesk.MeasureParts{Config: c, Accounts: p.Accounts, Sent: p.Sent, Connectors: d.Connectors.All, Held: p.Held, Geo: d.geo})
 	d.buildIntake(ctx, c)

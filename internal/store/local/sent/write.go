@@ -172,3 +172,13 @@ func (s *Store) Purge(ctx context.Context, before time.Time) (n int, err error) 
 		}
 	}
 }
+
+// Forget implements sent.Store.
+func (s *Store) Forget(ctx context.Context, serials []string) error {
+	for _, serial := range serials {
+		if _, err := s.db.W.ExecContext(ctx, "DELETE FROM sent WHERE serial = ?", serial); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -236,6 +236,14 @@ func (s *Store) Purge(ctx context.Context, before time.Time) (n int, err error) 
 	}
 }
 
+// Forget implements sent.Store.
+func (s *Store) Forget(ctx context.Context, serials []string) error {
+	if len(serials) == 0 {
+		return nil
+	}
+	return s.forget(ctx, serials)
+}
+
 // forget removes rows: first what leads to them, last their place in the log, so that what
 // fails in between is found again.
 func (s *Store) forget(ctx context.Context, serials []string) error {
