@@ -14,7 +14,9 @@ const attempts = 6
 // Steady runs a test of real time so that a machine that stands still does not fail it. Where f
 // fails and the process stood still for longer than allowed times scale, f is run again with
 // twice the scale, which it multiplies all its times by. One run must pass whole: what fails
-// without that excuse, or every time, fails the test. F takes care that runs do not meet.
+// without that excuse, or every time, fails the test. Below zero everything but the longest times
+// is excused, for times so short that a busy machine passes over one goroutine for that long. F
+// takes care that runs do not meet.
 func Steady(t testing.TB, allowed time.Duration, f func(t testing.TB, scale time.Duration)) {
 	t.Helper()
 	for n := range attempts {
@@ -24,7 +26,7 @@ func Steady(t testing.TB, allowed time.Duration, f func(t testing.TB, scale time
 		if len(a.said) == 0 {
 			return
 		}
-		excused := gap > allowed*scale && n < attempts-1
+		excused := (allowed < 0 || gap > allowed*scale) && n < attempts-1
 		for _, what := range a.said {
 			if excused {
 				t.Logf("not counted, the machine stood still for %v: %s", gap, what)
