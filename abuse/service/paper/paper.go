@@ -136,7 +136,7 @@ func Rows(w io.Writer, r month.Report, kind string) error {
 	return write(csv.NewWriter(w), rows)
 }
 
-//go:embed page.html
+//go:embed page.html words.json
 var files embed.FS
 
 // page is what the template sees.
@@ -150,25 +150,25 @@ type page struct {
 
 // W is a word of the language.
 func (p page) W(key string) string {
-	if w := p.words.head[key]; w != "" {
+	if w := p.words.Head[key]; w != "" {
 		return w
 	}
-	return p.english.head[key]
+	return p.english.Head[key]
 }
 
 // Name is that of a figure.
 func (p page) Name(id string) string {
-	if w := p.words.figures[id]; w != "" {
+	if w := p.words.Figures[id]; w != "" {
 		return w
 	}
-	if w := p.english.figures[id]; w != "" {
+	if w := p.english.Figures[id]; w != "" {
 		return w
 	}
 	return id
 }
 
 // Word is a state in words.
-func (p page) Word(s month.State) string { return p.words.states[s] }
+func (p page) Word(s month.State) string { return p.words.States[s] }
 
 // Value is a figure's value for people: three decimals, and never one that is not there.
 func (p page) Value(f month.Figure) string {
@@ -216,7 +216,7 @@ func (p page) Class(s month.State) string { return strings.ReplaceAll(string(s),
 // Broken reports whether a promise was not kept.
 func (p page) Broken(f month.Figure) bool { return f.State == month.Broken }
 
-// shorten never rounds a broken promise into a kept one on paper: it cuts, and shows more places near the edge.
+// shorten shows five decimals: as many as tell 99.99 % from what is a minute less.
 func shorten(v float64) string {
 	text := strconv.FormatFloat(v, 'f', 5, 64)
 	return strings.TrimRight(strings.TrimRight(text, "0"), ".")
@@ -224,7 +224,10 @@ func shorten(v float64) string {
 
 // HTML writes a page that stands by itself, to be printed.
 func HTML(w io.Writer, r month.Report, language string) error {
-	all := languages()
+	all, err := languages()
+	if err != nil {
+		return err
+	}
 	words, ok := all[strings.ToLower(language)]
 	if !ok {
 		return fmt.Errorf("%w: the language %.20q is none of %s", ErrUnknown, language, strings.Join(Languages(), ", "))
@@ -237,5 +240,5 @@ func HTML(w io.Writer, r month.Report, language string) error {
 	if err != nil {
 		return err
 	}
-	return t.Execute(w, page{r, zone, words.tag, words, all["en"]})
+	return t.Execute(w, page{r, zone, words.Tag, words, all["en"]})
 }
