@@ -290,13 +290,20 @@ func learnt(t *testing.T, p dump.Parts, from string, fills int) {
 }
 
 // TestWhileMailFlows backs up many holds while others come and go: what stood throughout is in
-// the backup just as it was, the audit chain verifies, and one flipped byte is named.
+// the backup just as it was, the audit chain verifies, and one flipped byte is named. Both homes.
 func TestWhileMailFlows(t *testing.T) {
+	for home, open := range map[string]func(testing.TB) dump.Parts{"local": embedded, "redis": shared} {
+		t.Run(home, func(t *testing.T) { whileMailFlows(t, home, open) })
+	}
+}
+
+func whileMailFlows(t *testing.T, home string, open func(testing.TB) dump.Parts) {
+	t.Helper()
 	holds := 500
 	if os.Getenv("POSTERN_CAMPAIGN") != "" {
 		holds = 10_000
 	}
-	p, dir := embedded(t), filepath.Join(t.TempDir(), "backup")
+	p, dir := open(t), filepath.Join(t.TempDir(), "backup")
 	fill(t, p, 0, holds)
 	before := look(t, p)
 	ctx, stop := context.WithCancel(t.Context())
@@ -321,9 +328,9 @@ func TestWhileMailFlows(t *testing.T) {
 		}
 	})
 	began := time.Now()
-	full := save(t, p, dir, "local", backup.Full, now)
+	full := save(t, p, dir, home, backup.Full, now)
 	took := time.Since(began)
-	next := save(t, p, dir, "local", backup.Incremental, now.Add(time.Hour))
+	next := save(t, p, dir, home, backup.Incremental, now.Add(time.Hour))
 	stop()
 	writer.Wait()
 
