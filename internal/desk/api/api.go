@@ -63,12 +63,12 @@ type Problem struct {
 
 type server struct {
 	o      Options
-	failed *throttle.Throttle
+	failed *throttle.Throttle[netip.Prefix]
 }
 
 // New is the API.
 func New(o Options) http.Handler {
-	s := &server{o: o, failed: &throttle.Throttle{Burst: Failures, Every: FailuresPer, Sources: 10_000, Now: o.Now}}
+	s := &server{o: o, failed: &throttle.Throttle[netip.Prefix]{Burst: Failures, Every: FailuresPer, Sources: 10_000, Now: o.Now}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/calls/{name}", s.call)
 	mux.HandleFunc("GET /api/v1/calls", s.list)
@@ -109,9 +109,9 @@ func (s *server) guard(next http.Handler) http.Handler {
 	})
 }
 
-func source(r *http.Request) netip.Addr {
+func source(r *http.Request) netip.Prefix {
 	a, _ := netip.ParseAddrPort(r.RemoteAddr) // a listener of ours gives no other
-	return a.Addr()
+	return throttle.Source(a.Addr())
 }
 
 func (s *server) list(w http.ResponseWriter, r *http.Request) {

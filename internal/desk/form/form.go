@@ -57,7 +57,7 @@ type Options struct {
 type server struct {
 	o      Options
 	match  language.Matcher
-	source *throttle.Throttle
+	source *throttle.Throttle[netip.Prefix]
 }
 
 //go:embed page.html
@@ -71,7 +71,7 @@ func New(o Options) http.Handler {
 	for _, w := range languages {
 		tags = append(tags, language.MustParse(w.Tag))
 	}
-	s := &server{o: o, match: language.NewMatcher(tags), source: &throttle.Throttle{Burst: Burst, Every: Every, Sources: 50_000, Now: o.Now}}
+	s := &server{o: o, match: language.NewMatcher(tags), source: &throttle.Throttle[netip.Prefix]{Burst: Burst, Every: Every, Sources: 50_000, Now: o.Now}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /complaint", s.show)
 	mux.HandleFunc("POST /complaint", s.take)
@@ -133,7 +133,7 @@ func (s *server) write(w http.ResponseWriter, status int, v view) {
 func (s *server) take(w http.ResponseWriter, r *http.Request) {
 	v := view{words: s.words(r)}
 	from, _ := netip.ParseAddrPort(r.RemoteAddr) // a listener of ours gives no other
-	if wait := s.source.Wait(from.Addr()); wait > 0 {
+	if wait := s.source.Wait(throttle.Source(from.Addr())); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 		v.Problem = v.TooMany
 		s.write(w, http.StatusTooManyRequests, v)
@@ -157,7 +157,7 @@ func (s *server) take(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.Source, c.Language = from.Addr(), v.Lang
-	s.source.Note(from.Addr())
+	s.source.Note(throttle.Source(from.Addr()))
 	reference, err := s.o.Take(r.Context(), c)
 	if err != nil {
 		if !errors.Is(err, ErrFull) {

@@ -8,20 +8,19 @@ import (
 )
 
 // Throttle lets a source do something Burst times at once and then once each Every. It
-// remembers at most Sources of them, the ones that waited longest are forgotten first. A
-// source is an IPv4 address or an IPv6 /64.
-type Throttle struct {
+// remembers at most Sources of them, the ones that waited longest are forgotten first.
+type Throttle[K comparable] struct {
 	Burst   int
 	Every   time.Duration
 	Sources int
 	Now     func() time.Time
 
 	mu     sync.Mutex
-	owed   map[netip.Prefix]time.Time // when the source is even again
+	owed   map[K]time.Time // when the source is even again
 	forget time.Time
 }
 
-// Source is what counts as one source.
+// Source is what counts as one source of a network: an IPv4 address or an IPv6 /64.
 func Source(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	if a.Is4() {
@@ -32,10 +31,10 @@ func Source(a netip.Addr) netip.Prefix {
 }
 
 // Wait is how long the source must wait before it may try; 0: now.
-func (t *Throttle) Wait(a netip.Addr) time.Duration {
+func (t *Throttle[K]) Wait(source K) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	even, now := t.owed[Source(a)], t.Now()
+	even, now := t.owed[source], t.Now()
 	if !even.After(now) {
 		return 0
 	}
@@ -43,24 +42,23 @@ func (t *Throttle) Wait(a netip.Addr) time.Duration {
 }
 
 // Note counts one try of the source.
-func (t *Throttle) Note(a netip.Addr) {
+func (t *Throttle[K]) Note(source K) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.Now()
 	if t.owed == nil {
-		t.owed = map[netip.Prefix]time.Time{}
+		t.owed = map[K]time.Time{}
 	}
 	t.clean(now)
-	s := Source(a)
-	at := t.owed[s]
+	at := t.owed[source]
 	if at.Before(now) {
 		at = now
 	}
-	t.owed[s] = at.Add(t.Every)
+	t.owed[source] = at.Add(t.Every)
 }
 
 // clean forgets who is even; with too many left, half of those who owe least.
-func (t *Throttle) clean(now time.Time) {
+func (t *Throttle[K]) clean(now time.Time) {
 	if len(t.owed) < t.Sources && now.Before(t.forget) {
 		return
 	}
