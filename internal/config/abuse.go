@@ -11,6 +11,7 @@ import (
 // The values of the configuration, and the parts of it that stand in rooms of their own.
 type (
 	Abuse    = desk.Abuse
+	Desk     = value.Desk
 	Duration = value.Duration
 	Prefix   = value.Prefix
 	Size     = value.Size

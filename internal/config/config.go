@@ -36,6 +36,7 @@ type Config struct {
 	Rules          Rules                `yaml:"rules" json:"rules,omitempty"`
 	Admin          Admin                `yaml:"admin" json:"admin,omitempty"`
 	Public         Web                  `yaml:"public" json:"public,omitempty" jsonschema:"description=pages for everybody: the form for complaints"`
+	Desk           Desk                 `yaml:"desk" json:"desk,omitempty" jsonschema:"description=the desk in the browser\\, for who has signed in"`
 	API            Web                  `yaml:"api" json:"api,omitempty" jsonschema:"description=calls over HTTP for who has a token"`
 	Alerts         Alerts               `yaml:"alerts" json:"alerts,omitempty"`
 	Backup         Backup               `yaml:"backup" json:"backup,omitempty"`

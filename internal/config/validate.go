@@ -268,6 +268,7 @@ func (c *Config) validateRest(d *strict.Document) {
 		value.HostPort(d, "admin.addr", c.Admin.Addr, true)
 	}
 	c.API.Validate(d, "api", "tokens travel over it")
+	c.Desk.Validate(d, "desk")
 	c.Public.Validate(d, "public", "complaints travel over it")
 	for i, a := range c.Alerts.Mail {
 		if _, err := address.Parse(a, false); err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"postern/cmd/postern/access"
+	"postern/cmd/postern/browser"
 	"postern/cmd/postern/gateway/gauges"
 	"postern/cmd/postern/gateway/ports"
 	"postern/cmd/postern/home"
@@ -77,9 +77,9 @@ func (g *Gateway) buildMetrics(context.Context) (err error) {
 }
 
 // handlers answer beside SMTP.
-func (g *Gateway) handlers() ports.Handlers {
-	server := g.Calls()
-	api := &access.Access{Calls: server, People: g.people, Now: g.now, Log: g.log}
-	page := form.New(form.Options{Hostname: g.cfg.Load().Hostname, Take: g.desk.Form, Now: g.now, Log: g.log})
-	return ports.Handlers{Calls: server, Admin: ports.Admin(g.registry, g.notReady), API: api.Handler(), Public: page}
+func (g *Gateway) handlers() (ports.Handlers, *browser.Browser, error) {
+	server, c := g.Calls(), g.cfg.Load()
+	web, err := browser.New(browser.Parts{Calls: server, People: g.people, Entities: g.home.Entities, Secure: c.Desk.Secure(), Now: g.now, Log: g.log, Audit: g.audit.Write})
+	page := form.New(form.Options{Hostname: c.Hostname, Take: g.desk.Form, Now: g.now, Log: g.log})
+	return ports.Handlers{Calls: server, Admin: ports.Admin(g.registry, g.notReady), API: web.API, Desk: web.Desk, Public: page}, web, err
 }

@@ -30,6 +30,10 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 		return err
 	}
 	defer files.Close()
+	handlers, web, err := g.handlers()
+	if err != nil {
+		return err
+	}
 	listeners, addrs, err := g.listen(ctx)
 	if err != nil {
 		return err
@@ -48,7 +52,8 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 			}
 		})
 	}
-	beside.Serve(g.handlers(), background)
+	beside.Serve(handlers, background)
+	background("sessions", web.Run)
 	for name, loop := range g.desk.Loops(beside.Around) {
 		background(name, loop)
 	}

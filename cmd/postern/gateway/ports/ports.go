@@ -33,7 +33,8 @@ type Ports struct {
 	Around abusedesk.Listeners // of Postfix and Dovecot
 
 	admin, socket net.Listener
-	api, public   *port
+	api           *port
+	public, desk  *port
 }
 
 // Open opens what is configured, and notes in addrs where, by name.
@@ -55,7 +56,7 @@ func Open(ctx context.Context, parts Parts, addrs map[string]net.Addr) (p Ports,
 		name string
 		c    config.Web
 		port **port
-	}{{"api", c.API, &p.api}, {"public", c.Public, &p.public}} {
+	}{{"api", c.API, &p.api}, {"public", c.Public, &p.public}, {"desk", c.Desk.Web(), &p.desk}} {
 		if *w.port, err = listenWeb(ctx, w.name, w.c, parts.Log, func(err error) { parts.Certificate(w.name, err) }); err != nil {
 			return p, err
 		}
@@ -76,6 +77,7 @@ func Open(ctx context.Context, parts Parts, addrs map[string]net.Addr) (p Ports,
 func (p Ports) Close() {
 	p.api.close()
 	p.public.close()
+	p.desk.close()
 	p.Around.Close()
 	for _, l := range []net.Listener{p.admin, p.socket} {
 		if l != nil {
@@ -88,6 +90,7 @@ func (p Ports) Close() {
 type Handlers struct {
 	Calls              *control.Server
 	Admin, API, Public http.Handler
+	Desk               http.Handler
 }
 
 // Serve answers on all of them, each in the background.
@@ -95,6 +98,7 @@ func (p Ports) Serve(h Handlers, background func(name string, f func(context.Con
 	background("control", func(ctx context.Context) error { return h.Calls.Serve(ctx, p.socket) })
 	background("admin", func(ctx context.Context) error { return p.serveAdmin(ctx, h.Admin) })
 	background("api", func(ctx context.Context) error { return p.api.serve(ctx, h.API) })
+	background("desk", func(ctx context.Context) error { return p.desk.serve(ctx, h.Desk) })
 	background("public", func(ctx context.Context) error { return p.public.serve(ctx, h.Public) })
 }
 
