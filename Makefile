@@ -25,7 +25,7 @@ demo: install build
 
 check: vet lint unit
 
-test: NEEDS = go gcc clamav redis postfix dovecot swaks python3 strace dpkg nft ip
+test: NEEDS = go gcc clamav redis postfix dovecot swaks python3 strace dpkg nft ip chromium
 test: install vet lint unit race conformance e2e ledger nodes fuzz
 	@echo "all green"
 
@@ -54,7 +54,7 @@ conformance:
 	@deploy/suites-there.sh
 
 e2e: build
-	$(TEST) -timeout 25m -count 1 -p 1 ./test/world/... ./test/conformance/... ./test/golden/... ./test/e2e/... ./test/scenarios/... ./test/packaging/...
+	$(TEST) -timeout 25m -count 1 -p 1 ./test/world/... ./test/conformance/... ./test/golden/... ./test/e2e/... ./test/scenarios/... ./test/desk/... ./test/packaging/...
 
 # Thousands of messages through kills, faults and full disks, in the short form. The load
 # wants the machine to itself: one package after the other.

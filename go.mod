@@ -7,6 +7,7 @@ require (
 	github.com/alecthomas/kong v1.17.0 // the command line: typed flags, help, exit paths
 	github.com/alicebob/miniredis/v2 v2.40.0 // a second Redis of another hand under the suites of the Redis home
 	github.com/baruwa-enterprise/clamd v1.0.1 // clamd client of others, the oracle of our own in tests (docs/decisions/001)
+	github.com/chromedp/chromedp v0.23.0 // a real browser on the pages of the desk, in tests
 	github.com/emersion/go-msgauth v0.7.0 // DKIM signing for the demo, and the oracle of our verifier
 	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6 // the SASL interface that go-smtp hands to sessions
 	github.com/emersion/go-smtp v0.25.1 // the SMTP server state machine behind our connection
@@ -15,6 +16,7 @@ require (
 	github.com/google/go-cmp v0.7.0 // readable differences in tests
 	github.com/invopop/jsonschema v0.14.0 // the JSON Schema of postern.yaml for editors
 	github.com/klauspost/compress v1.20.1 // zstd for held bodies
+	github.com/microcosm-cc/bluemonday v1.0.27 // what of the HTML of a held message is shown, inside a sandbox
 	github.com/miekg/dns v1.1.73 // DNS wire format, for the resolver and the test servers
 	github.com/oschwald/maxminddb-golang/v2 v2.9.0 // countries and networks of addresses from mmdb files, where an operator has them
 	github.com/pires/go-proxyproto v0.15.0 // PROXY protocol v1 and v2 in front of listeners
@@ -37,13 +39,11 @@ require (
 	github.com/buger/jsonparser v1.1.2 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/chromedp/cdproto v0.159.0 // indirect
-	github.com/chromedp/chromedp v0.23.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/gorilla/css v1.0.1 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
-	github.com/microcosm-cc/bluemonday v1.0.27 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/ncruces/go-strftime v1.0.0 // indirect
 	github.com/pb33f/ordered-map/v2 v2.3.1 // indirect

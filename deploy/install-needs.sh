@@ -23,6 +23,7 @@ for need in "$@"; do
     dpkg) want dpkg-deb dpkg; want lintian lintian ;;
     unbound) want unbound unbound ;;
     nft) want nft nftables ;;
+    chromium) want chromium chromium; [ -e /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc ] || packages="$packages fonts-noto-cjk" ;;
     ip) want ip iproute2; want sysctl procps ;;
     *) echo "install-needs: unknown name $need" >&2; exit 2 ;;
   esac

@@ -13,7 +13,7 @@ import (
 	"postern/internal/desk/page"
 )
 
-//go:embed html
+//go:embed all:html
 var Pages embed.FS
 
 // PerPage is how many holds a list shows.

@@ -21,7 +21,7 @@ import (
 	"postern/internal/desk/words"
 )
 
-//go:embed html
+//go:embed all:html
 var frames embed.FS
 
 // User is who looks at a page.

@@ -175,25 +175,26 @@ func (s *Session) Carries(form string) bool {
 // End signs out.
 func (s *Sessions) End(w http.ResponseWriter, r *http.Request) error {
 	http.SetCookie(w, s.cookie("", -1))
-	c, err := r.Cookie(s.name())
-	if err != nil {
-		return nil
+	var errs []error
+	for _, c := range r.CookiesNamed(s.name()) {
+		errs = append(errs, s.end(r.Context(), hash(c.Value)))
 	}
-	return s.end(r.Context(), hash(c.Value))
+	return errors.Join(errs...)
 }
 
 func (s *Sessions) end(ctx context.Context, id string) error {
-	row, err := s.table.Get(ctx, id)
-	if errors.Is(err, entity.ErrNotFound) {
-		return nil
-	}
-	for err == nil {
-		if err = s.table.Remove(ctx, row); !errors.Is(err, entity.ErrConflict) {
+	for {
+		row, err := s.table.Get(ctx, id)
+		if err == nil {
+			err = s.table.Remove(ctx, row)
+		}
+		switch {
+		case errors.Is(err, entity.ErrNotFound):
+			return nil
+		case !errors.Is(err, entity.ErrConflict):
 			return err
 		}
-		row, err = s.table.Get(ctx, id)
 	}
-	return err
 }
 
 // List returns the sessions of a user, the newest first.

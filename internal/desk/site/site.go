@@ -15,7 +15,7 @@ import (
 	"postern/internal/desk/throttle"
 )
 
-//go:embed html
+//go:embed all:html
 var Pages embed.FS // sign-in, and the second question of dangerous acts
 
 // Bounds of signing in.

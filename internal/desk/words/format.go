@@ -66,17 +66,17 @@ func (l *Language) Size(octets int64) string {
 	return l.Decimal(value/10*10) + " " + unit
 }
 
-// layouts are how a language writes a day and the time of day.
-func (l *Language) layouts() (day, clock string) {
+// layout is how a language writes a day.
+func (l *Language) layout() string {
 	switch l.Name {
 	case "zh-CN":
-		return "2006年1月2日", "15:04"
+		return "2006年1月2日"
 	case "ru":
-		return "02.01.2006", "15:04"
+		return "02.01.2006"
 	case "el":
-		return "02/01/2006", "15:04"
+		return "02/01/2006"
 	}
-	return "2 Jan 2006", "15:04"
+	return "2 Jan 2006"
 }
 
 // Time writes a moment with the name of its zone.
@@ -84,15 +84,11 @@ func (l *Language) Time(t time.Time) string {
 	if t.IsZero() {
 		return "–"
 	}
-	day, clock := l.layouts()
-	return t.Format(day + " " + clock + " MST")
+	return t.Format(l.layout() + " 15:04 MST")
 }
 
 // Day writes the day of a moment.
-func (l *Language) Day(t time.Time) string {
-	day, _ := l.layouts()
-	return t.Format(day)
-}
+func (l *Language) Day(t time.Time) string { return t.Format(l.layout()) }
 
 // Span writes how long something takes, in its largest units.
 func (l *Language) Span(d time.Duration) string {

@@ -1,0 +1,266 @@
+package held_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"postern/internal/desk/held"
+	"postern/internal/desk/page"
+	"postern/internal/desk/words"
+)
+
+// quarantine answers the calls of the pages.
+type quarantine struct {
+	holds map[string]map[string]any
+	raw   map[string]string
+	deny  map[string]bool
+	fail  map[string]error // of acts, by ID
+	acts  []string
+	text  string
+}
+
+func (q *quarantine) May(_ context.Context, name string) bool { return !q.deny[name] }
+
+func (q *quarantine) Call(_ context.Context, name string, params, result any) error {
+	var p struct {
+		ID, Text, Note string
+		Limit          int
+	}
+	raw, _ := json.Marshal(params)
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return err
+	}
+	give := func(v any) error {
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(raw, result)
+	}
+	h, there := q.holds[p.ID]
+	switch {
+	case name == "quarantine.list":
+		q.text = p.Text
+		if strings.Contains(p.Text, "color:") {
+			return &page.Error{Status: 400, Words: `"color:" is no field`}
+		}
+		var all []any
+		for _, id := range slices.Sorted(keys(q.holds)) {
+			all = append(all, q.holds[id])
+		}
+		return give(map[string]any{"holds": all, "next": "n&1"})
+	case !there:
+		return &page.Error{Status: 404, Words: "no such hold"}
+	case name == "quarantine.show":
+		return give(h)
+	case name == "quarantine.raw":
+		return give(map[string]any{"body": []byte(q.raw[p.ID])})
+	}
+	if err := q.fail[p.ID]; err != nil {
+		return err
+	}
+	q.acts = append(q.acts, strings.TrimPrefix(name, "quarantine.")+" "+p.ID+" "+p.Note)
+	return give(h)
+}
+
+func keys[V any](m map[string]V) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+const evil = `"><script>alert(1)</script>`
+
+func newQuarantine() *quarantine {
+	q := &quarantine{holds: map[string]map[string]any{}, raw: map[string]string{}, deny: map[string]bool{}, fail: map[string]error{}}
+	for i, state := range []string{"held", "held", "released", "refused"} {
+		id := fmt.Sprintf("hold-%d", i)
+		q.holds[id] = map[string]any{
+			"id": id, "at": "2026-03-04T04:00:00Z", "expires": "2026-04-03T04:00:00Z", "state": state, "class": "quarantine", "policy": "default",
+			"from": evil, "to": []string{evil, "b@x.example"}, "subject": fmt.Sprintf("Subject %d %s", i, evil), "size": 1234, "score": 650,
+			"client":    map[string]any{"ip": "192.0.2.1", "name": evil, "helo": evil},
+			"reasons":   []any{map[string]any{"symbol": "A", "score": 50, "describe": "Little " + evil}, map[string]any{"symbol": "B", "score": 600, "describe": "Much", "detail": evil}},
+			"unchecked": []any{map[string]any{"step": "clamav", "reason": "was away " + evil}},
+		}
+		q.raw[id] = "From: x\r\nSubject: =?utf-8?q?Hi?=\r\nX-Evil: " + evil + "\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" +
+			"--b\r\nContent-Type: text/plain\r\n\r\nHello " + evil + " \x1b[31m\r\n--b\r\nContent-Type: text/html\r\n\r\n<p onclick=x style='background:url(http://e/)'>Hi <b>you</b><img src=http://evil.example/x.png><a href='javascript:alert(1)'>go</a><svg onload=x><style>@import 'http://e'</style><base href=http://e><meta http-equiv=refresh content=0><iframe srcdoc=x></iframe><form action=http://e><input></form></p>\r\n" +
+			"--b\r\nContent-Type: text/html; name=\"a" + "'>.html\"\r\nContent-Disposition: attachment; filename=\"x.html\"\r\n\r\n<script>1</script>\r\n--b--\r\n"
+	}
+	return q
+}
+
+func desk(t *testing.T, q *quarantine) http.Handler {
+	t.Helper()
+	book, err := words.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kit, err := page.New(page.Options{
+		Words: book, Calls: q, Now: func() time.Time { return time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC) }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Menu: []page.Item{{Key: "held", Path: "/held", Call: "quarantine.list"}},
+	}, held.Pages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	(&held.Room{Kit: kit, Calls: q}).Routes(func(pattern string, f http.HandlerFunc) { mux.HandleFunc(pattern, f) })
+	return page.Guard(false, mux)
+}
+
+func ask(h http.Handler, lang, method, path string, form url.Values) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	r = r.WithContext(page.With(r.Context(), page.Visit{User: &page.User{Name: "olga", Language: lang}, Token: "tok"}))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// TestPages has every page in every language: written whole, with nothing of a stranger's in
+// force and no text missing.
+func TestPages(t *testing.T) {
+	q := newQuarantine()
+	h := desk(t, q)
+	for _, lang := range []string{"en", "zh-CN", "ru", "el"} {
+		for _, path := range []string{"/held", "/held?q=state%3Aheld&after=x", "/held/hold-0", "/held/hold-0?tab=html", "/held/hold-0?tab=headers", "/held/hold-0?tab=parts", "/held/hold-0?tab=none", "/held/hold-2", "/held/hold-3"} {
+			w := ask(h, lang, "GET", path, nil)
+			body := w.Body.String()
+			if w.Code != 200 || !strings.HasSuffix(strings.TrimSpace(body), "</html>") {
+				t.Errorf("%s %s: %d %s", lang, path, w.Code, body)
+			}
+			if strings.Contains(body, evil) || strings.Contains(body, "<script>") {
+				t.Errorf("%s %s: a stranger's words are markup", lang, path)
+			}
+			for _, key := range []string{"held.", "common.", "signin."} {
+				if i := strings.Index(body, ">"+key); i >= 0 {
+					t.Errorf("%s %s lacks a text: %s", lang, path, body[i:min(i+60, len(body))])
+				}
+			}
+			if strings.Contains(body, "\x1b") {
+				t.Errorf("%s %s: a control character reaches the page", lang, path)
+			}
+		}
+	}
+	if body := ask(h, "en", "GET", "/held", nil).Body.String(); !strings.Contains(body, `href="/held?after=n%261"`) || !strings.Contains(body, `title="Much">B</span> <span class="tag"`) || !strings.Contains(body, "6.5") {
+		t.Error(body)
+	}
+}
+
+func TestQueries(t *testing.T) {
+	q := newQuarantine()
+	h := desk(t, q)
+	if w := ask(h, "en", "GET", "/held?q="+url.QueryEscape(`from:"x y" <b>`), nil); w.Code != 200 || q.text != `from:"x y" <b>` {
+		t.Error(w.Code, q.text)
+	}
+	if w := ask(h, "en", "GET", "/held?q=color:red", nil); w.Code != 400 || !strings.Contains(w.Body.String(), "is no field") || !strings.Contains(w.Body.String(), `value="color:red"`) {
+		t.Error(w.Code, w.Body)
+	}
+	if w := ask(h, "en", "GET", "/held/none", nil); w.Code != 404 {
+		t.Error(w.Code)
+	}
+}
+
+// TestFrameOfHTML has the HTML of a message shown: in a sandbox, with nothing that loads, runs
+// or leads anywhere.
+func TestFrameOfHTML(t *testing.T) {
+	h := desk(t, newQuarantine())
+	w := ask(h, "en", "GET", "/held/hold-0/html", nil)
+	body := strings.ToLower(w.Body.String())
+	if p := w.Header().Get("Content-Security-Policy"); w.Code != 200 || !strings.HasPrefix(p, "sandbox; default-src 'none'") {
+		t.Error(w.Code, p)
+	}
+	for _, not := range []string{"<script", "onclick", "onload", "<img", "href", "javascript", "<svg", "@import", "<base", "<meta http", "<iframe", "<form", "url(", "evil.example"} {
+		if strings.Contains(body, not) {
+			t.Errorf("the frame has %s: %s", not, body)
+		}
+	}
+	if !strings.Contains(body, "<b>you</b>") {
+		t.Error(body)
+	}
+}
+
+func TestDownloadsAreInert(t *testing.T) {
+	q := newQuarantine()
+	h := desk(t, q)
+	for path, want := range map[string]string{"/held/hold-0/raw": q.raw["hold-0"], "/held/hold-0/part/1.3": "<script>1</script>"} {
+		w := ask(h, "en", "GET", path, nil)
+		if w.Code != 200 || strings.TrimSpace(w.Body.String()) != strings.TrimSpace(want) || w.Header().Get("Content-Type") != "application/octet-stream" ||
+			!strings.HasPrefix(w.Header().Get("Content-Disposition"), "attachment; filename=hold-0") || w.Header().Get("X-Content-Type-Options") != "nosniff" || !strings.HasPrefix(w.Header().Get("Content-Security-Policy"), "sandbox") {
+			t.Errorf("%s: %d %v %q", path, w.Code, w.Header(), w.Body)
+		}
+	}
+	for _, path := range []string{"/held/hold-0/part/1.9", "/held/none/raw", "/held/none/html", "/held/none/part/1"} {
+		if w := ask(h, "en", "GET", path, nil); w.Code != 404 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+}
+
+func TestActs(t *testing.T) {
+	q := newQuarantine()
+	h := desk(t, q)
+	one := ask(h, "en", "POST", "/held/act", url.Values{"act": {"release"}, "id": {"hold-0"}, "note": {"known"}, "back": {"/held?q=x"}})
+	if one.Code != 303 || one.Header().Get("Location") != "/held?q=x" || !slices.Equal(q.acts, []string{"release hold-0 known"}) {
+		t.Error(one.Code, one.Header(), q.acts)
+	}
+	q.acts = nil
+	several := url.Values{"act": {"delete"}, "id": {"hold-0", "hold-1", "hold-2", "hold-3", "hold-1"}}
+	w := ask(h, "en", "POST", "/held/act", several)
+	if w.Code != 200 || len(q.acts) != 0 || !strings.Contains(w.Body.String(), "Delete 3 messages?") || !strings.Contains(w.Body.String(), "1 more is left out") {
+		t.Error(w.Code, q.acts, w.Body)
+	}
+	several.Set("seen", "yes")
+	q.fail["hold-1"] = &page.Error{Status: 409, Words: "a release is under way"}
+	q.fail["hold-3"] = errors.New("disk")
+	w = ask(h, "en", "POST", "/held/act", several)
+	if w.Code != 409 || !strings.Contains(w.Body.String(), "a release is under way") || strings.Contains(w.Body.String(), "disk") || !strings.Contains(w.Body.String(), "1 message is dealt with") || !slices.Equal(q.acts, []string{"delete hold-0 "}) {
+		t.Error(w.Code, q.acts, w.Body)
+	}
+	for name, form := range map[string]url.Values{
+		"no act": {"id": {"hold-0"}}, "none": {"act": {"release"}}, "another act": {"act": {"show"}, "id": {"hold-0"}},
+		"too many": {"act": {"delete"}, "id": many(held.MaxBulk + 1)},
+	} {
+		if w := ask(h, "en", "POST", "/held/act", form); w.Code != 400 {
+			t.Errorf("%s: %d", name, w.Code)
+		}
+	}
+	if w := ask(h, "en", "POST", "/held/act", url.Values{"act": {"delete"}, "id": {"none"}}); w.Code != 404 {
+		t.Error(w.Code)
+	}
+}
+
+func many(n int) (ids []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprint("hold-", i))
+	}
+	return ids
+}
+
+// TestWhoMayNot has somebody who may look only: there is nothing to press.
+func TestWhoMayNot(t *testing.T) {
+	q := newQuarantine()
+	q.deny["quarantine.release"], q.deny["quarantine.delete"] = true, true
+	h := desk(t, q)
+	for _, path := range []string{"/held", "/held/hold-0"} {
+		if body := ask(h, "en", "GET", path, nil).Body.String(); strings.Contains(body, `value="release"`) || strings.Contains(body, `value="delete"`) {
+			t.Errorf("%s has buttons", path)
+		}
+	}
+}
