@@ -229,6 +229,9 @@ func TestActions(t *testing.T) {
 
 func TestMessage(t *testing.T) {
 	m := &filter.Message{From: `"a@b"@Example.ORG`}
+	if (&filter.Message{}).Subject() != "" {
+		t.Error("a subject of nothing")
+	}
 	if m.FromDomain() != "example.org" || (&filter.Message{}).FromDomain() != "" {
 		t.Error("FromDomain")
 	}

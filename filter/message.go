@@ -79,6 +79,18 @@ type Message struct {
 // FromDomain is the domain of MAIL FROM in lower case, or "" for the null sender.
 func (m *Message) FromDomain() string { return domainOf(m.From) }
 
+// Subject is the decoded subject, "" where it cannot be read.
+func (m *Message) Subject() string {
+	if m.Parts == nil {
+		return ""
+	}
+	t, err := m.Parts()
+	if err != nil {
+		return ""
+	}
+	return t.Subject()
+}
+
 func domainOf(addr string) string {
 	i := strings.LastIndexByte(addr, '@')
 	if i < 0 {

@@ -22,7 +22,7 @@ func (g *Gateway) buildQuarantine(context.Context) error {
 			return time.Duration(p.KeepDays) * 24 * time.Hour
 		},
 		Beside: time.Duration(c.Quarantine.RejectedBeside), Evidence: time.Duration(c.Quarantine.Evidence),
-		Now: g.now, Subject: subject, AV: g.avVersion, Rescan: g.rescan, Send: g.releaser.Send, Log: g.log,
+		Now: g.now, Subject: (*filter.Message).Subject, AV: g.avVersion, Rescan: g.rescan, Send: g.releaser.Send, Log: g.log,
 		Audit: func(ctx context.Context, e quarantine.Event) error {
 			return g.audit.Write(ctx, e.Actor, e.Action, e.Object, e.Before, e.After, e.Note)
 		},
@@ -48,18 +48,6 @@ func (g *Gateway) quarantineLevel(u quarantine.Usage) {
 }
 
 func usage(u quarantine.Usage) string { return fmt.Sprintf("%d of %d bytes", u.Bytes, u.Cap) }
-
-// subject is the decoded Subject of a message, "" where it cannot be read.
-func subject(m *filter.Message) string {
-	if m.Parts == nil {
-		return ""
-	}
-	t, err := m.Parts()
-	if err != nil {
-		return ""
-	}
-	return t.Subject()
-}
 
 func (g *Gateway) avVersion() string {
 	if g.scanner == nil {
