@@ -103,6 +103,17 @@ func (d *Desk) ProposeEnd(ctx context.Context, who Actor, id, why, order string)
 	})
 }
 
+// WithdrawEnd takes back what ProposeEnd proposed: nobody confirmed it.
+func (d *Desk) WithdrawEnd(ctx context.Context, who Actor, id, why string) (Case, error) {
+	return d.change(ctx, id, who, "withdraw-end", func(c *Case, e *Event) error {
+		if c.Ending == nil || c.State == flow.Terminated {
+			return entity.ErrUnchanged
+		}
+		c.Ending, e.Text = nil, why
+		return nil
+	})
+}
+
 // Open opens a case, or returns the open one about the same account or source.
 func (d *Desk) Open(ctx context.Context, who Actor, o Opening) (Case, error) {
 	name, err := o.Subject()

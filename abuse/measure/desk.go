@@ -102,7 +102,7 @@ func keys(m *Measure) []entity.Key {
 
 // Apply takes the measure a person asks for. The same request again is the same measure.
 func (d *Desk) Apply(ctx context.Context, r Request) (Measure, error) {
-	if err := d.check(r); err != nil {
+	if err := d.Check(r); err != nil {
 		return Measure{}, err
 	}
 	if r.Actor == "" {
@@ -114,7 +114,8 @@ func (d *Desk) Apply(ctx context.Context, r Request) (Measure, error) {
 	return d.put(ctx, r, false)
 }
 
-func (d *Desk) check(r Request) error {
+// Check says why a measure cannot be asked for, or nil.
+func (d *Desk) Check(r Request) error {
 	switch {
 	case r.Target() == "" || r.Target() == "@" || r.Account != "" && r.Domain != "":
 		return fmt.Errorf("%w: name an account or a domain", ErrInvalid)

@@ -132,3 +132,9 @@ func (r Request) Target() string {
 	}
 	return abuse.Name(r.Account)
 }
+
+// Two reports whether one person alone may not take this measure: a login is taken away, or a
+// whole domain is stopped.
+func (r Request) Two() bool {
+	return r.Level >= abuse.M5 || r.Domain != "" && r.Level >= abuse.M2
+}

@@ -88,7 +88,7 @@ func (c *demoCmd) show(ctx context.Context, a *app.App, g *gateway.Gateway, w *d
 	if err := awaitReady(ctx, g); err != nil {
 		return 0, err
 	}
-	caller := &app.Named{Caller: g.Calls(), Actor: "demo"}
+	caller, ctx := g.Calls(), control.WithActor(ctx, "demo")
 	change := calls.AccountChange{Name: "mallory@example.com", Reason: "shown in the demo"}
 	if err := caller.Call(ctx, "account.suspend", change, nil); err != nil {
 		return 0, err

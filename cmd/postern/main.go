@@ -22,6 +22,7 @@ import (
 	"postern/cmd/postern/measurecmd"
 	"postern/cmd/postern/noticecmd"
 	"postern/cmd/postern/peoplecmd"
+	"postern/cmd/postern/secondcmd"
 	"postern/cmd/postern/servicecmd"
 	"postern/cmd/postern/sourcecmd"
 	"postern/cmd/postern/storecmd"
@@ -52,6 +53,7 @@ type cli struct {
 	Feed       intakecmd.Feed      `cmd:"" help:"Feedback loops that report to the abuse desk."`
 	Notice     noticecmd.Notice    `cmd:"" help:"Letters of the abuse desk: read, draft, send."`
 	Case       casecmd.Case        `cmd:"" help:"Cases of the abuse desk."`
+	Approval   secondcmd.Approval  `cmd:"" help:"What needs two persons: list, approve, refuse."`
 	Guarantee  casecmd.Guarantee   `cmd:"" help:"Written guarantees by which a suspended account comes back."`
 	Source     sourcecmd.Source    `cmd:"" help:"Sources of abuse elsewhere: confirm, tell who runs them, block, lift."`
 	Published  sourcecmd.Published `cmd:"" help:"Lists of spam servers that others publish."`

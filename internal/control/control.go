@@ -53,7 +53,12 @@ func Refuse(kind Kind, format string, args ...any) *Error {
 type handler func(ctx context.Context, params json.RawMessage) (any, error)
 
 // Server is a set of named calls.
-type Server struct{ calls map[string]handler }
+type Server struct {
+	// Gate stands before the calls of the socket; it is set before the first one.
+	Gate Gate
+
+	calls map[string]handler
+}
 
 // NewServer returns a server without calls.
 func NewServer() *Server { return &Server{calls: map[string]handler{}} }
@@ -93,14 +98,7 @@ func (s *Server) Call(ctx context.Context, name string, params, result any) erro
 	if err != nil {
 		return err
 	}
-	if result == nil {
-		return nil
-	}
-	answer, err := json.Marshal(out)
-	if err != nil {
-		return &Error{Kind: Fault, Message: name + ": the answer could not be written", Cause: err}
-	}
-	return json.Unmarshal(answer, result)
+	return fill(name, out, result)
 }
 
 // dispatch runs the handler; what is no *Error becomes a fault that keeps its text, since

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -169,5 +170,67 @@ func TestOtherRequestsAreRefused(t *testing.T) {
 	}
 	if got := server().Calls(); len(got) != 2 || got[0] != "greet" {
 		t.Errorf("%v", got)
+	}
+}
+
+// A gate sees who calls, whether over the socket or in this process, and may refuse.
+func TestTheGate(t *testing.T) {
+	s := server()
+	s.Gate = func(ctx context.Context, p control.Peer, token, name string, raw json.RawMessage, next func(context.Context) (any, error)) (any, error) {
+		switch {
+		case !p.Operator() || p.String() != control.Self().String():
+			return nil, control.Refuse(control.Fault, "the peer is %s", p)
+		case token == "closed":
+			return nil, control.Refuse(control.Conflict, "not %s %s", name, raw)
+		case token != "":
+			ctx = control.WithActor(ctx, "holder of "+token)
+		}
+		return next(ctx)
+	}
+	path := filepath.Join(t.TempDir(), "s.sock")
+	l, err := control.Listen(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, l) }()
+	c, err := control.Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for token, want := range map[string]string{"": control.Self().String(), "pt": "holder of pt"} {
+		c.Token = token
+		for _, caller := range []control.Caller{c, s.As(control.Self(), token)} {
+			var who string
+			if err := caller.Call(t.Context(), "who", nil, &who); err != nil || who != want {
+				t.Errorf("%q %v", who, err)
+			}
+			if err := caller.Call(t.Context(), "who", nil, nil); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	c.Token = "closed"
+	for _, caller := range []control.Caller{c, s.As(control.Self(), "closed")} {
+		if err := caller.Call(t.Context(), "greet", greet{"Ada"}, nil); err == nil || err.Error() != `not greet {"name":"Ada"}` {
+			t.Errorf("%v", err)
+		}
+	}
+	c.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPeers(t *testing.T) {
+	for want, p := range map[string]control.Peer{"unknown": {UID: -1}, "uid 7": {UID: 7}, "uid 7 (ann)": {UID: 7, Name: "ann"}} {
+		if p.String() != want {
+			t.Errorf("%q", p)
+		}
+	}
+	if (control.Peer{UID: -1}).Operator() || !(control.Peer{}).Operator() || !control.Self().Operator() {
+		t.Error("who has the machine is wrong")
 	}
 }

@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/user"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -48,7 +46,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       time.Minute,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return WithActor(ctx, peer(c))
+			return context.WithValue(ctx, peerKey{}, peer(c))
 		},
 	}
 	stop := context.AfterFunc(ctx, func() {
@@ -65,31 +63,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// peer names the user at the other end of a Unix socket.
-func peer(c net.Conn) string {
-	uc, ok := c.(*net.UnixConn)
-	if !ok {
-		return "unknown"
-	}
-	raw, err := uc.SyscallConn()
-	if err != nil {
-		return "unknown"
-	}
-	who := "unknown"
-	_ = raw.Control(func(fd uintptr) {
-		cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
-		if err != nil {
-			return
-		}
-		id := strconv.FormatUint(uint64(cred.Uid), 10)
-		who = "uid " + id
-		if u, err := user.LookupId(id); err == nil {
-			who += " (" + u.Username + ")"
-		}
-	})
-	return who
-}
-
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, "/v1/")
 	if r.Method != http.MethodPost || name == r.URL.Path {
@@ -101,7 +74,11 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, Refuse(Invalid, "%s: the request could not be read", name))
 		return
 	}
-	out, err := s.dispatch(r.Context(), name, raw)
+	who, ok := r.Context().Value(peerKey{}).(Peer)
+	if !ok {
+		who = Peer{UID: -1}
+	}
+	out, err := s.enter(r.Context(), who, bearer(r.Header.Get("Authorization")), name, raw)
 	answer(w, out, err)
 }
 
@@ -125,7 +102,10 @@ func answer(w http.ResponseWriter, out any, err error) {
 }
 
 // Client calls a server over its socket.
-type Client struct{ http *http.Client }
+type Client struct {
+	Token string // whose calls they are; "" = of whoever runs this process
+	http  *http.Client
+}
 
 // Dial connects to the socket. The error is os.ErrNotExist or ECONNREFUSED when no server
 // runs there.
@@ -158,6 +138,9 @@ func (c *Client) Call(ctx context.Context, name string, params, result any) erro
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://postern/v1/"+name, bytes.NewReader(raw))
 	if err != nil {
 		return err
+	}
+	if c.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.Token)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

@@ -31,7 +31,11 @@ type Audit func(ctx context.Context, actor, action, object string, before, after
 func New(store entity.Store, now func() time.Time, audit Audit) *Directory {
 	d := &Directory{now: now, audit: audit, cost: cost{memoryKiB, passes}, slots: make(chan struct{}, 2)}
 	d.users = entity.Table[User]{Store: store, Kind: "user", ID: func(u *User) string { return u.Name }, Keys: func(u *User) []entity.Key {
-		return []entity.Key{{Index: "all"}, {Index: "role", Value: string(u.Role)}}
+		keys := []entity.Key{{Index: "all"}, {Index: "role", Value: string(u.Role)}}
+		if u.Unix != "" {
+			keys = append(keys, entity.Key{Index: "unix", Value: u.Unix})
+		}
+		return keys
 	}}
 	d.tokens = entity.Table[Token]{Store: store, Kind: "token", ID: func(t *Token) string { return t.ID }, Keys: func(t *Token) []entity.Key {
 		at := t.Created.UnixMilli()
@@ -108,6 +112,7 @@ type Change struct {
 	Domains   *[]string `json:"domains,omitempty"`
 	Addresses *[]string `json:"addresses,omitempty"`
 	Language  *string   `json:"language,omitempty"`
+	Unix      *string   `json:"unix,omitempty"`
 	Disabled  *bool     `json:"disabled,omitempty"`
 	Password  *string   `json:"password,omitempty"`
 }
@@ -153,6 +158,7 @@ func (c Change) apply(u *User, hash string) {
 	set(&u.Language, c.Language)
 	rights := set(&u.Role, c.Role)
 	rights = set(&u.Disabled, c.Disabled) || rights
+	rights = set(&u.Unix, c.Unix) || rights
 	if c.Domains != nil {
 		u.Domains, rights = slices.Clone(*c.Domains), true
 	}
@@ -267,6 +273,18 @@ func (d *Directory) SignIn(ctx context.Context, name, password string) (Principa
 		}
 	}
 	return row.Value.principal(), row.Value.Seen(), nil
+}
+
+// Now is what time it is here.
+func (d *Directory) Now() time.Time { return d.now() }
+
+// ByUnix is the user as whom a login of this machine calls; false: none, or several.
+func (d *Directory) ByUnix(ctx context.Context, login string) (Principal, bool, error) {
+	rows, _, err := d.users.Find(ctx, entity.Query{Index: "unix", Value: login, Limit: 2})
+	if err != nil || len(rows) != 1 || rows[0].Value.Disabled {
+		return Principal{}, false, err
+	}
+	return rows[0].Value.principal(), true, nil
 }
 
 func (u User) principal() Principal {

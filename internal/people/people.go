@@ -103,6 +103,7 @@ type User struct {
 	Domains   []string  `json:"domains,omitempty"`   // of a domain admin
 	Addresses []string  `json:"addresses,omitempty"` // of a user
 	Language  string    `json:"language,omitempty"`
+	Unix      string    `json:"unix,omitempty"` // the login on this machine whose calls over the socket are this user's
 	Disabled  bool      `json:"disabled,omitempty"`
 	Created   time.Time `json:"created"`
 	By        string    `json:"by"`
@@ -208,6 +209,11 @@ func (u *User) normalise() error {
 	u.Name = strings.ToLower(strings.TrimSpace(u.Name))
 	if err := validName("user", u.Name); err != nil {
 		return err
+	}
+	if u.Unix != "" {
+		if err := validName("login", u.Unix); err != nil {
+			return err
+		}
 	}
 	if !slices.Contains(Roles(), u.Role) {
 		return fmt.Errorf("role %q: one of %v: %w", u.Role, Roles(), ErrInvalid)

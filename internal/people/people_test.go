@@ -272,3 +272,30 @@ func TestWhoSeesWhat(t *testing.T) {
 		}
 	}
 }
+
+// A login of the machine is one user, or nobody.
+func TestByUnix(t *testing.T) {
+	w := newWorld()
+	w.add(t, people.User{Name: "anna", Role: people.Agent, Unix: "ann"})
+	for login, want := range map[string]string{"ann": "anna", "anna": "", "root": ""} {
+		if p, ok, err := w.ByUnix(t.Context(), login); err != nil || ok != (want != "") || p.Name != want {
+			t.Errorf("%s: %+v %v %v", login, p, ok, err)
+		}
+	}
+	w.add(t, people.User{Name: "berta", Role: people.Lead, Unix: "ann"})
+	if p, ok, err := w.ByUnix(t.Context(), "ann"); ok || err != nil {
+		t.Errorf("one login of two: %+v %v", p, err)
+	}
+	if _, err := w.Change(t.Context(), "root", "berta", people.Change{Unix: ptr("")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Change(t.Context(), "root", "anna", people.Change{Disabled: ptr(true)}); err != nil {
+		t.Fatal(err)
+	}
+	if p, ok, err := w.ByUnix(t.Context(), "ann"); ok || err != nil {
+		t.Errorf("disabled: %+v %v", p, err)
+	}
+	if _, err := w.Add(t.Context(), "root", people.User{Name: "carl", Role: people.Agent, Unix: "c d"}, ""); !errors.Is(err, people.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"postern/abuse/calendar"
 	"postern/abuse/cases"
 	"postern/abuse/guarantee"
+	"postern/abuse/second"
 	"postern/cmd/postern/casecalls"
 	"postern/internal/control"
 	"postern/internal/entity"
@@ -27,6 +28,7 @@ type Parts struct {
 
 	CalendarDir string        // "" = the program's own calendars
 	Followers   []cases.Named // rooms that act on what happens to a case
+	Second      *second.Book  // what one person may not do alone; nil: nobody looks
 }
 
 // Desk is the abuse desk.
@@ -70,7 +72,7 @@ func (d *Desk) Calendars() *calendar.Set { return d.calendars.Load() }
 
 // Handle adds the desk's calls to s.
 func (d *Desk) Handle(s *control.Server) {
-	casecalls.Parts{Desk: d.Cases, Office: d.Office, Calendars: d.Calendars, Purgers: d.Purgers, Now: d.parts.Now}.Handle(s)
+	casecalls.Parts{Desk: d.Cases, Office: d.Office, Calendars: d.Calendars, Purgers: d.Purgers, Second: d.parts.Second, Now: d.parts.Now}.Handle(s)
 }
 
 // Tend does what is due; of several nodes one does it at a time.

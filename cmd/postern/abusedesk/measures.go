@@ -13,6 +13,7 @@ import (
 	"postern/abuse/engine"
 	"postern/abuse/measure"
 	"postern/abuse/measure/guard"
+	"postern/abuse/second"
 	"postern/abuse/sent"
 	"postern/abuse/signal"
 	"postern/cmd/postern/calls"
@@ -37,6 +38,7 @@ type Measures struct {
 	Signals signal.Log
 	Logins  *logins.Desk
 
+	second   *second.Book
 	engine   *engine.Engine
 	loginLog logins.Log
 	trials   *probation
@@ -47,7 +49,7 @@ type Measures struct {
 // NewMeasures builds them on a desk of cases. Nothing runs yet.
 func NewMeasures(p Parts, d *Desk, m MeasureParts) *Measures {
 	c := m.Config.Abuse.Measures
-	out := &Measures{Signals: signal.NewLog(p.Entities), loginLog: logins.NewLog(p.Entities), Switch: guard.NewSwitch(p.Entities, m.Config.StopFile(), p.Now, p.Audit), now: p.Now}
+	out := &Measures{second: p.Second, Signals: signal.NewLog(p.Entities), loginLog: logins.NewLog(p.Entities), Switch: guard.NewSwitch(p.Entities, m.Config.StopFile(), p.Now, p.Audit), now: p.Now}
 	profiles := behaviour.New(behaviour.Config{}, m.Geo)
 	out.Desk = measure.New(measure.Parts{
 		Store: p.Entities, Accounts: m.Accounts, Connectors: m.Connectors, Switch: out.Switch, Held: m.Held,
@@ -79,7 +81,7 @@ func NewMeasures(p Parts, d *Desk, m MeasureParts) *Measures {
 
 // Handle adds the calls to s, in place of those of accounts that know no measures.
 func (m *Measures) Handle(s *control.Server) {
-	calls.Measures{Desk: m.Desk, Why: m.engine.Judge}.Handle(s)
+	calls.Measures{Desk: m.Desk, Why: m.engine.Judge, Second: m.second}.Handle(s)
 }
 
 // driftEvery is how often measures are read back at the connectors.

@@ -17,6 +17,7 @@ type NewUser struct {
 	Domains   []string    `json:"domains,omitempty"`
 	Addresses []string    `json:"addresses,omitempty"`
 	Language  string      `json:"language,omitempty"`
+	Unix      string      `json:"unix,omitempty"`     // login on this machine
 	Password  string      `json:"password,omitempty"` // empty: signs in with tokens alone
 }
 
@@ -50,15 +51,16 @@ type TokenID struct {
 	ID string `json:"id"`
 }
 
-// HandlePeople adds the calls about users and tokens.
+// HandlePeople adds the calls about users and tokens, and lets users call over the socket.
 func HandlePeople(s *control.Server, d *people.Directory) {
+	s.Gate = gate{people: d, bound: bounded{calls: s, now: d.Now}.table()}.enter
 	control.Handle(s, "user.list", func(ctx context.Context, _ struct{}) ([]people.User, error) { return d.Users(ctx) })
 	control.Handle(s, "user.show", func(ctx context.Context, p Name) (people.User, error) {
 		u, err := d.User(ctx, p.Name)
 		return u, known(err)
 	})
 	control.Handle(s, "user.add", func(ctx context.Context, p NewUser) (people.User, error) {
-		u, err := d.Add(ctx, control.Actor(ctx), people.User{Name: p.Name, Role: p.Role, Email: p.Email, Domains: p.Domains, Addresses: p.Addresses, Language: p.Language}, p.Password)
+		u, err := d.Add(ctx, control.Actor(ctx), people.User{Name: p.Name, Role: p.Role, Email: p.Email, Domains: p.Domains, Addresses: p.Addresses, Language: p.Language, Unix: p.Unix}, p.Password)
 		return u, known(err)
 	})
 	control.Handle(s, "user.change", func(ctx context.Context, p UserChange) (people.User, error) {

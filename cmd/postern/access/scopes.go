@@ -43,6 +43,7 @@ var scopes = map[string]people.Scope{
 	"measure.list":     people.AccountsRead,
 	"measure.show":     people.AccountsRead,
 	"measure.apply":    people.AccountsAct,
+	"measure.propose":  people.AccountsAct,
 	"measure.undo":     people.AccountsAct,
 	"measure.reviewed": people.AccountsAct,
 
@@ -128,6 +129,11 @@ var scopes = map[string]people.Scope{
 	"listing.cause":   people.CasesAct,
 	"listing.send":    people.CasesApprove,
 	"listing.removal": people.CasesApprove,
+
+	"approval.list":    people.CasesRead,
+	"approval.show":    people.CasesRead,
+	"approval.approve": people.CasesApprove,
+	"approval.refuse":  people.CasesAct, // who asked for it withdraws it; of others' a lead alone
 
 	"guarantee.list":         people.CasesRead,
 	"guarantee.show":         people.CasesRead,

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/user"
+	"os"
 	"path/filepath"
 
 	"postern/cmd/postern/gateway"
@@ -20,7 +20,9 @@ func (a *App) Connect() (control.Caller, func(), error) {
 		return nil, nil, err
 	}
 	c, err := control.Dial(a.Ctx, filepath.Join(cfg.State, gateway.Socket))
+	token := os.Getenv(TokenVar)
 	if err == nil {
+		c.Token = token
 		return c, c.Close, nil
 	}
 	if !control.NoServer(err) {
@@ -34,27 +36,12 @@ func (a *App) Connect() (control.Caller, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Named{g.Calls(), Actor()}, func() { g.Close(context.WithoutCancel(a.Ctx)) }, nil
+	return g.Calls().As(control.Self(), token), func() { g.Close(context.WithoutCancel(a.Ctx)) }, nil
 }
 
-// Named notes who calls.
-type Named struct {
-	control.Caller
-	Actor string
-}
-
-// Call implements control.Caller.
-func (n *Named) Call(ctx context.Context, name string, params, result any) error {
-	return n.Caller.Call(control.WithActor(ctx, n.Actor), name, params, result)
-}
-
-func Actor() string {
-	u, err := user.Current()
-	if err != nil {
-		return "unknown"
-	}
-	return "uid " + u.Uid + " (" + u.Username + ")"
-}
+// TokenVar is the variable of the environment that makes the calls of a command those of a
+// user of the desk.
+const TokenVar = "POSTERN_TOKEN"
 
 // Call makes one call and prints its answer as JSON, or by show.
 func Call[P, R any](a *App, name string, params P, asJSON bool, show func(R)) error {

@@ -234,5 +234,5 @@ func (c *Restore) load(a *app.App, cfg *config.Config, chain *backup.Chain) (out
 		return out, err
 	}
 	audit := record.Auditor{Store: h.Audit, Now: a.Now}
-	return out, audit.Write(a.Ctx, app.Actor(), "restore", c.ID, nil, nil, "")
+	return out, audit.Write(a.Ctx, control.Self().String(), "restore", c.ID, nil, nil, "")
 }

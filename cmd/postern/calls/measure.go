@@ -3,13 +3,13 @@ package calls
 import (
 	"context"
 	"errors"
-	"time"
 
 	"postern/abuse"
 	"postern/abuse/engine"
 	"postern/abuse/measure"
 	"postern/abuse/measure/guard"
 	"postern/abuse/measure/shadow"
+	"postern/abuse/second"
 	"postern/internal/control"
 	"postern/internal/entity"
 )
@@ -20,6 +20,8 @@ type Measures struct {
 	Desk *measure.Desk
 	// Why says what speaks against an account; nil: nobody watches.
 	Why func(ctx context.Context, account string) (engine.Judged, error)
+	// Second keeps what one person may not do alone; nil: there is no second person here.
+	Second *second.Book
 }
 
 // MeasureAsk asks for a measure.
@@ -30,9 +32,9 @@ type MeasureAsk struct {
 	Reason     string  `json:"reason"`
 	Case       string  `json:"case,omitempty"`
 	Hours      float64 `json:"hours,omitempty"` // 0 = until somebody ends it
-	Approver   string  `json:"approver,omitempty"`
 	Messages   int     `json:"messages,omitempty"`
 	Recipients int     `json:"recipients,omitempty"`
+	BreakGlass string  `json:"break_glass,omitempty"` // why nobody else can approve what needs two
 }
 
 // MeasureEnd ends a measure, or all of an account.
@@ -83,6 +85,7 @@ type AutomationSet struct {
 func (m Measures) Handle(s *control.Server) {
 	m.accountCalls(s)
 	m.automationCalls(s)
+	control.Handle(s, "measure.propose", m.propose)
 	control.Handle(s, "measure.list", func(ctx context.Context, p MeasureList) (MeasurePage, error) {
 		all, next, err := m.Desk.List(ctx, p.Account, !p.All, p.After, p.Limit)
 		return MeasurePage{some(all), next}, of(err)
@@ -100,22 +103,6 @@ func (m Measures) Handle(s *control.Server) {
 		out, err := m.Desk.Reviewed(ctx, p.ID, control.Actor(ctx), 0)
 		return out, of(err)
 	})
-}
-
-func (m Measures) apply(ctx context.Context, p MeasureAsk) (measure.Measure, error) {
-	level, err := abuse.ParseLevel(p.Level)
-	if err != nil {
-		return measure.Measure{}, control.Refuse(control.Invalid, "%v", err)
-	}
-	ttl := time.Duration(p.Hours * float64(time.Hour))
-	if p.Hours < 0 || p.Hours > 24*3650 {
-		return measure.Measure{}, control.Refuse(control.Invalid, "hours: from 0 to ten years")
-	}
-	out, err := m.Desk.Apply(ctx, measure.Request{
-		Account: p.Account, Domain: p.Domain, Level: level, TTL: ttl, Reason: p.Reason, Actor: control.Actor(ctx), Approver: p.Approver, Case: p.Case,
-		Messages: p.Messages, Recipients: p.Recipients,
-	})
-	return out, of(err)
 }
 
 // accountCalls are those by account; suspend and restore answer as they did without measures.
@@ -230,9 +217,9 @@ func of(err error) error {
 	switch {
 	case errors.Is(err, entity.ErrNotFound):
 		kind = control.NotFound
-	case errors.Is(err, measure.ErrInvalid):
+	case errors.Is(err, measure.ErrInvalid), errors.Is(err, second.ErrInvalid):
 		kind = control.Invalid
-	case errors.Is(err, measure.ErrSecond), errors.Is(err, measure.ErrEnded), errors.Is(err, shadow.ErrNotInTime), errors.Is(err, entity.ErrConflict):
+	case errors.Is(err, measure.ErrSecond), errors.Is(err, second.ErrSecond), errors.Is(err, measure.ErrEnded), errors.Is(err, shadow.ErrNotInTime), errors.Is(err, entity.ErrConflict):
 		kind = control.Conflict
 	default:
 		return err

@@ -15,6 +15,7 @@ import (
 	"postern/abuse/cases/figures"
 	"postern/abuse/cases/flow"
 	"postern/abuse/guarantee"
+	"postern/abuse/second"
 	"postern/internal/control"
 	"postern/internal/entity"
 	"postern/internal/people"
@@ -26,6 +27,7 @@ type Parts struct {
 	Office    *guarantee.Office
 	Calendars func() *calendar.Set
 	Purgers   []guarantee.Purger
+	Second    *second.Book // nil: who approves is not looked at
 	Now       func() time.Time
 }
 
@@ -214,6 +216,9 @@ func (p Parts) workCalls(s *control.Server) {
 		return d.Open(ctx, who, o)
 	})
 	act(s, "case.state", func(ctx context.Context, who cases.Actor, m Move) (cases.Case, error) {
+		if m.To == flow.Terminated && p.Second != nil {
+			return cases.Case{}, dossier.Refuse(dossier.ErrState, "an account is ended by approving what case end proposed: see approval list")
+		}
 		return d.Move(ctx, who, m.ID, m.Request)
 	})
 	act(s, "case.assign", func(ctx context.Context, who cases.Actor, w Work) (cases.Case, error) {
@@ -272,6 +277,10 @@ func (p Parts) linkCalls(s *control.Server) {
 		return d.Reopen(ctx, who, w.ID, w.Reason, w.Appeal)
 	})
 	act(s, "case.end", func(ctx context.Context, who cases.Actor, w Work) (cases.Case, error) {
-		return d.ProposeEnd(ctx, who, w.ID, w.Reason, w.Order)
+		c, err := d.ProposeEnd(ctx, who, w.ID, w.Reason, w.Order)
+		if err != nil || p.Second == nil {
+			return c, err
+		}
+		return c, p.proposeEnd(ctx, c, w.Reason)
 	})
 }

@@ -29,6 +29,8 @@ type Pack struct {
 	Name   string         `json:"name,omitempty"`
 	Bytes  []byte         `json:"bytes,omitempty"`
 	Reason string         `json:"reason,omitempty"`
+
+	BreakGlass string `json:"break_glass,omitempty"` // of approve: why nobody else can
 }
 
 // Certificates is a page of purge certificates.
@@ -67,6 +69,10 @@ func (p Parts) guaranteeCalls(s *control.Server) {
 		return o.Submit(ctx, who, q.ID)
 	})
 	act(s, "guarantee.approve", func(ctx context.Context, who cases.Actor, q Pack) (guarantee.Pack, error) {
+		who, err := p.approver(ctx, who, q)
+		if err != nil {
+			return guarantee.Pack{}, err
+		}
 		return o.Approve(ctx, who, q.ID, q.Reason)
 	})
 	act(s, "guarantee.refuse", func(ctx context.Context, who cases.Actor, q Pack) (guarantee.Pack, error) {

@@ -36,7 +36,7 @@ type Case struct {
 	Answer   resultCmd   `cmd:"" help:"Note that a person answered the reporter."`
 	Hold     reasonCmd   `cmd:"" help:"Put a case under legal hold: nothing of it is purged."`
 	Unhold   reasonCmd   `cmd:"" help:"End a legal hold."`
-	End      endCmd      `cmd:"" help:"Propose the permanent end of an account; another person confirms it with: case state ID TERMINATED."`
+	End      endCmd      `cmd:"" help:"Propose the permanent end of an account; another person approves it: see approval."`
 	Figures  figuresCmd  `cmd:"" help:"How well the promises were kept, as JSON."`
 }
 

@@ -147,14 +147,15 @@ func (c *packUploadCmd) Run(a *app.App) error {
 
 // packDecideCmd is approve or refuse.
 type packDecideCmd struct {
-	ID     string `arg:"" help:"The guarantee."`
-	Reason string `required:"" help:"Why."`
-	JSON   bool   `name:"json" help:"Print JSON."`
+	ID         string `arg:"" help:"The guarantee."`
+	Reason     string `required:"" help:"Why."`
+	BreakGlass string `name:"break-glass" placeholder:"WHY" help:"Of approve: nobody else can approve it, and why. It is written down and raises an alert."`
+	JSON       bool   `name:"json" help:"Print JSON."`
 }
 
 // Run makes the call that the command is named after.
 func (c *packDecideCmd) Run(a *app.App) error {
-	return app.Call(a, "guarantee."+a.Verb(), casecalls.Pack{ID: c.ID, Reason: c.Reason}, c.JSON, pack(a))
+	return app.Call(a, "guarantee."+a.Verb(), casecalls.Pack{ID: c.ID, Reason: c.Reason, BreakGlass: c.BreakGlass}, c.JSON, pack(a))
 }
 
 // overrideCmd is override or purge.

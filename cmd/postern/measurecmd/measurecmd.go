@@ -11,8 +11,10 @@ import (
 
 	"postern/abuse/measure"
 	"postern/abuse/measure/shadow"
+	"postern/abuse/second"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/calls"
+	"postern/cmd/postern/secondcmd"
 )
 
 // Measure are the subcommands of measure.
@@ -119,19 +121,25 @@ type applyCmd struct {
 	Reason     string  `required:"" help:"Why; it is written into the audit trail."`
 	Case       string  `help:"The case it belongs to."`
 	Hours      float64 `help:"End by itself after so long; else somebody ends it."`
-	Approver   string  `help:"M7: the second person."`
+	BreakGlass string  `name:"break-glass" placeholder:"WHY" help:"M5 and more, and whole domains: act alone, and why nobody else can approve. It is written down and raises an alert."`
 	Messages   int     `help:"Throttle: messages an hour."`
 	Recipients int     `help:"Throttle: recipients an hour."`
 	JSON       bool    `name:"json" help:"Print JSON."`
 }
 
-// Run takes a measure and ends with a finding while a connector has not proved it.
+// Run takes a measure, or proposes it where two persons are needed, and ends with a finding while a connector has not proved it.
 func (c *applyCmd) Run(a *app.App) error {
-	ask := calls.MeasureAsk{Level: c.Level, Reason: c.Reason, Case: c.Case, Hours: c.Hours, Approver: c.Approver, Messages: c.Messages, Recipients: c.Recipients}
+	ask := calls.MeasureAsk{Level: c.Level, Reason: c.Reason, Case: c.Case, Hours: c.Hours, BreakGlass: c.BreakGlass, Messages: c.Messages, Recipients: c.Recipients}
 	if domain, yes := strings.CutPrefix(c.On, "@"); yes {
 		ask.Domain = domain
 	} else {
 		ask.Account = c.On
+	}
+	if ask.Two() && c.BreakGlass == "" {
+		return app.Call(a, "measure.propose", ask, c.JSON, func(p second.Proposal) {
+			secondcmd.Print(a.Stdout, p)
+			fmt.Fprintf(a.Stdout, "it waits for a second person: postern approval approve %s\n", p.ID)
+		})
 	}
 	return app.Call(a, "measure.apply", ask, c.JSON, func(m measure.Measure) { Print(a.Stdout, m) })
 }

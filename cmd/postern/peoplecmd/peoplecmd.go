@@ -32,6 +32,7 @@ type rights struct {
 	Domain    []string `help:"A domain that a domain-admin looks after; may be said several times."`
 	Address   []string `help:"An address whose mail a user sees; may be said several times."`
 	Language  string   `help:"Language of the desk: en, zh, ru or el."`
+	Unix      string   `help:"The login on this machine whose commands are this user's; - for none."`
 	PassStdin bool     `name:"password-stdin" help:"Read the password from standard input, one line."`
 	JSON      bool     `name:"json" help:"Print JSON."`
 }
@@ -61,7 +62,7 @@ func (c *addCmd) Run(a *app.App) error {
 	if err != nil {
 		return err
 	}
-	p := access.NewUser{Name: c.Name, Role: people.Role(c.Role), Email: c.Email, Domains: c.Domain, Addresses: c.Address, Language: c.Language, Password: password}
+	p := access.NewUser{Name: c.Name, Role: people.Role(c.Role), Email: c.Email, Domains: c.Domain, Addresses: c.Address, Language: c.Language, Unix: c.Unix, Password: password}
 	return app.Call(a, "user.add", p, c.JSON, func(u people.User) {
 		printUser(a.Stdout, u)
 		if password == "" {
@@ -95,7 +96,7 @@ func state(u people.User) string {
 
 func printUser(w io.Writer, u people.User) {
 	fmt.Fprintf(w, "%s: %s, %s\n", u.Name, u.Role, state(u))
-	for _, line := range [][2]string{{"domains", strings.Join(u.Domains, ", ")}, {"addresses", strings.Join(u.Addresses, ", ")}, {"mail", u.Email}, {"language", u.Language}} {
+	for _, line := range [][2]string{{"domains", strings.Join(u.Domains, ", ")}, {"addresses", strings.Join(u.Addresses, ", ")}, {"mail", u.Email}, {"language", u.Language}, {"login", u.Unix}} {
 		if line[1] != "" {
 			fmt.Fprintf(w, "  %s: %s\n", line[0], app.Clean(line[1]))
 		}
@@ -140,6 +141,10 @@ func (c *changeCmd) Run(a *app.App) error {
 		if f.said != "" {
 			*f.to = &f.said
 		}
+	}
+	if c.Unix != "" {
+		login := strings.TrimPrefix(c.Unix, "-")
+		p.Unix = &login
 	}
 	if c.Domain != nil {
 		p.Domains = &c.Domain

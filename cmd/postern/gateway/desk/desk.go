@@ -25,11 +25,13 @@ import (
 	"postern/abuse/notice"
 	"postern/abuse/proof"
 	"postern/abuse/proof/token"
+	"postern/abuse/second"
 	"postern/abuse/sent"
 	"postern/cmd/postern/abusedesk"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/intakecalls"
 	"postern/cmd/postern/noticecalls"
+	"postern/cmd/postern/secondcalls"
 	"postern/cmd/postern/sourcecalls"
 	"postern/cmd/postern/sources"
 	"postern/filter"
@@ -70,6 +72,7 @@ type Desk struct {
 	Intake     *intake.Desk
 	Answers    *notice.Desk // nil: no letters are written
 	Connectors *abusedesk.Connectors
+	Second     *second.Book
 	Sources    *sources.Desk
 
 	p     Parts
@@ -85,6 +88,8 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	d = &Desk{p: p}
 	c := p.Config.Load()
 	parts := abusedesk.Parts{Entities: p.Entities, Now: p.Now, Log: p.Log, Audit: p.Audit, Event: p.Event, CalendarDir: c.Abuse.Calendar.Dir}
+	d.Second = d.newSecond()
+	parts.Second = d.Second
 	parts.Followers = []cases.Named{
 		{Name: "signals", Follower: after(func() ledger.Func { return d.complaints })},
 		{Name: "verdicts", Follower: after(func() ledger.Func { return d.verdicts().Follow })},
@@ -209,6 +214,7 @@ func (d *Desk) Handle(s *control.Server) {
 	d.Measures.Handle(s)
 	sourcecalls.Parts{Desk: d.Sources}.Handle(s)
 	noticecalls.Handle(s, d.Answers)
+	secondcalls.Handle(s, d.Second)
 	intakecalls.Parts{Desk: d.Intake, Verdicts: d.verdicts(), Audit: d.p.Audit}.Handle(s)
 }
 
@@ -246,7 +252,7 @@ func (d *Desk) tendMeasures(ctx context.Context) error {
 
 // Tend does what is due; of several nodes one does it at a time.
 func (d *Desk) Tend(ctx context.Context) error {
-	errs := []error{d.Cases.Tend(ctx)}
+	errs := []error{d.Cases.Tend(ctx), d.Second.Tend(ctx)}
 	if d.Answers != nil {
 		errs = append(errs, d.Answers.Tend(ctx))
 	}

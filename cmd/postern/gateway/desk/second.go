@@ -1,0 +1,32 @@
+package desk
+
+import (
+	"context"
+	"fmt"
+
+	"postern/abuse/second"
+	"postern/cmd/postern/calls"
+	"postern/cmd/postern/casecalls"
+)
+
+// newSecond keeps what needs two persons.
+func (d *Desk) newSecond() *second.Book {
+	return &second.Book{Store: d.p.Entities, Now: d.p.Now, Audit: d.p.Audit, Alert: d.p.Event, Do: d.approved, Dropped: d.dropped}
+}
+
+func (d *Desk) approved(ctx context.Context, p second.Proposal) error {
+	switch p.Act {
+	case calls.ActMeasure:
+		return calls.Measures{Desk: d.Measures.Desk}.Approved(ctx, p)
+	case casecalls.ActEnd:
+		return casecalls.Parts{Desk: d.Cases.Cases}.ApprovedEnd(ctx, p)
+	}
+	return fmt.Errorf("nobody here does %q", p.Act)
+}
+
+func (d *Desk) dropped(ctx context.Context, p second.Proposal) error {
+	if p.Act == casecalls.ActEnd {
+		return casecalls.Parts{Desk: d.Cases.Cases}.DroppedEnd(ctx, p)
+	}
+	return nil
+}
