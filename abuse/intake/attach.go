@@ -167,7 +167,7 @@ func (d *Desk) complaint(ctx context.Context, r Report, w Work, rep complaint.Re
 			c.Kind, c.SourceIP, c.SourcePort, c.SourceHelo, c.SourceTime, c.SourceDomain = cases.External, s.Client.IP, s.Client.Port, s.Client.Helo, s.At, s.Domain
 		}
 	}
-	if target := p.Account + p.Hint; p.Votes == 0 && target != "" && p.Class != proof.Duplicate && !d.rates.Take("target "+target, d.Rates.WithDefaults().Target, r.At) {
+	if target := p.Account + p.Hint; p.Votes == 0 && target != "" && p.Class != proof.Duplicate && !d.rates.Take("target "+target, d.limit().Target, r.At) {
 		if w.Trust < proof.T1 { // who repeats an ID from a real message makes no line of their own
 			return c, flood.Name("unproved", "", r.At), nil
 		}

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"postern/abuse/cases"
@@ -96,8 +97,19 @@ type Desk struct {
 	// Hostname is who writes the safe copies.
 	Hostname string
 
-	rates flood.Buckets
-	wake  chan struct{}
+	limits atomic.Pointer[Rates] // what Limit set, over Rates
+	rates  flood.Buckets
+	wake   chan struct{}
+}
+
+// Limit sets other rates from now on.
+func (d *Desk) Limit(r Rates) { d.limits.Store(&r) }
+
+func (d *Desk) limit() Rates {
+	if r := d.limits.Load(); r != nil {
+		return r.WithDefaults()
+	}
+	return d.Rates.WithDefaults()
 }
 
 // Open makes the parts; it is called once, before all else.

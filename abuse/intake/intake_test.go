@@ -644,3 +644,26 @@ func TestRunWorksAndEnds(t *testing.T) {
 }
 
 var _ entity.Home = (*entities.Memory)(nil)
+
+// Other rates are in force at once, without a restart.
+func TestRatesChangeWhileItRuns(t *testing.T) {
+	w := newWorld(t)
+	w.desk.Limit(intake.Rates{Network: 1, Unproved: 1})
+	state := func() string {
+		w.n++
+		id := w.arrive(unknown, fmt.Sprintf("From: x@else.example\r\n\r\nComplaint %d.\r\n", w.n))
+		w.round()
+		_, x := w.get(id)
+		return x.State
+	}
+	if first, second := state(), state(); first != intake.Done || second != intake.Folded {
+		t.Errorf("%s, %s with a rate of one", first, second)
+	}
+	w.desk.Limit(intake.Rates{})
+	w.now = w.now.Add(time.Hour)
+	for range 3 {
+		if got := state(); got != intake.Done {
+			t.Errorf("%s with the rates of the program", got)
+		}
+	}
+}

@@ -188,7 +188,7 @@ func (d *Desk) folded(ctx context.Context, r Report) (string, error) {
 	if feed, err := d.Feeds.Of(ctx, r); feed != nil || err != nil {
 		return "", err
 	}
-	rates := d.Rates.WithDefaults()
+	rates := d.limit()
 	net := flood.Network(r.Client)
 	switch {
 	case !d.rates.Take("network "+net, rates.Network, r.At), !d.rates.Take("unproved", rates.Unproved, r.At):
@@ -199,7 +199,7 @@ func (d *Desk) folded(ctx context.Context, r Report) (string, error) {
 
 // crowded says which flood a report belongs to whose reporter is known by now.
 func (d *Desk) crowded(r Report, who proof.Reporter) string {
-	rates := d.Rates.WithDefaults()
+	rates := d.limit()
 	switch {
 	case who.Trust == proof.T3:
 		if !d.rates.Take("feed "+who.Feed, rates.Feed, r.At) {

@@ -30,6 +30,7 @@ const (
 	NotFound Kind = "not found"
 	Invalid  Kind = "invalid"  // the caller's words are wrong
 	Conflict Kind = "conflict" // the state forbids it
+	Full     Kind = "full"     // there is no room for now
 	Fault    Kind = "fault"    // ours
 )
 

@@ -288,5 +288,5 @@ func (d *Directory) ByUnix(ctx context.Context, login string) (Principal, bool, 
 }
 
 func (u User) principal() Principal {
-	return Principal{Name: u.Name, Role: u.Role, Scopes: u.Role.Scopes(), Domains: u.Domains, Addresses: u.Addresses}
+	return Principal{Name: u.Name, Email: u.Email, Role: u.Role, Scopes: u.Role.Scopes(), Domains: u.Domains, Addresses: u.Addresses}
 }

@@ -142,6 +142,7 @@ func (t Token) Seen() Token {
 type Principal struct {
 	Name      string // of the user
 	Role      Role
+	Email     string
 	Token     string // its name, where one was used
 	Scopes    []Scope
 	Domains   []string

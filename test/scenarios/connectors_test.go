@@ -73,7 +73,7 @@ func TestScenario21ConnectorThatLies(t *testing.T) {
 		n, page := senders(t, plan{Redis: redis, Abuse: fmt.Sprintf(`connectors: {scim: [{name: idp, url: "%s/scim/v2", token_file: DIR/idp.token, required: true}]}`, srv.URL)}, anna)
 		n.WriteFile("idp.token", "directory-token\n")
 		n.serve()
-		m := told[measure.Measure](n, "measure.apply", calls.MeasureAsk{Account: anna, Level: "M5", Reason: "the account is in other hands"})
+		m := told[measure.Measure](n, "measure.apply", calls.MeasureAsk{Account: anna, Level: "M5", BreakGlass: "nobody else is there", Reason: "the account is in other hands"})
 		if m.State != measure.PendingActivation || len(m.Connectors) != 1 || m.Connectors[0].Verified || m.Tries != 1 {
 			t.Fatalf("%+v", m)
 		}

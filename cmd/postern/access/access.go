@@ -97,6 +97,8 @@ func explain(err error) (int, string) {
 			return http.StatusBadRequest, e.Message
 		case control.Conflict:
 			return http.StatusConflict, e.Message
+		case control.Full:
+			return http.StatusServiceUnavailable, e.Message
 		}
 	}
 	return http.StatusInternalServerError, "this did not work; the log of the gateway says why"

@@ -111,7 +111,7 @@ func (w *world) call(role people.Role, name, params string) (int, string) {
 }
 
 func TestEachCallAndRole(t *testing.T) {
-	bound := []string{"quarantine.list", "quarantine.show", "quarantine.raw", "quarantine.release", "quarantine.delete", "account.list", "account.show", "account.suspend", "account.restore"}
+	bound := []string{"complaint.take", "quarantine.list", "quarantine.show", "quarantine.raw", "quarantine.release", "quarantine.delete", "account.list", "account.show", "account.suspend", "account.restore"}
 	w := newWorld(t)
 	for _, name := range access.Known() {
 		need, _ := access.Needs(name)

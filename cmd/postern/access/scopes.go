@@ -72,6 +72,7 @@ var scopes = map[string]people.Scope{
 	"complaint.show":  people.EvidenceRead,
 	"complaint.raw":   people.EvidenceRead,
 	"complaint.view":  people.EvidenceRead,
+	"complaint.take":  people.ReportsSend,
 	"complaint.judge": people.CasesAct,
 	"notice.list":     people.EvidenceRead,
 	"notice.show":     people.EvidenceRead,

@@ -72,6 +72,7 @@ func (p Parts) Handle(s *control.Server) {
 	control.Handle(s, "complaint.list", p.list)
 	control.Handle(s, "complaint.show", func(ctx context.Context, q ID) (Complaint, error) { return p.one(ctx, q.ID) })
 	control.Handle(s, "complaint.raw", p.raw)
+	control.Handle(s, "complaint.take", p.take)
 	control.Handle(s, "complaint.view", p.view)
 	control.Handle(s, "complaint.judge", func(ctx context.Context, j Judgement) (Complaint, error) {
 		if _, err := p.Verdicts.Judge(ctx, control.Actor(ctx), j.ID, j.Verdict, j.Reason); err != nil {

@@ -18,6 +18,7 @@ type Complaint struct {
 	Show  showCmd  `cmd:"" help:"Show one report, what it proves and why."`
 	Raw   rawCmd   `cmd:"" help:"Print a report as it came, byte for byte. It may hold anything."`
 	View  viewCmd  `cmd:"" help:"Show a report, and the message it is about, as text that is safe to look at."`
+	Take  takeCmd  `cmd:"" help:"Hand in a complaint that did not come as mail: a file, or what somebody said on the phone."`
 	Judge judgeCmd `cmd:"" help:"Say whether a report was right: so reporters become known."`
 }
 

@@ -18,14 +18,26 @@ func NeedsRestart(old, now *config.Config) string {
 		{"listeners", fixed(old.Listeners), fixed(now.Listeners)}, {"relay", old.Relay, now.Relay},
 		{"recipient_cache", old.RecipientCache, now.RecipientCache}, {"dns", old.DNS, now.DNS}, {"clamav", old.ClamAV, now.ClamAV},
 		{"lists", old.Lists, now.Lists}, {"auth", seals(old.Auth), seals(now.Auth)}, {"headers", old.Headers, now.Headers},
-		{"quarantine", old.Quarantine, now.Quarantine}, {"admin", old.Admin, now.Admin}, {"api", old.API, now.API}, {"public", old.Public, now.Public}, {"abuse", stays(old.Abuse), stays(now.Abuse)},
+		{"quarantine", old.Quarantine, now.Quarantine}, {"admin", old.Admin, now.Admin}, {"api", old.API, now.API}, {"public", old.Public, now.Public},
 		{"alerts", old.Alerts, now.Alerts}, {"log", old.Log, now.Log},
 	} {
 		if !reflect.DeepEqual(part.was, part.new) {
 			names = append(names, part.name)
 		}
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(append(names, desk(old.Abuse, now.Abuse)...), ", ")
+}
+
+// desk names the sections of the abuse desk that a reload cannot change.
+func desk(old, now config.Abuse) (names []string) {
+	was, new := reflect.ValueOf(stays(old)), reflect.ValueOf(stays(now))
+	for i := range was.NumField() {
+		if !reflect.DeepEqual(was.Field(i).Interface(), new.Field(i).Interface()) {
+			key, _, _ := strings.Cut(was.Type().Field(i).Tag.Get("yaml"), ",")
+			names = append(names, "abuse."+key)
+		}
+	}
+	return names
 }
 
 // seals is what of authentication stays until a restart.
@@ -43,7 +55,13 @@ func fixed(all []config.Listener) (out []config.Listener) {
 
 // stays is what of the abuse desk stays until a restart.
 func stays(a config.Abuse) config.Abuse {
-	a.Calendar, a.Intake.Addresses, a.Intake.Off = config.Abuse{}.Calendar, nil, false
-	a.Service = config.Abuse{}.Service
+	var none config.Abuse
+	a.Calendar = none.Calendar
+	a.Intake.Addresses, a.Intake.Off, a.Intake.Rates, a.Intake.Keep = nil, false, none.Intake.Rates, 0
+	a.Measures.GeoCountry, a.Measures.GeoASN = "", ""
+	if a.Intake.CopyTo != "" { // another mailbox is; whether there is one is not
+		a.Intake.CopyTo = "somebody"
+	}
+	a.Service = none.Service
 	return a
 }

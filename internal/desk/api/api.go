@@ -72,6 +72,7 @@ func New(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/calls/{name}", s.call)
 	mux.HandleFunc("GET /api/v1/calls", s.list)
+	mux.HandleFunc("POST /api/v1/complaints", s.complaint)
 	return s.guard(mux)
 }
 
@@ -143,23 +144,22 @@ func (s *server) call(w http.ResponseWriter, r *http.Request) {
 	}
 	out, err := s.o.Call(r.Context(), name, raw)
 	if err != nil {
-		status, words := s.o.Explain(err)
-		if status >= http.StatusInternalServerError {
-			s.o.Log.Error("a call over HTTP failed", "call", name, "error", err)
-		}
-		say(w, status, words)
+		s.failure(w, name, err)
 		return
 	}
 	answer(w, out)
 }
 
-func answer(w http.ResponseWriter, out any) {
+func answer(w http.ResponseWriter, out any) { write(w, http.StatusOK, out) }
+
+func write(w http.ResponseWriter, status int, out any) {
 	text, err := json.Marshal(out)
 	if err != nil {
 		say(w, http.StatusInternalServerError, "the answer could not be written")
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
 	_, _ = w.Write(append(text, '\n')) // the caller has gone: nobody to tell
 }
 

@@ -33,6 +33,8 @@ func handler(log io.Writer, now func() time.Time) http.Handler {
 		},
 		May: func(ctx context.Context, call string) (string, bool) {
 			switch {
+			case call == "complaint.take" && ctx.Value(who{}) == "good":
+				return "", true
 			case !strings.HasPrefix(call, "case."):
 				return "", false
 			case ctx.Value(who{}) == "narrow":
@@ -139,5 +141,38 @@ func TestGuessingTokensIsSlow(t *testing.T) {
 	now = now.Add(time.Minute)
 	if w := ask(h, q); w.Code != 200 {
 		t.Errorf("a minute later: %d", w.Code)
+	}
+}
+
+func TestComplaintsAreHandedIn(t *testing.T) {
+	h := handler(io.Discard, time.Now)
+	post := func(token, kind, key, body string) (int, string) {
+		r := httptest.NewRequest("POST", "/api/v1/complaints", strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Content-Type", kind)
+		r.Header.Set("Idempotency-Key", key)
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if rec.Code >= 400 && rec.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%d is %s", rec.Code, rec.Header().Get("Content-Type"))
+		}
+		return rec.Code, rec.Body.String()
+	}
+	for name, c := range map[string]struct {
+		token, kind, key, body string
+		code                   int
+	}{
+		"XARF": {"good", "application/xarf+json", "k1", "{}", 202}, "JSON": {"good", "application/json; charset=utf-8", "", "{}", 202}, "mail": {"good", "message/rfc822", "", "From: a@b\r\n\r\n", 202},
+		"ARF": {"good", `multipart/report; boundary="x"; report-type=feedback-report`, "", "--x--", 202}, "text": {"good", "text/plain", "", "x", 415}, "no type": {"good", "", "", "x", 415},
+		"empty": {"good", "application/json", "", "", 400}, "long key": {"good", "application/json", strings.Repeat("k", api.MaxKey+1), "{}", 400},
+		"large": {"good", "message/rfc822", "", strings.Repeat("x", api.MaxComplaint+1), 413}, "no scope": {"narrow", "application/json", "", "{}", 403}, "nobody": {"bad", "application/json", "", "{}", 401},
+	} {
+		code, body := post(c.token, c.kind, c.key, c.body)
+		if code != c.code {
+			t.Errorf("%s: %d %s", name, code, body)
+		}
+		if name == "XARF" && (!strings.Contains(body, `"key":"k1"`) || !strings.Contains(body, `"document":"e30="`)) {
+			t.Errorf("%s", body)
+		}
 	}
 }

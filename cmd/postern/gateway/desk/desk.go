@@ -133,10 +133,9 @@ func after(f func() ledger.Func) cases.Follower {
 
 func (d *Desk) buildIntake(ctx context.Context, c *config.Config) {
 	p := d.p
-	r := c.Abuse.Intake.Rates
 	d.Intake = &intake.Desk{
 		Home: p.Entities, Cases: d.Cases.Cases, Feeds: &feeds.Book{Home: p.Entities, Now: p.Now}, Now: p.Now, Log: p.Log, Hostname: c.Hostname, Alone: p.Alone, Replayed: d.replayed, Observed: d.observed,
-		Rates: intake.Rates{Reporter: r.Reporter, Domain: r.Domain, Feed: r.Feed, Network: r.Network, Unproved: r.Unproved, Target: r.Target},
+		Rates: rates(c),
 		Ladder: &proof.Ladder{
 			Tokens: p.Ring, Log: p.Sent, Verify: OwnSignatures{Keys: p.Keys, Now: p.Now}.Verify,
 			Field: c.Headers.Trace, Keep: time.Duration(c.Abuse.Trace.Keep), Now: p.Now,
@@ -268,6 +267,7 @@ func (d *Desk) Tend(ctx context.Context) error {
 
 // Reload takes over what of a new configuration may change while mail flows.
 func (d *Desk) Reload(c *config.Config) error {
+	d.Intake.Limit(rates(c))
 	return errors.Join(d.Cases.Reload(c.Abuse.Calendar.Dir), d.geo.Use(places(c)))
 }
 
