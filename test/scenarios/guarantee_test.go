@@ -16,10 +16,12 @@ import (
 	"postern/abuse/cases/flow"
 	"postern/abuse/guarantee"
 	"postern/abuse/measure"
+	"postern/abuse/second"
 	"postern/cmd/postern/access"
 	"postern/cmd/postern/calls"
 	"postern/cmd/postern/casecalls"
 	"postern/cmd/postern/home"
+	"postern/cmd/postern/secondcalls"
 	"postern/internal/people"
 	"postern/test/world"
 )
@@ -226,12 +228,20 @@ func TestScenario26GuaranteeThatWasBroken(t *testing.T) {
 		if state := n.shown(c.ID).Case.State; state != flow.Suspended {
 			t.Errorf("by itself it became %s", state)
 		}
-		end := casecalls.Move{ID: c.ID, Request: cases.Request{To: flow.Terminated, Reason: "the second strike"}}
 		lead.must("case.end", casecalls.Work{ID: c.ID, Reason: "the second strike"}, nil)
-		if status, words := lead.call("case.state", end, nil); status == http.StatusOK {
+		var waiting second.Page
+		lead.must("approval.list", secondcalls.Query{State: second.Open}, &waiting)
+		if len(waiting.Proposals) != 1 || waiting.Proposals[0].Object != c.ID {
+			t.Fatalf("%+v", waiting.Proposals)
+		}
+		yes := secondcalls.Decision{ID: waiting.Proposals[0].ID, Reason: "twice is enough"}
+		if status, words := lead.call("approval.approve", yes, nil); status == http.StatusOK {
 			t.Errorf("one person ended it alone: %s", words)
 		}
-		n.hire("clara", people.Lead).must("case.state", end, nil)
+		if status, words := lead.call("case.state", casecalls.Move{ID: c.ID, Request: cases.Request{To: flow.Terminated, Reason: "the second strike"}}, nil); status == http.StatusOK {
+			t.Errorf("one person ended it past the other: %s", words)
+		}
+		n.hire("clara", people.Lead).must("approval.approve", yes, nil)
 		if state := n.shown(c.ID).Case.State; state != flow.Terminated {
 			t.Errorf("two persons: %s", state)
 		}
