@@ -26,47 +26,49 @@ import (
 	"postern/cmd/postern/servicecmd"
 	"postern/cmd/postern/sourcecmd"
 	"postern/cmd/postern/storecmd"
+	"postern/cmd/postern/suppresscmd"
 )
 
 type cli struct {
 	Config string `short:"c" env:"POSTERN_CONFIG" default:"/etc/postern/postern.yaml" help:"Path of postern.yaml." type:"path"`
 
-	Serve      serveCmd            `cmd:"" help:"Run the gateway."`
-	Demo       demoCmd             `cmd:"" help:"Run a gateway with sample mail on this machine alone."`
-	Health     healthCmd           `cmd:"" help:"Ask the running gateway whether it is well."`
-	Scan       judge.Scan          `cmd:"" help:"Say what the gateway would make of message files."`
-	Eval       judge.Eval          `cmd:"" help:"Count false positives and negatives over folders of ham and spam."`
-	Trace      desk.Trace          `cmd:"" help:"Tell what became of a message."`
-	TraceKey   desk.TraceKey       `cmd:"" name:"trace-key" help:"Keys of the tokens that outbound mail is traced by."`
-	Cfg        configCmd           `cmd:"" name:"config" help:"Check, print and describe the configuration."`
-	Rules      rulesCmd            `cmd:"" help:"Check, test and explain the rules."`
-	Quarantine desk.Quarantine     `cmd:"" help:"List, show, release and delete held mail."`
-	Outbox     desk.Outbox         `cmd:"" help:"Mail that still waits for a server behind."`
-	Blocklist  desk.Blocklist      `cmd:"" help:"Own lists, and what DNS lists say."`
-	Greylist   desk.Greylist       `cmd:"" help:"Senders who were asked to come again."`
-	Account    desk.Account        `cmd:"" help:"Local accounts: show, throttle, hold, suspend, restore."`
-	Measure    measurecmd.Measure  `cmd:"" help:"Measures against accounts, and the automation that takes some."`
-	DKIM       dkimcmd.DKIM        `cmd:"" name:"dkim" help:"Keys that sign what goes out."`
-	User       peoplecmd.User      `cmd:"" help:"Who may use the desk and its API."`
-	Token      peoplecmd.Token     `cmd:"" help:"With what programs act for users."`
-	Complaint  intakecmd.Complaint `cmd:"" help:"Reports that came in at the abuse desk."`
-	Feed       intakecmd.Feed      `cmd:"" help:"Feedback loops that report to the abuse desk."`
-	Notice     noticecmd.Notice    `cmd:"" help:"Letters of the abuse desk: read, draft, send."`
-	Case       casecmd.Case        `cmd:"" help:"Cases of the abuse desk."`
-	Approval   secondcmd.Approval  `cmd:"" help:"What needs two persons: list, approve, refuse."`
-	Guarantee  casecmd.Guarantee   `cmd:"" help:"Written guarantees by which a suspended account comes back."`
-	Source     sourcecmd.Source    `cmd:"" help:"Sources of abuse elsewhere: confirm, tell who runs them, block, lift."`
-	Published  sourcecmd.Published `cmd:"" help:"Lists of spam servers that others publish."`
-	Listing    sourcecmd.Listing   `cmd:"" help:"Our own addresses and domains on block lists."`
-	Calendar   casecmd.Calendar    `cmd:"" help:"Working time: holidays, make-up days, deadlines."`
-	Service    servicecmd.Service  `cmd:"" help:"Figures of the service guarantee, month by month."`
-	Reports    desk.Reports        `cmd:"" help:"Reports of DMARC and TLS, received and sent."`
-	Audit      desk.Audit          `cmd:"" help:"Who changed what."`
-	Store      storecmd.Store      `cmd:"" help:"Care for the store."`
-	Backup     backupcmd.Backup    `cmd:"" help:"Backups: make, list, verify."`
-	Restore    backupcmd.Restore   `cmd:"" help:"Bring a backup into an empty home."`
-	Load       loadCmd             `cmd:"" hidden:"" help:"Send test mail and keep the ledger."`
-	Version    versionCmd          `cmd:"" help:"Print the version."`
+	Serve      serveCmd             `cmd:"" help:"Run the gateway."`
+	Demo       demoCmd              `cmd:"" help:"Run a gateway with sample mail on this machine alone."`
+	Health     healthCmd            `cmd:"" help:"Ask the running gateway whether it is well."`
+	Scan       judge.Scan           `cmd:"" help:"Say what the gateway would make of message files."`
+	Eval       judge.Eval           `cmd:"" help:"Count false positives and negatives over folders of ham and spam."`
+	Trace      desk.Trace           `cmd:"" help:"Tell what became of a message."`
+	TraceKey   desk.TraceKey        `cmd:"" name:"trace-key" help:"Keys of the tokens that outbound mail is traced by."`
+	Cfg        configCmd            `cmd:"" name:"config" help:"Check, print and describe the configuration."`
+	Rules      rulesCmd             `cmd:"" help:"Check, test and explain the rules."`
+	Quarantine desk.Quarantine      `cmd:"" help:"List, show, release and delete held mail."`
+	Outbox     desk.Outbox          `cmd:"" help:"Mail that still waits for a server behind."`
+	Blocklist  desk.Blocklist       `cmd:"" help:"Own lists, and what DNS lists say."`
+	Greylist   desk.Greylist        `cmd:"" help:"Senders who were asked to come again."`
+	Account    desk.Account         `cmd:"" help:"Local accounts: show, throttle, hold, suspend, restore."`
+	Measure    measurecmd.Measure   `cmd:"" help:"Measures against accounts, and the automation that takes some."`
+	DKIM       dkimcmd.DKIM         `cmd:"" name:"dkim" help:"Keys that sign what goes out."`
+	User       peoplecmd.User       `cmd:"" help:"Who may use the desk and its API."`
+	Token      peoplecmd.Token      `cmd:"" help:"With what programs act for users."`
+	Complaint  intakecmd.Complaint  `cmd:"" help:"Reports that came in at the abuse desk."`
+	Feed       intakecmd.Feed       `cmd:"" help:"Feedback loops that report to the abuse desk."`
+	Notice     noticecmd.Notice     `cmd:"" help:"Letters of the abuse desk: read, draft, send."`
+	Case       casecmd.Case         `cmd:"" help:"Cases of the abuse desk."`
+	Suppress   suppresscmd.Suppress `cmd:"" help:"Recipients who want no mail of an account: list, add, lift."`
+	Approval   secondcmd.Approval   `cmd:"" help:"What needs two persons: list, approve, refuse."`
+	Guarantee  casecmd.Guarantee    `cmd:"" help:"Written guarantees by which a suspended account comes back."`
+	Source     sourcecmd.Source     `cmd:"" help:"Sources of abuse elsewhere: confirm, tell who runs them, block, lift."`
+	Published  sourcecmd.Published  `cmd:"" help:"Lists of spam servers that others publish."`
+	Listing    sourcecmd.Listing    `cmd:"" help:"Our own addresses and domains on block lists."`
+	Calendar   casecmd.Calendar     `cmd:"" help:"Working time: holidays, make-up days, deadlines."`
+	Service    servicecmd.Service   `cmd:"" help:"Figures of the service guarantee, month by month."`
+	Reports    desk.Reports         `cmd:"" help:"Reports of DMARC and TLS, received and sent."`
+	Audit      desk.Audit           `cmd:"" help:"Who changed what."`
+	Store      storecmd.Store       `cmd:"" help:"Care for the store."`
+	Backup     backupcmd.Backup     `cmd:"" help:"Backups: make, list, verify."`
+	Restore    backupcmd.Restore    `cmd:"" help:"Bring a backup into an empty home."`
+	Load       loadCmd              `cmd:"" hidden:"" help:"Send test mail and keep the ledger."`
+	Version    versionCmd           `cmd:"" help:"Print the version."`
 }
 
 func main() {

@@ -38,6 +38,7 @@ type Circumstances struct {
 	Suspended []string          `yaml:"suspended"` // accounts
 	Sent      []string          `yaml:"sent"`      // Message-IDs of what left here
 	Measures  map[string]int    `yaml:"measures"`  // accounts by the level of a measure, 0 to 7
+	OptedOut  map[string]string `yaml:"opted_out"` // recipients by the account of which they want no mail
 	Rates     map[string]int    `yaml:"rates"`     // messages a minute by ip, net, domain, account or recipient; further as configured
 	Refusals  int               `yaml:"refusals"`  // commands of this client that were refused just before
 	Unknown   int               `yaml:"unknown"`   // recipients that were, as nobody has such a name

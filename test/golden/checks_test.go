@@ -12,6 +12,7 @@ import (
 
 	"postern/abuse"
 	"postern/abuse/complaint/dsn"
+	"postern/abuse/suppress"
 	"postern/blocklist"
 	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
@@ -26,6 +27,7 @@ import (
 	"postern/filter/sender"
 	"postern/internal/config"
 	"postern/internal/mailtest"
+	"postern/internal/mailtest/entities"
 )
 
 // The names of the listeners.
@@ -57,6 +59,7 @@ func (w *world) build(ctx context.Context) {
 	w.limits = limit.New(w.rates(), w.now)
 	accounts := w.accounts(ctx)
 	senders := w.senders()
+	optedOut := w.optedOut(ctx)
 	w.checks = steps.Checks{
 		Reverse: sender.ReverseName(w.resolver), Helo: sender.Helo(w.resolver, ours), Sender: sender.Domain(w.resolver),
 		SPF: auth.SPF(w.resolver, "mx.example.com"), Auth: proof,
@@ -64,7 +67,8 @@ func (w *world) build(ctx context.Context) {
 		OwnRecipient: own.Recipient(), OwnContent: own.Content(proof.Check),
 		History: w.history,
 		Account: accounts, AccountHeld: accounts.Content(), AccountSender: senders.Sender(), AccountContent: senders.Content(),
-		Attach: &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
+		OptedOut: optedOut.Recipient(), OptedOutLate: optedOut.Content(),
+		Attach:   &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
 	}
 	if c.Greylist { // everything is new to a world without a past
 		w.checks.Greylist = w.greylist
@@ -209,6 +213,17 @@ func (w *world) accounts(ctx context.Context) *abuse.Accounts {
 		return out
 	})
 	return a
+}
+
+// optedOut are those who want no mail of an account.
+func (w *world) optedOut(ctx context.Context) *suppress.Book {
+	b := &suppress.Book{Store: &entities.Memory{}, Now: w.now, Log: quiet(), Audit: func(context.Context, string, string, string, any, any, string) error { return nil }}
+	for account, recipient := range w.c.OptedOut {
+		if _, err := b.Add(ctx, suppress.Entry{Account: account, Recipient: recipient, By: "golden"}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return b
 }
 
 // scan is clamd as far as the case says what it finds.

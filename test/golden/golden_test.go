@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/abuse/suppress"
 	"postern/blocklist"
 	"postern/filter"
 	"postern/filter/account"
@@ -87,7 +88,7 @@ func TestChecksAndRulesAgree(t *testing.T) {
 		limit.RateIP, limit.RateNet, limit.RateDomain, limit.RateAccount, limit.RateRecipient, limit.RateBadRcpt,
 		limit.RateErrors, limit.RateAccountRcpt, account.SenderForeign, account.FromForeign, greylist.New,
 		history.SourceKnown, history.ListKnown, history.ForwarderKnown, history.KnownCorrespondent, history.SignatureReplayed,
-		limit.Throttled, limit.ThrottledRcpt, "ARC_TRUSTED", "DKIM_WEAK_KEY", "ACCOUNT_SUSPENDED", "ACCOUNT_HELD", "ACCOUNT_WATCHED", "EARLY_TALKER", "LONG_LINE", "BARE_NEWLINE", "DKIM_ADDED_FIELDS", "FROM_MULTIPLE", "FROM_MALFORMED")
+		limit.Throttled, limit.ThrottledRcpt, "ARC_TRUSTED", "DKIM_WEAK_KEY", suppress.Symbol, "ACCOUNT_SUSPENDED", "ACCOUNT_HELD", "ACCOUNT_WATCHED", "EARLY_TALKER", "LONG_LINE", "BARE_NEWLINE", "DKIM_ADDED_FIELDS", "FROM_MULTIPLE", "FROM_MALFORMED")
 	for method, results := range map[string]string{
 		"SPF": "PASS FAIL SOFTFAIL NEUTRAL NONE TEMPERROR PERMERROR", "DKIM": "PASS FAIL POLICY NEUTRAL NONE TEMPERROR PERMERROR",
 		"DMARC": "PASS FAIL NONE TEMPERROR PERMERROR REJECT QUARANTINE", "ARC": "PASS FAIL TEMPERROR",

@@ -80,9 +80,13 @@ var scopes = map[string]people.Scope{
 	"notice.edit":     people.CasesAct,
 	"notice.send":     people.CasesAct,
 	"notice.discard":  people.CasesAct,
-	"feed.list":       people.CasesRead,
-	"feed.add":        people.CasesApprove,
-	"feed.remove":     people.CasesApprove,
+	"suppress.list":   people.CasesRead,
+	"suppress.add":    people.CasesAct,
+	"suppress.lift":   people.CasesAct,
+
+	"feed.list":   people.CasesRead,
+	"feed.add":    people.CasesApprove,
+	"feed.remove": people.CasesApprove,
 
 	"case.list":     people.CasesRead,
 	"case.show":     people.CasesRead,

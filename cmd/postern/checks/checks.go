@@ -13,6 +13,7 @@ import (
 
 	"postern/abuse"
 	"postern/abuse/external"
+	"postern/abuse/suppress"
 	"postern/blocklist"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/home"
@@ -57,6 +58,7 @@ type Checks struct {
 	Greylist *greylist.Greylist
 	Senders  *account.Senders
 	Sources  *external.Observer // who is watched among those elsewhere
+	OptedOut *suppress.Book     // who wants no mail of an account
 
 	proof filter.Check // of the author; runs once for all steps that want it
 }
@@ -64,6 +66,7 @@ type Checks struct {
 // New builds the checks and reads their state. Nothing runs yet.
 func New(ctx context.Context, p Parts) (*Checks, error) {
 	c := &Checks{parts: p, Sources: &external.Observer{}, Limits: limit.New(setup.Rates(p.Config.Load()), p.Now)}
+	c.OptedOut = &suppress.Book{Store: p.Home.Entities, Now: p.Now, Log: p.Log, Audit: p.Audit.Write}
 	var err error
 	c.Lists, err = blocklist.NewLists(setup.ListConfigs(p.Config.Load()), blocklist.ListParts{
 		Resolver: p.Resolver, Now: p.Now, Log: p.Log, Seed: fmt.Sprintf("%x", sha256.Sum256(append([]byte("links "), p.Key...))),
@@ -137,6 +140,8 @@ func (c *Checks) Steps() steps.Checks {
 
 		Account:        c.Accounts,
 		AccountHeld:    c.Accounts.Content(),
+		OptedOut:       c.OptedOut.Recipient(),
+		OptedOutLate:   c.OptedOut.Content(),
 		AccountSender:  c.Senders.Sender(),
 		AccountContent: c.Senders.Content(),
 		LimitSender:    c.Limits.Sender(),

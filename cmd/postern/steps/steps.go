@@ -27,6 +27,7 @@ const (
 	StepGreylist = "greylist"
 	StepSenders  = "senders"
 	StepAccount  = "account"
+	StepOptedOut = "opted-out"
 	StepLimits   = "limits"
 	StepAttach   = "attachments"
 	StepClamAV   = "clamav"
@@ -38,7 +39,7 @@ const (
 func Names() []string {
 	return []string{
 		StepReverse, StepHelo, StepSPF, StepSender, StepAuth, StepLists, StepDomains, StepLinks,
-		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepLimits, StepAttach, StepClamAV, StepPatterns, StepBounce,
+		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepOptedOut, StepLimits, StepAttach, StepClamAV, StepPatterns, StepBounce,
 	}
 }
 
@@ -51,6 +52,7 @@ type Checks struct {
 	AccountSender, AccountContent        filter.Check
 	Account, LimitSender, LimitRecipient filter.Check
 	LimitAccount, AccountHeld            filter.Check
+	OptedOut, OptedOutLate               filter.Check
 	Attach, ClamAV                       filter.Check
 	Bounce                               filter.Check
 }
@@ -82,6 +84,7 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepSenders, filter.OnSender, c.AccountSender, any, filter.Defer, time.Second)
 	add(StepLimits, filter.OnSender, c.LimitSender, any, filter.Accept, time.Second)
 	add(StepOwn, filter.OnRecipient, c.OwnRecipient, in, filter.Defer, time.Second)
+	add(StepOptedOut, filter.OnRecipient, c.OptedOut, any, filter.Accept, time.Second)
 	add(StepLimits, filter.OnRecipient, c.LimitRecipient, any, filter.Accept, time.Second)
 	add(StepAuth, filter.OnData, c.Auth, in, filter.Accept, dnsTime)
 	add(StepLinks, filter.OnData, c.Links, in, filter.Accept, dnsTime)
@@ -91,6 +94,7 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepGreylist, filter.OnData, c.Greylist, in, filter.Accept, dnsTime)
 	add(StepSenders, filter.OnData, c.AccountContent, any, filter.Defer, 5*time.Second)
 	add(StepAccount, filter.OnData, c.AccountHeld, any, filter.Defer, time.Second)
+	add(StepOptedOut, filter.OnData, c.OptedOutLate, any, filter.Accept, time.Second)
 	add(StepLimits, filter.OnData, c.LimitAccount, any, filter.Accept, time.Second)
 	add(StepAttach, filter.OnData, c.Attach, any, filter.Quarantine, 20*time.Second)
 	add(StepClamAV, filter.OnData, c.ClamAV, any, scan, time.Duration(cfg.ClamAV.Timeout))

@@ -27,6 +27,7 @@ import (
 	"postern/abuse/proof/token"
 	"postern/abuse/second"
 	"postern/abuse/sent"
+	"postern/abuse/suppress"
 	"postern/cmd/postern/abusedesk"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/intakecalls"
@@ -34,6 +35,7 @@ import (
 	"postern/cmd/postern/secondcalls"
 	"postern/cmd/postern/sourcecalls"
 	"postern/cmd/postern/sources"
+	"postern/cmd/postern/suppresscalls"
 	"postern/filter"
 	"postern/internal/alert"
 	"postern/internal/config"
@@ -60,7 +62,8 @@ type Parts struct {
 	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
 	Alerts   *alert.Alerter
 	Event    func(key, text string, over bool)
-	Sources  sources.Parts // those of its parts that this room does not have
+	OptedOut *suppress.Book // its Link is set here
+	Sources  sources.Parts  // those of its parts that this room does not have
 	// Alone runs f where no other node does the same just now.
 	Alone func(ctx context.Context, job string, f func(ctx context.Context) error) error
 }
@@ -95,12 +98,14 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 		{Name: "verdicts", Follower: after(func() ledger.Func { return d.verdicts().Follow })},
 	}
 	parts.Followers = append(parts.Followers, cases.Named{Name: "external", Follower: after(func() ledger.Func { return d.Sources.External.Follow })})
+	parts.Followers = append(parts.Followers, cases.Named{Name: "opted-out", Follower: p.OptedOut})
 	if !c.Abuse.Answers.Off {
 		parts.Followers = append(parts.Followers, cases.Named{Name: "letters", Follower: after(func() ledger.Func { return d.Answers.Follow })})
 	}
 	if d.Cases, err = abusedesk.New(parts); err != nil {
 		return nil, err
 	}
+	p.OptedOut.Link = d.Cases.Cases.Link
 	if d.Connectors, err = abusedesk.NewConnectors(abusedesk.ConnectorParts{Config: c, Accounts: p.Accounts, Now: p.Now, Log: p.Log, Event: p.Event}); err != nil {
 		return nil, err
 	}
@@ -212,6 +217,7 @@ func (d *Desk) Handle(s *control.Server) {
 	d.Cases.Handle(s)
 	d.Measures.Handle(s)
 	sourcecalls.Parts{Desk: d.Sources}.Handle(s)
+	suppresscalls.Handle(s, d.p.OptedOut)
 	noticecalls.Handle(s, d.Answers)
 	secondcalls.Handle(s, d.Second)
 	intakecalls.Parts{Desk: d.Intake, Verdicts: d.verdicts(), Audit: d.p.Audit}.Handle(s)
@@ -221,6 +227,7 @@ func (d *Desk) Handle(s *control.Server) {
 func (d *Desk) Loops(l abusedesk.Listeners) map[string]func(context.Context) error {
 	out := map[string]func(context.Context) error{"intake": d.Intake.Run, "measures": d.tendMeasures, "kill switch": d.Measures.Switch.Run}
 	maps.Copy(out, d.Sources.Loops())
+	out["opted out"] = d.p.OptedOut.Run
 	out["logins"], out["geo"] = d.Measures.Logins.Run, d.geo.Run
 	learn := func(l authpolicy.Login) {
 		if l.OK || !l.PolicyNo { // what we refused ourselves was no guess
@@ -251,7 +258,7 @@ func (d *Desk) tendMeasures(ctx context.Context) error {
 
 // Tend does what is due; of several nodes one does it at a time.
 func (d *Desk) Tend(ctx context.Context) error {
-	errs := []error{d.Cases.Tend(ctx), d.Second.Tend(ctx)}
+	errs := []error{d.Cases.Tend(ctx), d.Second.Tend(ctx), d.p.OptedOut.Tend(ctx)}
 	if d.Answers != nil {
 		errs = append(errs, d.Answers.Tend(ctx))
 	}

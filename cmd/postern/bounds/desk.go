@@ -1,0 +1,33 @@
+package bounds
+
+import (
+	"postern/abuse/cases/dossier"
+	"postern/abuse/second"
+	"postern/abuse/suppress"
+	"postern/internal/desk/api"
+	"postern/internal/desk/held"
+	"postern/internal/desk/page"
+	"postern/internal/desk/session"
+	"postern/internal/desk/site"
+)
+
+// Desk bounds what people and programs do at the desk.
+func Desk() []Row {
+	row := func(what string, value any, past string) Row { return Row{"desk", what, Shown(value), past, ""} }
+	return []Row{
+		row("recipients who opted out of one account's mail", suppress.MaxOf, "not noted, in the log"),
+		row("recipients who opted out, in all", suppress.MaxAll, "not noted, in the log"),
+		row("how long a proposal waits for a second person", second.For, "expired"),
+		row("bytes of a proposal's parameters", second.MaxParams, "refused"),
+		row("lines of a case that are known not to be noted twice", dossier.MaxNoted, "the oldest may be noted again after a crash"),
+		row("bytes of a complaint over the API", api.MaxComplaint, "413"),
+		row("bytes of an Idempotency-Key", api.MaxKey, "400"),
+		row("bytes of a form in the browser", page.MaxForm, "413"),
+		row("length of a session in the browser", session.Lifetime, "signed out"),
+		row("length of a session without use", session.Idle, "signed out"),
+		row("sessions of one user", session.MaxOf, "the oldest ends"),
+		row("wrong passwords of one source", site.TriesOfSource, "429, then one each "+Shown(site.PerSource)),
+		row("wrong passwords for one name from one source", site.TriesOfName, "429, then one each "+Shown(site.PerName)),
+		row("messages that one act in the browser hits", held.MaxBulk, "refused"),
+	}
+}
