@@ -68,7 +68,7 @@ func (w *world) build(ctx context.Context) {
 		History: w.history,
 		Account: accounts, AccountHeld: accounts.Content(), AccountSender: senders.Sender(), AccountContent: senders.Content(),
 		OptedOut: optedOut.Recipient(), OptedOutLate: optedOut.Content(),
-		Attach:   &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
+		Attach: &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
 	}
 	if c.Greylist { // everything is new to a world without a past
 		w.checks.Greylist = w.greylist
