@@ -2,8 +2,6 @@ package measure
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -138,9 +136,6 @@ func (d *Desk) put(ctx context.Context, r Request, auto bool) (Measure, error) {
 		ID: r.ID, Target: r.Target(), Level: r.Level, State: PendingActivation, Reason: r.Reason, Actor: r.Actor, Auto: auto, Case: r.Case,
 		Families: r.Families, Rules: r.Rules, Score: r.Score, Messages: r.Messages, Recipients: r.Recipients, At: now, Approver: r.Approver,
 	}
-	if m.ID == "" {
-		m.ID = derive(m)
-	}
 	d.terms(&m, r.TTL)
 	base, err := d.base(ctx, m.Target)
 	if err != nil {
@@ -152,18 +147,11 @@ func (d *Desk) put(ctx context.Context, r Request, auto bool) (Measure, error) {
 			m.Connectors = append(m.Connectors, Carried{Name: c.Name(), Required: c.Capabilities().Required})
 		}
 	}
-	row, err := d.table.Create(ctx, m)
-	switch {
-	case errors.Is(err, entity.ErrExists):
-		if row, err = d.table.Get(ctx, m.ID); err != nil {
-			return m, err
-		}
-		if row.Value.State == Removed {
-			return row.Value, fmt.Errorf("%w: %s", ErrEnded, m.ID)
-		}
-	case err != nil:
-		return m, err
-	default:
+	row, fresh, err := d.create(ctx, m)
+	if err != nil {
+		return row.Value, err
+	}
+	if m = row.Value; fresh {
 		if err := d.say(ctx, m, m.Actor, "measure-"+m.Level.Word(), nil, m, m.Reason); err != nil {
 			return m, err
 		}
@@ -172,12 +160,6 @@ func (d *Desk) put(ctx context.Context, r Request, auto bool) (Measure, error) {
 		return row.Value, err
 	}
 	return d.carry(ctx, m.ID)
-}
-
-// derive makes the ID of a measure from what it is about, by the second.
-func derive(m Measure) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s|%d|%s|%d", m.Target, m.Level, m.Case, m.At.Unix()))
-	return "m-" + hex.EncodeToString(sum[:10])
 }
 
 // terms set when it ends or is reviewed.

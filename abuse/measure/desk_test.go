@@ -45,6 +45,27 @@ func TestApplyAndUndo(t *testing.T) {
 	}
 }
 
+// TestAgainWithinTheSecond has an account suspended, restored and suspended with one reading of
+// the clock: twice asked for is once done, asked for after its end is another.
+func TestAgainWithinTheSecond(t *testing.T) {
+	w := newWorld(t)
+	r := measure.Request{Account: "a@x.example", Level: abuse.M3, Actor: "ada", Reason: "spam"}
+	first := w.apply(r)
+	if again := w.apply(r); again.ID != first.ID {
+		t.Errorf("%s and %s", first.ID, again.ID)
+	}
+	if _, err := w.desk.Undo(t.Context(), first.ID, "bob", "a mistake", false); err != nil {
+		t.Fatal(err)
+	}
+	second := w.apply(r)
+	if second.ID == first.ID || w.level("a@x.example") != abuse.M3 {
+		t.Errorf("%+v, %s", second, w.level("a@x.example"))
+	}
+	if again := w.apply(r); again.ID != second.ID {
+		t.Errorf("%s and %s", second.ID, again.ID)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	w := newWorld(t)
 	for name, r := range map[string]measure.Request{

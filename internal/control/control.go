@@ -102,6 +102,17 @@ func (s *Server) Call(ctx context.Context, name string, params, result any) erro
 	return fill(name, out, result)
 }
 
+// Wrap puts f before a call that there is: next makes it.
+func (s *Server) Wrap(name string, f func(ctx context.Context, raw json.RawMessage, next func(context.Context) (any, error)) (any, error)) {
+	h, ok := s.calls[name]
+	if !ok {
+		return
+	}
+	s.calls[name] = func(ctx context.Context, raw json.RawMessage) (any, error) {
+		return f(ctx, raw, func(ctx context.Context) (any, error) { return h(ctx, raw) })
+	}
+}
+
 // dispatch runs the handler; what is no *Error becomes a fault that keeps its text, since
 // whoever may use the socket is an operator of this machine.
 func (s *Server) dispatch(ctx context.Context, name string, raw json.RawMessage) (any, error) {

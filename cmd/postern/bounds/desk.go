@@ -18,6 +18,7 @@ func Desk() []Row {
 		row("recipients who opted out of one account's mail", suppress.MaxOf, "not noted, in the log"),
 		row("recipients who opted out, in all", suppress.MaxAll, "not noted, in the log"),
 		row("how long a proposal waits for a second person", second.For, "expired"),
+		row("undoing and allowing by one person, within "+Shown(second.Per), second.Most, "each more needs another person"),
 		row("bytes of a proposal's parameters", second.MaxParams, "refused"),
 		row("lines of a case that are known not to be noted twice", dossier.MaxNoted, "the oldest may be noted again after a crash"),
 		row("bytes of a complaint over the API", api.MaxComplaint, "413"),

@@ -32,6 +32,7 @@ import (
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/intakecalls"
 	"postern/cmd/postern/noticecalls"
+	"postern/cmd/postern/pace"
 	"postern/cmd/postern/secondcalls"
 	"postern/cmd/postern/sourcecalls"
 	"postern/cmd/postern/sources"
@@ -80,7 +81,8 @@ type Desk struct {
 
 	p     Parts
 	geo   *geo.Files
-	swept time.Time // when old reports were looked for
+	calls *control.Server // made by Handle
+	swept time.Time       // when old reports were looked for
 }
 
 // sweepEvery is how often old reports are looked for: each time all that are kept are read.
@@ -220,6 +222,8 @@ func (d *Desk) Handle(s *control.Server) {
 	suppresscalls.Handle(s, d.p.OptedOut)
 	noticecalls.Handle(s, d.Answers)
 	secondcalls.Handle(s, d.Second)
+	d.calls = s
+	pace.Pace{Book: d.Second, Steps: &second.Pace{Store: d.p.Entities, Now: d.p.Now}, Alert: d.p.Event}.Handle(s)
 	intakecalls.Parts{Desk: d.Intake, Verdicts: d.verdicts(), Audit: d.p.Audit}.Handle(s)
 }
 

@@ -7,6 +7,7 @@ import (
 	"postern/abuse/second"
 	"postern/cmd/postern/calls"
 	"postern/cmd/postern/casecalls"
+	"postern/cmd/postern/pace"
 )
 
 // newSecond keeps what needs two persons.
@@ -18,6 +19,8 @@ func (d *Desk) approved(ctx context.Context, p second.Proposal) error {
 	switch p.Act {
 	case calls.ActMeasure:
 		return calls.Measures{Desk: d.Measures.Desk}.Approved(ctx, p)
+	case pace.Act:
+		return pace.Approved(ctx, d.calls, p)
 	case casecalls.ActEnd:
 		return casecalls.Parts{Desk: d.Cases.Cases}.ApprovedEnd(ctx, p)
 	}
