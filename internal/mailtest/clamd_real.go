@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,10 +85,11 @@ func NewRealClamd(dir string, o ClamdOptions) (*RealClamd, error) {
 		"StreamMaxLength": "25M", "MaxFileSize": "25M", "MaxScanSize": "100M", "ConcurrentDatabaseReload": "no",
 	}
 	if o.TCP {
-		port, err := freePort()
+		free, err := FreePort()
 		if err != nil {
 			return nil, err
 		}
+		port := strconv.Itoa(free)
 		conf["TCPSocket"], conf["TCPAddr"] = port, "127.0.0.1"
 		c.Endpoint = "127.0.0.1:" + port
 	} else {
@@ -153,16 +155,6 @@ func (c *RealClamd) pack(folder, db string, version int) error {
 		return fmt.Errorf("sigtool (package clamav): %w: %s", err, out)
 	}
 	return os.Rename(filepath.Join(folder, "daily.cud"), filepath.Join(db, "daily.cud"))
-}
-
-func freePort() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = ln.Close() }()
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	return port, err
 }
 
 // Start runs the daemon and waits until it answers PING. A stopped one can be started again.

@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"postern/internal/mailtest"
-	"postern/internal/mailtest/redisd"
 )
 
 // Stack is what docker compose up would start, on loopback.
@@ -127,7 +126,7 @@ func (s *Stack) words(service, text string) string {
 func (s *Stack) port(service, port string) string {
 	key := service + ":" + port
 	if s.ports[key] == 0 {
-		p, err := redisd.FreePort()
+		p, err := mailtest.FreePort()
 		if err != nil {
 			return port // it will not be reached, which the test says
 		}

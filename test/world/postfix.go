@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"postern/internal/mailtest"
 )
 
 // need finds a program of a Debian package. Without it the test fails under CI and is
@@ -49,12 +51,11 @@ func needRoot(t testing.TB) {
 // FreePort is a loopback TCP port that nobody uses right now.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := mailtest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // folder is a folder below /tmp with a short name, kept when the test fails.

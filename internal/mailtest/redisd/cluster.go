@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"postern/internal/mailtest"
 )
 
 // slots are the hash slots of a cluster.
@@ -26,7 +28,7 @@ func StartCluster(t testing.TB, masters, replicas int, o Options) *Cluster {
 	t.Helper()
 	c := &Cluster{}
 	for range masters + replicas {
-		bus, err := FreePort()
+		bus, err := mailtest.FreePort()
 		if err != nil {
 			t.Fatal(err)
 		}

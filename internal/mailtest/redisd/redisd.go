@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"postern/internal/mailtest"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -76,7 +77,7 @@ func prepared(t testing.TB, o Options) *Server {
 }
 
 func prepare(dir string, o Options) (*Server, error) {
-	port, err := FreePort()
+	port, err := mailtest.FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -105,19 +106,6 @@ func prepare(dir string, o Options) (*Server, error) {
 	}
 	s.args = append(s.args, o.Args...)
 	return s, nil
-}
-
-// FreePort is a TCP port of loopback that nobody listens on, below those the kernel gives to
-// clients: a server that was killed finds it free again.
-func FreePort() (int, error) {
-	for range 100 {
-		port := 12000 + rand.IntN(20000)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			return port, l.Close()
-		}
-	}
-	return 0, errors.New("no port of loopback is free")
 }
 
 // Run starts the process, also again after Kill, and waits until it answers.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"postern/internal/mailtest"
 	"postern/internal/mailtest/redisd"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/redistest"
@@ -169,7 +170,7 @@ func TestAFrozenServerComesBack(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	port, err := redisd.FreePort()
+	port, err := mailtest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}

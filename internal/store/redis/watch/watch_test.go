@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"postern/internal/mailtest"
 	"postern/internal/mailtest/redisd"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/redistest"
@@ -420,7 +421,7 @@ func TestBus(t *testing.T) {
 }
 
 func TestBusWithoutAServer(t *testing.T) {
-	port, err := redisd.FreePort()
+	port, err := mailtest.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
