@@ -127,7 +127,6 @@ type view struct {
 func views(query string) []view {
 	all := []view{{Key: "open", Query: "state:held"}, {Key: "today", Query: "since:24h"}, {Key: "virus", Query: "symbol:VIRUS"}, {Key: "measure", Query: "class:measure"}, {Key: "refused", Query: "state:refused"}, {Key: "done", Query: "state:released"}}
 	for i := range all {
-		all[i].Query = strings.TrimSpace(all[i].Query)
 		all[i].Here = all[i].Query == query
 	}
 	return all

@@ -30,8 +30,8 @@ var ErrNone = errors.New("nobody is signed in")
 
 // Session is somebody signed in.
 type Session struct {
-	ID     string    `json:"id"`    // hash of the cookie
-	User   string    `json:"user"`  //
+	ID     string    `json:"id"` // hash of the cookie
+	User   string    `json:"user"`
 	Epoch  uint64    `json:"epoch"` // of the user when it began
 	Began  time.Time `json:"began"`
 	Seen   time.Time `json:"seen"`   // to the minute
