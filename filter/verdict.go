@@ -28,6 +28,7 @@ type Reason struct {
 	Describe string // the rule's plain sentence
 	Detail   string // what was seen this time; may hold attacker text
 	Step     string `json:",omitempty"` // the steps that said so, joined by ","; "" = the rules themselves
+	Decides  bool   `json:",omitempty"` // without it the action would be a smaller one, as far as one reason can say
 }
 
 // Verdict is what the rules decided for one policy and the findings that apply to it.

@@ -104,13 +104,16 @@ type Reason struct {
 	Score    filter.Score `json:"score"` // hundredths
 	Describe string       `json:"describe"`
 	Detail   string       `json:"detail"`
-	Step     string       `json:"step,omitempty"` // the steps that said so, joined by ","; "" in records of before
+	Step     string       `json:"step,omitempty"`    // the steps that said so, joined by ","; "" in records of before
+	Decides  bool         `json:"decides,omitempty"` // it made the action; none in records of before
 }
 
 // Unchecked is a step that could not tell.
 type Unchecked struct {
 	Step   string `json:"step"`
 	Reason string `json:"reason"`
+	// Decides says that the message was held because this step could not tell.
+	Decides bool `json:"decides,omitempty"`
 }
 
 // Release is how far a release has come.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -225,8 +226,11 @@ func (q *Quarantine) record(r Request) (Hold, error) {
 	for _, s := range v.Reasons {
 		h.Reasons = append(h.Reasons, Reason(s))
 	}
+	decided := slices.ContainsFunc(h.Reasons, func(r Reason) bool { return r.Decides })
 	for _, f := range v.Failures {
-		h.Unchecked = append(h.Unchecked, Unchecked{Step: f.Step, Reason: f.Reason})
+		decides := !decided && v.Action > filter.Accept && f.OnError == v.Action
+		decided = decided || decides
+		h.Unchecked = append(h.Unchecked, Unchecked{Step: f.Step, Reason: f.Reason, Decides: decides})
 	}
 	return h, nil
 }
@@ -251,6 +255,24 @@ func (q *Quarantine) keep(class Class, policy string) time.Duration {
 // List returns holds that match, newest first.
 func (q *Quarantine) List(ctx context.Context, query Query) (Page, error) {
 	return q.cfg.Store.List(ctx, query)
+}
+
+// Count counts up to limit holds that match.
+func (q *Quarantine) Count(ctx context.Context, query Query, limit int) (n int, err error) {
+	if c, ok := q.cfg.Store.(Counter); ok {
+		return c.Count(ctx, query, limit)
+	}
+	for query.Limit, query.After = MaxPage, ""; n < limit; {
+		page, err := q.cfg.Store.List(ctx, query)
+		if err != nil {
+			return n, err
+		}
+		n += len(page.Holds)
+		if query.After = page.Next; page.Next == "" {
+			break
+		}
+	}
+	return min(n, limit), nil
 }
 
 // Show returns one hold; a provisional one is not there.

@@ -2,6 +2,7 @@ package quarantine_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"postern/filter"
 	"postern/quarantine"
 )
 
@@ -56,6 +58,23 @@ func TestRecord(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("record: -want +got\n%s", d)
+	}
+}
+
+// TestWhatHeldIt is kept with the hold: a reason, or a step that could not tell.
+func TestWhatHeldIt(t *testing.T) {
+	w := newWorld(t)
+	for i, reason := range []bool{true, false} {
+		r := request(message(fmt.Sprint("body ", i), "a@example.com"), 0, quarantine.ByVerdict)
+		r.Verdict.Reasons[0].Decides, r.Verdict.Failures[0].OnError = reason, filter.Quarantine
+		id, err := w.Keep(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := w.Show(t.Context(), id)
+		if err != nil || h.Reasons[0].Decides != reason || h.Unchecked[0].Decides == reason {
+			t.Errorf("%+v %+v %v", h.Reasons, h.Unchecked, err)
+		}
 	}
 }
 

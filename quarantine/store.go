@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"postern/filter"
 )
 
 // Errors of a Store and of Quarantine. They are wrapped: use errors.Is.
@@ -18,6 +20,7 @@ var (
 	ErrEnded         = errors.New("the hold has ended")
 	ErrNotReleasable = errors.New("evidence copies are not released")
 	ErrBusy          = errors.New("a release is under way")
+	ErrNotSent       = errors.New("the copy was not sent")
 )
 
 // Store is a home for holds. Every method is safe for concurrent use. A write that returned
@@ -93,8 +96,23 @@ type Query struct {
 	States       []State // empty: the open ones
 	Class        Class
 	Policy       string
+	Direction    string        // inbound | outbound
+	AtLeast      *filter.Score // score, both ends inclusive; nil = no bound
+	AtMost       *filter.Score
+	Oldest       bool   // oldest first, not newest first
 	Limit        int    // 0 = 50, at most 1000
-	After        string // the Next of the page before
+	After        string // the Next of the page before, of the same order
+}
+
+// Scored reports whether a score is one that the query asks for.
+func (q Query) Scored(s filter.Score) bool {
+	return (q.AtLeast == nil || s >= *q.AtLeast) && (q.AtMost == nil || s <= *q.AtMost)
+}
+
+// Counter is a Store that counts without reading what it counts.
+type Counter interface {
+	// Count counts up to limit holds that List would return over all pages.
+	Count(ctx context.Context, q Query, limit int) (int, error)
 }
 
 // Page is one page of a list. Next is "" on the last one.

@@ -21,13 +21,14 @@ type Health struct {
 	Fault string    `json:"fault"` // why they do not
 	Since time.Time `json:"since"` // of this state; zero before the first test
 	IPv6  bool      `json:"ipv6"`  // it has the test entry for IPv6
+	Tally Tally     `json:"tally"`
 }
 
 // Health returns the state of the list.
 func (z *Zone) Health() Health {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	return Health{Name: z.name, Zone: z.zone, Of: z.of, On: z.on, Fault: z.fault, Since: z.since, IPv6: z.ipv6}
+	return Health{Name: z.name, Zone: z.zone, Of: z.of, On: z.on, Fault: z.fault, Since: z.since, IPv6: z.ipv6, Tally: z.tally}
 }
 
 const testTime = 10 * time.Second

@@ -67,6 +67,7 @@ type Zone struct {
 	since   time.Time
 	suspect time.Time // until then cached answers may be of the time it was not well
 	misses  int       // failed answers in a row
+	tally   Tally
 }
 
 // New reads the configuration of a list. It is switched off until Turn has heard of a test
@@ -196,9 +197,10 @@ func (z *Zone) label(subject string) string {
 // in plain words, without the key, why there is no answer; ErrCut is wrapped where the
 // message's budget ended it. Answers may come from the cache, but not one that says the list
 // is not well, nor a hit of a time when it was not.
-func (z *Zone) Ask(ctx context.Context, subject string, now time.Time) (Answer, error) {
-	label := z.label(subject)
-	a, err := z.ask(ctx, label)
+func (z *Zone) Ask(ctx context.Context, subject string, now time.Time) (a Answer, err error) {
+	label, begun := z.label(subject), time.Now()
+	defer func() { z.count(time.Since(begun), a, err) }()
+	a, err = z.ask(ctx, label)
 	var sick *errList
 	if errors.As(err, &sick) || len(a.Addrs) > 0 && z.wasOff(now) {
 		return z.ask(dns.Fresh(ctx), label)

@@ -39,3 +39,11 @@ func (c *Config) TraceKeys() string {
 	}
 	return filepath.Join(c.State, "trace.keys")
 }
+
+// DeskKey is the path of the key that seals second factors, and whether it may be made.
+func (c *Config) DeskKey() (path string, mayMake bool) {
+	if c.Desk.KeyFile != "" {
+		return c.Desk.KeyFile, false
+	}
+	return filepath.Join(c.State, "desk.key"), true
+}

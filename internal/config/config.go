@@ -20,6 +20,7 @@ type Config struct {
 	Rates          map[string]Rate      `yaml:"rates" json:"rates,omitempty" jsonschema:"description=messages per minute\\, hour and day by ip\\, net\\, domain\\, account\\, recipient; recipients by account_recipients; refusals by bad_recipient and errors"`
 	Backends       map[string][]Backend `yaml:"backends" json:"backends,omitempty"`
 	Routes         map[string]Route     `yaml:"routes" json:"routes,omitempty"`
+	TestInbox      value.TestInbox      `yaml:"test_inbox" json:"test_inbox,omitempty" jsonschema:"description=domains whose mail is kept for tests and goes nowhere"`
 	Egress         string               `yaml:"egress" json:"egress,omitempty"`
 	Relay          Relay                `yaml:"relay" json:"relay,omitempty"`
 	RecipientCache RecipientCache       `yaml:"recipient_cache" json:"recipient_cache,omitempty"`
@@ -35,7 +36,8 @@ type Config struct {
 	Quarantine     Quarantine           `yaml:"quarantine" json:"quarantine,omitempty"`
 	Rules          Rules                `yaml:"rules" json:"rules,omitempty"`
 	Admin          Admin                `yaml:"admin" json:"admin,omitempty"`
-	Public         Web                  `yaml:"public" json:"public,omitempty" jsonschema:"description=pages for everybody: the form for complaints"`
+	Public         value.Public         `yaml:"public" json:"public,omitempty" jsonschema:"description=pages for everybody: held mail for its recipients\\, references of refusals\\, the form for complaints"`
+	Digests        value.Digests        `yaml:"digests" json:"digests,omitempty" jsonschema:"description=letters that tell recipients of their held mail"`
 	Desk           Desk                 `yaml:"desk" json:"desk,omitempty" jsonschema:"description=the desk in the browser\\, for who has signed in"`
 	API            Web                  `yaml:"api" json:"api,omitempty" jsonschema:"description=calls over HTTP for who has a token"`
 	Alerts         Alerts               `yaml:"alerts" json:"alerts,omitempty"`
@@ -337,6 +339,8 @@ func Default() *Config {
 			SpamFlag: "X-Spam-Flag", SpamScore: "X-Spam-Score", Stripped: "X-Postern-Stripped", Trace: "X-Postern-Trace",
 		},
 		Abuse:      desk.Default(),
+		Digests:    value.DefaultDigests(),
+		TestInbox:  value.DefaultTestInbox(),
 		Reports:    Reports{Size: 10e6, Day: 1000, Keep: 400 * day},
 		Greylist:   Greylist{Wait: 5 * minute, RetryWithin: 48 * hour, Remember: 35 * day},
 		Quarantine: Quarantine{Cap: 20e9, RejectedBeside: 3 * day, Evidence: 90 * day},

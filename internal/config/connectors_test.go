@@ -13,6 +13,8 @@ func TestConnectors(t *testing.T) {
 		`postfix_policy: {addr: "127.0.0.1:10040"}`:                                                 "",
 		`postfix_policy: {addr: ":10040"}`:                                                          "knows no sign-in",
 		`postfix_table: {map: "lmdb:/var/lib/x"}`:                                                   "",
+		`postfix_queue: {config: /etc/postfix, as_root: [sudo, -n]}`:                                "",
+		`postfix_queue: {config: etc/postfix}`:                                                      "no absolute path",
 		`postfix_table: {map: "/var/lib/x"}`:                                                        "lmdb:/path",
 		`dovecot_deny: {prefix: /etc/dovecot/deny., kick: [doveadm, kick]}`:                         "",
 		`dovecot_deny: {prefix: deny.}`:                                                             "no absolute path",

@@ -171,7 +171,8 @@ func (c *Config) validateBackends(d *strict.Document) {
 
 func (c *Config) validateRoutes(d *strict.Document) {
 	inbound := slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Kind == KindInbound })
-	if inbound && len(c.Routes) == 0 {
+	c.TestInbox.Validate(d, "test_inbox", func(domain string) bool { _, ok := c.Routes[domain]; return ok })
+	if inbound && len(c.Routes) == 0 && len(c.TestInbox.Domains) == 0 {
 		d.Fail("routes", "an inbound listener without routes takes no mail")
 	}
 	for _, domain := range sorted(c.Routes) {
@@ -269,7 +270,8 @@ func (c *Config) validateRest(d *strict.Document) {
 	}
 	c.API.Validate(d, "api", "tokens travel over it")
 	c.Desk.Validate(d, "desk")
-	c.Public.Validate(d, "public", "complaints travel over it")
+	c.Public.Validate(d, "public")
+	c.Digests.Validate(d, "digests")
 	for i, a := range c.Alerts.Mail {
 		if _, err := address.Parse(a, false); err != nil {
 			d.Fail(fmt.Sprintf("alerts.mail[%d]", i), "%q is no address", a)

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 )
 
@@ -38,6 +39,7 @@ const (
 type Error struct {
 	Kind    Kind   `json:"kind"`
 	Message string `json:"message"`
+	Waits   string `json:"waits,omitempty"` // the ID of the request that was made of it, for a second person
 	Cause   error  `json:"-"`
 }
 
@@ -58,14 +60,19 @@ type Server struct {
 	// Gate stands before the calls of the socket; it is set before the first one.
 	Gate Gate
 
-	calls map[string]handler
+	calls  map[string]handler
+	shapes map[string]Shape
 }
 
+// Shape is what a call takes and answers.
+type Shape struct{ Params, Result reflect.Type }
+
 // NewServer returns a server without calls.
-func NewServer() *Server { return &Server{calls: map[string]handler{}} }
+func NewServer() *Server { return &Server{calls: map[string]handler{}, shapes: map[string]Shape{}} }
 
 // Handle adds a call. Unknown fields in its parameters are refused.
 func Handle[P, R any](s *Server, name string, f func(ctx context.Context, p P) (R, error)) {
+	s.shapes[name] = Shape{Params: reflect.TypeFor[P](), Result: reflect.TypeFor[R]()}
 	s.calls[name] = func(ctx context.Context, raw json.RawMessage) (any, error) {
 		var p P
 		if len(raw) > 0 && !bytes.Equal(raw, []byte("null")) {
@@ -87,6 +94,12 @@ func (s *Server) Calls() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Shape is the shape of a call; false: there is no such call.
+func (s *Server) Shape(name string) (Shape, bool) {
+	t, ok := s.shapes[name]
+	return t, ok
 }
 
 // Call runs a call in this process.

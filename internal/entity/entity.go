@@ -99,10 +99,11 @@ const (
 	Intake   Class = "intake"   // what arrived at abuse@, byte for byte
 	Evidence Class = "evidence" // what a case rests on
 	Papers   Class = "papers"   // letters and licence copies
+	Inbox    Class = "inbox"    // what came for a test inbox
 )
 
 // Classes are all of them.
-func Classes() []Class { return []Class{Intake, Evidence, Papers} }
+func Classes() []Class { return []Class{Intake, Evidence, Papers, Inbox} }
 
 // Blobs keep byte strings that do not change, named by their SHA-256 (64 hex digits) within a
 // class. Putting the same bytes again is free; a damaged blob is whole again after it. A class

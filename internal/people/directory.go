@@ -35,6 +35,9 @@ func New(store entity.Store, now func() time.Time, audit Audit) *Directory {
 		if u.Unix != "" {
 			keys = append(keys, entity.Key{Index: "unix", Value: u.Unix})
 		}
+		if u.Subject != "" {
+			keys = append(keys, entity.Key{Index: "subject", Value: u.Subject})
+		}
 		return keys
 	}}
 	d.tokens = entity.Table[Token]{Store: store, Kind: "token", ID: func(t *Token) string { return t.ID }, Keys: func(t *Token) []entity.Key {
@@ -273,6 +276,11 @@ func (d *Directory) SignIn(ctx context.Context, name, password string) (Principa
 		}
 	}
 	return row.Value.principal(), row.Value.Seen(), nil
+}
+
+// Note writes into the audit what actor did to a user elsewhere.
+func (d *Directory) Note(ctx context.Context, actor, action, name string) error {
+	return d.audit(ctx, actor, action, name, nil, nil, "")
 }
 
 // Now is what time it is here.

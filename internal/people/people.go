@@ -64,22 +64,27 @@ const (
 	SystemAct    Scope = "system:act"
 	PeopleRead   Scope = "people:read"
 	PeopleAct    Scope = "people:act"
+	InboxRead    Scope = "inbox:read" // mail that is kept for tests
+	InboxAct     Scope = "inbox:act"
 )
+
+// Reads reports whether what has this scope changes nothing.
+func (s Scope) Reads() bool { return strings.HasSuffix(string(s), ":read") }
 
 // Scopes are all scopes.
 func Scopes() []Scope {
 	return []Scope{HoldsRead, HoldsAct, ListsRead, ListsAct, AccountsRead, AccountsAct, TraceRead, CasesRead, CasesAct, CasesApprove, EvidenceRead,
-		ReportsRead, ReportsSend, OutboxRead, OutboxAct, KeysRead, KeysAct, AuditRead, SystemRead, SystemAct, PeopleRead, PeopleAct}
+		ReportsRead, ReportsSend, OutboxRead, OutboxAct, KeysRead, KeysAct, AuditRead, SystemRead, SystemAct, PeopleRead, PeopleAct, InboxRead, InboxAct}
 }
 
 // Scopes are what a role may do, at most.
 func (r Role) Scopes() []Scope {
-	agent := []Scope{HoldsRead, HoldsAct, ListsRead, ListsAct, AccountsRead, AccountsAct, TraceRead, CasesRead, CasesAct, EvidenceRead, ReportsRead, ReportsSend, OutboxRead, SystemRead}
+	agent := []Scope{HoldsRead, HoldsAct, ListsRead, ListsAct, AccountsRead, AccountsAct, TraceRead, CasesRead, CasesAct, EvidenceRead, ReportsRead, ReportsSend, OutboxRead, SystemRead, InboxRead, InboxAct}
 	switch r {
 	case Recipient:
 		return []Scope{HoldsRead, HoldsAct}
 	case DomainAdmin:
-		return []Scope{HoldsRead, HoldsAct, AccountsRead, AccountsAct, ReportsSend}
+		return []Scope{HoldsRead, HoldsAct, ListsRead, ListsAct, AccountsRead, AccountsAct, CasesRead, TraceRead, ReportsSend}
 	case Agent:
 		return agent
 	case Lead:
@@ -87,7 +92,7 @@ func (r Role) Scopes() []Scope {
 	case Postmaster:
 		return Scopes()
 	case Auditor:
-		return []Scope{HoldsRead, ListsRead, AccountsRead, TraceRead, CasesRead, EvidenceRead, ReportsRead, OutboxRead, KeysRead, AuditRead, SystemRead, PeopleRead}
+		return []Scope{HoldsRead, ListsRead, AccountsRead, TraceRead, CasesRead, EvidenceRead, ReportsRead, OutboxRead, KeysRead, AuditRead, SystemRead, PeopleRead, InboxRead}
 	}
 	return nil
 }
@@ -110,11 +115,14 @@ type User struct {
 	Changed   time.Time `json:"changed"`
 	Epoch     uint64    `json:"epoch"` // grows when password or rights change: what was signed in before is no longer
 	Hash      string    `json:"hash,omitempty"`
+	Subject   string    `json:"subject,omitempty"`  // hash of who it is at an OpenID provider
+	Provided  bool      `json:"provided,omitempty"` // the provider made the user, and says the role
+	Password  bool      `json:"password,omitempty"` // of what is seen: there is one
 }
 
 // Seen is u without what nobody needs to see.
 func (u User) Seen() User {
-	u.Hash = ""
+	u.Hash, u.Password = "", u.Password || u.Hash != ""
 	return u
 }
 

@@ -73,7 +73,7 @@ func Verify(ctx context.Context, s AuditStore) (last Entry, err error) {
 			return last, err
 		}
 		for _, e := range page {
-			if err := follows(last, e); err != nil {
+			if err := Follows(last, e); err != nil {
 				return last, err
 			}
 			last = e
@@ -81,7 +81,8 @@ func Verify(ctx context.Context, s AuditStore) (last Entry, err error) {
 	}
 }
 
-func follows(last, e Entry) error {
+// Follows says why e is not the entry that was written after last, or nil.
+func Follows(last, e Entry) error {
 	want := last.Seq + 1
 	switch hash, err := hashEntry(e); {
 	case err != nil:

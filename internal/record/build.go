@@ -58,6 +58,7 @@ func Build(node string, m *filter.Message, o filter.Outcome, h Headers) Row {
 	}
 	r.Action, r.Score = top.Action.String(), top.Score
 	r.Symbols, r.Unchecked = symbols(o), unchecked(o.Report.Failures)
+	r.Weights = weights(r.Symbols, top)
 	return r
 }
 
@@ -96,6 +97,24 @@ func symbols(o filter.Outcome) []string {
 		for _, r := range v.Reasons {
 			add(r.Symbol)
 		}
+	}
+	return out
+}
+
+// weights are what each symbol added to the score of a verdict; nil where none did.
+func weights(symbols []string, v filter.Verdict) []int32 {
+	by := map[string]int32{}
+	any := false
+	for _, r := range v.Reasons {
+		by[r.Symbol] += int32(min(max(r.Score, -1e6), 1e6)) //nolint:gosec // bounded in the same line
+		any = any || r.Score != 0
+	}
+	if !any {
+		return nil
+	}
+	out := make([]int32, len(symbols))
+	for i, s := range symbols {
+		out[i] = by[s]
 	}
 	return out
 }

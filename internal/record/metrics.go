@@ -13,6 +13,7 @@ type Gauges struct {
 	Bytes    func() int64          // stored, on disk
 	Cap      func() int64
 	Outbox   func() int
+	Appeals  func() int
 	Sessions func() map[string]int // by listener, which the configuration bounds
 }
 
@@ -124,6 +125,7 @@ func (c *gauges) Describe(ch chan<- *prometheus.Desc) {
 	ch <- desc("stored_bytes", "Bytes of stored bodies on disk.")
 	ch <- desc("stored_bytes_cap", "The cap on stored bytes, 0 for none.")
 	ch <- desc("outbox", "Messages that wait in the outbox.")
+	ch <- desc("appeals_waiting", "Appeals of senders that wait for an answer.")
 	ch <- desc("sessions", "Open SMTP sessions by listener.", "listener")
 }
 
@@ -147,4 +149,5 @@ func (c *gauges) Collect(ch chan<- prometheus.Metric) {
 	one(c.g.Bytes != nil, func() float64 { return float64(c.g.Bytes()) }, desc("stored_bytes", "Bytes of stored bodies on disk."))
 	one(c.g.Cap != nil, func() float64 { return float64(c.g.Cap()) }, desc("stored_bytes_cap", "The cap on stored bytes, 0 for none."))
 	one(c.g.Outbox != nil, func() float64 { return float64(c.g.Outbox()) }, desc("outbox", "Messages that wait in the outbox."))
+	one(c.g.Appeals != nil, func() float64 { return float64(c.g.Appeals()) }, desc("appeals_waiting", "Appeals of senders that wait for an answer."))
 }

@@ -15,6 +15,7 @@ type Observer struct {
 	Log     *slog.Logger
 	Traffic Traffic                         // nil: no rows
 	Metrics *Metrics                        // nil: no counters
+	Count   func(Row)                       // nil: nobody counts beside
 	Headers func(m *filter.Message) Headers // nil: no subject and no Message-ID
 	// MessageID is the Message-ID that a message without one went out with, "" = none. nil:
 	// no message gets one.
@@ -37,6 +38,9 @@ func (o *Observer) Done(ctx context.Context, m *filter.Message, out filter.Outco
 		if !stored {
 			o.Metrics.dropped.Inc()
 		}
+	}
+	if o.Count != nil {
+		o.Count(row)
 	}
 	if o.Log != nil {
 		o.Log.LogAttrs(ctx, slog.LevelInfo, "message", attrs(row)...)

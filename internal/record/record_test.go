@@ -237,7 +237,7 @@ func TestMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m, err := record.NewMetrics(reg, []string{"clamav", "spf"}, record.Gauges{
 		Holds: func() map[string]int { return map[string]int{"held": 3} }, Bytes: func() int64 { return 10 },
-		Cap: func() int64 { return 20 }, Outbox: func() int { return 1 }, Sessions: func() map[string]int { return map[string]int{"mx": 2} },
+		Cap: func() int64 { return 20 }, Outbox: func() int { return 1 }, Appeals: func() int { return 3 }, Sessions: func() map[string]int { return map[string]int{"mx": 2} },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -258,6 +258,9 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("%d rows", len(store.got))
 	}
 	want := `
+# HELP postern_appeals_waiting Appeals of senders that wait for an answer.
+# TYPE postern_appeals_waiting gauge
+postern_appeals_waiting 3
 # HELP postern_fates_total What became of each accepted recipient's copy.
 # TYPE postern_fates_total counter
 postern_fates_total{direction="inbound",fate="aborted"} 2000

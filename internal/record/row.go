@@ -27,6 +27,7 @@ type Row struct {
 	Action    string       `json:"action"` // the largest over all recipients
 	Score     filter.Score `json:"score"`  // hundredths; that of the largest action
 	Symbols   []string     `json:"symbols"`
+	Weights   []int32      `json:"weights,omitempty"` // of the symbols in their order, hundredths, for the recipient with the largest action
 	Unchecked []Unchecked  `json:"unchecked,omitempty"`
 	DNSCut    bool         `json:"dns_budget,omitempty"` // lookups were left out: its DNS budget was spent
 	Reply     string       `json:"reply"`                // what the client was answered

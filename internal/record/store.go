@@ -28,6 +28,10 @@ type Trace struct {
 	MessageID    string // with or without angle brackets
 	Subject      string // words; all must occur
 	IP           netip.Prefix
+	Account      string    // name of the account that sent it
+	Direction    string    // inbound or outbound
+	State        string    // what became of one of the copies: see Fate
+	Reply        string    // a word of a reply: what the server behind called it, see ReplyWords
 	Since, Until time.Time // Time in [Since, Until)
 	Limit        int       // 0 = 50, at most 1000
 	After        string    // Next of the page before

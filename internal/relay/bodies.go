@@ -25,14 +25,15 @@ func (c *course) bodies() {
 	if c.job.Login == nil {
 		return
 	}
-	deliver := c.some(func(p *part) bool { return p.way == wayDeliver })
+	own := func(p *part) bool { return p.way == wayDeliver && p.To.Backend != InboxBackend }
+	deliver := c.some(own)
 	for _, p := range deliver {
 		if p.m == deliver[0].m {
 			continue
 		}
 		c.log().Error("one submission, several bodies", "message", c.m.ID)
 		for i, p := range c.parts {
-			if p.way == wayDeliver && c.stripped(p) {
+			if own(p) && c.stripped(p) {
 				c.keepBack(i)
 			}
 		}
@@ -65,7 +66,7 @@ func (c *course) newGroups() {
 			continue
 		}
 		key := groupKey{m: p.m}
-		if c.job.Login == nil {
+		if c.job.Login == nil || p.To.Backend == InboxBackend {
 			key.pool, key.block = p.To.Backend, string(c.Stamper.Block(p.m, p.verdict, c.job.Report, nil))
 		}
 		g := found[key]
@@ -81,6 +82,7 @@ func (c *course) newGroups() {
 		for i, p := range g.parts {
 			to[i] = p.To.Address
 		}
+		g.Verdict = g.parts[0].verdict
 		g.Block = c.Stamper.Block(g.Message, g.parts[0].verdict, c.job.Report, to)
 	}
 }

@@ -22,7 +22,7 @@ func messageOf(e outbox.Entry, body outbox.Body) *filter.Message {
 // Send is one try to deliver an outbox entry; it implements outbox.Courier.
 func (r *Relay) Send(ctx context.Context, e outbox.Entry, body outbox.Body) []outbox.Result {
 	m := messageOf(e, body)
-	g := &group{Group: transaction.Group{Pool: e.Backend, Block: e.Block, Message: m}}
+	g := &group{Group: transaction.Group{Pool: e.Backend, Block: e.Block, Message: m, Verdict: e.Verdict}}
 	for _, to := range e.To {
 		g.add(&part{Copy: transaction.Copy{To: to}, verdict: e.Verdict})
 	}

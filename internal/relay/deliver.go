@@ -59,11 +59,20 @@ func (r *Relay) Deliver(ctx context.Context, j Job) filter.Outcome {
 	reply := c.run(ctx)
 	o := c.outcome(reply)
 	if r.Answers != nil && c.m.SHA256 != "" && reply[0] == '2' {
-		if err := r.Answers.Add(context.WithoutCancel(ctx), key, Answer{Reply: reply, Fates: o.Fates}); err != nil {
+		if err := c.remember(ctx, key, Answer{Reply: reply, Fates: o.Fates}); err != nil {
 			r.log().Error("answer not remembered", "message", c.m.ID, "error", err)
 		}
 	}
 	return o
+}
+
+// remember writes the answer down. The abuse desk knows a report again by its key: what came for
+// it alone needs no sync of its own.
+func (c *course) remember(ctx context.Context, key string, a Answer) error {
+	if c.all(wayTake) {
+		return c.Answers.Note(key, a)
+	}
+	return c.Answers.Add(context.WithoutCancel(ctx), key, a)
 }
 
 // Answered tells whether the client is known to have read the answer to m: it sent something
@@ -114,7 +123,9 @@ func (c *course) newParts() {
 		case filter.Reject:
 			p.way = wayRefuse
 		case filter.Quarantine:
-			p.way = wayHold
+			if to.Backend != InboxBackend { // it is kept there, and shows its verdict
+				p.way = wayHold
+			}
 		}
 		c.parts = append(c.parts, p)
 	}
@@ -180,6 +191,9 @@ func (c *course) gone() bool {
 // that cannot say so costs a duplicate at worst and stops no mail.
 func (c *course) findSettled(ctx context.Context) {
 	for _, p := range c.parts {
+		if p.way == wayTake {
+			continue
+		}
 		id, ok, err := c.Holds.Ended(ctx, keys.Hold(c.m, p.To.Address))
 		if err != nil {
 			c.log().Warn("holds not asked", "message", c.m.ID, "error", err)
@@ -238,7 +252,11 @@ func (c *course) reach354(ctx context.Context) (reply string, stop bool) {
 	}
 	c.times.Handed = c.now()
 	errs := c.inTransaction(c.groups, func(g *group) error {
-		c.transactions().Begin(ctx, &g.Group, c.job.Login)
+		login := c.job.Login
+		if g.Pool == InboxBackend {
+			login = nil
+		}
+		c.transactions().Begin(ctx, &g.Group, login)
 		return nil
 	})
 	for i, err := range errs {

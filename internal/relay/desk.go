@@ -25,7 +25,7 @@ func (c *course) take(ctx context.Context) error {
 	if c.Desk == nil {
 		return errors.New("there is no abuse desk")
 	}
-	id, err := c.Desk.Provisional(ctx, DeskRequest{Message: c.m, Report: c.job.Report, To: to, Key: keys.Report(c.m, to)})
+	id, err := c.Desk.Provisional(ctx, DeskRequest{Message: c.m, Report: c.job.Report, To: to, Key: keys.Report(c.m, to), Alone: len(to) == len(c.parts)})
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}

@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"postern/filter"
 	"postern/internal/relay"
+	"postern/internal/relay/answered"
 )
 
 // desk is a scripted abuse desk.
@@ -194,5 +196,56 @@ func deskBeside(t *testing.T, v filter.Verdict, x behaviour, failOK error) {
 	at := func(event string) int { return slices.Index(w.events, event) }
 	if dot := at("dot"); dot >= 0 && (at("report") > dot || at("take") < dot) {
 		t.Fatalf("%s\nthe report is written before the dot and real after it", name)
+	}
+}
+
+// noting counts how answers were written down.
+type noting struct {
+	relay.Answers
+	synced, unsynced int
+}
+
+func (n *noting) Add(ctx context.Context, key string, a relay.Answer) error {
+	n.synced++
+	return n.Answers.Add(ctx, key, a)
+}
+
+func (n *noting) Note(key string, a relay.Answer) error {
+	n.unsynced++
+	return n.Answers.Note(key, a)
+}
+
+// What is for the desk alone is known again by its key: its answer needs no sync. Beside a
+// mailbox it has one, as all other mail has. The retry of a client that did not read the answer
+// is answered as before, and is no second report.
+func TestDeskAnswersUnsynced(t *testing.T) {
+	for name, c := range map[string]struct {
+		to               []string
+		synced, unsynced int
+	}{
+		"the desk alone":     {[]string{"abuse@p.desk", "fbl@p.desk"}, 0, 1},
+		"beside a mailbox":   {[]string{"abuse@p.desk", "one@p.x"}, 1, 0},
+		"nothing for a desk": {[]string{"one@p.x"}, 1, 0},
+	} {
+		w := newWorld(t)
+		d := newDesk(w)
+		j, err := answered.Open(t.TempDir(), time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := &noting{Answers: j}
+		w.relay.Answers = n
+		first := w.relay.Deliver(t.Context(), deskJob(map[string]filter.Verdict{"p": accept}, c.to...))
+		w.relay.Answered(deskJob(map[string]filter.Verdict{"p": accept}, c.to...).Message, false)
+		again := w.relay.Deliver(t.Context(), deskJob(map[string]filter.Verdict{"p": accept}, c.to...))
+		if first.Reply[0] != '2' || again.Reply != first.Reply || n.synced != c.synced || n.unsynced != c.unsynced {
+			t.Errorf("%s: %s, then %s; %d synced, %d not", name, first.Reply, again.Reply, n.synced, n.unsynced)
+		}
+		if len(d.texts) > 1 || d.confirmed > 1 {
+			t.Errorf("%s: the retry was kept again", name)
+		}
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -63,6 +63,10 @@ type Promiser interface {
 // configured can have this name.
 const DeskBackend = ":abuse-desk"
 
+// InboxBackend is the backend of recipients whose mail is kept for tests. Nothing that is
+// configured can have this name.
+const InboxBackend = ":test-inbox"
+
 // ErrDeskFull says that the desk has no room left for reports.
 var ErrDeskFull = errors.New("the abuse desk has no room for another report")
 
@@ -72,6 +76,7 @@ type DeskRequest struct {
 	Report  filter.Report   // what the checks saw of it
 	To      []string        // those of its recipients that are the desk's
 	Key     string          // the same for a retry of the same mail
+	Alone   bool            // nobody else gets the message
 }
 
 // Desk keeps what comes to the addresses of the abuse desk, whatever it holds.
@@ -112,6 +117,8 @@ type Answers interface {
 	Find(key string) (Answer, bool)
 	// Add writes and syncs that key is about to be answered.
 	Add(ctx context.Context, key string, a Answer) error
+	// Note writes the same unsynced, for mail of which a second copy does no harm.
+	Note(key string, a Answer) error
 	// Settle says whether the client is known to have read the answer.
 	Settle(key string, read bool)
 }

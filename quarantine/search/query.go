@@ -2,16 +2,19 @@ package search
 
 import (
 	"fmt"
+	"math"
 	"net/mail"
 	"strconv"
 	"strings"
 	"time"
 
+	"postern/filter"
 	"postern/quarantine"
 )
 
 // Parse reads a search as people write it: words of the subject, and fields as
-// name:value with the names from, to, subject, symbol, state, class, policy, since, until.
+// name:value with the names from, to, subject, symbol, state, class, policy, direction, score,
+// since, until. A score is 7.5, >=7.5, <7.5 or 5..10 in points.
 // A time is 2026-11-22, 2026-11-22T15:04 or an age as 90m, 36h, 7d; zone and now say what
 // they mean. Values with spaces stand in double quotes. The error names the word.
 func Parse(text string, now time.Time) (quarantine.Query, error) {
@@ -96,6 +99,12 @@ func field(q *quarantine.Query, name, value string, now time.Time) error {
 			}
 			q.States = append(q.States, quarantine.State(s))
 		}
+	case "direction":
+		if q.Direction = strings.ToLower(value); q.Direction != filter.Inbound.String() && q.Direction != filter.Outbound.String() {
+			err = fmt.Errorf("a direction is inbound or outbound")
+		}
+	case "score":
+		q.AtLeast, q.AtMost, err = scores(value)
 	case "since":
 		q.Since, err = moment(value, now)
 	case "until":
@@ -120,6 +129,35 @@ func address(s string) (string, error) {
 	}
 	return s, nil
 }
+
+// scores reads bounds of a score; those that are named belong to it but for < and >.
+func scores(s string) (low, high *filter.Score, err error) {
+	read := func(text string, off filter.Score) *filter.Score {
+		points, wrong := strconv.ParseFloat(text, 64)
+		if wrong != nil || math.Abs(points) > maxPoints || math.IsNaN(points) {
+			err = fmt.Errorf("no score: write 7.5, >=7.5, <7.5 or 5..10")
+		}
+		out := filter.Score(math.Round(points*100)) + off
+		return &out
+	}
+	if from, to, both := strings.Cut(s, ".."); both {
+		return read(from, 0), read(to, 0), err
+	}
+	for sign, bound := range map[string]func(string){
+		">": func(v string) { low = read(v, 1) }, "<": func(v string) { high = read(v, -1) },
+		">=": func(v string) { low = read(v, 0) }, "<=": func(v string) { high = read(v, 0) },
+		"": func(v string) { low = read(v, 0); high = low },
+	} {
+		if rest := strings.TrimLeft(s, "<>="); s[:len(s)-len(rest)] == sign {
+			bound(rest)
+			return low, high, err
+		}
+	}
+	return nil, nil, fmt.Errorf("no score: write 7.5, >=7.5, <7.5 or 5..10")
+}
+
+// maxPoints bounds the scores that can be asked for, either way.
+const maxPoints = 1_000_000
 
 func moment(s string, now time.Time) (time.Time, error) {
 	if n, ok := strings.CutSuffix(s, "d"); ok {

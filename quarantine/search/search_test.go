@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"postern/filter"
 	"postern/quarantine"
 	"postern/quarantine/search"
 )
@@ -16,6 +17,8 @@ import (
 const day = 24 * time.Hour
 
 var start = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func points(hundredths filter.Score) *filter.Score { return &hundredths }
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]quarantine.Query{
@@ -31,6 +34,13 @@ func TestParse(t *testing.T) {
 		"class:evidence policy:sales subject:hello": {Class: quarantine.Evidence, Policy: "sales", Words: []string{"hello"}},
 		"since:2026-11-20 until:2026-11-21T08:30": {
 			Since: time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 11, 21, 8, 30, 0, 0, time.UTC)},
+		"direction:OUTBOUND": {Direction: "outbound"},
+		"score:5..10":        {AtLeast: points(500), AtMost: points(1000)},
+		"score:>=7.5":        {AtLeast: points(750)},
+		"score:>7.5":         {AtLeast: points(751)},
+		"score:<-1":          {AtMost: points(-101)},
+		"score:<=-1":         {AtMost: points(-100)},
+		"score:3":            {AtLeast: points(300), AtMost: points(300)},
 		"since:7d until:90m": {Since: start.Add(-7 * day), Until: start.Add(-90 * time.Minute)},
 	} {
 		got, err := search.Parse(text, start)
@@ -50,6 +60,13 @@ func TestParseErrors(t *testing.T) {
 		"class:x":                 "no such class",
 		"since:yesterday":         "no time",
 		"since:-5h":               "no time",
+		"direction:up":            "inbound or outbound",
+		"score:x":                 "no score",
+		"score:>":                 "no score",
+		"score:><1":               "no score",
+		"score:NaN":               "no score",
+		"score:1e300":             "no score",
+		"score:1..":               "no score",
 		`open "quote`:             "not closed",
 		strings.Repeat("x", 3000): "at most",
 	} {

@@ -14,6 +14,7 @@ import (
 type Connectors struct {
 	PolicyService PolicyService `yaml:"postfix_policy" json:"postfix_policy,omitempty" jsonschema:"description=check_policy_service of a Postfix"`
 	Table         PostfixTable  `yaml:"postfix_table" json:"postfix_table,omitempty" jsonschema:"description=check_sasl_access of a Postfix on this machine; in force without us"`
+	Queue         PostfixQueue  `yaml:"postfix_queue" json:"postfix_queue,omitempty" jsonschema:"description=queue of a Postfix on this machine: mail of a held or suspended account stays in it"`
 	Deny          DovecotDeny   `yaml:"dovecot_deny" json:"dovecot_deny,omitempty" jsonschema:"description=deny passdb of a Dovecot on this machine; in force without us"`
 	AuthPolicy    DovecotPolicy `yaml:"dovecot_policy" json:"dovecot_policy,omitempty" jsonschema:"description=auth_policy_server of a Dovecot"`
 	Webhooks      []Webhook     `yaml:"webhooks" json:"webhooks,omitempty"`
@@ -31,6 +32,14 @@ type PostfixTable struct {
 	Map      string `yaml:"map" json:"map,omitempty" jsonschema:"description=lmdb:/path; empty: none"`
 	Postmap  string `yaml:"postmap" json:"postmap,omitempty" jsonschema:"description=path of the program"`
 	Required bool   `yaml:"required" json:"required,omitempty" jsonschema:"description=a measure is active only when this proved it"`
+}
+
+// PostfixQueue is a queue in which postsuper holds mail.
+type PostfixQueue struct {
+	Config   string   `yaml:"config" json:"config,omitempty" jsonschema:"description=folder of its main.cf, such as /etc/postfix; empty: none"`
+	AsRoot   []string `yaml:"as_root" json:"as_root,omitempty" jsonschema:"description=command put before postcat and postsuper, such as [sudo, -n]"`
+	Senders  bool     `yaml:"senders" json:"senders,omitempty" jsonschema:"description=mail that came without a login counts as its envelope sender's"`
+	Required bool     `yaml:"required" json:"required,omitempty" jsonschema:"description=a measure is active only when this proved it"`
 }
 
 // DovecotDeny is a set of passwd-files.
@@ -79,6 +88,9 @@ func (c Connectors) validate(d *strict.Document) {
 			d.Fail(at+"postfix_table.map", "%q is no table as postmap writes it: lmdb:/path", m)
 		}
 	}
+	if dir := c.Queue.Config; dir != "" && !filepath.IsAbs(dir) {
+		d.Fail(at+"postfix_queue.config", "%q is no absolute path", dir)
+	}
 	if p := c.Deny.Prefix; p != "" && !filepath.IsAbs(p) {
 		d.Fail(at+"dovecot_deny.prefix", "%q is no absolute path", p)
 	}
@@ -88,7 +100,7 @@ func (c Connectors) validate(d *strict.Document) {
 			d.Fail(at+"dovecot_policy", "it needs secret_file: sign-ins would be told to anybody")
 		}
 	}
-	names := map[string]bool{"postfix": true, "dovecot": true}
+	names := map[string]bool{"postfix": true, "postfix-queue": true, "dovecot": true}
 	for i, w := range c.Webhooks {
 		place := fmt.Sprintf("%swebhooks[%d]", at, i)
 		once(d, place, names, w.Name)
@@ -109,7 +121,7 @@ func (c Connectors) validate(d *strict.Document) {
 
 func once(d *strict.Document, at string, names map[string]bool, name string) {
 	if name == "" || names[name] {
-		d.Fail(at+".name", "%q: each connector has a name of its own; postfix and dovecot are taken", name)
+		d.Fail(at+".name", "%q: each connector has a name of its own; postfix, postfix-queue and dovecot are taken", name)
 	}
 	names[name] = true
 }

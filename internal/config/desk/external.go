@@ -16,6 +16,7 @@ type External struct {
 	Automatic bool            `yaml:"automatic" json:"automatic,omitempty" jsonschema:"description=confirm\\, tell and block by itself what users reported or what hit a trap"`
 	Partners  Partners        `yaml:"partners" json:"partners,omitempty" jsonschema:"description=who is never blocked\\, besides what mail is routed for"`
 	Contacts  Contacts        `yaml:"contacts" json:"contacts,omitempty"`
+	AWS       AWS             `yaml:"aws" json:"aws,omitempty" jsonschema:"description=reports about sources in the networks of AWS go there by signed calls"`
 	Body      NationalBody    `yaml:"national_body" json:"national_body,omitempty"`
 	Published []PublishedList `yaml:"published_lists" json:"published_lists,omitempty" jsonschema:"description=lists of spam servers that must be signed"`
 	Hold      value.Duration  `yaml:"published_hold" json:"published_hold,omitempty" jsonschema:"description=how long an entry of a published list holds unless it is published again"`
@@ -74,6 +75,7 @@ func defaultExternal() External {
 			Bootstrap: []string{"https://data.iana.org/rdap/ipv4.json", "https://data.iana.org/rdap/ipv6.json"},
 			Abusix:    "abuse-contacts.abusix.zone", Abusenet: "contacts.abuse.net",
 		},
+		AWS:  defaultAWS(),
 		Body: NationalBody{Form: "arf", Language: "en"}, Hold: 90 * value.Day,
 	}
 }
@@ -96,6 +98,7 @@ func (a External) validate(d *strict.Document) {
 			d.Fail(at+"contacts."+name, "%.100q is no zone", zone)
 		}
 	}
+	a.AWS.validate(d)
 	if b := a.Body; b.Address != "" {
 		if p, err := address.Parse(b.Address, false); err != nil || p.Domain == "" {
 			d.Fail(at+"national_body.address", "%.100q is no address", b.Address)

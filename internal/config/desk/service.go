@@ -21,6 +21,7 @@ type Door struct {
 	Addr  string `yaml:"addr" json:"addr" jsonschema:"description=host:port"`
 	TLS   bool   `yaml:"tls" json:"tls,omitempty" jsonschema:"description=TLS from the first octet on"`
 	Web   bool   `yaml:"web" json:"web,omitempty" jsonschema:"description=HTTP\\, else SMTP"`
+	Band  string `yaml:"band" json:"band,omitempty" jsonschema:"enum=narrow,enum=broad,description=of a web door: over what line it is looked at; empty: it counts for no page time"`
 }
 
 // maxDoors bounds Service.Also.
@@ -41,6 +42,9 @@ func (s Service) validate(d *strict.Document) {
 		value.HostPort(d, place+".addr", door.Addr, true)
 		if door.Group == "" || len(door.Group) > 40 {
 			d.Fail(place+".group", "a name of at most 40 octets is needed")
+		}
+		if b := door.Band; b != "" && (!door.Web || b != "narrow" && b != "broad") {
+			d.Fail(place+".band", "%q: narrow or broad, of a door with web: true", b)
 		}
 	}
 }

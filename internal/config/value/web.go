@@ -15,28 +15,53 @@ type Web struct {
 	TLS  WebTLS `yaml:"tls" json:"tls,omitempty" jsonschema:"description=certificate and key in PEM files\\, needed unless addr is of this machine alone"`
 }
 
-// Desk is the listener of the desk in the browser.
-type Desk struct {
-	Addr string `yaml:"addr" json:"addr,omitempty" jsonschema:"description=host:port\\, best of this machine alone; empty: not served"`
-	TLS  WebTLS `yaml:"tls" json:"tls,omitempty" jsonschema:"description=certificate and key in PEM files\\, needed unless addr is of this machine alone"`
-	URL  string `yaml:"url" json:"url,omitempty" jsonschema:"description=where browsers find it\\, as https://desk.example; needed where a proxy with TLS stands in front"`
+// Public is the listener with the pages for everybody.
+type Public struct {
+	Addr    string   `yaml:"addr" json:"addr,omitempty" jsonschema:"description=host:port; empty: not served"`
+	TLS     WebTLS   `yaml:"tls" json:"tls,omitempty" jsonschema:"description=certificate and key in PEM files\\, needed unless addr is of this machine alone"`
+	URL     string   `yaml:"url" json:"url,omitempty" jsonschema:"description=where everybody finds it\\, as https://mail.example; links in digests begin with it"`
+	Proxies []Prefix `yaml:"proxies" json:"proxies,omitempty" jsonschema:"description=proxies in front whose X-Forwarded-For is believed"`
 }
 
 // Web is the listener.
-func (w Desk) Web() Web { return Web{Addr: w.Addr, TLS: w.TLS} }
+func (p Public) Web() Web { return Web{Addr: p.Addr, TLS: p.TLS} }
 
 // Secure reports whether browsers reach it over TLS.
-func (w Desk) Secure() bool { return w.TLS.Cert != "" || strings.HasPrefix(w.URL, "https://") }
+func (p Public) Secure() bool { return p.TLS.Cert != "" || strings.HasPrefix(p.URL, "https://") }
+
+// At is the address of a path of these pages; "" where nobody knows where they are.
+func (p Public) At(path string) string {
+	if p.URL == "" || !p.Web().On() {
+		return ""
+	}
+	return strings.TrimSuffix(p.URL, "/") + path
+}
+
+// Networks are those of the proxies.
+func (p Public) Networks() []netip.Prefix {
+	var all []netip.Prefix
+	for _, n := range p.Proxies {
+		all = append(all, n.Prefix)
+	}
+	return all
+}
 
 // Validate says what is wrong.
-func (w Desk) Validate(d *strict.Document, at string) {
-	w.Web().Validate(d, at, "passwords travel over it")
-	if w.URL == "" {
+func (p Public) Validate(d *strict.Document, at string) {
+	p.Web().Validate(d, at, "complaints travel over it")
+	siteAddress(d, at+".url", p.URL, "https://mail.example")
+	if len(p.URL) > 100 {
+		d.Fail(at+".url", "%d octets; links have room for 100", len(p.URL))
+	}
+}
+
+func siteAddress(d *strict.Document, at, text, like string) {
+	if text == "" {
 		return
 	}
-	u, err := url.Parse(w.URL)
+	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" {
-		d.Fail(at+".url", "%q is no address as https://desk.example", w.URL)
+		d.Fail(at, "%q is no address as %s", text, like)
 	}
 }
 

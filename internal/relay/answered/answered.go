@@ -208,6 +208,36 @@ func (j *Journal) Add(ctx context.Context, key string, a Answer) error {
 	return nil
 }
 
+// Note writes an answer about to be given without a sync, for mail of which a second copy does no
+// harm: after a power failure its retry counts as new. In memory the answer stands even when the
+// error is not nil.
+func (j *Journal) Note(key string, a Answer) error {
+	r := &record{Key: key, At: j.now(), Answer: &a}
+	var text bytes.Buffer
+	j.mu.Lock()
+	j.live[key] = r
+	err := encode(&text, r)
+	j.mu.Unlock()
+	if err == nil {
+		err = j.append(text.Bytes())
+	}
+	if err != nil {
+		return fmt.Errorf("answered: %w", err)
+	}
+	return nil
+}
+
+// append writes a line without a sync, unless the file is to be made anew: that is for whoever
+// needs it synced.
+func (j *Journal) append(line []byte) error {
+	j.file.Lock()
+	defer j.file.Unlock()
+	if j.broken {
+		return nil
+	}
+	return j.write(line, 1, false)
+}
+
 // flush writes the batch unless somebody else has taken it along.
 func (j *Journal) flush(b *batch) {
 	j.file.Lock()
@@ -263,9 +293,7 @@ func (j *Journal) Settle(key string, read bool) {
 	if err := encode(&text, &record{Key: key, At: r.At}); err != nil {
 		return
 	}
-	j.file.Lock()
-	defer j.file.Unlock()
-	_ = j.write(text.Bytes(), 1, false) // lost at worst: then one more retry counts as unread
+	_ = j.append(text.Bytes()) // lost at worst: then one more retry counts as unread
 }
 
 // Close closes the file.

@@ -120,6 +120,43 @@ func TestReopen(t *testing.T) {
 	}
 }
 
+// TestNote: what is written without a sync answers a retry, also after the process has ended, and
+// a file that is closed loses no more than that.
+func TestNote(t *testing.T) {
+	c := &clock{time.Unix(1_800_000_000, 0)}
+	dir := t.TempDir()
+	j := open(t, dir, c)
+	for _, key := range []string{"unread", "read", "pending"} {
+		if err := j.Note(key, answered.Answer{Reply: "250 2.0.0 " + key}); err != nil {
+			t.Fatal(err)
+		}
+		if found(j, key) {
+			t.Errorf("%s: the client may still read it", key)
+		}
+	}
+	j.Settle("unread", false)
+	j.Settle("read", true)
+	if !found(j, "unread") || found(j, "read") {
+		t.Error("a noted answer is not settled like others")
+	}
+	add(t, j, "synced after")
+	j.Close()
+	j = open(t, dir, c)
+	for key, want := range map[string]bool{"unread": true, "pending": true, "read": false, "synced after": true} {
+		if found(j, key) != want {
+			t.Errorf("%s after a new start: %v", key, !want)
+		}
+	}
+	j.Close()
+	if err := j.Note("closed", answered.Answer{Reply: "250 2.0.0 closed"}); err == nil {
+		t.Error("a closed file takes a note")
+	}
+	j.Settle("closed", false)
+	if !found(j, "closed") {
+		t.Error("in memory the answer does not stand")
+	}
+}
+
 func TestSideBySide(t *testing.T) {
 	c := &clock{time.Unix(1_800_000_000, 0)}
 	dir := t.TempDir()

@@ -18,8 +18,9 @@ type Envelope struct {
 	UTF8     bool     // the sender asked for SMTPUTF8 (RFC 6531)
 	EightBit bool     // the body has bytes above 127
 	Client   filter.Client
-	Account  string // authenticated account for XCLIENT LOGIN; "" = none
-	ID       string // our message ID for XFORWARD IDENT
+	Account  string         // authenticated account for XCLIENT LOGIN; "" = none
+	ID       string         // our message ID for XFORWARD IDENT
+	Verdict  filter.Verdict // for a backend within this program: what was decided; never sent
 }
 
 func (e Envelope) session() xclient.Session {

@@ -60,6 +60,7 @@ type Group struct {
 	Block   []byte
 	Message *filter.Message
 	Eight   bool // Message holds bytes above 127
+	Verdict filter.Verdict
 	Copies  []*Copy
 
 	body    io.Reader
@@ -90,7 +91,7 @@ func (r Parts) Begin(ctx context.Context, g *Group, login Login) {
 		return
 	}
 	g.body = body
-	e := client.Envelope{From: m.From, Size: size, UTF8: m.SMTPUTF8, EightBit: g.Eight, Client: m.Client, Account: m.Account, ID: m.ID}
+	e := client.Envelope{From: m.From, Size: size, UTF8: m.SMTPUTF8, EightBit: g.Eight, Client: m.Client, Account: m.Account, ID: m.ID, Verdict: g.Verdict}
 	for _, p := range g.Copies {
 		e.To = append(e.To, p.To.Address)
 	}

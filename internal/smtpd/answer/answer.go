@@ -21,7 +21,28 @@ func Error(r *command.Reply, id string) error {
 	if id != "" && r.Code >= 400 && !strings.Contains(text, id) {
 		text = command.Printable(text, 440) + " (ref " + id + ")"
 	}
-	return &smtp.SMTPError{Code: r.Code, EnhancedCode: r.Enhanced, Message: command.Printable(text, 490)}
+	return &smtp.SMTPError{Code: r.Code, EnhancedCode: r.Enhanced, Message: command.Printable(text, longest)}
+}
+
+// longest is what of a reply's text fits into one line of SMTP.
+const longest = 490
+
+// Refusal is Error with the address of the page about the refusal behind it, where pages begin
+// with at and there is room.
+func Refusal(r *command.Reply, id, at string) error {
+	if id == "" || at == "" || r.Code < 400 {
+		return Error(r, id)
+	}
+	page := " " + at + id
+	cut := *r
+	if !strings.Contains(cut.Text, id) {
+		cut.Text = command.Printable(cut.Text, max(200, 440-len(page)))
+	}
+	err := Error(&cut, id)
+	if e := new(smtp.SMTPError); errors.As(err, &e) && len(e.Message)+len(page) <= longest {
+		e.Message += page
+	}
+	return err
 }
 
 // BadAddress says what is wrong with an address; detail is its X.1.detail.

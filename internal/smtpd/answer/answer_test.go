@@ -68,3 +68,32 @@ func TestBadAddress(t *testing.T) {
 		t.Error("unknown means 451")
 	}
 }
+
+// TestRefusal has the address of the page stand behind the reference, where there is room.
+func TestRefusal(t *testing.T) {
+	const at = "https://mail.example/r/"
+	for _, tt := range []struct {
+		in           *command.Reply
+		id, at, want string
+	}{
+		{command.NewReply(550, 7, 1, "no"), "ID", at, "no (ref ID) https://mail.example/r/ID"},
+		{command.NewReply(550, 7, 1, "no (ref ID)"), "ID", at, "no (ref ID) https://mail.example/r/ID"},
+		{command.NewReply(451, 7, 1, "later"), "ID", at, "later (ref ID) https://mail.example/r/ID"},
+		{command.NewReply(550, 7, 1, "no"), "ID", "", "no (ref ID)"},
+		{command.NewReply(550, 7, 1, "no"), "", at, "no"},
+		{command.NewReply(250, 0, 0, "yes"), "ID", at, "yes"},
+	} {
+		var got *smtp.SMTPError
+		if !errors.As(Refusal(tt.in, tt.id, tt.at), &got) || got.Message != tt.want || got.Code != tt.in.Code {
+			t.Errorf("%+v: %+v", tt.in, got)
+		}
+	}
+	var long *smtp.SMTPError
+	if !errors.As(Refusal(command.NewReply(550, 7, 1, strings.Repeat("x", 5000)), "ID", at), &long) || !strings.HasSuffix(long.Message, " (ref ID) "+at+"ID") || len(long.Message) > 490 {
+		t.Errorf("%+v", long)
+	}
+	whole := strings.Repeat("x", 470) + " (ref ID)"
+	if !errors.As(Refusal(command.NewReply(550, 7, 1, whole), "ID", at), &long) || long.Message != whole {
+		t.Errorf("no room for the page: %+v", long)
+	}
+}

@@ -75,6 +75,9 @@ type Config struct {
 	Hostname string
 	Limits   Limits
 	Trusted  []netip.Prefix // relays behind which the client is the first untrusted hop of Received
+	// Refusals is how the address of the page about a refusal of inbound mail begins; the
+	// reference follows. "" = there are none.
+	Refusals string
 	// Listeners replace those given to Serve, by name.
 	Listeners []*Listener
 }

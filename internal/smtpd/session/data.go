@@ -27,7 +27,7 @@ const longLine = 998
 // Data takes the body, runs the checks and answers what the contract.Deliverer says. go-smtp's reader
 // is not used: the wire reads bodies.
 func (n *session) Data(io.Reader) error {
-	err := n.guard(func() error { return answer.Error(n.data(), n.id()) })
+	err := n.guard(func() error { return n.told(n.data()) })
 	if n.tx.outcome == nil || n.tx.outcome.Reply == "" {
 		_ = n.ended(answer.TryLater()) // a panic cut it short
 	}

@@ -100,6 +100,16 @@ func (n *session) refuse(what string, err error) *contract.Reply {
 	return answer.TryLater()
 }
 
+// told is what the client reads of a refusal that is written down: it names the message, and
+// strangers learn where to ask.
+func (n *session) told(r *contract.Reply) error {
+	at := ""
+	if n.l.Kind == contract.KindInbound {
+		at = n.tx.cfg.Refusals
+	}
+	return answer.Refusal(r, n.id(), at)
+}
+
 // Mail starts a transaction.
 func (n *session) Mail(_ string, opts *smtp.MailOptions) error {
 	return n.guard(func() error {
@@ -119,7 +129,7 @@ func (n *session) Mail(_ string, opts *smtp.MailOptions) error {
 		n.tx = n.begin(cfg, id, from, opts.UTF8)
 		if r := n.admit(); r != nil {
 			n.tx.refusal = r
-			return answer.Error(r, id)
+			return n.told(r)
 		}
 		n.tx.open = true
 		n.lookAtSender()
@@ -231,7 +241,7 @@ func (n *session) Rcpt(string, *smtp.RcptOptions) error {
 			refusal.To = to
 			tx.refused = append(tx.refused, *refusal)
 			n.c.Recorded()
-			return answer.Error(refusal.Reply, tx.msg.ID)
+			return n.told(refusal.Reply)
 		}
 		tx.accepted++
 		if !slices.ContainsFunc(tx.msg.To, func(t filter.Recipient) bool { return t.Address == to.Address }) {

@@ -40,6 +40,7 @@ type in struct {
 	*Loader
 	c   *backup.Chain
 	out Restored
+	put *[]string // holds that are not confirmed yet
 }
 
 // Empty returns ErrNotEmpty, with what there is, unless the home has nothing.
@@ -77,7 +78,7 @@ func (l *Loader) Load(ctx context.Context, c *backup.Chain) (Restored, error) {
 	if _, err := c.Verify(ctx); err != nil {
 		return nil, err
 	}
-	i := in{l, c, Restored{}}
+	i := in{l, c, Restored{}, new([]string)}
 	for _, s := range []struct {
 		name string
 		load func(ctx context.Context, key string, r io.Reader) error
@@ -108,6 +109,9 @@ func (l *Loader) Load(ctx context.Context, c *backup.Chain) (Restored, error) {
 			}
 			return nil
 		})
+		if err == nil {
+			err = i.confirm(ctx)
+		}
 		if err != nil {
 			return i.out, err
 		}
@@ -189,8 +193,9 @@ func (i in) hold(ctx context.Context, h quarantine.Hold) error {
 	if err == nil && put.ID != h.ID {
 		err = fmt.Errorf("hold %s is of the same mail", put.ID)
 	}
-	if err == nil {
-		err = i.To.Holds.Confirm(ctx, []string{h.ID})
+	*i.put = append(*i.put, h.ID)
+	if err == nil && (h.Release != nil || len(*i.put) == page) {
+		err = i.confirm(ctx)
 	}
 	if err != nil || h.Release == nil {
 		return err
@@ -201,6 +206,16 @@ func (i in) hold(ctx context.Context, h quarantine.Hold) error {
 	}
 	now.State, now.Release = h.State, h.Release
 	_, err = i.To.Holds.Change(ctx, now)
+	return err
+}
+
+// confirm makes the holds real that were written: many at once, each costs a sync.
+func (i in) confirm(ctx context.Context) error {
+	if len(*i.put) == 0 {
+		return nil
+	}
+	err := i.To.Holds.Confirm(ctx, *i.put)
+	*i.put = nil
 	return err
 }
 

@@ -113,7 +113,7 @@ func TestOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
-	if d := cmp.Diff(slices.Repeat([]string{"sync dir"}, 3+5), disk.log); d != "" { // those of the blobs last
+	if d := cmp.Diff(slices.Repeat([]string{"sync dir"}, 3+6), disk.log); d != "" { // those of the blobs last
 		t.Errorf("what is synced at the start: %s", d)
 	}
 	disk.breakAt("", nil)

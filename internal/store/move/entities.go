@@ -166,12 +166,16 @@ func (r *run) record(ctx context.Context, old entity.Record) error {
 		return err
 	}
 	err = r.To.Entities.Put(ctx, fresh)
+	merged := false
 	if errors.Is(err, entity.ErrExists) {
 		there, gerr := r.To.Entities.Get(ctx, old.Kind, old.ID)
 		if gerr != nil && !errors.Is(gerr, entity.ErrNotFound) {
 			return gerr
 		}
-		if !bytes.Equal(there.Data, old.Data) && (!note.before || there.Version < 2) {
+		if merged, err = r.merge(ctx, old, there); err != nil {
+			return err
+		}
+		if !merged && !bytes.Equal(there.Data, old.Data) && (!note.before || there.Version < 2) {
 			r.out.Taken = append(r.out.Taken, string(old.Kind)+" "+old.ID)
 			r.Log.Error("a record cannot be moved: the new home has another one of its name", "kind", old.Kind, "id", old.ID)
 			return r.To.Entities.Remove(ctx, NoteKind, note.id, 1)
@@ -182,6 +186,9 @@ func (r *run) record(ctx context.Context, old entity.Record) error {
 	switch err := r.From.Entities.Remove(ctx, old.Kind, old.ID, old.Version); {
 	case errors.Is(err, entity.ErrConflict): // changed by another node of the old home
 		r.out.Busy = append(r.out.Busy, string(old.Kind)+" "+old.ID)
+		if merged { // the record is the new home's own
+			break
+		}
 		if err := r.To.Entities.Remove(ctx, old.Kind, old.ID, 1); err != nil && !errors.Is(err, entity.ErrConflict) {
 			return err
 		}
@@ -191,6 +198,25 @@ func (r *run) record(ctx context.Context, old entity.Record) error {
 		r.out.Records++
 	}
 	return r.To.Entities.Remove(ctx, NoteKind, note.id, 1)
+}
+
+// merge brings a record into the one that the new home has of its own; false: it has no such.
+func (r *run) merge(ctx context.Context, old, there entity.Record) (bool, error) {
+	both, ok := r.Merge[old.Kind]
+	for tries := 0; ok; tries++ {
+		data, err := both(old.Data, there.Data)
+		if err != nil || bytes.Equal(data, there.Data) {
+			return err == nil, err
+		}
+		there.Data, there.Version = data, there.Version+1
+		if err := r.To.Entities.Put(ctx, there); !errors.Is(err, entity.ErrConflict) || tries == 9 {
+			return err == nil, err
+		}
+		if there, err = r.To.Entities.Get(ctx, old.Kind, old.ID); err != nil { // a node wrote there just now
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // noted is a note in the new home; before says that an earlier move made it.

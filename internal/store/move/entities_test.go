@@ -2,6 +2,7 @@ package move_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -168,5 +169,62 @@ func TestDamagedBlobStays(t *testing.T) {
 	left := must(from.Entities.BlobsBefore(t.Context(), entity.Papers, now.AddDate(10, 0, 0), 10))(t)
 	if len(all) != 2 || !slices.Equal(left, sums[1:2]) {
 		t.Errorf("%q arrived, %q stay", all, left)
+	}
+}
+
+// joined merges as one who has both, and no more than once.
+func joined(old, there []byte) ([]byte, error) {
+	var a, b struct {
+		Text string `json:"text"`
+	}
+	if err := errors.Join(json.Unmarshal(old, &a), json.Unmarshal(there, &b)); err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(b.Text, a.Text) {
+		return there, nil
+	}
+	return fmt.Appendf(nil, `{"text":%q}`, b.Text+"+"+a.Text), nil
+}
+
+// What both homes have of a node is made one, wherever the move is broken off.
+func TestEntitiesThatAreMerged(t *testing.T) {
+	for fail := 1; ; fail++ {
+		from, to := home(t), home(t)
+		ok(t, from.Entities.Put(t.Context(), thing("a", 1, "old")))
+		ok(t, to.Entities.Put(t.Context(), thing("a", 1, "new")))
+		b := &breaking{at: fail}
+		m := mover(from, to)
+		m.Merge = map[entity.Kind]move.Merge{"case": joined}
+		m.From.Entities, m.To.Entities = breakingEntities{from.Entities, b}, breakingEntities{to.Entities, b}
+		if _, err := m.Run(t.Context()); err != nil {
+			if !errors.Is(err, errBroken) {
+				t.Fatalf("call %d failed, and Run said %v", fail, err)
+			}
+			again := mover(from, to)
+			again.Merge = m.Merge
+			if out := must(again.Run(t.Context()))(t); len(out.Taken)+len(out.Busy)+len(out.Damaged) > 0 {
+				t.Errorf("broken at call %d: %+v", fail, out)
+			}
+		}
+		if got, left := texts(t, to.Entities), texts(t, from.Entities); len(got) != 1 || got[0] != `a {"text":"new+old"}` || len(left) > 0 {
+			t.Errorf("broken at call %d: %q, and %q stays", fail, got, left)
+		}
+		if fail > b.calls {
+			return
+		}
+	}
+}
+
+// A record that is being changed in the old home takes nothing away in the new one.
+func TestMergedWhileItChanges(t *testing.T) {
+	from, to := home(t), home(t)
+	ok(t, from.Entities.Put(t.Context(), thing("a", 1, "old")))
+	ok(t, to.Entities.Put(t.Context(), thing("a", 1, "new")))
+	m := mover(from, to)
+	m.From.Entities = meanwhile{from.Entities}
+	m.Merge = map[entity.Kind]move.Merge{"case": func(_, there []byte) ([]byte, error) { return there, nil }}
+	out := must(m.Run(t.Context()))(t)
+	if got := texts(t, to.Entities); len(out.Busy) != 1 || len(got) != 1 || got[0] != `a {"text":"new"}` {
+		t.Errorf("%+v, %q", out, got)
 	}
 }

@@ -69,14 +69,21 @@ type Moved struct {
 	Taken []string `json:"taken,omitempty"`
 }
 
-// Mover moves. All fields but Step are needed.
+// Mover moves. All fields but Step and Merge are needed.
 type Mover struct {
 	From, To Parts
 	Name     string // of the new home, for the records that end in the old one
 	Now      func() time.Time
 	Log      *slog.Logger
 	Step     func(Moved) // told how far it is, about every page
+	// Merge is for kinds of which a node writes its own records in whatever home it works on: one
+	// may be there before the old one is brought. It may be nil.
+	Merge map[entity.Kind]Merge
 }
+
+// Merge makes one record's data of that in the old home and that in the new one. What it has
+// merged once it may be given again.
+type Merge func(old, there []byte) ([]byte, error)
 
 // By is in front of the name of the new home where a hold of the old one says who ended it.
 const By = "store move to "

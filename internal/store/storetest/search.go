@@ -2,11 +2,13 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"postern/filter"
 	"postern/quarantine"
 )
 
@@ -22,7 +24,7 @@ func holdsSearch(t *testing.T, s quarantine.Store) {
 			h.Reasons = append(h.Reasons, quarantine.Reason{Symbol: "VIRUS"}, quarantine.Reason{Symbol: "VIRUS"})
 		},
 		func(h *quarantine.Hold) { h.Class, h.Policy, h.Subject = quarantine.Evidence, "sales", "" },
-		func(h *quarantine.Hold) { h.From = "x@sub.example.org" },
+		func(h *quarantine.Hold) { h.From, h.Direction, h.Score = "x@sub.example.org", "outbound", -50 },
 	}
 	for n, f := range edit {
 		h := Hold(n, "x")
@@ -66,6 +68,15 @@ func holdsSearch(t *testing.T, s quarantine.Store) {
 		{"quotes and operators", quarantine.Query{Words: []string{`"hello" OR NEAR(`}}, nil},
 		{"only punctuation", quarantine.Query{Words: []string{`"*-`}}, nil},
 		{"time", quarantine.Query{Since: Start.Add(time.Second), Until: Start.Add(3 * time.Second)}, []int{2, 1}},
+		{"direction", quarantine.Query{Direction: "outbound", States: all}, []int{5}},
+		{"the other direction", quarantine.Query{Direction: "inbound", From: "@example.org"}, []int{4, 3, 2, 0}},
+		{"score from", quarantine.Query{AtLeast: score(0), States: all}, []int{4, 3, 2, 1, 0}},
+		{"score up to", quarantine.Query{AtMost: score(0), States: all}, []int{5}},
+		{"score between", quarantine.Query{AtLeast: score(-50), AtMost: score(-50), States: all, From: "@sub.example.org"}, []int{5}},
+		{"no such score", quarantine.Query{AtLeast: score(100_000)}, nil},
+		{"oldest first", quarantine.Query{Oldest: true, States: all}, []int{0, 1, 2, 3, 4, 5}},
+		{"oldest of a sender", quarantine.Query{Oldest: true, From: "@example.org", Limit: 50}, []int{0, 2, 3, 4}},
+		{"oldest with a word", quarantine.Query{Oldest: true, Words: []string{"hello"}, To: "@example.com", States: all}, []int{3, 5}},
 		{"several at once", quarantine.Query{From: "@example.org", To: "@example.com", Words: []string{"hello"}, Symbol: "SPF_FAIL"}, []int{3}},
 	} {
 		page, err := s.List(t.Context(), c.q)
@@ -83,8 +94,18 @@ func holdsSearch(t *testing.T, s quarantine.Store) {
 		if d := cmp.Diff(want, got); d != "" || page.Next != "" {
 			t.Errorf("%s: -want +got\n%s next %q", c.name, d, page.Next)
 		}
+		if counter, ok := s.(quarantine.Counter); ok {
+			n, err := counter.Count(t.Context(), c.q, 3)
+			if err != nil || n != min(len(want), 3) {
+				t.Errorf("%s: %d of at most 3 counted, not %d, %v", c.name, n, len(want), err)
+			}
+		} else {
+			t.Error("a store that does not count")
+		}
 	}
 }
+
+func score(hundredths filter.Score) *filter.Score { return &hundredths }
 
 func holdsPages(t *testing.T, s quarantine.Store) {
 	const n = 7
@@ -93,9 +114,10 @@ func holdsPages(t *testing.T, s quarantine.Store) {
 		h.To = []string{fmt.Sprintf("u%d@example.com", i), "both@example.com"}
 		confirmed(t, s, h, "x")
 	}
-	for size := 1; size <= n+1; size++ {
+	for size := range 2*n + 2 {
 		var got []string
-		q := quarantine.Query{Limit: size, To: "@example.com"}
+		q := quarantine.Query{Limit: size/2 + 1, To: "@example.com", Oldest: size%2 == 1}
+		size := q.Limit
 		for range n + 1 {
 			page, err := s.List(t.Context(), q)
 			if err != nil {
@@ -114,6 +136,9 @@ func holdsPages(t *testing.T, s quarantine.Store) {
 		var want []string
 		for i := n - 1; i >= 0; i-- {
 			want = append(want, Hold(i, "").ID)
+		}
+		if q.Oldest {
+			slices.Reverse(want)
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("pages of %d: -want +got\n%s", size, d)

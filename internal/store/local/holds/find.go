@@ -111,9 +111,13 @@ func (s *Store) List(ctx context.Context, q quarantine.Query) (quarantine.Page, 
 	}
 	size := q.PageSize()
 	c.Args = append(c.Args, size+1)
+	way := " DESC"
+	if q.Oldest {
+		way = " ASC"
+	}
 	// The records are read last: sorting them would move them all.
 	found, err := selectHolds(ctx, s.ground.R,
-		"holds h WHERE h.n IN (SELECT h.n FROM "+from.tables+" "+c.String()+" ORDER BY "+from.order+" DESC LIMIT ?) ORDER BY "+from.last+" DESC", c.Args...)
+		"holds h WHERE h.n IN (SELECT h.n FROM "+from.tables+" "+c.String()+" ORDER BY "+from.order+way+" LIMIT ?) ORDER BY "+from.last+way, c.Args...)
 	if err != nil {
 		return quarantine.Page{}, err
 	}
@@ -122,6 +126,17 @@ func (s *Store) List(ctx context.Context, q quarantine.Query) (quarantine.Page, 
 		page.Holds, page.Next = found[:size], found[size-1].ID
 	}
 	return page, nil
+}
+
+// Count implements quarantine.Counter. The newest come first: searches of late times end early.
+func (s *Store) Count(ctx context.Context, q quarantine.Query, limit int) (n int, err error) {
+	q.After = ""
+	c, from, ok, err := s.find(ctx, q)
+	if !ok || err != nil {
+		return 0, err
+	}
+	err = s.ground.R.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM "+from.tables+" "+c.String()+" ORDER BY "+from.order+" DESC LIMIT ?)", append(c.Args, limit)...).Scan(&n)
+	return n, err
 }
 
 // driver is the table a search walks, newest first, the column that gives the order, and the same
@@ -195,6 +210,10 @@ func (s *Store) find(ctx context.Context, q quarantine.Query) (c *search.Clause,
 		return c, d, false, nil
 	}
 	states(c, q, d.tables == "holds h" && q.From == "")
+	behind := " < ?"
+	if q.Oldest {
+		behind = " > ?"
+	}
 	switch {
 	case q.After == "":
 	case d.last == "h.n":
@@ -202,9 +221,9 @@ func (s *Store) find(ctx context.Context, q quarantine.Query) (c *search.Clause,
 		if n, err = placeOf(ctx, s.ground.R, q.After); err != nil {
 			return c, d, false, err
 		}
-		c.And(d.order+" < ?", n)
+		c.And(d.order+behind, n)
 	default:
-		c.And(d.order+" < ?", q.After)
+		c.And(d.order+behind, q.After)
 	}
 	if !q.Since.IsZero() {
 		c.And("+h.at >= ?", q.Since.UnixMilli())
@@ -217,6 +236,15 @@ func (s *Store) find(ctx context.Context, q quarantine.Query) (c *search.Clause,
 	}
 	if q.Policy != "" {
 		c.And("h.policy = ?", q.Policy)
+	}
+	if q.Direction != "" {
+		c.And("h.direction = ?", q.Direction)
+	}
+	if q.AtLeast != nil {
+		c.And("h.score >= ?", *q.AtLeast)
+	}
+	if q.AtMost != nil {
+		c.And("h.score <= ?", *q.AtMost)
 	}
 	return c, d, true, nil
 }

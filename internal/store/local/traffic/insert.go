@@ -74,7 +74,7 @@ func (s *statements) insertRow(ctx context.Context, r *record.Row) error {
 	for i, f := range r.To {
 		to[i] = f.Address
 	}
-	for _, addr := range search.AddressKeys(to) {
+	for _, addr := range append(search.AddressKeys(to), otherKeys(r)...) {
 		if _, err := s.to.ExecContext(ctx, addr, r.ID); err != nil {
 			return err
 		}
@@ -112,4 +112,22 @@ func (s *statements) insertRecord(ctx context.Context, r *record.Row) (int64, er
 		}
 	}
 	return res.LastInsertId()
+}
+
+// Keys beside recipients begin with a sign that no address has.
+const (
+	accountKey = "\x1faccount:"
+	replyKey   = "\x1freply:"
+)
+
+// otherKeys are what a row is found by beside its recipients.
+func otherKeys(r *record.Row) []string {
+	var out []string
+	if r.Account != "" {
+		out = append(out, accountKey+strings.ToLower(r.Account))
+	}
+	for _, w := range r.ReplyWords() {
+		out = append(out, replyKey+w)
+	}
+	return out
 }

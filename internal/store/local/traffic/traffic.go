@@ -218,9 +218,23 @@ func (t *Store) Find(ctx context.Context, q record.Trace) (record.Page, error) {
 // the order; ok is false when nothing can match.
 func traceClause(q record.Trace) (c *search.Clause, from, order string, ok bool) {
 	c, from, order = &search.Clause{}, "traffic h", "h.id"
-	if q.To != "" {
-		from, order = "traffic_to t CROSS JOIN traffic h ON h.id = t.id", "t.id"
-		c.And("t.addr = ?", strings.ToLower(q.To))
+	keys, known := wantedKeys(q)
+	if !known {
+		return c, from, order, false
+	}
+	for i, key := range keys {
+		if i == 0 {
+			from, order = "traffic_to t CROSS JOIN traffic h ON h.id = t.id", "t.id"
+			c.And("t.addr = ?", key)
+			continue
+		}
+		c.And("EXISTS (SELECT 1 FROM traffic_to x WHERE x.addr = ? AND x.id = h.id)", key)
+	}
+	if q.Direction != "" {
+		c.And("json_extract(h.record, '$.direction') = ?", q.Direction)
+	}
+	if q.State != "" {
+		c.And("EXISTS (SELECT 1 FROM json_each(h.record, '$.to') f WHERE json_extract(f.value, '$.state') = ?)", q.State)
 	}
 	if q.ID != "" {
 		id, _, _ := strings.Cut(q.ID, "-") // a hold's ID begins with that of its message
@@ -245,6 +259,24 @@ func traceClause(q record.Trace) (c *search.Clause, from, order string, ok bool)
 	c.Sender("h", q.From)
 	ok = c.Words("h.n IN (SELECT rowid FROM traffic_words WHERE traffic_words MATCH ?)", strings.Fields(q.Subject))
 	return c, from, order, ok
+}
+
+// wantedKeys are the keys that a row must have all of; ok is false when none can have them.
+func wantedKeys(q record.Trace) (keys []string, ok bool) {
+	if q.Reply != "" {
+		w := record.ReplyWord(q.Reply)
+		if w == "" {
+			return nil, false
+		}
+		keys = append(keys, replyKey+w)
+	}
+	if q.To != "" {
+		keys = append(keys, strings.ToLower(q.To))
+	}
+	if q.Account != "" {
+		keys = append(keys, accountKey+strings.ToLower(q.Account))
+	}
+	return keys, true
 }
 
 // ends are the first and the last address of a network, as stored.

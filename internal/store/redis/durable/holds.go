@@ -353,3 +353,11 @@ func (s *HoldStore) Drop(ctx context.Context, ids []string) error {
 	s.mu.Unlock()
 	return errors.Join(err, phase.Sorted(s.jrn.Set(context.WithoutCancel(ctx), gone...)))
 }
+
+// Count implements quarantine.Counter, as the shared store counts.
+func (s *HoldStore) Count(ctx context.Context, q quarantine.Query, limit int) (int, error) {
+	if c, ok := s.Holds.(quarantine.Counter); ok {
+		return c.Count(ctx, q, limit)
+	}
+	return 0, errors.ErrUnsupported
+}

@@ -27,30 +27,13 @@ func (s *HoldStore) Run(ctx context.Context) { phase.Run(ctx, s.o.Log, 2*time.Se
 
 // Step brings to the shared store what it is time for, and compares a few more entries.
 func (s *HoldStore) Step(ctx context.Context) error {
-	ends, live, born := s.phases.Due()
-	if ends {
-		if err := s.bringEnds(ctx); err != nil {
-			return err
-		}
-		s.phases.Done(true, false, born)
-	}
-	if live {
-		if err := phase.Batches(ctx, s.ids(), func(ids []string) error { return s.bring(ctx, ids) }); err != nil {
-			return err
-		}
-		s.phases.Done(false, true, born)
-	}
-	if err := phase.Batches(ctx, s.promised(), func(ids []string) error { return s.bring(ctx, ids) }); err != nil {
-		return err
-	}
-	ids := s.phases.Scrub(func() []string {
-		living, tombs := s.jrn.IDs(holdKind)
-		return append(living, tombs...)
-	})
-	if len(ids) == 0 {
-		return nil
-	}
-	return errors.Join(s.compare(ctx, ids), s.entomb(ctx, ids))
+	return s.phases.Step(ctx, phase.Work{Ends: s.bringEnds, Live: s.ids, Waiting: s.promised, Known: s.known, Bring: s.bring, Compare: s.compare, Entomb: s.entomb})
+}
+
+// known are all holds of the journal.
+func (s *HoldStore) known() []string {
+	living, tombs := s.jrn.IDs(holdKind)
+	return append(living, tombs...)
 }
 
 // Refresh looks up the node's own open holds, so that ends and changes made by other nodes are

@@ -99,6 +99,9 @@ func rows(t *testing.T) []record.Row {
 	out[4].To = []record.Fate{{Address: "a@x.example"}, {Address: "B@x.example"}}
 	out[5].Subject, out[6].Subject, out[7].Subject = "Größe", "東京の請求書 2026", "wörter <b>"
 	out[6].MessageID, out[7].To = "", nil
+	out[3].Direction, out[3].Account, out[3].Reply = "outbound", "Ann@example.com", "250 2.0.0 held for review, id 01m82baay26sphsrhx6z78gxxs-00"
+	out[3].To[0].State = "held"
+	out[2].Account, out[2].To[0].Reply = "ann@example.com", "250 2.0.0 Ok: queued as 4bXyZ12abc"
 	return out
 }
 
@@ -151,6 +154,18 @@ func Traffic(t *testing.T, s record.Traffic) {
 		{"large ipv6 network", record.Trace{IP: netip.MustParsePrefix("2000::/3")}, []int{2}},
 		{"all of ipv6, with ipv4 in it", record.Trace{IP: netip.MustParsePrefix("::/0")}, []int{7, 6, 5, 4, 2, 1, 0}},
 		{"ipv4 as ipv6", record.Trace{IP: netip.MustParsePrefix("::/64")}, []int{7, 6, 5, 4, 1, 0}},
+		{"account", record.Trace{Account: "ANN@example.com"}, []int{3, 2}},
+		{"another account", record.Trace{Account: "bob@example.com"}, nil},
+		{"direction", record.Trace{Direction: "outbound"}, []int{3}},
+		{"direction and sender", record.Trace{Direction: "inbound", From: "<>"}, []int{1}},
+		{"state", record.Trace{State: "held"}, []int{3}},
+		{"state and recipient", record.Trace{State: "delivered", To: "u@example.com"}, []int{6, 5, 2, 1, 0}},
+		{"state that none is in", record.Trace{State: "aborted"}, nil},
+		{"what the server behind called it", record.Trace{Reply: "4BXYZ12abc"}, []int{2}},
+		{"what we called it", record.Trace{Reply: "01m82baay26sphsrhx6z78gxxs-00"}, []int{3}},
+		{"no word of a reply", record.Trace{Reply: "2.0"}, nil},
+		{"a word and an account", record.Trace{Reply: "4bxyz12abc", Account: "ann@example.com", To: "u@example.com"}, []int{2}},
+		{"a word of another", record.Trace{Reply: "4bxyz12abc", Account: "bob@example.com"}, nil},
 		{"time", record.Trace{Since: at(3), Until: at(5)}, []int{4, 3}},
 		{"since", record.Trace{Since: at(6)}, []int{7, 6}},
 		{"until", record.Trace{Until: at(2)}, []int{1, 0}},

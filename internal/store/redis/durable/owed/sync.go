@@ -26,31 +26,22 @@ func (s *Store) Run(ctx context.Context) { phase.Run(ctx, s.o.Log, 2*time.Second
 
 // Step brings to the shared store what it is time for, and compares a few more entries.
 func (s *Store) Step(ctx context.Context) error {
-	ends, live, born := s.phases.Due()
-	if ends {
-		_, tombs := s.jrn.IDs(outboxKind)
-		if err := phase.Batches(ctx, tombs, func(ids []string) error { return s.entomb(ctx, ids) }); err != nil {
-			return err
-		}
-		s.phases.Done(true, false, born)
-	}
-	if live {
-		if err := phase.Batches(ctx, s.ids(false), func(ids []string) error { return s.bring(ctx, ids) }); err != nil {
-			return err
-		}
-		s.phases.Done(false, true, born)
-	}
-	if err := phase.Batches(ctx, s.ids(true), func(ids []string) error { return s.bring(ctx, ids) }); err != nil {
-		return err
-	}
-	ids := s.phases.Scrub(func() []string {
-		living, tombs := s.jrn.IDs(outboxKind)
-		return append(living, tombs...)
+	return s.phases.Step(ctx, phase.Work{
+		Ends: s.bringEnds, Live: func() []string { return s.ids(false) }, Waiting: func() []string { return s.ids(true) }, Known: s.known,
+		Bring: s.bring, Compare: s.compare, Entomb: s.entomb,
 	})
-	if len(ids) == 0 {
-		return nil
-	}
-	return errors.Join(s.compare(ctx, ids), s.entomb(ctx, ids))
+}
+
+// bringEnds brings tombstones.
+func (s *Store) bringEnds(ctx context.Context) error {
+	_, tombs := s.jrn.IDs(outboxKind)
+	return phase.Batches(ctx, tombs, func(ids []string) error { return s.entomb(ctx, ids) })
+}
+
+// known are all entries of the journal.
+func (s *Store) known() []string {
+	living, tombs := s.jrn.IDs(outboxKind)
+	return append(living, tombs...)
 }
 
 // Refresh looks up what this node still has a copy of; of very many some each time.

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -113,33 +112,5 @@ func (g *Ground) Count(ctx context.Context, key string, n, bytes int64) error {
 
 // Scan gives all keys that match a pattern to f, many at a time.
 func (g *Ground) Scan(ctx context.Context, pattern string, f func(keys []string) error) error {
-	var mu sync.Mutex
-	var masters []*redis.Client
-	if err := g.Conn.Masters(ctx, func(_ context.Context, r *redis.Client) error {
-		mu.Lock()
-		defer mu.Unlock()
-		masters = append(masters, r)
-		return nil
-	}); err != nil {
-		return err
-	}
-	for _, m := range masters {
-		for cursor := uint64(0); ; {
-			var keys []string
-			err := g.Conn.Do(ctx, conn.Background, func(ctx context.Context, _ redis.UniversalClient) (err error) {
-				keys, cursor, err = m.Scan(ctx, cursor, pattern, 500).Result()
-				return err
-			})
-			if err == nil && len(keys) > 0 {
-				err = f(keys)
-			}
-			if err != nil {
-				return err
-			}
-			if cursor == 0 {
-				break
-			}
-		}
-	}
-	return nil
+	return g.Conn.Scan(ctx, pattern, f)
 }

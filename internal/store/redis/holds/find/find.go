@@ -149,9 +149,9 @@ func (s Finder) walk(ctx context.Context, plan index.Plan, r route, size int) (p
 	if len(r.others) > 0 {
 		batch, most = ground.MaxRows, maxBatch
 	}
-	top, last := plan.Max, ""
+	last := ""
 	for looked, asked := 0, 0; looked < maxLooked && asked < maxAsked; {
-		members, more, err := s.members(ctx, r.lead, plan.Min, top, batch)
+		members, more, err := s.members(ctx, r.lead, plan, batch)
 		if err != nil {
 			return page, err
 		}
@@ -175,19 +175,24 @@ func (s Finder) walk(ctx context.Context, plan index.Plan, r route, size int) (p
 		looked += len(likely)
 		asked += len(members)
 		last = members[len(members)-1]
-		top = "(" + last
+		plan.Behind(last)
 		batch = min(4*batch, most)
 	}
 	page.Next = index.Cursor(last)
 	return page, nil
 }
 
-// members reads the next ones of a way, newest first.
-func (s Finder) members(ctx context.Context, way []string, low, top string, n int) (members []string, more bool, err error) {
+// members reads the next ones of a way, in the order of the plan.
+func (s Finder) members(ctx context.Context, way []string, plan index.Plan, n int) (members []string, more bool, err error) {
+	by := &redis.ZRangeBy{Min: plan.Min, Max: plan.Max, Count: int64(n)}
 	cmds := make([]*redis.StringSliceCmd, len(way))
 	if err := s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
 		for i, key := range way {
-			cmds[i] = p.ZRevRangeByLex(ctx, s.g.IndexKey(key), &redis.ZRangeBy{Min: low, Max: top, Count: int64(n)})
+			if plan.Rising {
+				cmds[i] = p.ZRangeByLex(ctx, s.g.IndexKey(key), by)
+			} else {
+				cmds[i] = p.ZRevRangeByLex(ctx, s.g.IndexKey(key), by)
+			}
 		}
 	}); err != nil {
 		return nil, false, err
@@ -196,7 +201,7 @@ func (s Finder) members(ctx context.Context, way []string, low, top string, n in
 	for i, cmd := range cmds {
 		read[i] = cmd.Val()
 	}
-	members, more = index.Merge(read, n)
+	members, more = plan.Merge(read, n)
 	return members, more, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/filter"
 	"postern/internal/store/redis/holds"
 	"postern/internal/store/redis/holds/upkeep"
 	"postern/quarantine"
@@ -71,6 +72,11 @@ const (
 
 // Fill writes n holds, one every every since start.
 func Fill(ctx context.Context, s *holds.Store, n int, start time.Time, every time.Duration) error {
+	return FillScored(ctx, s, n, start, every, func(filter.Score) filter.Score { return 0 })
+}
+
+// FillScored is Fill with something added to the score of each.
+func FillScored(ctx context.Context, s *holds.Store, n int, start time.Time, every time.Duration, more func(n filter.Score) filter.Score) error {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	var errs [writers]error
@@ -83,7 +89,9 @@ func Fill(ctx context.Context, s *holds.Store, n int, start time.Time, every tim
 				}
 				batch := make([]upkeep.Full, 0, perTrip)
 				for i := first; i < min(first+perTrip, n); i++ {
-					batch = append(batch, Hold(i, start, every))
+					h := Hold(i, start, every)
+					h.Hold.Score += more(filter.Score(i))
+					batch = append(batch, h)
 				}
 				errs[w] = s.Bulk(ctx, batch)
 			}

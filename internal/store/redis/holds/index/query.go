@@ -21,6 +21,7 @@ type Plan struct {
 	Ways     [][]string // sets of keys
 	Prefixes []string   // beginnings of words; the words that begin so are one more way each
 	Min, Max string     // bounds of members, as ranges by bytes write them
+	Rising   bool       // the oldest first
 	query    quarantine.Query
 	wanted   []search.Term
 	states   []quarantine.State
@@ -28,7 +29,7 @@ type Plan struct {
 
 // NewPlan reads a query; ok is false when nothing can match. After is a place in the list.
 func NewPlan(q quarantine.Query, after string) (p Plan, ok bool) {
-	p = Plan{query: q, wanted: search.Wanted(q.Words), Min: "-", Max: "+"}
+	p = Plan{query: q, wanted: search.Wanted(q.Words), Min: "-", Max: "+", Rising: q.Oldest}
 	p.query.From, p.query.To = strings.ToLower(q.From), strings.ToLower(q.To)
 	if len(q.Words) > 0 && len(p.wanted) == 0 {
 		return p, false
@@ -54,10 +55,25 @@ func NewPlan(q quarantine.Query, after string) (p Plan, ok bool) {
 	if !q.Until.IsZero() {
 		p.Max = "(" + packTime(q.Until)
 	}
-	if after != "" && (p.Max == "+" || "("+after < p.Max) {
-		p.Max = "(" + after
-	}
+	p.Behind(after)
 	return p, true
+}
+
+// Behind leaves what is behind a member in the order of the plan.
+func (p *Plan) Behind(member string) {
+	switch {
+	case member == "":
+	case p.Rising && (p.Min == "-" || member >= p.Min[1:]):
+		p.Min = "(" + member
+	case !p.Rising && (p.Max == "+" || member < p.Max[1:]):
+		p.Max = "(" + member
+	}
+}
+
+// Whole reports whether the first way holds what matches and nothing else.
+func (p *Plan) Whole() bool {
+	q := p.query
+	return len(p.Ways) == 1 && len(p.Prefixes) == 0 && q.Class == "" && q.Policy == "" && q.Direction == "" && q.AtLeast == nil && q.AtMost == nil
 }
 
 // fields adds a way for each field.
@@ -95,6 +111,7 @@ func (p *Plan) Match(h quarantine.Hold) bool {
 	case h.State == quarantine.Provisional, !slices.Contains(p.states, h.State),
 		!q.Since.IsZero() && at < q.Since.UnixMilli(), !q.Until.IsZero() && at >= q.Until.UnixMilli(),
 		q.Class != "" && h.Class != q.Class, q.Policy != "" && h.Policy != q.Policy,
+		q.Direction != "" && h.Direction != q.Direction, !q.Scored(h.Score),
 		q.To != "" && !slices.Contains(addressKeys(h.To), q.To),
 		q.Symbol != "" && !slices.Contains(h.Symbols(), q.Symbol):
 		return false
@@ -129,24 +146,30 @@ func wordsMatch(wanted []search.Term, subject string) bool {
 	return true
 }
 
-// Merge joins what was read of the indexes of one way, n members of each at most, newest
-// first, and returns those that nothing unread can stand between, each once. more is true when
+// Merge joins what was read of the indexes of one way, n members of each at most, in the order of
+// the plan, and returns those that nothing unread can stand between, each once. more is true when
 // there may be others behind them.
-func Merge(read [][]string, n int) (members []string, more bool) {
-	floor := ""
+func (p *Plan) Merge(read [][]string, n int) (members []string, more bool) {
+	order := func(a, b string) int { return strings.Compare(b, a) }
+	if p.Rising {
+		order = strings.Compare
+	}
+	edge := ""
 	for _, r := range read {
 		if len(r) >= n {
+			if last := r[len(r)-1]; !more || order(last, edge) < 0 {
+				edge = last
+			}
 			more = true
-			floor = max(floor, r[len(r)-1])
 		}
 	}
 	for _, r := range read {
 		for _, m := range r {
-			if m >= floor {
+			if !more || order(m, edge) <= 0 {
 				members = append(members, m)
 			}
 		}
 	}
-	slices.SortFunc(members, func(a, b string) int { return strings.Compare(b, a) })
+	slices.SortFunc(members, order)
 	return slices.Compact(members), more
 }

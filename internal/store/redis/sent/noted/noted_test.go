@@ -102,6 +102,38 @@ func TestStoreAway(t *testing.T) {
 	t.Error("it was not brought to the store")
 }
 
+// A row that the store was too slow or too far away to take is counted none the less: whoever
+// asks how many there are has them brought first. Before that the answer is an error, and no
+// number that is short.
+func TestSizeCountsWhatIsDue(t *testing.T) {
+	server := redistest.Server(t)
+	n := newNode(t, redistest.Empty(t, server))
+	n.begin(1)
+	if rows, _, err := n.Size(t.Context()); rows != 1 || err != nil {
+		t.Errorf("%d rows, %v", rows, err)
+	}
+	server.Kill()
+	n.begin(2)
+	if rows, _, err := n.Size(t.Context()); err == nil {
+		t.Errorf("%d rows of a store that is away", rows)
+	}
+	server.Run(t)
+	for range 300 {
+		rows, bytes, err := n.Size(t.Context())
+		if err == nil {
+			if rows < 1 || bytes <= 0 { // the row of before is gone with a store that keeps nothing
+				t.Errorf("%d rows, %d bytes", rows, bytes)
+			}
+			if _, err := newNode(t, n.c).BySerial(t.Context(), senttest.Row(t, 2, "anna@example.com").Serial); err != nil {
+				t.Errorf("counted and not there: %v", err)
+			}
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Error("it is never counted")
+}
+
 // What the store lost is given back, with what others settled.
 func TestStoreLost(t *testing.T) {
 	c := redistest.Mini(t)

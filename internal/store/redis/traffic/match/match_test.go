@@ -19,14 +19,14 @@ func FuzzTerms(f *testing.F) {
 	f.Add("x", "A\"@b", "İstanbul\u2028", "i*", "::ffff:192.0.2.1", uint8(0))
 	f.Fuzz(func(t *testing.T, id, address, subject, words, ip string, bits uint8) {
 		at := time.UnixMilli(1_795_348_800_500 + int64(bits)).UTC()
-		r := record.Row{ID: id, Time: at, MessageID: address, From: address, To: []record.Fate{{Address: address}}, Subject: subject, Client: record.Client{IP: ip}}
+		r := record.Row{Account: address, Reply: subject, ID: id, Time: at, MessageID: address, From: address, To: []record.Fate{{Address: address}}, Subject: subject, Client: record.Client{IP: ip}}
 		has := map[Term]bool{}
 		TermsOf(&r, func(x Term) { has[x] = true })
 		text, err := json.Marshal(r)
 		if err != nil || json.Unmarshal(text, &r) != nil { // as it will be read again
 			return
 		}
-		qs := []record.Trace{{ID: id}, {After: "01kan8x5h3k2m4n6p8q0r1s2t4"}, {After: id + "0"}, {Since: at}, {Until: at.Add(time.Millisecond)}, {Since: at.Add(-time.Hour), Until: at.Add(time.Hour)}, {From: address}, {To: address}, {MessageID: address}, {Subject: words}, {Subject: subject}, {From: address, Subject: words}}
+		qs := []record.Trace{{ID: id}, {After: "01kan8x5h3k2m4n6p8q0r1s2t4"}, {After: id + "0"}, {Since: at}, {Until: at.Add(time.Millisecond)}, {Since: at.Add(-time.Hour), Until: at.Add(time.Hour)}, {From: address}, {To: address}, {MessageID: address}, {Subject: words}, {Subject: subject}, {From: address, Subject: words}, {Account: address}, {Reply: words}, {Reply: subject}}
 		if i := bytes.LastIndexByte([]byte(address), '@'); i >= 0 {
 			qs = append(qs, record.Trace{From: address[i:]}, record.Trace{To: address[i:]})
 		}

@@ -2,6 +2,7 @@ package match
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"postern/internal/record"
@@ -13,6 +14,8 @@ type Matcher struct {
 	q             record.Trace
 	id, mid       string
 	from, to      string
+	account       string
+	reply         string
 	words         []search.Term
 	net           []byte // first address of the network, 16 octets
 	bits          int
@@ -23,10 +26,13 @@ type Matcher struct {
 
 // New reads a query; ok is false when nothing can match.
 func New(q record.Trace) (m *Matcher, ok bool) {
-	m = &Matcher{q: q, mid: strings.Trim(q.MessageID, "<> "), from: strings.ToLower(q.From), to: strings.ToLower(q.To),
+	m = &Matcher{q: q, mid: strings.Trim(q.MessageID, "<> "), from: strings.ToLower(q.From), to: strings.ToLower(q.To), account: strings.ToLower(q.Account),
 		since: q.Since.UnixMilli(), until: q.Until.UnixMilli(), sinceSet: !q.Since.IsZero(), end: !q.Until.IsZero()}
 	m.id, _, _ = strings.Cut(q.ID, "-") // a hold's ID begins with that of its message
 	if q.ID != "" && m.id == "" {
+		return m, false
+	}
+	if m.reply = record.ReplyWord(q.Reply); q.Reply != "" && m.reply == "" {
 		return m, false
 	}
 	if words := strings.Fields(q.Subject); len(words) > 0 {
@@ -68,7 +74,15 @@ func (m *Matcher) Match(r *record.Row) bool {
 		m.q.MessageID != "" && r.MessageID != m.mid:
 		return false
 	}
-	return m.sender(r.From) && m.recipient(r.To) && m.network(r.Client.IP) && m.subject(r.Subject)
+	return m.other(r) && m.sender(r.From) && m.recipient(r.To) && m.network(r.Client.IP) && m.subject(r.Subject)
+}
+
+// other are the fields that people seldom ask for.
+func (m *Matcher) other(r *record.Row) bool {
+	return (m.account == "" || strings.ToLower(r.Account) == m.account) &&
+		(m.q.Direction == "" || r.Direction == m.q.Direction) &&
+		(m.q.State == "" || slices.ContainsFunc(r.To, func(f record.Fate) bool { return f.State == m.q.State })) &&
+		(m.reply == "" || slices.Contains(r.ReplyWords(), m.reply))
 }
 
 func (m *Matcher) sender(from string) bool {
@@ -146,8 +160,14 @@ func (m *Matcher) Terms() []Term {
 	if m.q.MessageID != "" {
 		add("mid", m.mid)
 	}
+	if m.reply != "" {
+		add("reply", m.reply)
+	}
 	if m.to != "" {
 		add("to", m.to)
+	}
+	if m.account != "" {
+		add("account", m.account)
 	}
 	if m.from == "<>" {
 		add("from", "")

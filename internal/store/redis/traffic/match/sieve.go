@@ -17,7 +17,7 @@ type sieve struct {
 }
 
 func sieveOf(m *Matcher) (out sieve) {
-	for _, text := range []string{m.id, m.mid, m.to, m.from} {
+	for _, text := range []string{m.id, m.mid, m.to, m.from, m.account, m.reply, m.q.Direction, m.q.State} {
 		if text = strings.ToLower(text); len(text) > 1 && verbatim(text) {
 			out.all = append(out.all, []byte(text))
 		}

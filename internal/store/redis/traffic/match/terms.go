@@ -49,6 +49,12 @@ func TermsOf(r *record.Row, add func(Term)) {
 		add(termOf("to", a))
 		add(termOf("to", "@"+domainOf(a)))
 	}
+	if r.Account != "" {
+		add(termOf("account", strings.ToLower(r.Account)))
+	}
+	for _, w := range r.ReplyWords() {
+		add(termOf("reply", w))
+	}
 	if a, err := netip.ParseAddr(r.Client.IP); err == nil {
 		for _, bits := range depths(a) {
 			add(netTerm(a, bits))
