@@ -24,8 +24,12 @@ func (s *Set) Judge(m *filter.Message, r filter.Report, policy string) filter.Ve
 	c.collect(r)
 	v := filter.Verdict{Policy: c.policy.Name, Rules: s.Revision(), Failures: c.failures(r)}
 	acting := c.reasons(&v)
+	byScore := filter.Accept
 	if !c.before {
-		c.thresholds(&v, acting)
+		byScore = c.thresholds(&v, acting)
+	}
+	decide(&v, acting, byScore)
+	if !c.before {
 		c.greylist(&v)
 	}
 	v.Keep = c.fired[virus] && c.policy.Antivirus.KeepOriginal
@@ -210,8 +214,7 @@ func (c *judgement) atMost(sym *Symbol, a filter.Action) filter.Action {
 
 // thresholds joins the action of the score and of failed steps. A Reject by score alone is
 // no 5xx while something could not be checked that may be the next time.
-func (c *judgement) thresholds(v *filter.Verdict, acting filter.Action) {
-	byScore := filter.Accept
+func (c *judgement) thresholds(v *filter.Verdict, acting filter.Action) (byScore filter.Action) {
 	switch p := c.policy; {
 	case v.Score >= p.Reject:
 		byScore = filter.Reject
@@ -228,6 +231,28 @@ func (c *judgement) thresholds(v *filter.Verdict, acting filter.Action) {
 	for _, f := range v.Failures {
 		v.Action = max(v.Action, f.OnError)
 	}
+	return byScore
+}
+
+// decide marks the reason that made the action: the first of those that asked for it themselves,
+// else the one that weighs most where the score made it. A failed step is no reason.
+func decide(v *filter.Verdict, acting, byScore filter.Action) {
+	if v.Action == filter.Accept || len(v.Reasons) == 0 {
+		return
+	}
+	best := 0 // the reasons begin with the largest action
+	switch v.Action {
+	case acting:
+	case byScore:
+		for i, r := range v.Reasons {
+			if r.Score > v.Reasons[best].Score {
+				best = i
+			}
+		}
+	default:
+		return
+	}
+	v.Reasons[best].Decides = true
 }
 
 // with joins what was seen and a note of ours on it.

@@ -179,7 +179,7 @@ func TestReasons(t *testing.T) {
 	v := s.Judge(after(), r, "default")
 	cut := strings.Repeat("é", 99)
 	want := []filter.Reason{
-		{Symbol: "T_TAG", Score: 25, Describe: "Tagged by itself", Detail: "same"},
+		{Symbol: "T_TAG", Score: 25, Describe: "Tagged by itself", Detail: "same", Decides: true},
 		{Symbol: "T_BOTH", Score: 200, Describe: "Both"},
 		{Symbol: "T_ONE", Score: 100, Describe: "One point", Detail: "0" + cut + "; 1" + cut + "; 2" + cut + "; 3" + cut + "; 4" + cut},
 		{Symbol: "T_NEW", Detail: "ab"},

@@ -20,6 +20,9 @@ import (
 //go:embed default/*.yaml
 var defaults embed.FS
 
+// Defaults are the files of rules that come with the program.
+func Defaults() (fs.FS, error) { return fs.Sub(defaults, "default") }
+
 // The nouns of the rule files, under the names others use.
 type (
 	Policy  = book.Policy
@@ -52,7 +55,7 @@ func Load(dirs ...string) (*Set, error) {
 
 // LoadFS is Load over file systems.
 func LoadFS(layers ...Layer) (*Set, error) {
-	embedded, err := fs.Sub(defaults, "default")
+	embedded, err := Defaults()
 	if err != nil {
 		return nil, err
 	}

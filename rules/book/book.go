@@ -85,6 +85,9 @@ type Policy struct {
 	Unscannable filter.Action
 	Encrypted   filter.Action
 	KeepDays    int // how long a hold is kept
+
+	Digest         string // off, daily, or hours of the day: when recipients hear of what is held
+	DigestInfected bool   // digests name infected mail too; its recipient cannot release it
 }
 
 // Book is a merged and checked rule set.

@@ -145,6 +145,8 @@ type policyEntry struct {
 	Unscannable *string         `yaml:"unscannable"`
 	Encrypted   *string         `yaml:"encrypted"`
 	KeepDays    *int            `yaml:"keep_days"`
+	Digest      *string         `yaml:"digest"`
+	Infected    *bool           `yaml:"digest_infected"`
 
 	extendsAt strict.Place
 }

@@ -1,8 +1,10 @@
 package book
 
 import (
+	"errors"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"postern/filter"
@@ -67,6 +69,27 @@ func checkPolicy(d *strict.Document, path string, e *policyEntry) {
 	if k := e.KeepDays; k != nil && (*k < 1 || *k > maxKeepDays) {
 		d.Fail(path+".keep_days", "expected 1 to %d days, found %d", maxKeepDays, *k)
 	}
+	if e.Digest != nil {
+		if _, err := DigestHours(*e.Digest); err != nil {
+			d.Fail(path+".digest", "%v, found %q", err, clip(*e.Digest))
+		}
+	}
+}
+
+// DigestHours are the hours of the day that a policy's digest names; none for off and daily.
+func DigestHours(digest string) (hours []int, err error) {
+	if digest == "off" || digest == "daily" {
+		return nil, nil
+	}
+	for text := range strings.SplitSeq(digest, ",") {
+		h, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || h < 0 || h > 23 || slices.Contains(hours, h) {
+			return nil, errors.New("expected off, daily, or hours of the day such as \"8,12,17\"")
+		}
+		hours = append(hours, h)
+	}
+	slices.Sort(hours)
+	return hours, nil
 }
 
 // over replaces *dst where src was written.
@@ -89,6 +112,8 @@ func (e *policyEntry) overlay(x *policyEntry) {
 	over(&e.Unscannable, x.Unscannable)
 	over(&e.Encrypted, x.Encrypted)
 	over(&e.KeepDays, x.KeepDays)
+	over(&e.Digest, x.Digest)
+	over(&e.Infected, x.Infected)
 	if a := x.Antivirus; a != nil {
 		if e.Antivirus == nil {
 			e.Antivirus = &antivirusEntry{}
@@ -147,6 +172,8 @@ func (e *policyEntry) onto(p Policy) Policy {
 	setAction(&p.Unscannable, e.Unscannable)
 	setAction(&p.Encrypted, e.Encrypted)
 	set(&p.KeepDays, e.KeepDays)
+	set(&p.Digest, e.Digest)
+	set(&p.DigestInfected, e.Infected)
 	return p
 }
 
@@ -156,7 +183,7 @@ func builtin() Policy {
 		Name: DefaultPolicy, Tag: 400, Greylist: 500, Quarantine: 700, Reject: 1500, Most: filter.Reject,
 		Antivirus:   Antivirus{Scan: true, Infected: "reject", KeepOriginal: true},
 		DMARC:       DMARC{Reject: "honour", Quarantine: "hold", OnList: "hold"},
-		Unscannable: filter.Quarantine, Encrypted: filter.Tag, KeepDays: 30,
+		Unscannable: filter.Quarantine, Encrypted: filter.Tag, KeepDays: 30, Digest: "daily",
 	}
 }
 

@@ -106,7 +106,7 @@ recipients: {"*": sales}
 	want := book.Policy{Name: "sales", Extends: "default", Tag: 400, Greylist: 500, Quarantine: 900, Reject: 1250, Most: filter.Reject,
 		Antivirus:   book.Antivirus{Scan: false, Infected: "tag", KeepOriginal: true},
 		DMARC:       book.DMARC{Reject: "hold", Quarantine: "hold", OnList: "hold"},
-		Unscannable: filter.Tag, Encrypted: filter.Tag, KeepDays: 7}
+		Unscannable: filter.Tag, Encrypted: filter.Tag, KeepDays: 7, Digest: "daily"}
 	if diff := cmp.Diff(want, *b.Policies["sales"]); diff != "" {
 		t.Error(diff)
 	}
