@@ -4,59 +4,20 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
-	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"postern/abuse"
 	"postern/filter"
+	"postern/internal/mailtest/accounts"
 )
 
-// memory is a Store in memory that can be made to fail.
-type memory struct {
-	mu    sync.Mutex
-	rev   uint64
-	all   map[string]abuse.Account
-	broke error
-}
-
-func (s *memory) AccountRevision(context.Context) (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.rev, s.broke
-}
-
-func (s *memory) Accounts(context.Context) ([]abuse.Account, uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(s.all)), s.rev, s.broke
-}
-
-func (s *memory) Account(_ context.Context, name string) (abuse.Account, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, ok := s.all[name]
-	if !ok {
-		return a, abuse.ErrNotFound
-	}
-	return a, s.broke
-}
-
-func (s *memory) PutAccount(_ context.Context, a abuse.Account) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.broke != nil {
-		return s.broke
-	}
-	if s.all[a.Name].Version != a.Version-1 {
-		return abuse.ErrConflict
-	}
-	s.all[a.Name] = a
-	s.rev++
-	return nil
+// holding is a store with one record.
+func holding(a abuse.Account) *accounts.Memory {
+	s := &accounts.Memory{}
+	s.Set(a)
+	return s
 }
 
 func open(t *testing.T, s abuse.Store, audit func(context.Context, abuse.Change) error) *abuse.Accounts {
@@ -70,7 +31,7 @@ func open(t *testing.T, s abuse.Store, audit func(context.Context, abuse.Change)
 
 func TestSuspendAndRestore(t *testing.T) {
 	var changes []abuse.Change
-	s := &memory{all: map[string]abuse.Account{}}
+	s := &accounts.Memory{}
 	a := open(t, s, func(_ context.Context, c abuse.Change) error { changes = append(changes, c); return nil })
 	if _, yes := a.Suspended("ada@example.com"); yes {
 		t.Fatal("an account no record names is active")
@@ -100,7 +61,7 @@ func TestSuspendAndRestore(t *testing.T) {
 }
 
 func TestCheckFindsOutboundMailOfASuspendedAccount(t *testing.T) {
-	a := open(t, &memory{all: map[string]abuse.Account{"ada": {Name: "ada", State: abuse.Suspended, Reason: "spam", Version: 1}}}, nil)
+	a := open(t, holding(abuse.Account{Name: "ada", State: abuse.Suspended, Reason: "spam", Version: 1}), nil)
 	for _, c := range []struct {
 		m    filter.Message
 		want int
@@ -119,7 +80,7 @@ func TestCheckFindsOutboundMailOfASuspendedAccount(t *testing.T) {
 
 func TestAChangeElsewhereCountsWithinASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &memory{all: map[string]abuse.Account{}}
+		s := &accounts.Memory{}
 		a := open(t, s, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -132,9 +93,7 @@ func TestAChangeElsewhereCountsWithinASecond(t *testing.T) {
 		if _, yes := a.Suspended("ada"); !yes {
 			t.Error("not seen after a second")
 		}
-		s.mu.Lock()
-		s.broke = errors.New("the store is away")
-		s.mu.Unlock()
+		s.Break(errors.New("the store is away"))
 		time.Sleep(10 * time.Second)
 		if _, yes := a.Suspended("ada"); !yes {
 			t.Error("a store that is away lifted a suspension")
@@ -150,11 +109,13 @@ func TestAChangeElsewhereCountsWithinASecond(t *testing.T) {
 }
 
 func TestConflict(t *testing.T) {
-	s := &memory{all: map[string]abuse.Account{"ada": {Name: "ada", Version: 3}}}
+	s := holding(abuse.Account{Name: "ada", Version: 3})
 	if err := s.PutAccount(t.Context(), abuse.Account{Name: "ada", Version: 3}); !errors.Is(err, abuse.ErrConflict) {
 		t.Error(err)
 	}
-	if _, err := abuse.NewAccounts(t.Context(), &memory{broke: errors.New("away")}, time.Now, slog.Default(), nil); err == nil {
+	away := &accounts.Memory{}
+	away.Break(errors.New("away"))
+	if _, err := abuse.NewAccounts(t.Context(), away, time.Now, slog.Default(), nil); err == nil {
 		t.Error("a store that cannot be read at the start is an error")
 	}
 }

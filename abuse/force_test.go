@@ -7,6 +7,7 @@ import (
 
 	"postern/abuse"
 	"postern/filter"
+	"postern/internal/mailtest/accounts"
 )
 
 func TestEffective(t *testing.T) {
@@ -64,7 +65,7 @@ func put(t *testing.T, a *abuse.Accounts, acc abuse.Account) {
 }
 
 func TestWhatIsInForce(t *testing.T) {
-	a := open(t, &memory{all: map[string]abuse.Account{}}, nil)
+	a := open(t, &accounts.Memory{}, nil)
 	put(t, a, abuse.Account{Name: "held@example.com", State: abuse.Active, Level: abuse.M2, Measure: "m1", Case: "A-2026-000001"})
 	put(t, a, abuse.Account{Name: "watched@example.com", State: abuse.Active, Measure: "m2", Reason: "new"})
 	put(t, a, abuse.Account{Name: "off@example.com", State: abuse.Suspended, Level: abuse.M5})
@@ -114,7 +115,7 @@ func TestWhatIsInForce(t *testing.T) {
 
 func TestSetIsIdempotent(t *testing.T) {
 	n := 0
-	s := &memory{all: map[string]abuse.Account{}}
+	s := &accounts.Memory{}
 	a := open(t, s, nil)
 	want := abuse.Account{Name: "A@example.com", State: abuse.Active, Level: abuse.M1, Measure: "m1"}
 	for range 3 {
@@ -124,7 +125,7 @@ func TestSetIsIdempotent(t *testing.T) {
 			n++
 		}
 	}
-	if got := s.all["a@example.com"]; n != 1 || got.Version != 1 || got.Level != abuse.M1 {
+	if got, _ := s.Account(t.Context(), "a@example.com"); n != 1 || got.Version != 1 || got.Level != abuse.M1 {
 		t.Errorf("%d changes, %+v", n, got)
 	}
 	if _, _, err := a.Set(t.Context(), abuse.Account{}, "test"); err == nil {

@@ -58,6 +58,22 @@ func TestVolumeAgainstOwnHistory(t *testing.T) {
 	}
 }
 
+// What began shortly before midnight is no history after it.
+func TestVolumeOverMidnight(t *testing.T) {
+	day := start.UTC().Truncate(24 * time.Hour)
+	p := behaviour.New(behaviour.Config{FilterBits: 20}, nil)
+	for d := 1; d <= 20; d++ {
+		p.Add(row(fmt.Sprint("old", d), day.AddDate(0, 0, -d-1), 1, many("known", 5)...))
+	}
+	for i := range 10 {
+		p.Add(row(fmt.Sprint("new", i), day.Add(time.Duration(i-8)*5*time.Minute), 1, many(fmt.Sprint("s", i), 15)...))
+	}
+	now := day.Add(6 * time.Minute)
+	if _, got := rules(p, now)[behaviour.Volume]; !got {
+		t.Errorf("its first evening is its history: %v", rules(p, now))
+	}
+}
+
 func TestNewRecipients(t *testing.T) {
 	p := behaviour.New(behaviour.Config{FilterBits: 20}, nil)
 	p.Add(row("old", start.AddDate(0, 0, -3), 1, many("known", 500)...))

@@ -273,11 +273,14 @@ func (a *profile) bounce(at time.Time, tried, gone int) {
 	t.gone = min(t.gone+uint32(gone), t.tried)
 }
 
+// settled is how long a day must be over before it counts as history.
+const settled = 12 * time.Hour
+
 // usual is the 99th percentile of recipients an hour over the hours in which it sent, of the
-// last 28 days without the last one: what began today does not make itself usual. It rests on
-// the fullest hour of each day.
+// last 28 days without the last one: what began today does not make itself usual, nor does at
+// midnight what began the evening before. It rests on the fullest hour of each day.
 func (a *profile) usual(now time.Time) int {
-	today := int32(now.Unix() / 86400)
+	today := int32(now.Add(-settled).Unix() / 86400)
 	var most []uint32
 	active := 0
 	for _, d := range a.days {

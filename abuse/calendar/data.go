@@ -73,7 +73,7 @@ func (d *Days) year(n int) *Year {
 // An empty name stands for no folder.
 func Load(dir string) (map[string]*Days, error) {
 	all := map[string]*Days{}
-	own, err := fs.Sub(embedded, "data")
+	own, err := Defaults()
 	if err != nil {
 		return nil, err
 	}
@@ -225,3 +225,6 @@ func validName(s string) bool {
 	}
 	return s != "" && len(s) <= 40
 }
+
+// Defaults are the calendars that come with the program.
+func Defaults() (fs.FS, error) { return fs.Sub(embedded, "data") }

@@ -9,6 +9,7 @@ import (
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
 	"postern/abuse/cases/ledger"
+	"postern/abuse/cases/seek"
 	"postern/internal/entity"
 )
 
@@ -24,7 +25,7 @@ type (
 	Evidence  = dossier.Evidence
 	Request   = dossier.Request
 	Opening   = dossier.Opening
-	Search    = dossier.Search
+	Search    = seek.Search
 	Actor     = dossier.Actor
 	Refusal   = dossier.Refusal
 	Follower  = ledger.Follower

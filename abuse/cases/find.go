@@ -93,29 +93,6 @@ func values[T any](rows []entity.Row[T]) []T {
 	return out
 }
 
-// Find returns a page of cases: those of a queue with the next deadline first, those of an
-// account or a source and all of them with the youngest first.
-func (d *Desk) Find(ctx context.Context, s Search) (all []Case, next string, err error) {
-	q, err := s.Query(d.Now())
-	if err != nil {
-		return nil, "", err
-	}
-	if s.Limit < 0 || s.Limit > entity.MaxPage {
-		return nil, "", dossier.Refuse(dossier.ErrInvalid, "a page has at most %d cases", entity.MaxPage)
-	}
-	rows, next, err := d.cases().Find(ctx, q)
-	return values(rows), next, err
-}
-
-// Count counts what Find would return, up to limit.
-func (d *Desk) Count(ctx context.Context, s Search, limit int) (int, error) {
-	q, err := s.Query(d.Now())
-	if err != nil {
-		return 0, err
-	}
-	return d.cases().Count(ctx, q, limit)
-}
-
 // Each calls f for every case opened from one time to another.
 func (d *Desk) Each(ctx context.Context, from, to time.Time, f func(Case) error) error {
 	q := entity.Query{Index: dossier.IndexOpened, From: from.UnixMilli(), To: to.UnixMilli() - 1, Rising: true, Limit: entity.MaxPage}

@@ -179,7 +179,8 @@ func lit(name string) bool {
 }
 
 var (
-	links   = regexp.MustCompile(`(?i)\b(h)tt(ps?)(\s*:\s*//)([^\s/<>"'?#]{0,300})`)
+	// A link may begin within a word: those who read for links look for no border.
+	links   = regexp.MustCompile(`(?i)(h)tt(ps?)(\s*:\s*//)([^\s/<>"'?#]{0,300})`)
 	others  = regexp.MustCompile(`(?i)\b(ftp|wss?|file|tel|sms|mailto|javascript|vbscript|data):(\S)`)
 	bare    = regexp.MustCompile(`(?i)\bwww\.([a-z0-9.-]{1,300})`)
 	already = strings.NewReplacer("[.]", "[.]", ".", "[.]")

@@ -95,6 +95,7 @@ func TestDefang(t *testing.T) {
 		"hxxp://a[.]example":                "hxxp://a[.]example",
 		"a.b.c":                             "a.b.c",
 		"http:// broken":                    "hxxp:// broken",
+		"seehttp://a.example":               "seehxxp://a[.]example",
 	} {
 		if got := complaint.Defang(in); got != want {
 			t.Errorf("%q is %q, want %q", in, got, want)

@@ -73,7 +73,9 @@ type Engine struct {
 	touched map[string]bool
 	kept    map[string][]signal.Signal // by account, of the log
 	cases   map[string]opened
-	caught  bool // it has followed the send log to its end once
+	read    time.Time
+	caught  bool                 // it has followed the send log to its end once
+	live    map[string]time.Time // rules that act, and since when
 }
 
 type opened struct {
@@ -92,23 +94,15 @@ type Result struct {
 func (e *Engine) Step(ctx context.Context) (Result, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.touched == nil {
-		e.touched, e.kept, e.cases = map[string]bool{}, map[string][]signal.Signal{}, map[string]opened{}
-		e.from = e.Now().Add(-complaintsFor)
-	}
-	var r Result
-	var err error
-	if r.Rows, err = e.follow(ctx); err != nil {
-		return r, err
-	}
-	if err = e.located(ctx); err != nil {
-		return r, err
-	}
-	if r.Signals, err = e.hear(ctx); err != nil {
+	r, err := e.news(ctx)
+	if err != nil {
 		return r, err
 	}
 	if !e.caught {
 		return r, nil
+	}
+	if err := e.enabled(ctx); err != nil {
+		return r, err
 	}
 	names := make([]string, 0, len(e.touched))
 	for name := range e.touched {
@@ -124,6 +118,25 @@ func (e *Engine) Step(ctx context.Context) (Result, error) {
 		delete(e.touched, name)
 	}
 	return r, errors.Join(errs...)
+}
+
+// news reads what came since the last time.
+func (e *Engine) news(ctx context.Context) (r Result, err error) {
+	if e.touched == nil {
+		e.touched, e.kept, e.cases = map[string]bool{}, map[string][]signal.Signal{}, map[string]opened{}
+		e.from = e.Now().Add(-complaintsFor)
+	}
+	if r.Rows, err = e.follow(ctx); err != nil {
+		return r, err
+	}
+	if err = e.located(ctx); err != nil {
+		return r, err
+	}
+	if r.Signals, err = e.hear(ctx); err != nil {
+		return r, err
+	}
+	e.read = e.Now()
+	return r, nil
 }
 
 // follow reads the tail of the send log.

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"postern/abuse"
+	"postern/abuse/measure"
 	"postern/abuse/signal"
 )
 
@@ -106,7 +108,7 @@ func (p *population) day(i, day int, midnight time.Time) {
 
 // minute sends what an abuser sends in a minute.
 func (a *abuser) minute(w *world, r *rand.Rand, at time.Time) {
-	if w.level(a.account) >= abuse.M3 {
+	if w.Level(a.account) >= abuse.M3 {
 		return
 	}
 	for a.carry += float64(a.hourly) / 60; a.carry >= float64(a.perMessage); a.carry -= float64(a.perMessage) {
@@ -131,8 +133,9 @@ func TestSimulation(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := newWorld(t)
-	w.mute = true
+	w := newWorld(t, func(p *measure.Parts) { // nobody reads that many lines
+		p.Audit = func(context.Context, string, string, string, any, any, string) error { return nil }
+	})
 	r := rand.New(rand.NewPCG(seed, 1))
 	p := &population{w, r, n}
 	abusers := readAbusers(t)
@@ -145,7 +148,7 @@ func TestSimulation(t *testing.T) {
 		}
 		abusers = some
 	}
-	begin := w.now
+	begin := w.Now
 	for day := range 28 { // what was before
 		midnight := begin.AddDate(0, 0, day-28)
 		for i := range n {
@@ -165,7 +168,7 @@ func TestSimulation(t *testing.T) {
 // run is the day: mail in order of time, abusers minute by minute, complaints over the first
 // ten minutes of the second hour.
 func (p *population) run(abusers []*abuser, forged int) (worst map[string]abuse.Level) {
-	w, begin := p.world, p.now
+	w, begin := p.world, p.Now
 	honest := &sendLog{}
 	live := w.log
 	w.log = honest
@@ -192,19 +195,19 @@ func (p *population) run(abusers []*abuser, forged int) (worst map[string]abuse.
 		if minute >= 600 && minute < 610 {
 			p.complain(forged/10, minute)
 		}
-		w.now = at.Add(time.Minute)
+		w.Now = at.Add(time.Minute)
 		w.step()
 		if minute%5 == 0 {
-			if err := w.desk.Tend(w.t.Context()); err != nil {
-				w.t.Fatal(err)
+			if err := w.Desk.Tend(w.T.Context()); err != nil {
+				w.T.Fatal(err)
 			}
 		}
-		for _, acc := range w.accounts.Known() {
+		for _, acc := range w.Accounts.Known() {
 			worst[acc.Name] = max(worst[acc.Name], acc.Effective())
 		}
 		for _, a := range abusers {
-			if a.held == 0 && w.level(a.account) >= abuse.M2 {
-				a.held = w.now.Sub(begin.Add(time.Duration(a.start) * time.Minute))
+			if a.held == 0 && w.Level(a.account) >= abuse.M2 {
+				a.held = w.Now.Sub(begin.Add(time.Duration(a.start) * time.Minute))
 			}
 		}
 	}
@@ -217,12 +220,12 @@ func (p *population) complain(n, minute int) {
 	for i := range n {
 		account := p.name(i % 200)
 		weight, _ := signal.Weigh("abuse", 0)
-		s := signal.Signal{ID: fmt.Sprintf("forged-%d-%d", minute, i), Family: signal.Complaints, Rule: "complaint", Account: account, At: p.now, Weight: weight, Provider: "provider0.example", SentAt: p.now.Add(-time.Hour)}
+		s := signal.Signal{ID: fmt.Sprintf("forged-%d-%d", minute, i), Family: signal.Complaints, Rule: "complaint", Account: account, At: p.Now, Weight: weight, Provider: "provider0.example", SentAt: p.Now.Add(-time.Hour)}
 		if p.kind(i%200) == "newsletter" && i < 200 {
 			s.Votes, s.Weight, s.Copy = 100, 10, s.ID
 		}
-		if err := p.signals.Add(p.t.Context(), s); err != nil {
-			p.t.Fatal(err)
+		if err := p.signals.Add(p.T.Context(), s); err != nil {
+			p.T.Fatal(err)
 		}
 	}
 }
@@ -238,7 +241,7 @@ func report(t *testing.T, p *population, abusers []*abuser, worst map[string]abu
 		case guilty[name]:
 		case l > abuse.M1:
 			above++
-			t.Errorf("%s (%s) came to %s: %s", name, "innocent", l, p.accounts.Force(name).Reason)
+			t.Errorf("%s (%s) came to %s: %s", name, "innocent", l, p.Accounts.Force(name).Reason)
 		case l == abuse.M1:
 			throttled++
 		}
@@ -257,11 +260,11 @@ func report(t *testing.T, p *population, abusers []*abuser, worst map[string]abu
 		case a.kind != "loud" && len(p.cases.found[a.account]) > 0:
 			in[a.kind+" as a case"]++
 		default:
-			t.Logf("%s %s %+v: held after %s, %d signals", a.kind, a.account, *a, a.held, len(p.profiles.Judge(a.account, p.now)))
+			t.Logf("%s %s %+v: held after %s, %d signals", a.kind, a.account, *a, a.held, len(p.profiles.Judge(a.account, p.Now)))
 		}
 	}
 	alerts := map[string]int{}
-	for key := range p.alerts {
+	for key := range p.raised {
 		kind, _, _ := strings.Cut(key, ":")
 		alerts[kind]++
 	}

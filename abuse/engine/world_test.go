@@ -2,27 +2,20 @@ package engine_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
-	"postern/abuse"
 	"postern/abuse/behaviour"
 	"postern/abuse/engine"
 	"postern/abuse/measure"
-	"postern/abuse/measure/guard"
-	"postern/abuse/measure/shadow"
 	"postern/abuse/sent"
 	"postern/abuse/signal"
-	"postern/internal/entity"
-	"postern/internal/mailtest/entities"
+	"postern/internal/mailtest/measures"
 )
 
 // sendLog is a send log in memory: what was followed is forgotten after keep.
@@ -52,43 +45,6 @@ func (l *sendLog) ByAccount(_ context.Context, account string, from, to time.Tim
 	return out, "", nil
 }
 
-// accounts is a store of account records in memory.
-type accounts struct {
-	mu  sync.Mutex
-	rev uint64
-	all map[string]abuse.Account
-}
-
-func (s *accounts) AccountRevision(context.Context) (uint64, error) { return s.rev, nil }
-func (s *accounts) Accounts(context.Context) (out []abuse.Account, rev uint64, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range s.all {
-		out = append(out, a)
-	}
-	return out, s.rev, nil
-}
-
-func (s *accounts) Account(_ context.Context, name string) (abuse.Account, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if a, ok := s.all[name]; ok {
-		return a, nil
-	}
-	return abuse.Account{}, abuse.ErrNotFound
-}
-
-func (s *accounts) PutAccount(_ context.Context, a abuse.Account) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all[a.Name].Version != a.Version-1 {
-		return abuse.ErrConflict
-	}
-	s.all[a.Name] = a
-	s.rev++
-	return nil
-}
-
 type caseBook struct {
 	mu    sync.Mutex
 	found map[string][]engine.Found
@@ -110,71 +66,39 @@ func (countries) Where(ip netip.Addr) behaviour.Place {
 }
 
 type world struct {
-	t        testing.TB
-	now      time.Time
+	*measures.World
 	log      *sendLog
-	store    *entities.Memory
-	accounts *abuse.Accounts
 	signals  signal.Log
 	profiles *behaviour.Profiles
-	desk     *measure.Desk
 	engine   *engine.Engine
 	cases    *caseBook
-	alerts   map[string]int
-	audit    []string
+	raised   map[string]int // alerts, those that are over as well
 	n        int
-	mute     bool // the audit is not kept
 }
 
 func newWorld(t testing.TB, change ...func(*measure.Parts)) *world {
-	w := &world{t: t, now: time.Date(2030, 3, 4, 0, 0, 0, 0, time.UTC), log: &sendLog{keep: 1 << 20}, cases: &caseBook{found: map[string][]engine.Found{}}, alerts: map[string]int{}}
-	now := func() time.Time { return w.now }
-	w.store = &entities.Memory{Now: now}
-	var err error
-	w.accounts, err = abuse.NewAccounts(t.Context(), &accounts{all: map[string]abuse.Account{}}, now, slog.New(slog.DiscardHandler), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.signals = signal.NewLog(w.store)
-	w.profiles = behaviour.New(behaviour.Config{}, countries{})
-	audit := func(_ context.Context, actor, action, object string, _, _ any, note string) error {
-		if !w.mute {
-			w.audit = append(w.audit, actor+" "+action+" "+object+" "+note)
-		}
-		return nil
-	}
-	p := measure.Parts{
-		Store: w.store, Accounts: w.accounts, Config: measure.Config{Mode: measure.ModeOn}, Protected: guard.Protect(nil), Audit: audit, Now: now,
-		Population: func(domain string) int { return w.profiles.Active(domain, w.now) },
-		Switch:     guard.NewSwitch(w.store, filepath.Join(t.TempDir(), "stop"), now, audit),
-		Alert: func(key, _ string, over bool) {
+	w := &world{log: &sendLog{keep: 1 << 20}, cases: &caseBook{found: map[string][]engine.Found{}}, raised: map[string]int{}, profiles: behaviour.New(behaviour.Config{}, countries{})}
+	rules := append(behaviour.Rules(), engine.ComplaintRate, "trap", "listing", "complaint")
+	w.World = measures.New(t, time.Date(2030, 3, 4, 0, 0, 0, 0, time.UTC), rules, func(m *measures.World, p *measure.Parts) {
+		p.Population = func(domain string) int { return w.profiles.Active(domain, m.Now) }
+		p.Alert = func(key, _ string, over bool) {
 			if !over {
-				w.alerts[key]++
+				w.raised[key]++
 			}
-		},
-	}
-	for _, f := range change {
-		f(&p)
-	}
-	w.desk = measure.New(p)
-	w.accounts.Automation(p.Switch.Off)
-	w.engine = &engine.Engine{Sent: w.log, Signals: w.signals, Profiles: w.profiles, Desk: w.desk, Cases: w.cases, Now: now}
-	for _, rule := range append(behaviour.Rules(), engine.ComplaintRate, "trap", "listing", "complaint") {
-		w.enable(rule)
-	}
+		}
+		for _, f := range change {
+			f(p)
+		}
+	})
+	w.signals = signal.NewLog(w.Store)
+	w.restart()
 	return w
 }
 
-// enable makes a rule one that a person enabled after its shadow.
-func (w *world) enable(rule string) {
-	w.t.Helper()
-	text, err := json.Marshal(shadow.Rule{Name: rule, Since: w.now.AddDate(0, 0, -30), Live: true, By: "test", At: w.now})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := w.store.Put(w.t.Context(), entity.Record{Kind: shadow.Kind, ID: rule, Version: 1, Data: text}); err != nil {
-		w.t.Fatal(err)
-	}
+// restart is a new process over the same home.
+func (w *world) restart() {
+	w.profiles = behaviour.New(behaviour.Config{}, countries{})
+	w.engine = &engine.Engine{Sent: w.log, Signals: w.signals, Profiles: w.profiles, Desk: w.Desk, Cases: w.cases, Now: func() time.Time { return w.Now }}
 }
 
 // send writes a row of n recipients into the send log.
@@ -195,15 +119,11 @@ func (w *world) send(at time.Time, account string, country, n int, to func(i int
 }
 
 func (w *world) step() engine.Result {
-	w.t.Helper()
-	if err := w.desk.Switch.Look(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
-	r, err := w.engine.Step(w.t.Context())
+	w.T.Helper()
+	w.Look()
+	r, err := w.engine.Step(w.T.Context())
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return r
 }
-
-func (w *world) level(account string) abuse.Level { return w.accounts.Force(account).Effective() }

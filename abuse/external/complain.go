@@ -3,64 +3,35 @@ package external
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
-	"time"
 
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
-	"postern/abuse/complaint/arf"
 	"postern/abuse/complaint/inner"
-	"postern/abuse/complaint/xarf"
 	"postern/abuse/external/contact"
+	"postern/abuse/external/told"
 	"postern/abuse/external/wording"
-	"postern/internal/address"
+	"postern/abuse/external/writing"
 	"postern/internal/entity"
 )
 
 // States of a Notice.
 const (
-	Queued = "queued"
-	Sent   = "sent"
-	Barred = "barred"
-	Failed = "failed"
+	Queued = told.Queued
+	Sent   = told.Sent
+	Barred = told.Barred
+	Failed = told.Failed
 )
 
 // ToBody is the Way of a Notice to the national body.
-const ToBody = "body"
+const ToBody = told.ToBody
 
 // Notice is one report that went out, or the reason why it did not.
-type Notice struct {
-	ID        string    `json:"id"`
-	Case      string    `json:"case"`
-	To        string    `json:"to,omitempty"`
-	Way       string    `json:"way,omitempty"` // how the contact was found; or ToBody
-	Form      string    `json:"form,omitempty"`
-	Language  string    `json:"language,omitempty"`
-	Incident  int       `json:"incident"`
-	State     string    `json:"state"`
-	Why       string    `json:"why,omitempty"`
-	Tried     []string  `json:"tried,omitempty"`
-	By        string    `json:"by"`
-	At        time.Time `json:"at"`
-	Sum       string    `json:"sha256,omitempty"` // of the message, class evidence
-	MessageID string    `json:"message_id,omitempty"`
-}
+type Notice = told.Notice
 
-func (d *Desk) notices() entity.Table[Notice] {
-	return entity.Table[Notice]{Store: d.Home, Kind: "external-notice", ID: func(n *Notice) string { return n.ID }, Keys: func(n *Notice) []entity.Key {
-		at := n.At.UnixMilli()
-		keys := []entity.Key{{Index: "case", Value: n.Case, At: at}, {Index: "state", Value: n.State, At: at}}
-		if n.MessageID != "" {
-			keys = append(keys, entity.Key{Index: "message", Value: n.MessageID, At: at})
-		}
-		return keys
-	}}
-}
+func (d *Desk) notices() entity.Table[Notice] { return told.Table(d.Home) }
 
 // Notices returns a page of the reports of a case, the youngest first.
 func (d *Desk) Notices(ctx context.Context, id, after string, limit int) ([]Notice, string, error) {
@@ -70,16 +41,6 @@ func (d *Desk) Notices(ctx context.Context, id, after string, limit int) ([]Noti
 		out = append(out, r.Value)
 	}
 	return out, next, err
-}
-
-// due is the last incident up to n of which a provider is told: each of the first ten, each
-// tenth to a hundred, each hundredth to a thousand (RFC 6650 section 7.5).
-func due(n int) int {
-	step := 1
-	for n > step*10 {
-		step *= 10
-	}
-	return n - n%step
 }
 
 // Complain tells the provider of a source, and the national body. A Notice that is Barred
@@ -100,7 +61,7 @@ func (d *Desk) Complain(ctx context.Context, who cases.Actor, id string) (Notice
 	if def, _ := flow.Of(c.State); !def.Proven {
 		return Notice{}, fmt.Errorf("%w: %s is %s; a source is confirmed first", ErrGround, id, c.State)
 	}
-	incident := due(src.Incidents)
+	incident := told.Due(src.Incidents)
 	n := Notice{Case: id, Incident: incident, By: who.Name, At: d.Now().UTC()}
 	if src.Told >= incident {
 		n.State, n.Why = Barred, fmt.Sprintf("the provider was told of incident %d of %d; the next time is due later (RFC 6650 section 7.5)", src.Told, src.Incidents)
@@ -118,7 +79,7 @@ func (d *Desk) Complain(ctx context.Context, who cases.Actor, id string) (Notice
 		return n, err
 	}
 	h, _ := inner.Header(m.Raw)
-	found, err := d.Contacts.Find(ctx, contact.Source{IP: m.IP, Domain: m.Domain, CFBL: h.Get("CFBL-Address"), Signed: m.Signed})
+	found, err := d.Contacts.Find(ctx, contact.Source{IP: m.IP, Domain: m.Domain, CFBL: h.Get("CFBL-Address"), Signed: m.Signed, XARF: d.writer(id, src).Document(n, m).Fits()})
 	n.Tried = found.Tried
 	switch {
 	case errors.Is(err, contact.ErrNone):
@@ -127,7 +88,7 @@ func (d *Desk) Complain(ctx context.Context, who cases.Actor, id string) (Notice
 	case err != nil:
 		return n, err
 	}
-	n.To, n.Way, n.Form, n.Language = found.Contact.Address, string(found.Contact.Way), found.Contact.Form, "en"
+	n.To, n.Way, n.Form, n.Region, n.Language = found.Contact.Address, string(found.Contact.Way), found.Contact.Form, found.Contact.Region, "en"
 	if n, err = d.send(ctx, n, m, src, d.words(c, src, "en")); err != nil {
 		return n, err
 	}
@@ -137,7 +98,7 @@ func (d *Desk) Complain(ctx context.Context, who cases.Actor, id string) (Notice
 // done notes in source and case that the provider was told, or why not.
 func (d *Desk) done(ctx context.Context, who cases.Actor, c cases.Case, n Notice, src Source) (Notice, error) {
 	if n.State == Barred {
-		n.ID = identify(c.ID, fmt.Sprint(n.Incident), "barred", n.Why)
+		n.ID = told.Name(c.ID, fmt.Sprint(n.Incident), "barred", n.Why)
 		if _, err := d.notices().Create(ctx, n); err != nil && !errors.Is(err, entity.ErrExists) {
 			return n, err
 		}
@@ -145,8 +106,11 @@ func (d *Desk) done(ctx context.Context, who cases.Actor, c cases.Case, n Notice
 		return n, err
 	}
 	text := "told " + n.To
-	if n.State == Barred {
+	switch n.State {
+	case Barred:
 		text = "nobody was told: " + n.Why
+	case Queued:
+		text = "a report is on its way to " + n.To
 	}
 	_, err := d.Cases.Note(ctx, c.ID, cases.Event{Actor: who.Name, Action: "complain", Text: text, Data: map[string]string{"notice": n.ID, "state": n.State, "way": n.Way, "incidents": fmt.Sprint(src.Incidents)}})
 	if err != nil || c.State != flow.Confirmed {
@@ -172,9 +136,9 @@ func (d *Desk) lastBar(ctx context.Context, id string) string {
 // send writes a report down and hands it to the outbox. The same incident goes to the same
 // address once.
 func (d *Desk) send(ctx context.Context, n Notice, m Message, src Source, words string) (Notice, error) {
-	n.ID = identify(n.Case, fmt.Sprint(n.Incident), n.To)
+	n.ID = told.Name(n.Case, fmt.Sprint(n.Incident), n.To)
 	n.MessageID = "<" + n.ID + "@" + d.Host + ">"
-	raw, err := d.report(&n, m, src, words)
+	raw, err := d.writer(n.Case, src).Write(&n, m, words)
 	if err != nil {
 		return n, err
 	}
@@ -182,7 +146,7 @@ func (d *Desk) send(ctx context.Context, n Notice, m Message, src Source, words 
 }
 
 func (d *Desk) sendText(ctx context.Context, n Notice, subject, body string) (Notice, error) {
-	n.ID = identify(n.Case, fmt.Sprint(n.Incident), n.To)
+	n.ID = told.Name(n.Case, fmt.Sprint(n.Incident), n.To)
 	n.MessageID = "<" + n.ID + "@" + d.Host + ">"
 	raw, err := wording.Text(d.Alias(n.Case), n.To, n.MessageID, n.Language, subject, body, n.At)
 	if err != nil {
@@ -207,6 +171,9 @@ func (d *Desk) queue(ctx context.Context, n Notice, raw []byte) (_ Notice, err e
 }
 
 func (d *Desk) hand(ctx context.Context, n Notice) (Notice, error) {
+	if n.Called() { // another brings it
+		return n, nil
+	}
 	r, err := d.Home.Blob(ctx, entity.Evidence, n.Sum)
 	if err != nil {
 		return n, err
@@ -216,7 +183,8 @@ func (d *Desk) hand(ctx context.Context, n Notice) (Notice, error) {
 	if err != nil {
 		return n, err
 	}
-	if err := d.Submit(ctx, n.ID, n.At, d.Alias(n.Case), n.To, raw); err != nil {
+	key, at := n.Entry()
+	if err := d.Submit(ctx, key, at, d.Alias(n.Case), n.To, raw); err != nil {
 		return n, err
 	}
 	row, err := d.notices().Change(ctx, n.ID, func(n *Notice) error { n.State = Sent; return nil })
@@ -228,54 +196,60 @@ func (d *Desk) hand(ctx context.Context, n Notice) (Notice, error) {
 
 // tendNotices hands on what did not reach the outbox.
 func (d *Desk) tendNotices(ctx context.Context) error {
-	rows, _, err := d.notices().Find(ctx, entity.Query{Index: "state", Value: Queued, Rising: true, Limit: 100})
+	var all []Notice
+	err := d.notices().Each(ctx, entity.Query{Index: "state", Value: Queued, Rising: true, Limit: 100}, func(r entity.Row[Notice]) error {
+		if r.Value.Called() {
+			return nil
+		}
+		if all = append(all, r.Value); len(all) >= 100 {
+			return errFull
+		}
+		return nil
+	})
+	if errors.Is(err, errFull) {
+		err = nil
+	}
 	errs := []error{err}
-	for _, r := range rows {
-		_, err := d.hand(ctx, r.Value)
+	for _, n := range all {
+		_, err := d.hand(ctx, n)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
 
-// Bounced notes that a report came back, and reports whether it was one of ours.
-func (d *Desk) Bounced(ctx context.Context, messageID, why string) (bool, error) {
-	rows, _, err := d.notices().Find(ctx, entity.Query{Index: "message", Value: messageID, Limit: 1})
-	if err != nil || len(rows) == 0 {
-		return false, err
+// Resend hands a report that came back to the outbox once more, after its contact was
+// looked up among those who want no notices.
+func (d *Desk) Resend(ctx context.Context, who cases.Actor, id, why string) (Notice, error) {
+	row, err := d.notices().Get(ctx, id)
+	if err == nil {
+		err = row.Value.MayResend(d.Now())
 	}
-	_, err = d.notices().Change(ctx, rows[0].Value.ID, func(n *Notice) error { n.State, n.Why = Failed, why[:min(len(why), 300)]; return nil })
-	return true, err
+	if err != nil {
+		return row.Value, err
+	}
+	switch out, err := d.Contacts.OptedOut(ctx, row.Value.To); {
+	case err != nil:
+		return row.Value, err
+	case out:
+		return row.Value, fmt.Errorf("%w: %s wants no notices", told.ErrAgain, row.Value.To)
+	}
+	if row, err = d.notices().Change(ctx, id, func(n *Notice) error { return n.Resend(who.Name, d.Now()) }); err != nil {
+		return row.Value, err
+	}
+	if err := d.Audit(ctx, who.Name, "source-notice-again", row.Value.Case, nil, map[string]string{"notice": id, "to": row.Value.To}, why); err != nil {
+		return row.Value, err
+	}
+	return d.hand(ctx, row.Value)
 }
 
-// report writes the message. XARF needs what not every message has: then it is ARF.
-func (d *Desk) report(n *Notice, m Message, src Source, words string) ([]byte, error) {
-	from := d.Alias(n.Case)
-	incidents := max(src.Incidents-src.Told, 1)
-	h, _ := inner.Header(m.Raw)
-	if n.Form == contact.XARF {
-		us := xarf.Party{Org: d.Name, Contact: from, Domain: address.DomainOf(from)}
-		out, err := xarf.WriteMail(xarf.Mail{
-			From: from, To: n.To, MessageID: n.MessageID, Date: n.At, Subject: "Abuse report " + n.Case, Words: words, Language: n.Language, UserAgent: d.Agent,
-			Document: xarf.Document{
-				ID: uuid(n.ID), Time: m.Arrival, Reporter: us, Source: m.IP.Unmap().String(), Port: m.Port, EvidenceSource: src.evidenceSource(), MailFrom: m.MailFrom,
-				Subject: h.Decoded("Subject"), MessageID: strings.TrimSpace(h.Get("Message-ID")), UserAgent: d.Agent, Count: len(m.RcptTo),
-				Evidence: []xarf.Evidence{{Type: "message/rfc822", Data: m.Raw}},
-			},
-		})
-		if err == nil {
-			return out, nil
-		}
-		n.Form, n.Why = contact.ARF, err.Error()
-	}
-	var domains []string
-	if m.Domain != "" {
-		domains = []string{m.Domain}
-	}
-	return arf.Write(arf.Notice{
-		From: from, To: n.To, Date: n.At, MessageID: n.MessageID, Words: words, Language: n.Language, UserAgent: d.Agent, MTA: d.Host,
-		MailFrom: m.MailFrom, Arrival: m.Arrival, SourceIP: m.IP, SourcePort: m.Port, Domains: domains, AuthResult: m.AuthResult,
-		Incidents: incidents, Original: m.Raw, RcptTo: m.RcptTo, Redact: d.Redact, Mask: d.Redact != nil,
-	})
+// Bounced notes that a report came back, and reports whether it was one of ours.
+func (d *Desk) Bounced(ctx context.Context, messageID, why string) (bool, error) {
+	return told.Bounced(ctx, d.Home, messageID, why)
+}
+
+// writer is how this desk writes reports.
+func (d *Desk) writer(id string, src Source) writing.Writer {
+	return writing.Writer{From: d.Alias(id), Name: d.Name, Host: d.Host, Agent: d.Agent, Redact: d.Redact, Trial: d.Trial, Evidence: src.evidenceSource(), Incidents: max(src.Incidents-src.Told, 1)}
 }
 
 func (s *Source) evidenceSource() string {
@@ -285,20 +259,4 @@ func (s *Source) evidenceSource() string {
 		}
 	}
 	return "user_complaint"
-}
-
-func identify(parts ...string) string {
-	h := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
-	}
-	return "x-" + hex.EncodeToString(h.Sum(nil))[:32]
-}
-
-// uuid is a report's name in the form that XARF asks for.
-func uuid(id string) string {
-	x := sha256.Sum256([]byte("xarf " + id))
-	x[6], x[8] = x[6]&0x0f|0x80, x[8]&0x3f|0x80 // version 8: made of a hash
-	s := hex.EncodeToString(x[:16])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }

@@ -14,6 +14,7 @@ import (
 	"postern/abuse/complaint/redact"
 	"postern/abuse/external/contact"
 	"postern/abuse/external/order"
+	"postern/abuse/external/writing"
 	"postern/internal/entity"
 )
 
@@ -36,17 +37,7 @@ type Lists interface {
 }
 
 // Message is one that came from a source.
-type Message struct {
-	Raw        []byte
-	MailFrom   string
-	RcptTo     []string
-	IP         netip.Addr
-	Port       uint16
-	Arrival    time.Time
-	Domain     string // d= of a signature that passed
-	Signed     bool   // it covers CFBL-Address and is aligned with it
-	AuthResult string // without the field name
-}
+type Message = writing.Message
 
 // Body is one that is told of every confirmed source besides its provider: a national body.
 type Body struct {
@@ -75,6 +66,8 @@ type Desk struct {
 	// Automatic confirms sources that users reported or that hit traps, tells their providers
 	// and blocks them; else people do.
 	Automatic bool
+	// Trial marks reports that go by a call as tests.
+	Trial bool
 	// Submit hands a message to the outbox. The same id and time are the same message.
 	Submit   func(ctx context.Context, id string, at time.Time, from, to string, message []byte) error
 	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
@@ -146,14 +139,40 @@ func (d *Desk) Get(ctx context.Context, id string) (Source, error) {
 	return row.Value, err
 }
 
+// Query asks for sources: in a state, or those whose block is in force, or all.
+type Query struct {
+	State flow.State
+	Held  bool
+	About string // an address, a network or a domain that they belong to
+	After string
+	Limit int
+}
+
+// seekMost bounds how many sources are looked at for those about something.
+const seekMost = 5000
+
 // List returns a page of sources, the youngest first.
-func (d *Desk) List(ctx context.Context, after string, limit int) ([]Source, string, error) {
-	rows, next, err := d.sources().Find(ctx, entity.Query{Index: "all", After: after, Limit: limit})
-	out := make([]Source, 0, len(rows))
-	for _, r := range rows {
-		out = append(out, r.Value)
+func (d *Desk) List(ctx context.Context, q Query) ([]Source, string, error) {
+	find, out := entity.Query{Index: "all", After: q.After, Limit: q.Limit}, []Source{}
+	switch {
+	case q.Held:
+		find.Index = "held"
+	case q.State != "":
+		find.Index, find.Value = "state", string(q.State)
 	}
-	return out, next, err
+	for seen := 0; ; {
+		rows, next, err := d.sources().Find(ctx, find)
+		for _, r := range rows {
+			if (q.State == "" || r.Value.State == q.State) && (q.About == "" || r.Value.about(q.About)) {
+				out = append(out, r.Value)
+			}
+		}
+		seen += len(rows)
+		if err != nil || next == "" || q.About == "" || len(out) > 0 || seen >= seekMost {
+			return out, next, err
+		}
+		find.After = next
+	}
 }
 
 // Confirm confirms a source. A machine needs a user's report or a trap; a person looked at the

@@ -429,7 +429,7 @@ func TestMovedByHand(t *testing.T) {
 	if len(w.blocked) != 1 {
 		t.Fatal(w.blocked)
 	}
-	all, _, err := w.List(ctx, "", 10)
+	all, _, err := w.List(ctx, external.Query{Limit: 10})
 	if err != nil || len(all) != 1 || all[0].Case != c.ID {
 		t.Error(all, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"postern/abuse/cases/flow"
@@ -66,9 +67,13 @@ const (
 
 func (d *Desk) sources() entity.Table[Source] {
 	return entity.Table[Source]{Store: d.Home, Kind: "external-source", ID: func(s *Source) string { return s.Case }, Keys: func(s *Source) []entity.Key {
-		keys := []entity.Key{{Index: "all", At: s.Since.UnixMilli()}}
+		at := s.Since.UnixMilli()
+		keys := []entity.Key{{Index: "all", At: at}, {Index: "state", Value: string(s.State), At: at}}
 		if s.live() {
-			keys = append(keys, entity.Key{Index: "live", At: s.Since.UnixMilli()})
+			keys = append(keys, entity.Key{Index: "live", At: at})
+		}
+		if s.Held {
+			keys = append(keys, entity.Key{Index: "held", At: at})
 		}
 		return keys
 	}}
@@ -81,6 +86,16 @@ func (s *Source) live() bool {
 		return s.Held
 	}
 	return true
+}
+
+// about reports whether a source is an address, is within a network, or belongs to a domain.
+func (s *Source) about(what string) bool {
+	if n, err := netip.ParsePrefix(what); err == nil {
+		return n.Contains(s.IP)
+	}
+	what = strings.ToLower(strings.TrimSpace(what))
+	return s.IP.IsValid() && s.IP.String() == what || strings.Contains(s.Domain, what) || strings.Contains(strings.ToLower(s.Account), what) || strings.EqualFold(s.Case, what) ||
+		s.Block != nil && s.Block.Value == what
 }
 
 // sign adds a ground, once; it reports whether it was new.

@@ -9,7 +9,9 @@ import (
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/external/order"
+	"postern/abuse/external/told"
 	"postern/internal/entity"
+	"postern/internal/entity/refile"
 )
 
 // halfOpen is how long a source is let in by a tenth before it is free again.
@@ -31,7 +33,7 @@ func (d *Desk) Tick(ctx context.Context) error {
 	if errors.Is(err, errFull) {
 		err = nil
 	}
-	errs := []error{err, d.tendNotices(ctx)}
+	errs := []error{err, d.tendNotices(ctx), refile.Tick(ctx, "external-source-1", d.sources(), entity.Query{Index: "all"}), told.Refile(ctx, d.Home)}
 	for _, s := range all {
 		if ctx.Err() != nil {
 			return ctx.Err()

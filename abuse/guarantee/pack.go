@@ -344,6 +344,31 @@ func (o *Office) Upload(ctx context.Context, who cases.Actor, id string, part Pa
 	})
 }
 
+// Paper is one of the papers, whose bytes are what they were. Who looked is written down.
+func (o *Office) Paper(ctx context.Context, who cases.Actor, id string, part Part) (File, []byte, error) {
+	p, err := o.Get(ctx, id)
+	if err != nil {
+		return File{}, nil, err
+	}
+	f, ok := p.Files[part]
+	if !ok {
+		return f, nil, dossier.Refuse(dossier.ErrNotFound, "%s has no %.40q", id, part)
+	}
+	r, err := o.Entities.Blob(ctx, entity.Papers, f.Sum)
+	if errors.Is(err, entity.ErrNotFound) {
+		return f, nil, dossier.Refuse(dossier.ErrNotFound, "the %s of %s is not kept any more", part, id)
+	}
+	if err != nil {
+		return f, nil, err
+	}
+	defer r.Close()
+	body, err := io.ReadAll(io.LimitReader(r, MaxFile))
+	if err != nil {
+		return f, nil, err
+	}
+	return f, body, o.Audit(ctx, who.Name, "guarantee-paper", id, nil, f, string(part))
+}
+
 // change writes a pack and its line in the audit trail.
 func (o *Office) change(ctx context.Context, who cases.Actor, action, id, note string, f func(*Pack) error) (Pack, error) {
 	before, err := o.Get(ctx, id)

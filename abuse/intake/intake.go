@@ -11,14 +11,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"postern/abuse/cases"
 	"postern/abuse/complaint"
+	"postern/abuse/intake/crowd"
 	"postern/abuse/intake/feeds"
 	"postern/abuse/intake/flood"
+	"postern/abuse/intake/sheaf"
 	"postern/abuse/intake/shelf"
 	"postern/abuse/proof"
 	"postern/filter"
@@ -100,6 +103,7 @@ type Desk struct {
 	limits atomic.Pointer[Rates] // what Limit set, over Rates
 	rates  flood.Buckets
 	wake   chan struct{}
+	door   crowd.Door
 }
 
 // Limit sets other rates from now on.
@@ -113,7 +117,13 @@ func (d *Desk) limit() Rates {
 }
 
 // Open makes the parts; it is called once, before all else.
-func (d *Desk) Open() { d.wake = make(chan struct{}, 1) }
+func (d *Desk) Open() {
+	d.wake = make(chan struct{}, 1)
+	d.door.Gather, d.door.Alias = &sheaf.Gatherer{Home: d.Home}, d.Feeds.Alias
+	if d.Ladder != nil {
+		d.door.Tokens = d.Ladder.Tokens
+	}
+}
 
 // Arrival is a report that comes as mail.
 type Arrival struct {
@@ -122,6 +132,7 @@ type Arrival struct {
 	To      []string      // the desk's addresses among the recipients
 	Key     string        // the same for a retry of the same mail
 	By      string        // ByMail or ByPostmaster
+	Alone   bool          // nobody but the desk gets it: what becomes of it hangs on nobody else
 }
 
 // Provisional keeps a mail byte for byte with its circumstances, synced, as a report that
@@ -132,6 +143,15 @@ func (d *Desk) Provisional(ctx context.Context, a Arrival) (string, error) {
 		ID: idOf(a.Key), At: m.Time.UTC(), By: a.By, MessageID: m.ID, Listener: m.Listener, Client: m.Client.IP, Port: m.Client.Port,
 		Name: m.Client.Name, Helo: m.Client.Helo, Account: m.Account, From: m.From, To: a.To, Auth: authOf(a.Report),
 		TLS: strings.TrimSpace(m.Client.TLS.Version + " " + m.Client.TLS.Cipher),
+	}
+	if a.Alone && a.By == ByMail {
+		id, err := d.door.Take(ctx, &r, m, d.limit())
+		if errors.Is(err, entity.ErrFull) {
+			err = fmt.Errorf("%w: %w", ErrFull, err)
+		}
+		if id != "" || err != nil {
+			return id, err
+		}
 	}
 	return r.ID, d.keep(ctx, r, m.Open())
 }
@@ -160,6 +180,9 @@ func (d *Desk) keep(ctx context.Context, r Report, body io.Reader) error {
 
 // Confirm gives a report into work. Doing so twice is no error.
 func (d *Desk) Confirm(ctx context.Context, id string) error {
+	if sheaf.Holds(id) { // it is real since it was written
+		return nil
+	}
 	row, err := shelf.Reports(d.Home).Get(ctx, id)
 	if err != nil {
 		return err
@@ -181,6 +204,9 @@ func (d *Desk) Confirm(ctx context.Context, id string) error {
 
 // Drop gives a provisional report up; one that was confirmed stays. The bytes go with Sweep.
 func (d *Desk) Drop(ctx context.Context, id string) error {
+	if sheaf.Holds(id) {
+		return nil
+	}
 	_, err := shelf.Works(d.Home).Get(ctx, id)
 	if err == nil || !errors.Is(err, entity.ErrNotFound) {
 		return err
@@ -198,6 +224,13 @@ func (d *Desk) Drop(ctx context.Context, id string) error {
 // Get returns a report and what became of it. A provisional one is entity.ErrNotFound.
 func (d *Desk) Get(ctx context.Context, id string) (Report, Work, error) {
 	w, err := shelf.Works(d.Home).Get(ctx, id)
+	if errors.Is(err, entity.ErrNotFound) && sheaf.Holds(id) {
+		row, n, err := sheaf.Find(ctx, d.Home, id)
+		if err != nil {
+			return Report{}, Work{}, err
+		}
+		return row.Value.Members[n], row.Value.Work(n), nil
+	}
 	if err != nil {
 		return Report{}, Work{}, err
 	}
@@ -207,6 +240,14 @@ func (d *Desk) Get(ctx context.Context, id string) (Report, Work, error) {
 
 // Bytes opens a report as it came. What is read is verified against its SHA-256.
 func (d *Desk) Bytes(ctx context.Context, r Report) (io.ReadCloser, error) {
+	if sheaf.Holds(r.ID) {
+		if row, n, err := sheaf.Find(ctx, d.Home, r.ID); !errors.Is(err, entity.ErrNotFound) {
+			if err != nil {
+				return nil, err
+			}
+			return row.Value.Bytes(ctx, d.Home, n)
+		}
+	}
 	return d.Home.Blob(ctx, entity.Intake, r.SHA256)
 }
 
@@ -241,6 +282,9 @@ func (d *Desk) Find(ctx context.Context, s Search) (all []Work, next string, err
 			break
 		}
 	}
+	if slices.Contains([]string{"all", "state", "fold", "case"}, q.Index) {
+		return sheaf.Merged(ctx, d.Home, q)
+	}
 	rows, next, err := shelf.Works(d.Home).Find(ctx, q)
 	for _, r := range rows {
 		all = append(all, r.Value)
@@ -261,6 +305,9 @@ func (d *Desk) findSum(ctx context.Context, s Search, q entity.Query) (all []Wor
 		}
 		all = append(all, w.Value)
 	}
+	if err == nil && q.After == "" {
+		all, err = sheaf.Alike(ctx, d.Home, q, all)
+	}
 	return all, next, err
 }
 
@@ -269,5 +316,19 @@ const countMost = 1_000_000
 
 // Folded is how many reports a flood has: "1 240 more like this".
 func (d *Desk) Folded(ctx context.Context, fold string) (int, error) {
-	return shelf.Works(d.Home).Count(ctx, entity.Query{Index: "fold", Value: shelf.Value(fold)}, countMost)
+	n, err := shelf.Works(d.Home).Count(ctx, entity.Query{Index: "fold", Value: shelf.Value(fold)}, countMost)
+	if err != nil {
+		return n, err
+	}
+	more, err := sheaf.Count(ctx, d.Home, entity.Query{Index: "fold", Value: shelf.Value(fold)})
+	return n + more, err
+}
+
+// SetApart gives a report of a flood that was kept with others a record of its own, so that
+// something can be said of it. For all other reports nothing happens.
+func (d *Desk) SetApart(ctx context.Context, id string) error {
+	if !sheaf.Holds(id) {
+		return nil
+	}
+	return sheaf.SetApart(ctx, d.Home, id)
 }

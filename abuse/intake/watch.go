@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postern/abuse/complaint"
+	"postern/abuse/intake/sheaf"
 	"postern/abuse/intake/shelf"
 	"postern/filter"
 	"postern/internal/entity"
@@ -80,7 +81,8 @@ func (d *Desk) Sweep(ctx context.Context, before time.Time, held func(ctx contex
 	if err != nil {
 		return n, err
 	}
-	return n, errors.Join(d.binder().Sweep(ctx, before), d.sweepBytes(ctx, before))
+	more, err := sheaf.Sweep(ctx, d.Home, before, held)
+	return n + more, errors.Join(err, d.binder().Sweep(ctx, before), d.sweepBytes(ctx, before))
 }
 
 func (d *Desk) sweep(ctx context.Context, row entity.Row[Report], before time.Time, held func(ctx context.Context, w Work) (bool, error)) (bool, error) {
@@ -109,7 +111,11 @@ func (d *Desk) sweepBytes(ctx context.Context, before time.Time) error {
 		return err
 	}
 	for _, sum := range sums {
-		n, err := shelf.Reports(d.Home).Count(ctx, entity.Query{Index: "sum", Value: sum}, 1)
+		q := entity.Query{Index: "sum", Value: sum}
+		n, err := shelf.Reports(d.Home).Count(ctx, q, 1)
+		if err == nil && n == 0 {
+			n, err = sheaf.Shelf(d.Home).Count(ctx, q, 1)
+		}
 		if err == nil && n == 0 {
 			err = d.Home.RemoveBlob(ctx, entity.Intake, sum)
 		}

@@ -15,6 +15,7 @@ import (
 	"postern/abuse/cases/dossier"
 	"postern/abuse/complaint"
 	"postern/abuse/intake/bundle"
+	"postern/abuse/intake/entry"
 	"postern/abuse/intake/flood"
 	"postern/abuse/intake/shelf"
 	"postern/abuse/proof"
@@ -24,6 +25,7 @@ import (
 
 const (
 	every     = 2 * time.Second // how often the queue is looked at without a call
+	bindEvery = 5               // looks, after which what was kept together is counted: one more line costs as much as ten reports
 	triesMost = 5               // after which people get a report as it is
 	batch     = 200
 	readMost  = 16 << 20 // octets of a report that are read
@@ -37,10 +39,10 @@ func (d *Desk) Run(ctx context.Context) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	failing := false
-	for ctx.Err() == nil {
+	for looks := 0; ctx.Err() == nil; looks++ {
 		d.Feeds.Refresh(ctx)
 		err := d.alone(ctx, func(ctx context.Context) error {
-			_, err := d.Round(ctx)
+			_, err := d.round(ctx, looks%bindEvery == 0)
 			return err
 		})
 		if err != nil && !failing && ctx.Err() == nil {
@@ -69,7 +71,9 @@ func (d *Desk) alone(ctx context.Context, f func(context.Context) error) error {
 
 // Round works on everything that waits, the reports of those who are proved first, and says
 // how many there were. What a crash interrupts is done again: every step is idempotent.
-func (d *Desk) Round(ctx context.Context) (n int, err error) {
+func (d *Desk) Round(ctx context.Context) (n int, err error) { return d.round(ctx, true) }
+
+func (d *Desk) round(ctx context.Context, bind bool) (n int, err error) {
 	if err := d.binder().Finish(ctx); err != nil {
 		return 0, err
 	}
@@ -87,7 +91,13 @@ func (d *Desk) Round(ctx context.Context) (n int, err error) {
 				break // whoever came meanwhile and is proved goes first
 			}
 		}
-		if n += some; some == 0 {
+		bound := 0
+		if bind {
+			if bound, err = d.binder().Sheaves(ctx); err != nil {
+				return n, err
+			}
+		}
+		if n += some + bound; some+bound == 0 {
 			return n, ctx.Err()
 		}
 	}
@@ -181,7 +191,7 @@ func (d *Desk) guarded(ctx context.Context, r Report, w Work) (err error) {
 
 // folded says which flood a report of somebody unproved belongs to, "" = none.
 func (d *Desk) folded(ctx context.Context, r Report) (string, error) {
-	if r.Proved() || r.Actor != "" {
+	if r.Proved() || r.Actor != "" || r.Traced {
 		return "", nil
 	}
 	// A feedback loop is proved by its own signature, and has a rate of its own.
@@ -263,8 +273,8 @@ func (d *Desk) read(ctx context.Context, r Report) ([]byte, error) {
 func parsed(r Report, raw []byte) (complaint.Report, *mime.Tree, Submission, error) {
 	var s Submission
 	if r.By != ByMail && r.By != ByPostmaster {
-		s, err := readSubmission(raw)
-		return s.report(), nil, s, err
+		s, err := entry.Read(raw)
+		return s.Report(), nil, s, err
 	}
 	tree := mime.Bytes(raw, mime.Limits{Depth: 3, Parts: 20, Fields: 500, Work: 4, Readings: 1, Anomalies: 20, Names: 4, Text: 1 << 10, Tokens: 1000, URLs: 1})
 	return complaint.Parse(raw, complaint.Options{}), tree, s, nil
@@ -290,13 +300,13 @@ func (d *Desk) work(ctx context.Context, r Report, w Work) error {
 		return err
 	}
 	if sub.Source != "" {
-		who = sub.who()
+		who = sub.Who()
 	}
 	w.Format, w.Feedback, w.Language, w.Trust, w.Feed, w.Problems = rep.Format, rep.Feedback, rep.Language, who.Trust, who.Feed, rep.Problems
 	if w.Reporter = who.Address; w.Reporter == "" {
 		w.Reporter = flood.Network(r.Client)
 	}
-	w.Person = sub.Source != "" && sub.person() || sub.Source == "" && person(r, who, tree)
+	w.Person = sub.Source != "" && sub.Person() || sub.Source == "" && person(r, who, tree)
 	if rep.Format == complaint.DSN && d.Bounced != nil {
 		ours, err := d.Bounced(ctx, rep)
 		if err != nil {

@@ -59,7 +59,7 @@ func (m *Monitor) Link(ctx context.Context, who cases.Actor, id, cause string) (
 	if _, err := m.Cases.Get(ctx, cause); err != nil {
 		return l, err
 	}
-	row, err := m.table().Change(ctx, id, func(x *Listing) error { x.Cause = cause; return nil })
+	row, err := m.table().Change(ctx, id, func(x *Listing) error { x.Cause, x.Named = cause, who.Name; return nil })
 	if err != nil || l.Case == "" {
 		return row.Value, err
 	}

@@ -3,6 +3,7 @@ package listing_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/listing"
+	"postern/abuse/listing/suspect"
 	"postern/internal/dns"
 	"postern/internal/entity"
 	"postern/internal/mailtest"
@@ -235,12 +237,20 @@ func TestADomain(t *testing.T) {
 	zone := healthy("names.test")
 	zone["ours.example.names.test"] = []string{"A 127.0.1.2"}
 	w := newWorld(t, zone)
-	w.Suspect = func(context.Context, string, time.Time) string { return "A-2026-000099" }
+	w.Suspect = func(_ context.Context, subject string, _ time.Time) ([]suspect.Suspect, error) {
+		return []suspect.Suspect{{Account: "bob@" + subject, Facts: []suspect.Fact{{Kind: "signal", Text: "it wrote to a trap"}}}, {Account: "ann@" + subject, Case: "A-2026-000099"}}, nil
+	}
 	w.after(0)
 	w.after(15 * time.Minute)
 	all := w.open()
 	if len(all) != 1 || all[0].Subject != "ours.example" || all[0].Cause != "A-2026-000099" {
 		t.Fatalf("%+v", all)
+	}
+	if all[0].Named != "" || len(all[0].Suspects) != 2 {
+		t.Errorf("it is only suspected: %+v", all[0])
+	}
+	if events, _, err := w.cases.Timeline(t.Context(), all[0].Case, "", 50); err != nil || !strings.Contains(fmt.Sprint(events), "suspected: bob@ours.example; it wrote to a trap") {
+		t.Errorf("%+v %v", events, err)
 	}
 	if c, err := w.cases.Get(t.Context(), all[0].Case); err != nil || c.Source.Domain != "ours.example" || c.Priority != 2 {
 		t.Errorf("%+v %v", c, err)

@@ -13,6 +13,7 @@ import (
 
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
+	"postern/abuse/listing/suspect"
 	"postern/internal/entity"
 )
 
@@ -33,12 +34,15 @@ type Listing struct {
 	Text    string    `json:"text,omitempty"`
 	Case    string    `json:"case,omitempty"`
 	Cause   string    `json:"cause,omitempty"` // the case about what is behind it
-	Draft   string    `json:"draft,omitempty"` // notice to the national body, not sent
-	Drafted time.Time `json:"drafted,omitzero"`
-	Sent    time.Time `json:"sent,omitzero"`  // the notice
-	Asked   time.Time `json:"asked,omitzero"` // for removal
-	AskedBy string    `json:"asked_by,omitempty"`
-	Removal string    `json:"removal,omitempty"`
+	Named   string    `json:"named,omitempty"` // who said so; "" = Cause is only suspected, by Suspects
+	// Suspects may be behind it, by what was written down before it; the most likely first.
+	Suspects []suspect.Suspect `json:"suspects,omitempty"`
+	Draft    string            `json:"draft,omitempty"` // notice to the national body, not sent
+	Drafted  time.Time         `json:"drafted,omitzero"`
+	Sent     time.Time         `json:"sent,omitzero"`  // the notice
+	Asked    time.Time         `json:"asked,omitzero"` // for removal
+	AskedBy  string            `json:"asked_by,omitempty"`
+	Removal  string            `json:"removal,omitempty"`
 }
 
 // Open reports whether the subject is held to be listed.
@@ -74,8 +78,8 @@ type Monitor struct {
 	Draft func(c cases.Case, l Listing) string
 	// Submit sends a drafted notice; the same id goes once.
 	Submit func(ctx context.Context, id, caseID, text string) error
-	// Suspect names the case that is the likely cause of a listing, or "".
-	Suspect func(ctx context.Context, subject string, since time.Time) string
+	// Suspect ranks who may be behind a listing, by what is written down at a time.
+	Suspect func(ctx context.Context, subject string, at time.Time) ([]suspect.Suspect, error)
 	Audit   func(ctx context.Context, actor, action, object string, before, after any, note string) error
 	Alarm   func(ctx context.Context, key, text string, over bool)
 	Now     func() time.Time
@@ -239,16 +243,16 @@ func (m *Monitor) open(ctx context.Context, l Listing) error {
 	if err := m.evidence(ctx, who, c, l, words); err != nil {
 		return err
 	}
-	cause := l.Cause
-	if cause == "" && m.Suspect != nil {
-		cause = m.Suspect(ctx, l.Subject, l.First)
-	}
+	cause, suspects := m.suspects(ctx, l)
 	draft := ""
 	if m.Draft != nil {
 		draft = m.Draft(c, l)
 	}
 	if _, err := m.table().Change(ctx, l.ID, func(x *Listing) error {
-		x.Case, x.Cause = c.ID, cause
+		x.Case, x.Suspects = c.ID, suspects
+		if x.Named == "" {
+			x.Cause = cause
+		}
 		if x.Draft == "" && draft != "" {
 			x.Draft, x.Drafted = draft, m.Now().UTC()
 		}
@@ -258,8 +262,32 @@ func (m *Monitor) open(ctx context.Context, l Listing) error {
 	}
 	m.Alarm(ctx, "listing-"+l.ID, words, false)
 	text := "a notice to the national body is drafted; removal may be asked for when the cause is resolved"
+	for _, s := range suspects {
+		text += "\nsuspected: " + s.Account
+		for _, f := range s.Facts {
+			text += "; " + f.Text
+		}
+	}
 	_, err = m.Cases.Note(ctx, c.ID, cases.Event{Actor: who.Name, Action: "listing", Text: text, Data: map[string]string{"listing": l.ID, "cause": cause}})
 	return err
+}
+
+// suspects ranks who may be behind a listing; the case of the first of them is its suspected cause.
+// When that cannot be looked for the listing is worked on all the same.
+func (m *Monitor) suspects(ctx context.Context, l Listing) (cause string, all []suspect.Suspect) {
+	if m.Suspect == nil || l.Named != "" {
+		return l.Cause, l.Suspects
+	}
+	all, err := m.Suspect(ctx, l.Subject, m.Now().UTC())
+	if err != nil {
+		m.Log.Warn("the cause of a listing was not looked for", "subject", l.Subject, "error", err)
+	}
+	for _, s := range all {
+		if s.Case != "" {
+			return s.Case, all
+		}
+	}
+	return l.Cause, all
 }
 
 // evidence keeps what the list answered, and says which of ours it is about.

@@ -12,8 +12,8 @@ import (
 	"postern/internal/entity"
 )
 
-// carries reports whether a connector has a part in a measure.
-func carries(c Connector, m Measure) bool {
+// Carries reports whether a connector has a part in a measure.
+func Carries(c Connector, m Measure) bool {
 	can := c.Capabilities()
 	return slices.Contains(can.Levels, m.Level) && (can.Domains || abuse.Scope(m.Target) != "domain")
 }

@@ -143,7 +143,7 @@ func (d *Desk) put(ctx context.Context, r Request, auto bool) (Measure, error) {
 	}
 	m.Base = base
 	for _, c := range d.Connectors {
-		if carries(c, m) {
+		if Carries(c, m) {
 			m.Connectors = append(m.Connectors, Carried{Name: c.Name(), Required: c.Capabilities().Required})
 		}
 	}
@@ -176,6 +176,13 @@ func (d *Desk) terms(m *Measure, ttl time.Duration) {
 	if m.Until.IsZero() && m.Level >= abuse.M2 {
 		m.Review = m.At.Add(d.Config.Suspend)
 	}
+}
+
+// Terms says when the measure that a person asks for would end by itself, or be reviewed.
+func (d *Desk) Terms(r Request) (until, review time.Time) {
+	m := Measure{Level: r.Level, At: d.Now().UTC()}
+	d.terms(&m, r.TTL)
+	return m.Until, m.Review
 }
 
 // base is the record to go back to when the last measure ends.

@@ -17,30 +17,30 @@ func TestApplyAndUndo(t *testing.T) {
 	w := newWorld(t)
 	r := measure.Request{ID: "m-1", Account: "A@x.example", Level: abuse.M3, Case: "A-2030-000001", Actor: "ada", Reason: "spam"}
 	m := w.apply(r)
-	if again := w.apply(r); again.ID != m.ID || len(w.audit) != 1 {
-		t.Errorf("the same again: %+v, %v", again, w.audit)
+	if again := w.apply(r); again.ID != m.ID || len(w.Audit) != 1 {
+		t.Errorf("the same again: %+v, %v", again, w.Audit)
 	}
-	acc := w.accounts.Force("a@x.example")
+	acc := w.Accounts.Force("a@x.example")
 	if acc.State != abuse.Suspended || acc.Measure != "m-1" || acc.Case != r.Case || acc.By != "ada" || m.State != measure.Active || m.Review.IsZero() || !m.Until.IsZero() {
 		t.Errorf("%+v %+v", acc, m)
 	}
-	got, err := w.desk.Undo(t.Context(), "m-1", "bob", "guarantee", false)
-	if err != nil || got.State != measure.Removed || w.level("a@x.example") != abuse.M0 {
+	got, err := w.Desk.Undo(t.Context(), "m-1", "bob", "guarantee", false)
+	if err != nil || got.State != measure.Removed || w.Level("a@x.example") != abuse.M0 {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if _, err := w.desk.Undo(t.Context(), "m-1", "bob", "guarantee", false); err != nil {
+	if _, err := w.Desk.Undo(t.Context(), "m-1", "bob", "guarantee", false); err != nil {
 		t.Error(err)
 	}
-	if _, err := w.desk.Apply(t.Context(), r); !errors.Is(err, measure.ErrEnded) {
+	if _, err := w.Desk.Apply(t.Context(), r); !errors.Is(err, measure.ErrEnded) {
 		t.Error(err)
 	}
 	if len(w.notes) != 2 {
 		t.Errorf("%q", w.notes)
 	}
-	if open, _, err := w.desk.List(t.Context(), "a@x.example", true, "", 0); err != nil || len(open) != 0 {
+	if open, _, err := w.Desk.List(t.Context(), "a@x.example", true, "", 0); err != nil || len(open) != 0 {
 		t.Error(open, err)
 	}
-	if all, _, err := w.desk.List(t.Context(), "a@x.example", false, "", 0); err != nil || len(all) != 1 {
+	if all, _, err := w.Desk.List(t.Context(), "a@x.example", false, "", 0); err != nil || len(all) != 1 {
 		t.Error(all, err)
 	}
 }
@@ -54,12 +54,12 @@ func TestAgainWithinTheSecond(t *testing.T) {
 	if again := w.apply(r); again.ID != first.ID {
 		t.Errorf("%s and %s", first.ID, again.ID)
 	}
-	if _, err := w.desk.Undo(t.Context(), first.ID, "bob", "a mistake", false); err != nil {
+	if _, err := w.Desk.Undo(t.Context(), first.ID, "bob", "a mistake", false); err != nil {
 		t.Fatal(err)
 	}
 	second := w.apply(r)
-	if second.ID == first.ID || w.level("a@x.example") != abuse.M3 {
-		t.Errorf("%+v, %s", second, w.level("a@x.example"))
+	if second.ID == first.ID || w.Level("a@x.example") != abuse.M3 {
+		t.Errorf("%+v, %s", second, w.Level("a@x.example"))
 	}
 	if again := w.apply(r); again.ID != second.ID {
 		t.Errorf("%s and %s", second.ID, again.ID)
@@ -77,19 +77,19 @@ func TestRefused(t *testing.T) {
 		"M6 for an account": {Account: "a", Level: 6, Actor: "a", Reason: "r"},
 		"a long reason":     {Account: "a", Level: 1, Actor: "a", Reason: strings.Repeat("x", 2000)},
 	} {
-		if _, err := w.desk.Apply(t.Context(), r); !errors.Is(err, measure.ErrInvalid) {
+		if _, err := w.Desk.Apply(t.Context(), r); !errors.Is(err, measure.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	end := measure.Request{Account: "a", Level: abuse.M7, Actor: "ada", Reason: "strike 2"}
 	for _, approver := range []string{"", "ada"} {
 		end.Approver = approver
-		if _, err := w.desk.Apply(t.Context(), end); !errors.Is(err, measure.ErrSecond) {
+		if _, err := w.Desk.Apply(t.Context(), end); !errors.Is(err, measure.ErrSecond) {
 			t.Error(err)
 		}
 	}
 	end.Approver = "bob"
-	if m := w.apply(end); m.Level != abuse.M7 || !w.accounts.LoginOff("a") {
+	if m := w.apply(end); m.Level != abuse.M7 || !w.Accounts.LoginOff("a") {
 		t.Errorf("%+v", m)
 	}
 }
@@ -100,17 +100,17 @@ func TestUndoRestores(t *testing.T) {
 		w := newWorld(t)
 		const name = "a@x.example"
 		if rapid.Bool().Draw(rt, "suspended before") {
-			if _, err := w.accounts.Suspend(t.Context(), name, "by hand", "old"); err != nil {
+			if _, err := w.Accounts.Suspend(t.Context(), name, "by hand", "old"); err != nil {
 				rt.Fatal(err)
 			}
 		}
-		before := w.accounts.Force(name)
+		before := w.Accounts.Force(name)
 		var open []measure.Measure
 		for i := range rapid.IntRange(1, 6).Draw(rt, "steps") {
-			w.now = w.now.Add(time.Minute)
+			w.Now = w.Now.Add(time.Minute)
 			if len(open) > 0 && rapid.Bool().Draw(rt, "undo") {
 				n := rapid.IntRange(0, len(open)-1).Draw(rt, "which")
-				if _, err := w.desk.Undo(t.Context(), open[n].ID, "ada", "over", false); err != nil {
+				if _, err := w.Desk.Undo(t.Context(), open[n].ID, "ada", "over", false); err != nil {
 					rt.Fatal(err)
 				}
 				open = append(open[:n], open[n+1:]...)
@@ -122,16 +122,16 @@ func TestUndoRestores(t *testing.T) {
 			for _, m := range open {
 				want = max(want, m.Level)
 			}
-			if got := w.level(name); got != want {
+			if got := w.Level(name); got != want {
 				rt.Fatalf("%s, want %s of %v", got, want, open)
 			}
 		}
 		for _, m := range open {
-			if _, err := w.desk.Undo(t.Context(), m.ID, "ada", "over", false); err != nil {
+			if _, err := w.Desk.Undo(t.Context(), m.ID, "ada", "over", false); err != nil {
 				rt.Fatal(err)
 			}
 		}
-		after := w.accounts.Force(name)
+		after := w.Accounts.Force(name)
 		if before.Name == "" {
 			before = abuse.Account{Name: name, State: abuse.Active}
 			after.At, after.By, after.Reason = time.Time{}, "", ""
@@ -149,23 +149,23 @@ func TestTimes(t *testing.T) {
 	w.propose("one@a.example", "A", false)
 	w.propose("three@c.example", "BC", true)
 	w.pass(23 * time.Hour)
-	if w.level("one@a.example") != abuse.M1 || len(w.alerts) != 1 { // the suspension is overdue
-		t.Errorf("%s, %v", w.level("one@a.example"), w.alerts)
+	if w.Level("one@a.example") != abuse.M1 || len(w.Alerts) != 1 { // the suspension is overdue
+		t.Errorf("%s, %v", w.Level("one@a.example"), w.Alerts)
 	}
 	w.pass(time.Hour)
-	if w.level("one@a.example") != abuse.M0 || w.level("three@c.example") != abuse.M3 {
+	if w.Level("one@a.example") != abuse.M0 || w.Level("three@c.example") != abuse.M3 {
 		t.Error("M1 ends after a day, M3 stands until it was reviewed")
 	}
-	all, _, err := w.desk.List(t.Context(), "three@c.example", true, "", 0)
+	all, _, err := w.Desk.List(t.Context(), "three@c.example", true, "", 0)
 	if err != nil || len(all) != 1 {
 		t.Fatal(all, err)
 	}
-	if _, err := w.desk.Reviewed(t.Context(), all[0].ID, "ada", 0); err != nil || len(w.alerts) != 0 {
-		t.Error(err, w.alerts)
+	if _, err := w.Desk.Reviewed(t.Context(), all[0].ID, "ada", 0); err != nil || len(w.Alerts) != 0 {
+		t.Error(err, w.Alerts)
 	}
 	w.pass(time.Hour)
-	if len(w.alerts) != 0 {
-		t.Error(w.alerts)
+	if len(w.Alerts) != 0 {
+		t.Error(w.Alerts)
 	}
 }
 
@@ -184,8 +184,8 @@ func TestAHoldThatNobodyReviewed(t *testing.T) {
 		t.Fatal("too soon")
 	}
 	w.pass(time.Second)
-	if w.level("a@x.example") != abuse.M1 {
-		t.Errorf("it is at %s", w.level("a@x.example"))
+	if w.Level("a@x.example") != abuse.M1 {
+		t.Errorf("it is at %s", w.Level("a@x.example"))
 	}
 	hour := 0
 	for range 60 {
@@ -201,7 +201,7 @@ func TestAHoldThatNobodyReviewed(t *testing.T) {
 	if len(box.ids) != 0 || len(box.released) != 29 || len(box.kept) != 1 {
 		t.Errorf("%d left, %d released, kept %v", len(box.ids), len(box.released), box.kept)
 	}
-	text := strings.Join(w.audit, "\n")
+	text := strings.Join(w.Audit, "\n")
 	for _, want := range []string{"its time is over", "held-mail-kept", "held-mail-released", "29 messages"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the audit does not say %q", want)
@@ -216,10 +216,10 @@ func TestHeldMailAndPeople(t *testing.T) {
 	d := w.propose("a@x.example", "BD", false)
 	strict := w.apply(measure.Request{Account: "a@x.example", Level: abuse.M3})
 	w.pass(5 * time.Hour)
-	if len(box.released) != 0 || w.level("a@x.example") != abuse.M3 {
+	if len(box.released) != 0 || w.Level("a@x.example") != abuse.M3 {
 		t.Fatal(box.released)
 	}
-	if _, err := w.desk.UndoAll(t.Context(), "a@x.example", "ada", "no abuse", true); err != nil {
+	if _, err := w.Desk.UndoAll(t.Context(), "a@x.example", "ada", "no abuse", true); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(time.Minute)
@@ -234,26 +234,26 @@ func TestConnectors(t *testing.T) {
 	c := &connector{can: measure.Capabilities{Levels: []abuse.Level{abuse.M3, abuse.M5}, Required: true, Sessions: true}, state: map[string]string{"a@x.example": "limited"}, lies: true}
 	w := newWorld(t, func(p *measure.Parts) { p.Connectors = []measure.Connector{c} })
 	m := w.apply(measure.Request{ID: "m-1", Account: "a@x.example", Level: abuse.M3})
-	if m.State != measure.PendingActivation || !w.alerts["measure-connector:m-1"] || w.level("a@x.example") != abuse.M3 {
-		t.Fatalf("%+v, %v", m, w.alerts)
+	if m.State != measure.PendingActivation || !w.Alerts["measure-connector:m-1"] || w.Level("a@x.example") != abuse.M3 {
+		t.Fatalf("%+v, %v", m, w.Alerts)
 	}
 	c.lies = false
 	w.pass(11 * time.Minute)
-	m, err := w.desk.Get(t.Context(), "m-1")
-	if err != nil || m.State != measure.Active || w.alerts["measure-connector:m-1"] || len(c.killed) != 1 {
-		t.Fatalf("%+v, %v, %v", m, err, w.alerts)
+	m, err := w.Desk.Get(t.Context(), "m-1")
+	if err != nil || m.State != measure.Active || w.Alerts["measure-connector:m-1"] || len(c.killed) != 1 {
+		t.Fatalf("%+v, %v, %v", m, err, w.Alerts)
 	}
 	c.state["a@x.example"] = "on" // somebody enabled it by hand
-	if n, err := w.desk.Drift(t.Context()); err != nil || n != 1 || c.state["a@x.example"] != "off" {
+	if n, err := w.Desk.Drift(t.Context()); err != nil || n != 1 || c.state["a@x.example"] != "off" {
 		t.Errorf("%d, %v, %v", n, err, c.state)
 	}
 	c.broken = errBroken
-	if m, err = w.desk.Undo(t.Context(), "m-1", "ada", "over", false); err != nil || m.State != measure.PendingRemoval || w.level("a@x.example") != abuse.M0 {
+	if m, err = w.Desk.Undo(t.Context(), "m-1", "ada", "over", false); err != nil || m.State != measure.PendingRemoval || w.Level("a@x.example") != abuse.M0 {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	c.broken = nil
 	w.pass(11 * time.Minute)
-	if m, err = w.desk.Get(t.Context(), "m-1"); err != nil || m.State != measure.Removed || c.state["a@x.example"] != "limited" {
+	if m, err = w.Desk.Get(t.Context(), "m-1"); err != nil || m.State != measure.Removed || c.state["a@x.example"] != "limited" {
 		t.Errorf("%+v, %v, %v", m, err, c.state)
 	}
 	if m := w.apply(measure.Request{Account: "a@x.example", Level: abuse.M1}); len(m.Connectors) != 0 {
@@ -264,13 +264,13 @@ func TestConnectors(t *testing.T) {
 func TestDomain(t *testing.T) {
 	w := newWorld(t)
 	m := w.apply(measure.Request{Domain: "X.example", Level: abuse.M6})
-	if _, yes := w.accounts.Suspended("any@x.example"); !yes || m.Target != "@x.example" {
+	if _, yes := w.Accounts.Suspended("any@x.example"); !yes || m.Target != "@x.example" {
 		t.Errorf("%+v", m)
 	}
-	if _, err := w.desk.Undo(t.Context(), m.ID, "ada", "over", false); err != nil {
+	if _, err := w.Desk.Undo(t.Context(), m.ID, "ada", "over", false); err != nil {
 		t.Fatal(err)
 	}
-	if _, yes := w.accounts.Suspended("any@x.example"); yes {
+	if _, yes := w.Accounts.Suspended("any@x.example"); yes {
 		t.Error("it is over")
 	}
 }
@@ -279,13 +279,13 @@ func TestDomain(t *testing.T) {
 func TestRestoredByTheVersionBefore(t *testing.T) {
 	w := newWorld(t)
 	m := w.apply(measure.Request{Account: "a@x.example", Level: abuse.M3})
-	if _, err := w.accounts.Restore(t.Context(), "a@x.example", "clean", "old"); err != nil {
+	if _, err := w.Accounts.Restore(t.Context(), "a@x.example", "clean", "old"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.desk.Drift(t.Context()); err != nil {
+	if _, err := w.Desk.Drift(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if m, err := w.desk.Get(t.Context(), m.ID); err != nil || m.State != measure.Removed || w.level("a@x.example") != abuse.M0 {
+	if m, err := w.Desk.Get(t.Context(), m.ID); err != nil || m.State != measure.Removed || w.Level("a@x.example") != abuse.M0 {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
@@ -294,10 +294,10 @@ func TestRestoredByTheVersionBefore(t *testing.T) {
 func TestSuspendedWithoutAMeasure(t *testing.T) {
 	w := newWorld(t)
 	w.apply(measure.Request{Account: "a@x.example", Level: abuse.M1})
-	if _, err := w.accounts.Suspend(t.Context(), "a@x.example", "by hand", "ada"); err != nil {
+	if _, err := w.Accounts.Suspend(t.Context(), "a@x.example", "by hand", "ada"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.desk.Drift(t.Context()); err != nil || w.level("a@x.example") != abuse.M3 {
-		t.Errorf("%s, %v", w.level("a@x.example"), err)
+	if _, err := w.Desk.Drift(t.Context()); err != nil || w.Level("a@x.example") != abuse.M3 {
+		t.Errorf("%s, %v", w.Level("a@x.example"), err)
 	}
 }

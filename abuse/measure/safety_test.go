@@ -68,29 +68,29 @@ func TestBreaker(t *testing.T) {
 	}
 	stopped := 0
 	for i := range 50 {
-		if w.level(fmt.Sprintf("user@tenant%d.example", i)) > abuse.M0 {
+		if w.Level(fmt.Sprintf("user@tenant%d.example", i)) > abuse.M0 {
 			stopped++
 		}
 	}
-	if stopped != 5 || !w.alerts["breaker:all"] {
-		t.Fatalf("%d were stopped, alerts %v", stopped, w.alerts)
+	if stopped != 5 || !w.Alerts["breaker:all"] {
+		t.Fatalf("%d were stopped, alerts %v", stopped, w.Alerts)
 	}
-	trips, n, err := w.desk.Breaker.State(t.Context())
+	trips, n, err := w.Desk.Breaker.State(t.Context())
 	if err != nil || n != 5 || trips[""].Missed != 45 {
 		t.Errorf("%v, %d, %v", trips, n, err)
 	}
-	if pages := strings.Count(strings.Join(w.audit, "\n"), "breaker-trip"); pages != 1 {
+	if pages := strings.Count(strings.Join(w.Audit, "\n"), "breaker-trip"); pages != 1 {
 		t.Errorf("%d trips were logged", pages)
 	}
 	w.pass(2 * time.Hour) // time alone resets nothing
 	if d := w.propose("late@other.example", "BC", true); d.New {
 		t.Error("the breaker reset itself")
 	}
-	if err := w.desk.Breaker.Reset(t.Context(), "ada", "the rule is fixed"); err != nil {
+	if err := w.Desk.Breaker.Reset(t.Context(), "ada", "the rule is fixed"); err != nil {
 		t.Fatal(err)
 	}
-	if d := w.propose("late@other.example", "BC", true); !d.New || w.alerts["breaker:all"] {
-		t.Errorf("%+v %v", d, w.alerts)
+	if d := w.propose("late@other.example", "BC", true); !d.New || w.Alerts["breaker:all"] {
+		t.Errorf("%+v %v", d, w.Alerts)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestBreakerOfATenant(t *testing.T) {
 func TestProtected(t *testing.T) {
 	w := newWorld(t)
 	for _, account := range []string{"abuse@example.com", "Postmaster@other.example", "vip@example.com", "anybody@desk.example"} {
-		if d := w.propose(account, "ABCDE", true); d.Wanted != abuse.M1 || w.level(account) != abuse.M1 {
+		if d := w.propose(account, "ABCDE", true); d.Wanted != abuse.M1 || w.Level(account) != abuse.M1 {
 			t.Errorf("%s: %+v", account, d)
 		}
 	}
@@ -131,7 +131,7 @@ func TestProtected(t *testing.T) {
 func TestShadow(t *testing.T) {
 	w := newWorld(t)
 	fresh := func(account string) measure.Decision {
-		d, err := w.desk.Propose(t.Context(), measure.Proposal{Account: account, Loud: true, Signals: []signal.Signal{
+		d, err := w.Desk.Propose(t.Context(), measure.Proposal{Account: account, Loud: true, Signals: []signal.Signal{
 			{Family: signal.Behaviour, Rule: "newrule", Weight: 60, Account: account}, {Family: signal.Verdicts, Rule: "b", Weight: 50, Account: account},
 		}})
 		if err != nil {
@@ -145,29 +145,29 @@ func TestShadow(t *testing.T) {
 	}
 	fresh("a@x.example")
 	fresh("b@y.example")
-	if _, err := w.desk.Rules.Enable(t.Context(), "newrule", "ada"); !errors.Is(err, shadow.ErrNotInTime) || !strings.Contains(err.Error(), "2 accounts") {
+	if _, err := w.Desk.Rules.Enable(t.Context(), "newrule", "ada"); !errors.Is(err, shadow.ErrNotInTime) || !strings.Contains(err.Error(), "2 accounts") {
 		t.Error(err)
 	}
-	for _, m := range must(w.desk.UndoAll(t.Context(), "b@y.example", "ada", "no abuse", true)) {
+	for _, m := range must(w.Desk.UndoAll(t.Context(), "b@y.example", "ada", "no abuse", true)) {
 		if m.State != measure.Removed {
 			t.Error(m.State)
 		}
 	}
 	w.pass(14 * 24 * time.Hour)
-	p, err := w.desk.Rules.Enable(t.Context(), "newrule", "ada")
+	p, err := w.Desk.Rules.Enable(t.Context(), "newrule", "ada")
 	if err != nil || p.Hits != 2 || p.Cleared != 1 || p.String() != "in 14 days it would have hit 2 accounts, of them 1 later cleared" {
 		t.Fatalf("%v, %v", p, err)
 	}
 	if d := fresh("c@z.example"); d.Wanted != abuse.M3 {
 		t.Errorf("%+v", d)
 	}
-	if _, err := w.desk.Rules.Disable(t.Context(), "newrule", "ada"); err != nil {
+	if _, err := w.Desk.Rules.Disable(t.Context(), "newrule", "ada"); err != nil {
 		t.Fatal(err)
 	}
 	if d := fresh("d@z.example"); d.Wanted != abuse.M1 {
 		t.Errorf("%+v", d)
 	}
-	if all, err := w.desk.Rules.List(t.Context()); err != nil || len(all) < 2 {
+	if all, err := w.Desk.Rules.List(t.Context()); err != nil || len(all) < 2 {
 		t.Error(all, err)
 	}
 }
@@ -183,7 +183,7 @@ func must[T any](v T, err error) T {
 func TestModes(t *testing.T) {
 	for _, mode := range []measure.Mode{measure.ModeOff, measure.ModeShadow} {
 		w := newWorld(t, func(p *measure.Parts) { p.Config.Mode = mode })
-		if d := w.propose("a@x.example", "BC", true); d.New || d.Shadow != abuse.M3 || w.level("a@x.example") != abuse.M0 {
+		if d := w.propose("a@x.example", "BC", true); d.New || d.Shadow != abuse.M3 || w.Level("a@x.example") != abuse.M0 {
 			t.Errorf("%s: %+v", mode, d)
 		}
 	}
@@ -192,8 +192,8 @@ func TestModes(t *testing.T) {
 // Rule 12, scenario 19: nothing automatic stands on any node, what people asked for does.
 func TestSwitch(t *testing.T) {
 	for name, press := range map[string]func(*world) error{
-		"record": func(w *world) error { return w.desk.Switch.Set(w.t.Context(), true, "ada", "too much") },
-		"file":   func(w *world) error { touch(w.t, w.file); w.look(); return nil },
+		"record": func(w *world) error { return w.Desk.Switch.Set(w.T.Context(), true, "ada", "too much") },
+		"file":   func(w *world) error { touch(w.T, w.File); w.Look(); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -201,15 +201,15 @@ func TestSwitch(t *testing.T) {
 			w.apply(measure.Request{Account: "human@y.example", Level: abuse.M3})
 			w.apply(measure.Request{Account: "both@z.example", Level: abuse.M1})
 			w.propose("both@z.example", "BC", true)
-			if w.level("auto@x.example") != abuse.M3 || w.level("both@z.example") != abuse.M3 {
+			if w.Level("auto@x.example") != abuse.M3 || w.Level("both@z.example") != abuse.M3 {
 				t.Fatal("it began otherwise")
 			}
-			other := w.node()
-			other.Automation(w.desk.Switch.Off)
+			other := w.Node()
+			other.Automation(w.Desk.Switch.Off)
 			if err := press(w); err != nil {
 				t.Fatal(err)
 			}
-			for _, node := range []*abuse.Accounts{w.accounts, other} {
+			for _, node := range []*abuse.Accounts{w.Accounts, other} {
 				for account, want := range map[string]abuse.Level{"auto@x.example": 0, "human@y.example": 3, "both@z.example": 1} {
 					if got := node.Force(account).Effective(); got != want {
 						t.Errorf("%s: %s, want %s", account, got, want)
@@ -219,15 +219,15 @@ func TestSwitch(t *testing.T) {
 			if d := w.propose("new@w.example", "BC", true); d.New || !strings.Contains(d.Why, "off") {
 				t.Errorf("%+v", d)
 			}
-			_ = os.Remove(w.file)
-			if err := w.desk.Switch.Set(t.Context(), false, "ada", "again"); err != nil {
+			_ = os.Remove(w.File)
+			if err := w.Desk.Switch.Set(t.Context(), false, "ada", "again"); err != nil {
 				t.Fatal(err)
 			}
-			w.look()
-			if w.level("auto@x.example") != abuse.M3 {
+			w.Look()
+			if w.Level("auto@x.example") != abuse.M3 {
 				t.Error("what stood before stands again")
 			}
-			if s, err := w.desk.Switch.State(t.Context()); err != nil || s.Off || s.By != "ada" {
+			if s, err := w.Desk.Switch.State(t.Context()); err != nil || s.Off || s.By != "ada" {
 				t.Error(s, err)
 			}
 		})
@@ -238,18 +238,18 @@ func TestSwitch(t *testing.T) {
 func TestFailDirection(t *testing.T) {
 	w := newWorld(t)
 	w.propose("a@x.example", "BC", true)
-	w.now = w.now.Add(time.Minute) // nobody could look at the switch meanwhile
+	w.Now = w.Now.Add(time.Minute) // nobody could look at the switch meanwhile
 	if d := w.propose("b@y.example", "BC", true); d.New {
 		t.Errorf("%+v", d)
 	}
-	w.store.Fail = func() error { return errBroken }
-	if _, err := w.desk.Propose(t.Context(), measure.Proposal{Account: "c@z.example", Signals: speak("c@z.example", "newly")}); err == nil {
+	w.Store.Fail = func() error { return errBroken }
+	if _, err := w.Desk.Propose(t.Context(), measure.Proposal{Account: "c@z.example", Signals: speak("c@z.example", "newly")}); err == nil {
 		t.Log("nothing to write, nothing to fail")
 	}
-	if _, err := w.desk.Apply(t.Context(), measure.Request{Account: "c@z.example", Level: abuse.M3, Actor: "ada", Reason: "x"}); err == nil {
+	if _, err := w.Desk.Apply(t.Context(), measure.Request{Account: "c@z.example", Level: abuse.M3, Actor: "ada", Reason: "x"}); err == nil {
 		t.Error("it cannot have been kept")
 	}
-	if w.level("a@x.example") != abuse.M3 {
+	if w.Level("a@x.example") != abuse.M3 {
 		t.Error("what was in force stays")
 	}
 }

@@ -83,7 +83,7 @@ func (d *Desk) draft(ctx context.Context, c cases.Case, report, language string,
 		n.Subject = "[" + c.ID + "]"
 		return d.keep(ctx, n)
 	}
-	t, err := d.compose(c, p, language, kind)
+	t, err := d.compose(ctx, c, p, language, kind)
 	if err != nil {
 		return n, err
 	}

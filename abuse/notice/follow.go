@@ -2,6 +2,7 @@ package notice
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,7 +123,7 @@ func (d *Desk) due(c cases.Case, name flow.Name) letter.When {
 
 func (d *Desk) vars(c cases.Case, language string, p Party, e cases.Event) letter.Vars {
 	v := letter.Vars{
-		Ticket: c.ID, About: masked(p.About, language), Received: d.when(c.Opened), FirstDue: d.due(c, flow.First), ResultDue: d.due(c, flow.Result),
+		Ticket: c.ID, About: letter.Masked(p.About, language), Received: d.when(c.Opened), FirstDue: d.due(c, flow.First), ResultDue: d.due(c, flow.Result),
 		Hours: d.Hours, Proof: c.Sentence, Desk: d.Name, Measure: letter.Measure(language, string(e.To), c.Level), Missing: e.Text,
 	}
 	for _, name := range []flow.Name{flow.Reply, flow.Customer, flow.Trial} {
@@ -137,16 +138,6 @@ func (d *Desk) vars(c cases.Case, language string, p Party, e cases.Event) lette
 		v.Proof = letter.NoProof(language)
 	}
 	return v
-}
-
-// masked shows of an address what its owner recognises.
-func masked(address, language string) string {
-	i := strings.LastIndexByte(address, '@')
-	if i < 1 {
-		return letter.Unknown(language)
-	}
-	first := []rune(address)[:1]
-	return string(first) + "…" + address[i:]
 }
 
 // language is the one a party wrote in, else that of the case.
@@ -245,13 +236,39 @@ func (d *Desk) reporter(ctx context.Context, c cases.Case, kind letter.Kind, rep
 		return Notice{}, err
 	}
 	seen[p.To] = true
-	n := Notice{ID: hashed(string(kind), c.ID, p.To, string(e.To), strconv.Itoa(c.Reopened)), Case: c.ID, Report: report, Kind: kind, To: p.To, Language: d.language(c, p), InReplyTo: p.MessageID, Auto: "auto-replied"}
+	if had, ok, err := d.measured(ctx, c, p.To, kind, e.To); ok || err != nil {
+		return had, err
+	}
+	n := Notice{ID: resultID(kind, c, p.To, e.To), Case: c.ID, Report: report, Kind: kind, To: p.To, Language: d.language(c, p), InReplyTo: p.MessageID, Auto: "auto-replied"}
 	if why := WhyNot(p, d.Own); why != "" {
 		n.State, n.Why = Barred, why
 	} else if had, ok, err := d.byHand(ctx, c, p.To, kind); ok || err != nil {
 		return had, err
 	}
 	return d.write(ctx, n, d.vars(c, n.Language, p, e))
+}
+
+func resultID(kind letter.Kind, c cases.Case, to string, state flow.State) string {
+	return hashed(string(kind), c.ID, to, string(state), strconv.Itoa(c.Reopened))
+}
+
+// measured is the letter that told a reporter of the measure: that the case is resolved after it
+// is no other result.
+func (d *Desk) measured(ctx context.Context, c cases.Case, to string, kind letter.Kind, state flow.State) (Notice, bool, error) {
+	if kind != letter.Result || state != flow.Resolved {
+		return Notice{}, false, nil
+	}
+	for _, before := range []flow.State{flow.Terminated, flow.Suspended, flow.Warned} {
+		row, err := d.table().Get(ctx, resultID(kind, c, to, before))
+		switch {
+		case errors.Is(err, entity.ErrNotFound):
+		case err != nil:
+			return Notice{}, false, err
+		case row.Value.State != Barred:
+			return row.Value, true, nil
+		}
+	}
+	return Notice{}, false, nil
 }
 
 // account writes to the account of a case: reading goes on while sending is suspended.

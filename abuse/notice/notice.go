@@ -54,6 +54,16 @@ type Notice struct {
 	Round     int         `json:"round,omitempty"` // how often the case was reopened before
 	At        time.Time   `json:"at"`
 	Sent      time.Time   `json:"sent,omitzero"`
+	Again     int         `json:"again,omitempty"` // how often it was sent again
+	AgainBy   string      `json:"again_by,omitempty"`
+}
+
+// Key is what the letter is called in the outbox, as it went out last.
+func (n Notice) Key() string {
+	if n.Again == 0 {
+		return n.ID
+	}
+	return fmt.Sprintf("%s-again-%d", n.ID, n.Again)
 }
 
 // Cases is the desk of the cases.
@@ -66,11 +76,17 @@ type Cases interface {
 	Result(ctx context.Context, who cases.Actor, id, notice, barred string) (cases.Case, error)
 }
 
+// Letters are the words of the letters.
+type Letters interface {
+	// Write fills a letter in; its error is letter.ErrLetter where something is not known.
+	Write(ctx context.Context, language string, kind letter.Kind, v letter.Vars) (letter.Text, error)
+}
+
 // Desk sends letters.
 type Desk struct {
 	Store   entity.Store
 	Cases   Cases
-	Book    *letter.Book
+	Book    Letters
 	Aliases Aliases
 	From    string // address of the desk
 	Name    string // who signs
@@ -81,9 +97,9 @@ type Desk struct {
 	Party func(ctx context.Context, report string) (Party, error)
 	// Link is where the state of a case can be seen; nil or "" = nowhere.
 	Link func(caseID string) string
-	// Submit hands a message to the outbox, with the null sender. id is the same for the same letter: it
-	// is delivered once.
-	Submit func(ctx context.Context, id, to string, message []byte) error
+	// Submit hands a message to the outbox, with the null sender. id and at are the same for the
+	// same letter: it is delivered once.
+	Submit func(ctx context.Context, id string, at time.Time, to string, message []byte) error
 	Audit  func(ctx context.Context, actor, action, object string, before, after any, note string) error
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -118,6 +134,7 @@ func hashed(parts ...string) string {
 var (
 	ErrBarred  = errors.New("this is not sent")
 	ErrNoDraft = errors.New("this is no draft any more")
+	ErrAgain   = errors.New("this is not sent again")
 )
 
 // gone reports whether a draft is not there, or is none any more.
@@ -129,7 +146,7 @@ func (d *Desk) messageID(id string) string { return fmt.Sprintf("<%s.%s>", id, d
 func (d *Desk) write(ctx context.Context, n Notice, v letter.Vars) (Notice, error) {
 	n.At = d.Now().UTC()
 	if n.State != Barred {
-		text, err := d.Book.Write(n.Language, n.Kind, v)
+		text, err := d.Book.Write(ctx, n.Language, n.Kind, v)
 		if err != nil {
 			return n, err
 		}
@@ -165,7 +182,7 @@ func (d *Desk) hand(ctx context.Context, n Notice) (Notice, error) {
 	if err != nil {
 		return n, err
 	}
-	if err := d.Submit(ctx, n.ID, n.To, b); err != nil {
+	if err := d.Submit(ctx, n.Key(), n.At, n.To, b); err != nil {
 		return n, err
 	}
 	row, err := d.table().Change(ctx, n.ID, func(n *Notice) error {

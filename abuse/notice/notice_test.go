@@ -16,6 +16,7 @@ import (
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/notice"
+	"postern/abuse/notice/edition"
 	"postern/abuse/notice/letter"
 	"postern/internal/mailtest/entities"
 )
@@ -78,10 +79,10 @@ func newWorld(t *testing.T) *world {
 	w.links = []cases.Link{{Complaint: cases.Complaint{Report: "r1", Person: true}}}
 	w.c = cases.Case{ID: "A-2030-000042", Account: "anna@x.example", Person: true, Language: "ru", Opened: w.now, Sentence: "DKIM d=x s=y verified",
 		Clocks: []flow.Clock{clock(flow.First, w.now, 9*time.Hour), clock(flow.Result, w.now, 72*time.Hour), clock(flow.Customer, w.now, 24*time.Hour)}}
-	w.d = &notice.Desk{Store: w.store, Cases: w, Book: book, Aliases: notice.Aliases{Key: []byte("k"), Domain: "abuse.example"}, From: "abuse@x.example", Name: "Abuse desk", Hours: "09:00-18:00", Zone: time.FixedZone("", 8*3600),
+	w.d = &notice.Desk{Store: w.store, Cases: w, Book: &edition.Desk{Store: w.store, Book: book, Log: slog.New(slog.DiscardHandler)}, Aliases: notice.Aliases{Key: []byte("k"), Domain: "abuse.example"}, From: "abuse@x.example", Name: "Abuse desk", Hours: "09:00-18:00", Zone: time.FixedZone("", 8*3600),
 		Own:   func(a string) bool { return strings.HasPrefix(a, "abuse@") },
 		Party: func(_ context.Context, r string) (notice.Party, error) { return w.parties[r], nil },
-		Submit: func(_ context.Context, id, to string, b []byte) error {
+		Submit: func(_ context.Context, id string, _ time.Time, to string, b []byte) error {
 			if w.away != nil {
 				return w.away
 			}
@@ -206,6 +207,31 @@ func TestWhoIsNotAnswered(t *testing.T) {
 	for _, p := range []notice.Party{header("Auto-Submitted", "no"), header("Precedence", "first-class"), header("Content-Type", "text/plain"), to("requests@y.example")} {
 		if why := notice.WhyNot(p, own); why != "" {
 			t.Errorf("%+v: %s", p, why)
+		}
+	}
+}
+
+// Who was told of the measure is not told again that the case is over, unless it was reopened
+// in between.
+func TestOneResultOfOneCase(t *testing.T) {
+	for _, measure := range []flow.State{flow.Warned, flow.Suspended, flow.Terminated} {
+		w := newWorld(t)
+		letters := func() (n int) {
+			for _, p := range w.posts {
+				if p.to == "vic@y.example" {
+					n++
+				}
+			}
+			return n
+		}
+		w.event("state", "", measure)
+		w.event("state", "", flow.Resolved)
+		if n := letters(); n != 1 || w.told[len(w.told)-1] != "result sent=true barred=" {
+			t.Errorf("%s: %d letters, %v", measure, n, w.told)
+		}
+		w.c.Reopened++
+		if w.event("state", "", flow.Resolved); letters() != 2 {
+			t.Errorf("%s: reopened, and %d letters", measure, letters())
 		}
 	}
 }

@@ -29,10 +29,10 @@ func (d *Desk) Draft(ctx context.Context, caseID, report, language string, kind 
 	if err != nil {
 		return letter.Text{}, err
 	}
-	return d.compose(c, p, language, kind)
+	return d.compose(ctx, c, p, language, kind)
 }
 
-func (d *Desk) compose(c cases.Case, p Party, language string, kind letter.Kind) (letter.Text, error) {
+func (d *Desk) compose(ctx context.Context, c cases.Case, p Party, language string, kind letter.Kind) (letter.Text, error) {
 	if language == "" {
 		language = d.language(c, p)
 	}
@@ -49,7 +49,7 @@ func (d *Desk) compose(c cases.Case, p Party, language string, kind letter.Kind)
 			v.Deadline = d.when(d.Now().Add(7 * 24 * time.Hour))
 		}
 	}
-	return d.Book.Write(language, kind, v)
+	return d.Book.Write(ctx, language, kind, v)
 }
 
 // Reply is what a person writes to a reporter.

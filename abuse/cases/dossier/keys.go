@@ -13,16 +13,18 @@ import (
 // The indexes of cases. Those named after a queue hold open cases that stand alone, ordered by
 // their next deadline.
 const (
-	indexQueue    = "queue"    // value "": all
-	indexOwner    = "owner"    // "-" = Nobody
-	indexState    = "state"    //
-	indexPriority = "priority" // U1..U4
-	indexCategory = "category" //
-	indexGrade    = "grade"    // P0..P4
-	indexView     = "view"     // guarantee
-	indexAccount  = "account"  // all cases, by when they were opened
-	indexSource   = "source"   // the same
+	IndexQueue    = "queue"    // value "": all
+	IndexOwner    = "owner"    // "-" = Nobody
+	IndexState    = "state"    //
+	IndexPriority = "priority" // U1..U4
+	IndexCategory = "category" //
+	IndexGrade    = "grade"    // P0..P4
+	IndexView     = "view"     // guarantee
+	IndexAccount  = "account"  // all cases, by when they were opened
+	IndexSource   = "source"   // the same
+	IndexDomain   = "domain"   // of the account: the same
 	IndexOpened   = "opened"   // the same
+	IndexWord     = "word"     // a word of Terms: the same
 	IndexMerged   = "merged"   // the cases merged into one
 	IndexDue      = "due"      // by the next mark of a clock
 	IndexPending  = "pending"  // by when followers are asked again
@@ -43,10 +45,16 @@ func caseKeys(c *Case) []entity.Key {
 	opened := c.Opened.UnixMilli()
 	keys := []entity.Key{{Index: IndexOpened, At: opened}}
 	if c.Account != "" {
-		keys = append(keys, entity.Key{Index: indexAccount, Value: bounded(c.Account), At: opened})
+		keys = append(keys, entity.Key{Index: IndexAccount, Value: Bounded(c.Account), At: opened})
+		if d := c.Domain(); d != "" {
+			keys = append(keys, entity.Key{Index: IndexDomain, Value: Bounded(d), At: opened})
+		}
 	}
-	for _, source := range c.sources() {
-		keys = append(keys, entity.Key{Index: indexSource, Value: bounded(source), At: opened})
+	for _, source := range c.Sources() {
+		keys = append(keys, entity.Key{Index: IndexSource, Value: Bounded(source), At: opened})
+	}
+	for _, w := range Terms(c.Said()) {
+		keys = append(keys, entity.Key{Index: IndexWord, Value: w, At: opened})
 	}
 	if len(c.Pending) > 0 {
 		keys = append(keys, entity.Key{Index: IndexPending, At: c.Pending[0].Next.UnixMilli()})
@@ -73,23 +81,29 @@ func queueKeys(c *Case) []entity.Key {
 		owner = Nobody
 	}
 	keys := []entity.Key{
-		{Index: indexQueue, At: due},
-		{Index: indexOwner, Value: bounded(owner), At: due},
-		{Index: indexState, Value: string(c.State), At: due},
-		{Index: indexPriority, Value: fmt.Sprintf("U%d", c.Priority), At: due},
-		{Index: indexGrade, Value: fmt.Sprintf("P%d", c.Grade), At: due},
+		{Index: IndexQueue, At: due},
+		{Index: IndexOwner, Value: Bounded(owner), At: due},
+		{Index: IndexState, Value: string(c.State), At: due},
+		{Index: IndexPriority, Value: fmt.Sprintf("U%d", c.Priority), At: due},
+		{Index: IndexGrade, Value: fmt.Sprintf("P%d", c.Grade), At: due},
 	}
 	for _, cat := range c.Categories {
-		keys = append(keys, entity.Key{Index: indexCategory, Value: string(cat), At: due})
+		keys = append(keys, entity.Key{Index: IndexCategory, Value: string(cat), At: due})
 	}
 	if c.State == flow.Suspended || c.State == flow.GuaranteeIn {
-		keys = append(keys, entity.Key{Index: indexView, Value: "guarantee", At: due})
+		keys = append(keys, entity.Key{Index: IndexView, Value: "guarantee", At: due})
 	}
 	return keys
 }
 
-// sources are the names of a source elsewhere.
-func (c *Case) sources() []string {
+// Domain is that of the case's account, or "".
+func (c *Case) Domain() string {
+	_, domain, _ := strings.Cut(c.Account, "@")
+	return strings.ToLower(domain)
+}
+
+// Sources are the names of a source elsewhere.
+func (c *Case) Sources() []string {
 	if c.Kind != External {
 		return nil
 	}
@@ -101,6 +115,16 @@ func (c *Case) sources() []string {
 		out = append(out, strings.ToLower(c.Source.Domain))
 	}
 	return out
+}
+
+// At is where a case stands in the order of a query.
+func At(c *Case, q entity.Query) int64 {
+	for _, k := range caseKeys(c) {
+		if k.Index == q.Index && k.Value == q.Value {
+			return k.At
+		}
+	}
+	return c.Opened.UnixMilli() // it is of the same list by another query
 }
 
 // Events is the table of the timelines.
@@ -136,8 +160,8 @@ func Hashed(s string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// bounded makes a text fit for a key's value.
-func bounded(s string) string {
+// Bounded makes a text fit for a key's value.
+func Bounded(s string) string {
 	s = strings.ToValidUTF8(s, "?")
 	if len(s) > entity.MaxValue {
 		return "#" + Hashed(s)

@@ -122,7 +122,7 @@ func (n Notice) recipient(address string) string {
 func (n Notice) third() (mediaType string, raw []byte, cut bool) {
 	raw = n.Original
 	if n.Redact != nil && n.Mask {
-		raw = n.mask(raw)
+		raw = n.Redact.Message(raw, n.RcptTo[:min(len(n.RcptTo), claim.MaxList)])
 	}
 	whole := inner.Whole(raw)
 	if !n.HeadersOnly && whole && travels(raw) {
@@ -137,40 +137,6 @@ func (n Notice) third() (mediaType string, raw []byte, cut bool) {
 		return "", nil, false
 	}
 	return "text/rfc822-headers", append(head[:len(head):len(head)], "\r\n"...), whole
-}
-
-// mask replaces the recipients wherever they stand.
-func (n Notice) mask(raw []byte) []byte {
-	for _, to := range n.RcptTo[:min(len(n.RcptTo), claim.MaxList)] {
-		if len(to) > 2 {
-			raw = replaceFold(raw, []byte(to), []byte(n.recipient(to)))
-		}
-	}
-	return raw
-}
-
-// replaceFold replaces old in b, whatever the case of its ASCII letters.
-func replaceFold(b, old, with []byte) []byte {
-	low, key := lower(b), lower(old)
-	var out []byte
-	for {
-		i := bytes.Index(low, key)
-		if i < 0 {
-			return append(out, b...)
-		}
-		out = append(append(out, b[:i]...), with...)
-		b, low = b[i+len(old):], low[i+len(old):]
-	}
-}
-
-func lower(b []byte) []byte {
-	out := bytes.Clone(b)
-	for i, c := range out {
-		if c >= 'A' && c <= 'Z' {
-			out[i] = c | 0x20
-		}
-	}
-	return out
 }
 
 // travels reports whether bytes can stand in a message as they are: lines of at most 998

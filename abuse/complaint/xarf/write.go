@@ -73,6 +73,9 @@ var (
 	language = regexp.MustCompile(`^[a-z]{2}(-[A-Z]{2})?$`)
 )
 
+// Fits reports whether a document has what the form needs.
+func (d Document) Fits() bool { return d.valid() == nil }
+
 // Write makes a document about spam that came by SMTP. A version 3 document that was read is
 // written as version 4 and says so.
 func Write(d Document) ([]byte, error) {

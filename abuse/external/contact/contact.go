@@ -35,6 +35,7 @@ type Way string
 const (
 	CFBL     Way = "cfbl"     // CFBL-Address under a signature that passed (RFC 9477)
 	Learned  Way = "learned"  // it answered before, or a person wrote it down
+	AWS      Way = "aws"      // a call, to those who run a network of AWS
 	RDAP     Way = "rdap"     // the registry of the address
 	Abusix   Way = "abusix"   // TXT under the reversed address
 	Abusenet Way = "abusenet" // TXT under the domain
@@ -51,7 +52,8 @@ const (
 type Contact struct {
 	Address string `json:"address"`
 	Way     Way    `json:"way"`
-	Form    string `json:"form"` // arf or xarf
+	Form    string `json:"form"`             // arf or xarf
+	Region  string `json:"region,omitempty"` // of AWS: Address is that of a call there
 }
 
 // Source is what the abuse came from.
@@ -60,14 +62,16 @@ type Source struct {
 	Domain string // d= of a signature that passed; "" = none did
 	CFBL   string // the field CFBL-Address as it stood in the message
 	Signed bool   // a signature of a domain that is aligned with the CFBL-Address or its author covers that field and passed
+	XARF   bool   // there is what a report in that form needs
 }
 
 // Finder finds contacts.
 type Finder struct {
 	DNS      Resolver
-	RDAP     *Registry // nil = registries are not asked
-	Abusix   string    // zone of reversed addresses; "" = not asked
-	Abusenet string    // zone of domains; "" = not asked
+	Calls    func(ip netip.Addr) (Contact, bool) // who takes reports by a call; nil = nobody
+	RDAP     *Registry                           // nil = registries are not asked
+	Abusix   string                              // zone of reversed addresses; "" = not asked
+	Abusenet string                              // zone of domains; "" = not asked
 	Store    entity.Store
 	Now      func() time.Time
 }
@@ -90,7 +94,7 @@ func (f *Finder) Find(ctx context.Context, s Source) (Result, error) {
 		name Way
 		ask  func(context.Context, Source) ([]Contact, error)
 	}{
-		{CFBL, f.cfbl}, {Learned, f.learned}, {RDAP, f.rdap}, {Abusix, f.abusix}, {Abusenet, f.abusenet}, {Reverse, f.reverse},
+		{CFBL, f.cfbl}, {Learned, f.learned}, {AWS, f.called}, {RDAP, f.rdap}, {Abusix, f.abusix}, {Abusenet, f.abusenet}, {Reverse, f.reverse},
 	} {
 		all, err := way.ask(ctx, s)
 		if ctx.Err() != nil {
@@ -101,6 +105,10 @@ func (f *Finder) Find(ctx context.Context, s Source) (Result, error) {
 			continue
 		}
 		for _, c := range all {
+			if way.name == AWS {
+				out.Contact = c
+				return out, nil
+			}
 			why, err := f.unfit(ctx, c.Address, s)
 			if err != nil {
 				return out, err
@@ -160,6 +168,21 @@ func (f *Finder) cfbl(_ context.Context, s Source) ([]Contact, error) {
 		if name, v, _ := strings.Cut(strings.TrimSpace(p), "="); strings.EqualFold(name, "report") && strings.EqualFold(strings.TrimSpace(v), XARF) {
 			c.Form = XARF
 		}
+	}
+	return []Contact{c}, nil
+}
+
+// called is who takes no mail but calls, in XARF alone.
+func (f *Finder) called(_ context.Context, s Source) ([]Contact, error) {
+	if f.Calls == nil || !s.IP.IsValid() {
+		return nil, nil
+	}
+	c, ok := f.Calls(s.IP)
+	switch {
+	case !ok:
+		return nil, nil
+	case !s.XARF:
+		return nil, errors.New("it takes XARF alone, and the message lacks what that needs")
 	}
 	return []Contact{c}, nil
 }

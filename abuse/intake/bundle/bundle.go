@@ -8,9 +8,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"postern/abuse/cases"
+	"postern/abuse/intake/sheaf"
 	"postern/abuse/intake/shelf"
 	"postern/internal/entity"
 )
@@ -41,6 +44,7 @@ type Bundle struct {
 type Report struct {
 	ID     string `json:"id"`
 	SHA256 string `json:"sha256"`
+	Of     int    `json:"of,omitempty"` // how many reports it is, where it is a sheaf; 0 = one
 }
 
 // Shelf are the bundles.
@@ -63,13 +67,46 @@ type Binder struct {
 
 // Take hands reports of one flood to their case.
 func (b Binder) Take(ctx context.Context, fold string, works []shelf.Work) error {
+	var all []Report
+	for _, w := range works {
+		all = append(all, Report{ID: w.Report, SHA256: w.SHA256})
+	}
+	if len(works) == 0 {
+		return nil
+	}
+	return b.take(ctx, fold, works[0].At, all)
+}
+
+// Sheaves hands those that wait to the cases of their floods, and says how many reports they have.
+func (b Binder) Sheaves(ctx context.Context) (n int, err error) {
+	rows, _, err := sheaf.Shelf(b.Home).Find(ctx, entity.Query{Index: "state", Value: shelf.New, Rising: true, Limit: Most})
+	if err != nil {
+		return 0, err
+	}
+	floods, first := map[string][]Report{}, map[string]time.Time{}
+	for _, row := range rows {
+		f := row.Value
+		if len(floods[f.Fold]) == 0 {
+			first[f.Fold] = f.At
+		}
+		floods[f.Fold] = append(floods[f.Fold], Report{f.ID, f.SHA256, len(f.Members)})
+		n += len(f.Members)
+	}
+	for _, fold := range slices.Sorted(maps.Keys(floods)) {
+		if err := b.take(ctx, fold, first[fold], floods[fold]); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (b Binder) take(ctx context.Context, fold string, at time.Time, works []Report) error {
 	for len(works) > 0 {
 		n := min(len(works), Most)
-		one := Bundle{At: works[0].At, Fold: fold}
+		one := Bundle{At: at, Fold: fold, Reports: works[:n]}
 		sum := sha256.New()
-		for _, w := range works[:n] {
-			one.Reports = append(one.Reports, Report{w.Report, w.SHA256})
-			fmt.Fprintf(sum, "%s %s\n", w.Report, w.SHA256)
+		for _, w := range one.Reports {
+			fmt.Fprintf(sum, "%s %s\n", w.ID, w.SHA256)
 		}
 		one.ID = "b-" + hex.EncodeToString(sum.Sum(nil)[:12])
 		if _, err := Shelf(b.Home).Create(ctx, one); err != nil && !errors.Is(err, entity.ErrExists) {
@@ -97,19 +134,16 @@ func (b Binder) Finish(ctx context.Context) error {
 // finish counts a bundle at its case and ends the work on its reports; doing so again changes
 // nothing.
 func (b Binder) finish(ctx context.Context, one Bundle) error {
-	got, err := b.Cases.Attach(ctx, cases.Complaint{Report: one.ID, At: one.At, Fold: one.Fold, More: len(one.Reports) - 1})
+	all := 0
+	for _, r := range one.Reports {
+		all += max(r.Of, 1)
+	}
+	got, err := b.Cases.Attach(ctx, cases.Complaint{Report: one.ID, At: one.At, Fold: one.Fold, More: all - 1})
 	if err != nil {
 		return fmt.Errorf("bundle %s: %w", one.ID, err)
 	}
 	for _, r := range one.Reports {
-		_, err := shelf.Works(b.Home).Change(ctx, r.ID, func(w *shelf.Work) error {
-			if w.State != shelf.New {
-				return entity.ErrUnchanged
-			}
-			w.State, w.Ended, w.Fold, w.Cases = shelf.Folded, b.Now().UTC(), one.Fold, []string{got.ID}
-			return nil
-		})
-		if err != nil && !errors.Is(err, entity.ErrNotFound) {
+		if err := b.end(ctx, one, r, got.ID); err != nil && !errors.Is(err, entity.ErrNotFound) {
 			return fmt.Errorf("report %s: %w", r.ID, err)
 		}
 	}
@@ -117,10 +151,38 @@ func (b Binder) finish(ctx context.Context, one Bundle) error {
 	return err
 }
 
+// end ends the work on a report, or on a sheaf of them.
+func (b Binder) end(ctx context.Context, one Bundle, r Report, id string) error {
+	if r.Of > 0 {
+		_, err := sheaf.Shelf(b.Home).Change(ctx, r.ID, func(f *sheaf.Sheaf) error {
+			if f.State != shelf.New {
+				return entity.ErrUnchanged
+			}
+			f.State, f.Ended, f.Cases = shelf.Folded, b.Now().UTC(), []string{id}
+			return nil
+		})
+		return err
+	}
+	_, err := shelf.Works(b.Home).Change(ctx, r.ID, func(w *shelf.Work) error {
+		if w.State != shelf.New {
+			return entity.ErrUnchanged
+		}
+		w.State, w.Ended, w.Fold, w.Cases = shelf.Folded, b.Now().UTC(), one.Fold, []string{id}
+		return nil
+	})
+	return err
+}
+
 // Sweep forgets bundles older than a time whose reports are gone.
 func (b Binder) Sweep(ctx context.Context, before time.Time) error {
 	return Shelf(b.Home).Each(ctx, entity.Query{Index: "all", Rising: true, From: 1, To: shelf.Milli(before)}, func(row entity.Row[Bundle]) error {
 		for _, r := range row.Value.Reports {
+			if r.Of > 0 {
+				if _, err := sheaf.Shelf(b.Home).Get(ctx, r.ID); !errors.Is(err, entity.ErrNotFound) {
+					return err
+				}
+				continue
+			}
 			if _, err := shelf.Works(b.Home).Get(ctx, r.ID); !errors.Is(err, entity.ErrNotFound) {
 				return err
 			}

@@ -39,6 +39,57 @@ type Feed struct {
 	Since  time.Time `json:"since"`
 	By     string    `json:"by"`
 	Off    bool      `json:"off,omitempty"`
+
+	Note      string    `json:"note,omitempty"` // why its trust was changed last
+	ChangedBy string    `json:"changed_by,omitempty"`
+	Changed   time.Time `json:"changed,omitzero"`
+}
+
+// Trust is how far the reports of a feed are believed.
+type Trust string
+
+// The trusts.
+const (
+	Believed  Trust = "believed" // they have a vote, once Observe is over
+	Observed  Trust = "observed" // they have none for another Observe
+	Unheeded  Trust = "unheeded" // they are a stranger's reports
+	MaxReason       = 1000       // octets
+)
+
+// Trust is how far f is believed at a time.
+func (f Feed) Trust(now time.Time) Trust {
+	switch {
+	case f.Off:
+		return Unheeded
+	case now.Before(f.Observing()):
+		return Observed
+	}
+	return Believed
+}
+
+// SetTrust changes how far a feed is believed, for a reason. That a feed observes first cannot be
+// cut short.
+func (b *Book) SetTrust(ctx context.Context, who, name string, to Trust, why string) (Feed, error) {
+	if why = strings.TrimSpace(why); why == "" || len(why) > MaxReason {
+		return Feed{}, fmt.Errorf("feed %.64s: a reason of at most %d octets is needed: %w", name, MaxReason, entity.ErrInvalid)
+	}
+	now := b.Now().UTC()
+	row, err := table(b.Home).Change(ctx, name, func(f *Feed) error {
+		switch to {
+		case Believed:
+			f.Off = false
+		case Observed:
+			f.Off, f.Since = false, now
+		case Unheeded:
+			f.Off = true
+		default:
+			return fmt.Errorf("feed %.64s: the trust %.20q is none; there are believed, observed and unheeded: %w", name, to, entity.ErrInvalid)
+		}
+		f.Note, f.ChangedBy, f.Changed = why, who, now
+		return nil
+	})
+	b.Refresh(ctx)
+	return row.Value, err
 }
 
 // Observing is until when the feed's reports have no vote.
@@ -84,6 +135,12 @@ func (b *Book) All(ctx context.Context) (all []Feed, err error) {
 		return nil
 	})
 	return all, err
+}
+
+// Get is one of them.
+func (b *Book) Get(ctx context.Context, name string) (Feed, error) {
+	row, err := table(b.Home).Get(ctx, name)
+	return row.Value, err
 }
 
 // End forgets a feed: its alias is no longer believed.

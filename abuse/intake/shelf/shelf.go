@@ -51,6 +51,8 @@ type Report struct {
 	To        []string   `json:"to,omitempty"`
 	Auth      Auth       `json:"auth"`
 	Actor     string     `json:"actor,omitempty"` // who entered it; "" = a stranger
+	// Traced: amid a flood, and yet a trace token of ours is in it: it is worked on in full.
+	Traced bool `json:"traced,omitempty"`
 }
 
 // Auth is what SPF, DKIM and DMARC said of the report itself.

@@ -105,6 +105,18 @@ func (d *Rules) Known(ctx context.Context, all []signal.Signal) (map[string]Rule
 	return out, nil
 }
 
+// Live are the rules that act, with when they were enabled.
+func (d *Rules) Live(ctx context.Context) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	err := d.rules().Each(ctx, entity.Query{Index: "all"}, func(r entity.Row[Rule]) error {
+		if r.Value.Live {
+			out[r.Value.Name] = r.Value.At
+		}
+		return nil
+	})
+	return out, err
+}
+
 // Hit writes down what rules in shadow would have done, once a day for an account.
 func (d *Rules) Hit(ctx context.Context, account string, all, live []signal.Signal, level abuse.Level) error {
 	on := map[string]bool{}

@@ -4,7 +4,6 @@
 package letter
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/template"
 	"time"
 	"unicode/utf8"
 )
@@ -40,6 +38,11 @@ const (
 // Kinds are all letters.
 func Kinds() []Kind {
 	return []Kind{Ack, NeedInfo, Result, Rejected, NotOurs, Warning, Suspension, Guarantee, Reinstated, Refused, Complaint, National, Listing}
+}
+
+// Sent are the letters that the desk writes to reporters and to accounts.
+func Sent() []Kind {
+	return []Kind{Ack, NeedInfo, Result, Rejected, NotOurs, Warning, Suspension, Guarantee, Reinstated}
 }
 
 // Languages are those the desk writes; the first is for everybody else.
@@ -100,25 +103,20 @@ type key struct {
 	kind     Kind
 }
 
-type form struct {
-	place         string
-	subject, body *template.Template
-}
-
 // Book is all letters in all languages.
-type Book struct{ forms map[key]form }
+type Book struct{ forms map[key]Form }
 
 // Open reads the program's own letters, and over them those of a folder of the operator: files
 // en.txt, zh.txt, ru.txt, el.txt; "" = none. A letter that is not there stays the program's own.
 // Errors name file and line; all of them are told.
 func Open(dir string) (*Book, error) {
-	b := &Book{forms: map[key]form{}}
+	b := &Book{forms: map[key]Form{}}
 	for _, lang := range Languages() {
 		text, err := own.ReadFile("words/" + lang + ".txt")
 		if err != nil {
 			return nil, err
 		}
-		if err := b.read(lang, lang+".txt", string(text)); err != nil {
+		if err := b.read(lang, lang+".txt", string(text), ""); err != nil {
 			return nil, err
 		}
 	}
@@ -142,7 +140,7 @@ func Open(dir string) (*Book, error) {
 		}
 		text, err := os.ReadFile(path)
 		if err == nil {
-			err = b.read(lang, path, string(text))
+			err = b.read(lang, path, string(text), path)
 		}
 		errs = append(errs, err)
 	}
@@ -157,8 +155,8 @@ type section struct {
 }
 
 // read takes the sections of a file: "=== kind", a line with the subject, an empty line, the
-// letter.
-func (b *Book) read(lang, path, text string) error {
+// letter. file is the operator's, "" = none.
+func (b *Book) read(lang, path, text, file string) error {
 	if !utf8.ValidString(text) {
 		return fmt.Errorf("%s: no UTF-8", path)
 	}
@@ -181,13 +179,13 @@ func (b *Book) read(lang, path, text string) error {
 	}
 	for _, s := range all {
 		if s.kind != "" {
-			errs = append(errs, b.add(lang, path, s))
+			errs = append(errs, b.add(lang, path, file, s))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (b *Book) add(lang, path string, s section) error {
+func (b *Book) add(lang, path, file string, s section) error {
 	subject, ok := "", false
 	if len(s.text) > 1 {
 		subject, ok = strings.CutPrefix(s.text[0], "Subject: ")
@@ -195,39 +193,29 @@ func (b *Book) add(lang, path string, s section) error {
 	if !ok || strings.TrimSpace(s.text[1]) != "" {
 		return fmt.Errorf("%s:%d: the first line is Subject: and the second is empty", path, s.line)
 	}
-	// The lines before keep the numbers of errors those of the file.
-	body := strings.Repeat("\n", s.line+1) + strings.TrimRight(strings.Join(s.text[2:], "\n"), "\n") + "\n"
-	f := form{place: fmt.Sprintf("%s:%d", path, s.line)}
-	var err1, err2 error
-	f.subject, err1 = template.New(path).Option("missingkey=error").Parse(strings.Repeat("\n", s.line-1) + subject)
-	f.body, err2 = template.New(path).Option("missingkey=error").Parse(body)
-	if err := errors.Join(err1, err2); err != nil {
-		return fmt.Errorf("%s: %w", f.place, err)
+	f, problems := Compile(s.kind, Source{Subject: subject, Body: strings.Join(s.text[2:], "\n")})
+	var errs []error
+	for _, p := range problems {
+		line, column := s.line+1+p.Line, p.Column
+		if p.Field == InSubject {
+			line, column = s.line, p.Column+len("Subject: ")
+		}
+		errs = append(errs, fmt.Errorf("%s:%d:%d: letter %s: %s", path, line, column, s.kind, p.Message))
 	}
-	if _, err := f.write(sample()); err != nil {
-		return fmt.Errorf("%s: letter %s: %w", f.place, s.kind, err)
+	if f.file = file; len(errs) == 0 {
+		b.forms[key{lang, s.kind}] = f
 	}
-	b.forms[key{lang, s.kind}] = f
-	return nil
+	return errors.Join(errs...)
 }
 
-// sample has something everywhere, to try a letter with.
-func sample() Vars {
-	t := When{time.Date(2026, 2, 14, 17, 30, 0, 0, time.UTC)}
-	return Vars{Ticket: "A-2026-000042", About: "a…@x.example", Account: "anna@x.example", Received: t, FirstDue: t, ResultDue: t, Deadline: t, Hours: "09:00-18:00", Link: "https://desk.example/",
-		Missing: "–", Proof: "–", Measure: "–", Subject: "–", Desk: "–"}
-}
-
-func (f form) write(v Vars) (Text, error) {
-	var subject, body bytes.Buffer
-	if err := errors.Join(f.subject.Execute(&subject, v), f.body.Execute(&body, v)); err != nil {
-		return Text{}, err
+// Source is what a letter is written as in a language, and the operator's file it stands in, ""
+// = the program's own words. The error is ErrLetter where there is none.
+func (b *Book) Source(language string, kind Kind) (s Source, file string, err error) {
+	f, ok := b.forms[key{language, kind}]
+	if !ok {
+		return Source{}, "", fmt.Errorf("%w: there is no %q in %q", ErrLetter, kind, language)
 	}
-	t := Text{Subject: strings.Join(strings.Fields(subject.String()), " "), Body: strings.TrimLeft(body.String(), "\n")}
-	if len(t.Body) > MaxBody {
-		return t, fmt.Errorf("it has %d octets, at most %d are sent", len(t.Body), MaxBody)
-	}
-	return t, nil
+	return f.source, f.file, nil
 }
 
 // Write writes a letter; a language that the desk does not write is English. The error is
@@ -240,28 +228,5 @@ func (b *Book) Write(language string, kind Kind, v Vars) (Text, error) {
 	if !ok {
 		return Text{}, fmt.Errorf("%w: there is no %q", ErrLetter, kind)
 	}
-	if empty := f.empty(v); len(empty) > 0 {
-		return Text{}, fmt.Errorf("%w: %s says %s, and that is not known", ErrLetter, kind, strings.Join(empty, ", "))
-	}
-	t, err := f.write(v)
-	if err != nil {
-		return t, fmt.Errorf("%w: %w", ErrLetter, err)
-	}
-	return t, nil
-}
-
-// empty names the variables that the letter says and v does not have; Link may be missing.
-func (f form) empty(v Vars) []string {
-	source := f.subject.Root.String() + f.body.Root.String()
-	var out []string
-	for name, value := range map[string]string{
-		"Ticket": v.Ticket, "About": v.About, "Account": v.Account, "Received": v.Received.String(), "FirstDue": v.FirstDue.String(), "ResultDue": v.ResultDue.String(),
-		"Deadline": v.Deadline.String(), "Hours": v.Hours, "Missing": v.Missing, "Proof": v.Proof, "Measure": v.Measure, "Subject": v.Subject, "Desk": v.Desk,
-	} {
-		if value == "" && strings.Contains(source, "."+name+"}}") {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
+	return f.Write(v)
 }

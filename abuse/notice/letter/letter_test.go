@@ -136,7 +136,8 @@ func TestOwnWording(t *testing.T) {
 		"=== ack\nHello\n":                                        "en.txt:2: the first line is Subject:",
 		"=== ack\nSubject: x\nHello\n":                            "en.txt:2: the first line is Subject:",
 		"hello\n":                                                 "en.txt:1: a letter begins with",
-		"=== ack\nSubject: x\n\n" + strings.Repeat("long ", 2000): "at most 4096",
+		"=== ack\nSubject: x\n\n" + strings.Repeat("long ", 2000): "at most 8192",
+		"=== ack\nSubject: x\n\n" + strings.Repeat("long ", 1000): "at most 4096",
 		"=== ack\nSubject: \xff\n\nx":                             "no UTF-8",
 		"=== ack\nSubject: x\n\n{{range $i := .Proof}}x{{end}}\n": "en.txt:4",
 	} {
@@ -152,5 +153,18 @@ func TestOwnWording(t *testing.T) {
 	}
 	if _, err := letter.Open(dir + "/nowhere"); err == nil {
 		t.Error("a folder that is not there")
+	}
+}
+
+func TestMasked(t *testing.T) {
+	for address, want := range map[string]string{"anna@x.example": "a…@x.example", "Ωμέγα@x.example": "Ω…@x.example", "a@b@c.example": "a…@c.example"} {
+		if got := letter.Masked(address, "en"); got != want {
+			t.Errorf("%s: %q", address, got)
+		}
+	}
+	for _, address := range []string{"", "@x.example", "nobody"} {
+		if got := letter.Masked(address, "ru"); got != letter.Unknown("ru") {
+			t.Errorf("%q: %q", address, got)
+		}
 	}
 }

@@ -1,5 +1,7 @@
 package letter
 
+import "strings"
+
 // phrase is one sentence in all languages, in the order of Languages.
 type phrase [4]string
 
@@ -20,6 +22,15 @@ func NoProof(language string) string {
 // Unknown stands for an address that the reported mail does not show.
 func Unknown(language string) string {
 	return phrase{"an unknown sender", "未知发件人", "неизвестного отправителя", "άγνωστο αποστολέα"}.in(language)
+}
+
+// Masked shows of an address what its owner recognises.
+func Masked(address, language string) string {
+	i := strings.LastIndexByte(address, '@')
+	if i < 1 {
+		return Unknown(language)
+	}
+	return string([]rune(address)[:1]) + "…" + address[i:]
 }
 
 // Measure says in general words what was done, for the state a case came into and the level of

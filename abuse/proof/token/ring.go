@@ -180,6 +180,16 @@ func (k key) derive(use string) []byte {
 	return mac.Sum(nil)
 }
 
+// Derive returns keys for another purpose, each made of one of the ring's, by its ID, and which
+// of them seals. They tell nothing of the ring's own.
+func (r *Ring) Derive(purpose string) (all map[byte][]byte, sealing byte) {
+	all = map[byte][]byte{}
+	for _, k := range *r.keys.Load() {
+		all[k.id] = k.derive("for " + purpose)
+	}
+	return all, r.sealing().id
+}
+
 // set takes keys over, which must be fit.
 func (r *Ring) set(keys []key) error {
 	if len(keys) == 0 {

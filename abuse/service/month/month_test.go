@@ -250,6 +250,8 @@ func TestAges(t *testing.T) {
 	b.Sample(month.Full, first, 80*time.Hour, "")
 	b.Sample(month.Oldest, first, 31*24*time.Hour, "")
 	b.Sample(month.Page, first, 20*time.Millisecond, "")
+	b.Sample(month.PageNarrow, first, 20*time.Second, "")
+	b.Sample(month.PageNarrow, first, 50*time.Second, "")
 	w.flush(b)
 	near := w.book("mx2") // has the newer full one
 	near.Sample(month.Full, first, 70*time.Hour, "")
@@ -269,6 +271,7 @@ func TestAges(t *testing.T) {
 	is(t, get(t, r, "backup-full-age"), 70, month.Kept)
 	is(t, get(t, r, "backup-kept"), 31, month.Kept)
 	is(t, get(t, r, "page-mean"), 0.02, month.Kept)
+	is(t, get(t, r, "page-mean-narrow"), 35, month.Broken)
 	is(t, get(t, r, "list-lag"), 5, month.Stated)
 	is(t, get(t, r, "lists-late"), 0, month.Kept)
 	is(t, get(t, r, "restore-proofs"), 0, month.Broken)

@@ -73,7 +73,25 @@ func parts(of map[string]float64) string {
 
 // Kinds of rows that stand behind the figures.
 func Kinds() []string {
-	return []string{"outages", "faults", "exclusions", "tenants", "lists", "proofs"}
+	return []string{"outages", "minutes", "faults", "exclusions", "tenants", "lists", "proofs"}
+}
+
+// outages are those of the doors, or their failed minutes one by one.
+func outages(all []month.Outage, minutes bool, add func(values ...any)) {
+	if minutes {
+		add("group", "minute", "counts", "exclusion", "why")
+	} else {
+		add("group", "from", "to", "minutes", "counts", "exclusion", "why")
+	}
+	for _, o := range all {
+		if !minutes {
+			add(o.Group, o.From, o.To, o.Minutes, o.Counted, o.Excluded, o.Why)
+			continue
+		}
+		for at := o.From; at.Before(o.To); at = at.Add(time.Minute) {
+			add(o.Group, at, o.Counted, o.Excluded, o.Why)
+		}
+	}
 }
 
 // Rows writes what stands behind the figures, one kind of it.
@@ -100,11 +118,8 @@ func Rows(w io.Writer, r month.Report, kind string) error {
 		rows = append(rows, row)
 	}
 	switch kind {
-	case "outages":
-		add("group", "from", "to", "minutes", "counts", "exclusion", "why")
-		for _, o := range r.Outages {
-			add(o.Group, o.From, o.To, o.Minutes, o.Counted, o.Excluded, o.Why)
-		}
+	case "outages", "minutes":
+		outages(r.Outages, kind == "minutes", add)
 	case "faults":
 		add("node", "key", "begin", "end", "last_seen", "lost", "summary")
 		for _, f := range r.Faults {

@@ -26,6 +26,7 @@ type Door struct {
 	Addr  string // host:port; an unspecified host is this machine
 	TLS   bool   // from the first octet on
 	Web   bool   // HTTP, else SMTP
+	Band  string // narrow, broad or "": over what line a page comes
 	Knock bool   // only whether it opens: an API counts what comes without a token
 	// Proxy are the networks whose connections begin with a PROXY header.
 	Proxy []netip.Prefix
@@ -33,6 +34,17 @@ type Door struct {
 
 // Timeout is how long a door has for its whole answer.
 const Timeout = 20 * time.Second
+
+// NarrowTimeout is that of a page over a narrow line, of which 30 s are promised: what takes longer
+// must be counted.
+const NarrowTimeout = 50 * time.Second
+
+func (d Door) timeout() time.Duration {
+	if d.Band == "narrow" {
+		return NarrowTimeout
+	}
+	return Timeout
+}
 
 // Bounds of an answer.
 const (
@@ -49,7 +61,7 @@ type Dialer interface {
 // Look knocks at a door. helo is how we name ourselves. The certificate of the door is not
 // judged: a name of this machine is not in it.
 func Look(ctx context.Context, dial Dialer, d Door, helo string) error {
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	ctx, cancel := context.WithTimeout(ctx, d.timeout())
 	defer cancel()
 	err := look(ctx, dial, d, helo)
 	if err != nil {
@@ -74,7 +86,7 @@ func look(ctx context.Context, dial Dialer, d Door, helo string) error {
 		err = smtp(c, helo)
 	}
 	if ctx.Err() != nil {
-		return errors.New("no whole answer in " + Timeout.String())
+		return errors.New("no whole answer in " + d.timeout().String())
 	}
 	return err
 }
