@@ -10,10 +10,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
+	"postern/internal/desk/once"
+	"postern/internal/desk/openapi"
 	"postern/internal/desk/throttle"
 )
 
@@ -40,6 +43,11 @@ type Options struct {
 	Call func(ctx context.Context, call string, params json.RawMessage) (any, error)
 	// Calls lists what the one in ctx may call.
 	Calls func(ctx context.Context) []Call
+	// Describe says what the calls are; Call.Acts of it decides which keep an Idempotency-Key.
+	Describe []openapi.Call
+	Secret   func(call string) bool // its answer is shown once
+	Keys     *once.Keys
+	Caller   func(ctx context.Context) string // whose token it is
 	// Explain turns an error of Call into a status and words that a stranger may read; the
 	// status is 500 for everything that is ours.
 	Explain func(err error) (status int, words string)
@@ -62,18 +70,61 @@ type Problem struct {
 }
 
 type server struct {
-	o      Options
-	failed *throttle.Throttle[netip.Prefix]
+	o        Options
+	failed   *throttle.Throttle[netip.Prefix]
+	acts     map[string]bool
+	document []byte
 }
 
-// New is the API.
-func New(o Options) http.Handler {
-	s := &server{o: o, failed: &throttle.Throttle[netip.Prefix]{Burst: Failures, Every: FailuresPer, Sources: 10_000, Now: o.Now}}
+// endpoint is a route beside the calls, as it is served and as it is described.
+type endpoint struct {
+	openapi.Route
+	serve http.HandlerFunc
+}
+
+func (s *server) endpoints() []endpoint {
+	return []endpoint{
+		{openapi.Route{Method: "GET", Path: "/api/v1/openapi.json", Summary: "This document.", Status: http.StatusOK, Media: "application/json"}, s.describe},
+		{openapi.Route{Method: "GET", Path: "/api/v1/calls", Summary: "The calls that this token may make.", Status: http.StatusOK, Result: reflect.TypeFor[callList]()}, s.list},
+		{openapi.Route{
+			Method: "POST", Path: "/api/v1/complaints", Scope: "reports:send", Summary: "Hand in a report as it is: ARF, XARF or a mail.", Acts: true,
+			Body: []string{"application/json", "application/xarf+json", "message/rfc822", "multipart/report"}, Status: http.StatusAccepted, Result: s.result(callTake),
+		}, s.complaint},
+	}
+}
+
+// New is the API. The error is of a call that cannot be described.
+func New(o Options) (http.Handler, error) {
+	s := &server{o: o, acts: map[string]bool{}, failed: &throttle.Throttle[netip.Prefix]{Burst: Failures, Every: FailuresPer, Sources: 10_000, Now: o.Now}}
+	for _, c := range o.Describe {
+		s.acts[c.Name] = c.Acts
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/calls/{name}", s.call)
-	mux.HandleFunc("GET /api/v1/calls", s.list)
-	mux.HandleFunc("POST /api/v1/complaints", s.complaint)
-	return s.guard(mux)
+	var routes []openapi.Route
+	for _, e := range s.endpoints() {
+		mux.HandleFunc(e.Method+" "+e.Path, e.serve)
+		routes = append(routes, e.Route)
+	}
+	var err error
+	if s.document, err = openapi.Document(o.Describe, routes); err != nil {
+		return nil, err
+	}
+	return s.guard(mux), nil
+}
+
+func (s *server) result(call string) reflect.Type {
+	for _, c := range s.o.Describe {
+		if c.Name == call {
+			return c.Result
+		}
+	}
+	return nil
+}
+
+func (s *server) describe(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(s.document) // the caller has gone: nobody to tell
 }
 
 // guard lets in who has a token.
@@ -115,8 +166,12 @@ func source(r *http.Request) netip.Prefix {
 	return throttle.Source(a.Addr())
 }
 
+type callList struct {
+	Calls []Call `json:"calls"`
+}
+
 func (s *server) list(w http.ResponseWriter, r *http.Request) {
-	answer(w, map[string]any{"calls": s.o.Calls(r.Context())})
+	answer(w, callList{s.o.Calls(r.Context())})
 }
 
 func (s *server) call(w http.ResponseWriter, r *http.Request) {
@@ -142,6 +197,10 @@ func (s *server) call(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		return // the caller has gone
 	}
+	if key := r.Header.Get("Idempotency-Key"); key != "" && s.acts[name] {
+		s.once(w, r, name, key, raw)
+		return
+	}
 	out, err := s.o.Call(r.Context(), name, raw)
 	if err != nil {
 		s.failure(w, name, err)
@@ -163,12 +222,16 @@ func write(w http.ResponseWriter, status int, out any) {
 	_, _ = w.Write(append(text, '\n')) // the caller has gone: nobody to tell
 }
 
-func say(w http.ResponseWriter, status int, detail string) {
+func problem(status int, detail string) []byte {
 	text, err := json.Marshal(Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail})
 	if err != nil { // a struct of texts
-		text = nil
+		return nil
 	}
+	return text
+}
+
+func say(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n'))
+	_, _ = w.Write(append(problem(status, detail), '\n'))
 }

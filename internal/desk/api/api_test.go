@@ -9,11 +9,15 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"postern/internal/desk/api"
+	"postern/internal/desk/once"
+	"postern/internal/desk/openapi"
+	"postern/internal/mailtest/entities"
 )
 
 type who struct{}
@@ -21,7 +25,17 @@ type who struct{}
 var errTaken = errors.New("taken")
 
 func handler(log io.Writer, now func() time.Time) http.Handler {
-	return api.New(api.Options{
+	made := 0
+	h, err := api.New(api.Options{
+		Describe: []openapi.Call{
+			{Name: "case.list", Scope: "cases:read", Params: reflect.TypeFor[struct{}](), Result: reflect.TypeFor[[]string]()},
+			{Name: "case.open", Scope: "cases:act", Acts: true, Params: reflect.TypeFor[struct{}](), Result: reflect.TypeFor[[]string]()},
+			{Name: "case.taken", Scope: "cases:act", Acts: true, Params: reflect.TypeFor[struct{}](), Result: reflect.TypeFor[[]string]()},
+			{Name: "case.broken", Scope: "cases:act", Acts: true, Params: reflect.TypeFor[struct{}](), Result: reflect.TypeFor[[]string]()},
+			{Name: "case.secret", Scope: "cases:act", Acts: true, Params: reflect.TypeFor[struct{}](), Result: reflect.TypeFor[[]string]()},
+		},
+		Keys: once.New(&entities.Memory{}, now), Secret: func(call string) bool { return call == "case.secret" },
+		Caller: func(ctx context.Context) string { return ctx.Value(who{}).(string) },
 		Who: func(ctx context.Context, token string) (context.Context, error) {
 			switch token {
 			case "good", "narrow":
@@ -49,7 +63,8 @@ func handler(log io.Writer, now func() time.Time) http.Handler {
 			case "case.broken":
 				return nil, errors.New("disk at /var/lib/postern is gone")
 			}
-			return map[string]any{"call": call, "params": params, "who": ctx.Value(who{})}, nil
+			made++
+			return map[string]any{"call": call, "params": params, "who": ctx.Value(who{}), "made": made}, nil
 		},
 		Calls: func(context.Context) []api.Call { return []api.Call{{Name: "case.list", Scope: "cases:read"}} },
 		Explain: func(err error) (int, string) {
@@ -60,6 +75,10 @@ func handler(log io.Writer, now func() time.Time) http.Handler {
 		},
 		Now: now, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
+	if err != nil {
+		panic(err) // of the types above
+	}
+	return h
 }
 
 type request struct{ method, path, token, kind, body string }
@@ -174,5 +193,75 @@ func TestComplaintsAreHandedIn(t *testing.T) {
 		if name == "XARF" && (!strings.Contains(body, `"key":"k1"`) || !strings.Contains(body, `"document":"e30="`)) {
 			t.Errorf("%s", body)
 		}
+	}
+}
+
+func TestAnActWithAKeyHappensOnce(t *testing.T) {
+	var log bytes.Buffer
+	now := time.Unix(1_900_000_000, 0)
+	h := handler(&log, func() time.Time { return now })
+	post := func(token, call, key, body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", "/api/v1/calls/"+call, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Idempotency-Key", key)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	first := post("good", "case.open", "k", `{"a":1}`)
+	for i, c := range []struct {
+		call, key, body string
+		code            int
+		again           bool
+		like            string // a part of the body; "": that of the first
+	}{
+		{"case.open", "k", `{"a":1}`, 200, true, ""},
+		{"case.open", "k", `{"a":2}`, 422, false, "another request"},
+		{"case.secret", "k", `{"a":1}`, 422, false, "another request"},
+		{"case.open", "l", `{"a":1}`, 200, false, `"made":2`},
+		{"case.list", "k", `{}`, 200, false, `"made":3`}, // what only reads keeps no key
+		{"case.list", "k", `{}`, 200, false, `"made":4`},
+		{"case.taken", "t", `{}`, 409, false, "somebody else took it"},
+		{"case.taken", "t", `{}`, 409, true, "somebody else took it"},
+		{"case.broken", "b", `{}`, 500, false, "a fault of ours"},
+		{"case.broken", "b", `{}`, 500, false, "a fault of ours"}, // a fault is nobody's last word
+		{"case.secret", "s", `{}`, 200, false, `"made":5`},
+		{"case.secret", "s", `{}`, 204, true, ""},
+		{"case.open", strings.Repeat("k", api.MaxKey+1), `{}`, 400, false, "200 octets"},
+	} {
+		w := post("good", c.call, c.key, c.body)
+		want := c.like
+		if want == "" && c.code == 200 {
+			want = first.Body.String()
+		}
+		if w.Code != c.code || (w.Header().Get("Idempotent-Replayed") == "true") != c.again || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%d %s %s: %d again %q: %s", i, c.call, c.key, w.Code, w.Header().Get("Idempotent-Replayed"), w.Body)
+		}
+		if c.code >= 400 != (w.Header().Get("Content-Type") == "application/problem+json") {
+			t.Errorf("%d %s: %d is %s", i, c.call, w.Code, w.Header().Get("Content-Type"))
+		}
+	}
+	now = now.Add(once.Kept)
+	if w := post("good", "case.open", "k", `{"a":1}`); w.Code != 200 || w.Header().Get("Idempotent-Replayed") != "" {
+		t.Errorf("a day later: %d %v", w.Code, w.Header())
+	}
+}
+
+func TestTheDocumentDescribesEveryRoute(t *testing.T) {
+	w := ask(handler(io.Discard, time.Now), request{"GET", "/api/v1/openapi.json", "narrow", "", ""})
+	var d struct {
+		OpenAPI string                               `json:"openapi"`
+		Paths   map[string]map[string]map[string]any `json:"paths"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &d); err != nil || w.Code != 200 || d.OpenAPI != openapi.Version {
+		t.Fatalf("%d %v %s", w.Code, err, w.Body)
+	}
+	for path, method := range map[string]string{"/api/v1/calls": "get", "/api/v1/openapi.json": "get", "/api/v1/complaints": "post", "/api/v1/calls/case.open": "post"} {
+		if d.Paths[path][method] == nil {
+			t.Errorf("%s %s is not described", method, path)
+		}
+	}
+	if w := ask(handler(io.Discard, time.Now), request{"GET", "/api/v1/openapi.json", "", "", ""}); w.Code != 401 {
+		t.Errorf("nobody reads it without a token: %d", w.Code)
 	}
 }

@@ -76,12 +76,17 @@ func (s *server) complaint(w http.ResponseWriter, r *http.Request) {
 
 // failure says what became of a call.
 func (s *server) failure(w http.ResponseWriter, name string, err error) {
-	status, words := s.o.Explain(err)
+	status, words := s.refusal(name, err)
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "60")
 	}
+	say(w, status, words)
+}
+
+func (s *server) refusal(name string, err error) (int, string) {
+	status, words := s.o.Explain(err)
 	if status >= http.StatusInternalServerError {
 		s.o.Log.Error("a call over HTTP failed", "call", name, "error", err)
 	}
-	say(w, status, words)
+	return status, words
 }

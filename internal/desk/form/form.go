@@ -4,9 +4,8 @@ package form
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"errors"
-	"html/template"
 	"io"
 	"log/slog"
 	"mime"
@@ -18,8 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/text/language"
-
+	"postern/internal/desk/page"
 	"postern/internal/desk/throttle"
 )
 
@@ -45,98 +43,48 @@ type Complaint struct {
 // ErrFull is what Take returns while no more can be kept.
 var ErrFull = errors.New("no room for complaints")
 
-// Options are what the page needs.
-type Options struct {
-	Hostname string
-	// Take keeps the complaint durably and returns its reference.
-	Take func(ctx context.Context, c Complaint) (reference string, err error)
+//go:embed all:html
+var Pages embed.FS // the form
+
+// Room is the form.
+type Room struct {
+	Kit *page.Kit
+	// Keep keeps the complaint durably and returns its reference.
+	Keep func(ctx context.Context, c Complaint) (reference string, err error)
 	Now  func() time.Time
 	Log  *slog.Logger
-}
 
-type server struct {
-	o      Options
-	match  language.Matcher
 	source *throttle.Throttle[netip.Prefix]
 }
 
-//go:embed page.html
-var pageHTML string
+// Entrance implements public.Room.
+func (s *Room) Entrance() (path, key string) { return "/complaint", "public.complaint" }
 
-var page = template.Must(template.New("page").Parse(pageHTML))
-
-// New is the page.
-func New(o Options) http.Handler {
-	var tags []language.Tag
-	for _, w := range languages {
-		tags = append(tags, language.MustParse(w.Tag))
-	}
-	s := &server{o: o, match: language.NewMatcher(tags), source: &throttle.Throttle[netip.Prefix]{Burst: Burst, Every: Every, Sources: 50_000, Now: o.Now}}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /complaint", s.show)
-	mux.HandleFunc("POST /complaint", s.take)
-	return headers(mux)
-}
-
-func headers(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
-}
-
-// words are those of the language that was asked for, or else the browser's.
-func (s *server) words(r *http.Request) words {
-	if lang := r.URL.Query().Get("lang"); lang != "" {
-		for _, w := range languages {
-			if w.Lang == lang {
-				return w
-			}
-		}
-	}
-	tags, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
-	if err != nil {
-		return languages[0]
-	}
-	_, i, _ := s.match.Match(tags...)
-	return languages[i]
+// Routes implements public.Room.
+func (s *Room) Routes(handle func(pattern string, h http.HandlerFunc)) {
+	s.source = &throttle.Throttle[netip.Prefix]{Burst: Burst, Every: Every, Sources: 50_000, Now: s.Now}
+	handle("GET /complaint", func(w http.ResponseWriter, r *http.Request) { s.write(w, r, http.StatusOK, view{}) })
+	handle("POST /complaint", s.take)
 }
 
 type view struct {
-	words
-	All       []words
-	Host      string
 	Problem   string
 	Reference string
 	Complaint Complaint
 	Pasted    string
 }
 
-func (s *server) show(w http.ResponseWriter, r *http.Request) {
-	s.write(w, http.StatusOK, view{words: s.words(r)})
+func (s *Room) write(w http.ResponseWriter, r *http.Request, status int, v view) {
+	s.Kit.ShowStatus(w, r, status, "complaint", page.View{Title: s.Kit.Language(r).Say("complaint.title"), Body: v})
 }
 
-func (s *server) write(w http.ResponseWriter, status int, v view) {
-	v.All, v.Host = languages, s.o.Hostname
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Language", v.Lang)
-	w.WriteHeader(status)
-	if err := page.Execute(w, v); err != nil {
-		s.o.Log.Debug("the complaint page was not read to its end", "error", err)
-	}
-}
-
-func (s *server) take(w http.ResponseWriter, r *http.Request) {
-	v := view{words: s.words(r)}
+func (s *Room) take(w http.ResponseWriter, r *http.Request) {
+	v, l := view{}, s.Kit.Language(r)
 	from, _ := netip.ParseAddrPort(r.RemoteAddr) // a listener of ours gives no other
 	if wait := s.source.Wait(throttle.Source(from.Addr())); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-		v.Problem = v.TooMany
-		s.write(w, http.StatusTooManyRequests, v)
+		v.Problem = l.Say("complaint.too-many")
+		s.write(w, r, http.StatusTooManyRequests, v)
 		return
 	}
 	c, err := read(w, r)
@@ -144,31 +92,31 @@ func (s *server) take(w http.ResponseWriter, r *http.Request) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large), errors.Is(err, errLarge):
-		v.Problem = v.TooLarge
-		s.write(w, http.StatusRequestEntityTooLarge, v)
+		v.Problem = l.Say("complaint.too-large")
+		s.write(w, r, http.StatusRequestEntityTooLarge, v)
 		return
 	case err != nil:
-		v.Problem = v.Unreadable
-		s.write(w, http.StatusBadRequest, v)
+		v.Problem = l.Say("complaint.unreadable")
+		s.write(w, r, http.StatusBadRequest, v)
 		return
 	case len(c.Message) == 0 && strings.TrimSpace(c.Text) == "":
-		v.Problem = v.Empty
-		s.write(w, http.StatusBadRequest, v)
+		v.Problem = l.Say("complaint.empty")
+		s.write(w, r, http.StatusBadRequest, v)
 		return
 	}
-	c.Source, c.Language = from.Addr(), v.Lang
+	c.Source, c.Language = from.Addr(), l.Base()
 	s.source.Note(throttle.Source(from.Addr()))
-	reference, err := s.o.Take(r.Context(), c)
+	reference, err := s.Keep(r.Context(), c)
 	if err != nil {
 		if !errors.Is(err, ErrFull) {
-			s.o.Log.Error("a complaint of the form could not be kept", "error", err)
+			s.Log.Error("a complaint of the form could not be kept", "error", err)
 		}
 		w.Header().Set("Retry-After", "60")
-		v.Problem = v.Later
-		s.write(w, http.StatusServiceUnavailable, v)
+		v.Problem = l.Say("complaint.later")
+		s.write(w, r, http.StatusServiceUnavailable, v)
 		return
 	}
-	s.write(w, http.StatusOK, view{words: v.words, Reference: reference})
+	s.write(w, r, http.StatusOK, view{Reference: reference})
 }
 
 var (

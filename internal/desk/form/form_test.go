@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"postern/internal/desk/form"
+	"postern/internal/desk/page"
+	"postern/internal/desk/public"
+	"postern/internal/desk/words"
 )
 
 type desk struct {
@@ -25,15 +28,25 @@ type desk struct {
 }
 
 func newDesk(t *testing.T) *desk {
+	t.Helper()
 	d := &desk{t: t, now: time.Unix(1_900_000_000, 0)}
-	d.h = form.New(form.Options{Hostname: "mx.example.com", Now: func() time.Time { return d.now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Take: func(_ context.Context, c form.Complaint) (string, error) {
-			if d.fail != nil {
-				return "", d.fail
-			}
-			d.taken = append(d.taken, c)
-			return "R-123", nil
-		}})
+	book, err := words.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, now := slog.New(slog.NewTextHandler(io.Discard, nil)), func() time.Time { return d.now }
+	kit, err := page.New(page.Options{Words: book, Now: now, Log: log}, public.Pages, form.Pages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := &form.Room{Kit: kit, Now: now, Log: log, Keep: func(_ context.Context, c form.Complaint) (string, error) {
+		if d.fail != nil {
+			return "", d.fail
+		}
+		d.taken = append(d.taken, c)
+		return "R-123", nil
+	}}
+	d.h = public.New(public.Options{Kit: kit, Rooms: []public.Room{room}, Now: now})
 	return d
 }
 
@@ -122,7 +135,7 @@ func TestWhatIsRefusedStaysInTheForm(t *testing.T) {
 
 func TestPage(t *testing.T) {
 	d := newDesk(t)
-	for accept, lang := range map[string]string{"": "en", "zh-TW": "zh", "ru-RU,ru": "ru", "el": "el", "fr": "en", "\x00;;q=": "en"} {
+	for accept, lang := range map[string]string{"": "en", "zh-TW": "zh-CN", "ru-RU,ru": "ru", "el": "el", "fr": "en", "\x00;;q=": "en"} {
 		r := httptest.NewRequest("GET", "/complaint", nil)
 		r.Header.Set("Accept-Language", accept)
 		w := httptest.NewRecorder()
@@ -132,7 +145,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 	w := httptest.NewRecorder()
-	if d.h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil)); w.Code != 404 {
+	if d.h.ServeHTTP(w, httptest.NewRequest("GET", "/elsewhere", nil)); w.Code != 404 {
 		t.Errorf("elsewhere: %d", w.Code)
 	}
 }

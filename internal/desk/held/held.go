@@ -3,14 +3,14 @@
 package held
 
 import (
-	"context"
 	"embed"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
+	"postern/internal/desk/held/letter"
 	"postern/internal/desk/page"
+	"postern/internal/desk/work"
 )
 
 //go:embed all:html
@@ -23,14 +23,23 @@ const PerPage = 50
 type Room struct {
 	Kit   *page.Kit
 	Calls page.Caller
+	Long  Long // nil: acts on many are done while the reader waits
+}
+
+// Long begins what takes longer than a reader should wait.
+type Long interface {
+	Start(w http.ResponseWriter, r *http.Request, t work.Task)
 }
 
 // Routes adds the pages.
 func (h *Room) Routes(handle func(pattern string, f http.HandlerFunc)) {
 	handle("GET /held", h.list)
 	handle("POST /held/act", h.act)
+	handle("POST /held/undo", h.undo)
+	handle("POST /held/views", h.views)
 	handle("GET /held/{id}", h.message)
 	handle("GET /held/{id}/html", h.html)
+	handle("GET /held/{id}/link/{n}", h.link)
 	handle("GET /held/{id}/raw", h.raw)
 	handle("GET /held/{id}/part/{path}", h.part)
 }
@@ -65,6 +74,8 @@ type hold struct {
 	Reply     string      `json:"reply"`
 	Release   *release    `json:"release"`
 	Ended     *ended      `json:"ended"`
+
+	sender string // From as it was
 }
 
 type reason struct {
@@ -73,11 +84,13 @@ type reason struct {
 	Describe string `json:"describe"`
 	Detail   string `json:"detail"`
 	Step     string `json:"step"`
+	Decides  bool   `json:"decides"`
 }
 
 type unchecked struct {
-	Step   string `json:"step"`
-	Reason string `json:"reason"`
+	Step    string `json:"step"`
+	Reason  string `json:"reason"`
+	Decides bool   `json:"decides"`
 }
 
 type release struct {
@@ -101,63 +114,69 @@ func (h hold) Open() bool { return slices.Contains([]string{"held", "releasing",
 // Releasable reports whether it can be sent on.
 func (h hold) Releasable() bool { return h.Open() && h.Class != "evidence" }
 
-// Worst are the reasons that weigh most, the heaviest first.
-func (h hold) Worst(n int) []reason {
-	r := slices.Clone(h.Reasons)
-	slices.SortStableFunc(r, func(a, b reason) int { return int(b.Score - a.Score) })
-	return r[:min(n, len(r))]
-}
-
-// found is a page of the list.
-type found struct {
-	Query, After, Next string
-	Holds              []hold
-	MayRelease         bool
-	MayDelete          bool
-	Problem            string // what is wrong with the query
-	Views              []view
-}
-
-// view is a search that one click makes.
-type view struct {
-	Key, Query string
-	Here       bool
-}
-
-func views(query string) []view {
-	all := []view{{Key: "open", Query: "state:held"}, {Key: "today", Query: "since:24h"}, {Key: "virus", Query: "symbol:VIRUS"}, {Key: "measure", Query: "class:measure"}, {Key: "refused", Query: "state:refused"}, {Key: "done", Query: "state:released"}}
-	for i := range all {
-		all[i].Here = all[i].Query == query
+// Deciding is the reason that decided: the one that says so; in records of before the first. It is
+// none where a measure, the server behind or a step that could not tell decided.
+func (h hold) Deciding() *reason {
+	if i := h.decided(); i >= 0 {
+		return &h.Reasons[i]
 	}
-	return all
+	return nil
 }
 
-type search struct {
-	Text  string `json:"text"`
-	Limit int    `json:"limit,omitempty"`
-	After string `json:"after,omitempty"`
-}
-
-func (h *Room) find(ctx context.Context, s search) (holds []hold, next string, err error) {
-	var out struct {
-		Holds []hold `json:"holds"`
-		Next  string `json:"next"`
+func (h hold) decided() int {
+	i := slices.IndexFunc(h.Reasons, func(r reason) bool { return r.Decides })
+	if i < 0 && len(h.Reasons) > 0 && !h.Otherwise() && h.Doubt() == nil {
+		i = 0
 	}
-	err = h.Calls.Call(ctx, "quarantine.list", s, &out)
-	return out.Holds, out.Next, err
+	return i
 }
 
-func (h *Room) list(w http.ResponseWriter, r *http.Request) {
-	query := strings.TrimSpace(r.FormValue("q"))
-	f := found{Query: query, After: r.FormValue("after"), Views: views(query), MayRelease: h.Calls.May(r.Context(), "quarantine.release"), MayDelete: h.Calls.May(r.Context(), "quarantine.delete")}
-	status := http.StatusOK
-	var err error
-	f.Holds, f.Next, err = h.find(r.Context(), search{Text: query, Limit: PerPage, After: f.After})
-	if refused := new(page.Error); asRefusal(err, &refused) && refused.Status == http.StatusBadRequest {
-		status, f.Problem = refused.Status, refused.Words
-	} else if err != nil {
-		h.Kit.Fail(w, r, err)
-		return
+// Otherwise reports whether it is kept for its class, whatever it was judged to be.
+func (h hold) Otherwise() bool { return h.Class == "measure" || h.Class == "backend-refused" }
+
+// Doubt is the step that could not tell, where that is why it is held.
+func (h hold) Doubt() *unchecked {
+	if i := slices.IndexFunc(h.Unchecked, func(u unchecked) bool { return u.Decides }); i >= 0 {
+		return &h.Unchecked[i]
 	}
-	h.Kit.ShowStatus(w, r, status, "held", page.View{Title: h.Kit.Language(r).Say("held.title"), Here: "held", Wide: true, Body: f})
+	return nil
 }
+
+// Rest is how many other reasons there are.
+func (h hold) Rest() int {
+	if h.Otherwise() || h.decided() < 0 {
+		return len(h.Reasons)
+	}
+	return len(h.Reasons) - 1
+}
+
+// Infected reports whether a virus was found in it.
+func (h hold) Infected() bool {
+	return slices.ContainsFunc(h.Reasons, func(r reason) bool { return r.Symbol == "VIRUS" })
+}
+
+// tidy makes what strangers wrote fit to be shown; the sender is kept as it was for what is done
+// with it.
+func (h *hold) tidy() {
+	h.sender = h.From
+	for _, s := range []*string{&h.From, &h.Subject, &h.Client.Name, &h.Client.Helo, &h.Client.Account, &h.Reply} {
+		*s = letter.Printable(letter.Clip(*s, maxShown))
+	}
+	for i := range h.To {
+		h.To[i] = letter.Printable(letter.Clip(h.To[i], maxShown))
+	}
+	h.Reasons = h.Reasons[:min(len(h.Reasons), maxReasons)]
+	for i := range h.Reasons {
+		r := &h.Reasons[i]
+		r.Describe, r.Detail = letter.Printable(r.Describe), letter.Printable(letter.Clip(r.Detail, maxShown))
+	}
+	for i := range h.Unchecked {
+		h.Unchecked[i].Reason = letter.Printable(letter.Clip(h.Unchecked[i].Reason, maxShown))
+	}
+}
+
+// Bounds of what a page shows of a record.
+const (
+	maxShown   = 1000 // octets of one text
+	maxReasons = 200
+)

@@ -2,210 +2,157 @@ package held
 
 import (
 	"context"
-	"html/template"
-	"mime"
 	"net/http"
+	"net/url"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
-	"github.com/microcosm-cc/bluemonday"
-
+	"postern/internal/desk/held/letter"
 	"postern/internal/desk/page"
-	mail "postern/internal/mime"
-)
-
-// Bounds of what a page shows of a message.
-const (
-	maxText  = 200 << 10 // octets of text
-	maxHTML  = 1 << 20
-	maxParts = 200
+	"postern/internal/desk/words"
 )
 
 // message is one held message.
 type message struct {
 	hold
-	Tab        string
-	Fields     []field
-	Text       string
-	Cut        bool // there is more of the text
-	HTML       bool // there is an HTML part
-	Parts      []part
-	MorePart   int
-	Problems   []string
-	MayRelease bool
-	MayDelete  bool
+	*letter.Letter
+	Tab    string
+	Title  []letter.Span
+	Can    can
+	Why    []sentence
+	Proofs []letter.Proof
+	Closed string // why the content is not shown
 }
 
-type field struct{ Name, Value string }
-
-type part struct {
-	Path, Kind, Name string
-	Size             int
+// sentence is a reason as people read it.
+type sentence struct {
+	Text, Detail, Symbol, Step string
+	Score                      int64
+	Decided                    bool
 }
 
 // tabs are the ways to look at a message.
-func tabs() []string { return []string{"text", "html", "headers", "parts"} }
+func tabs() []string { return []string{"text", "html", "links", "headers", "parts"} }
 
 // Tabs are the ways to look at this one.
 func (m message) Tabs() []string {
-	return slices.DeleteFunc(tabs(), func(tab string) bool { return tab == "html" && !m.HTML })
+	return slices.DeleteFunc(tabs(), func(tab string) bool {
+		return tab == "html" && !m.HTML || tab == "links" && len(m.Links) == 0
+	})
 }
 
+// Source is where the frame of the HTML tab loads from.
+func (m message) Source() string { return "/held/" + url.PathEscape(m.ID) + "/html" }
+
 func (h *Room) message(w http.ResponseWriter, r *http.Request) {
-	m := message{Tab: r.FormValue("tab"), MayRelease: h.Calls.May(r.Context(), "quarantine.release"), MayDelete: h.Calls.May(r.Context(), "quarantine.delete")}
-	if !slices.Contains(tabs(), m.Tab) {
-		m.Tab = "text"
-	}
+	m := message{Tab: r.FormValue("tab"), Can: h.can(r.Context())}
 	x, err := h.show(r.Context(), r.PathValue("id"))
 	if err != nil {
 		h.Kit.Fail(w, r, err)
 		return
 	}
-	m.hold = x
+	l := h.Kit.Language(r)
+	m.hold, m.Why = x, x.sentences(h.Kit.Words(), l)
 	if x.Open() {
-		tree, err := h.tree(r.Context(), x.ID)
-		if err != nil {
+		var refused *page.Error
+		if m.Letter, refused, err = h.letter(r.Context(), x.ID); err != nil {
 			h.Kit.Fail(w, r, err)
 			return
 		}
-		m.read(tree)
+		if refused != nil {
+			m.Closed = refused.Words
+		}
+	}
+	if m.Letter != nil {
+		m.Arrived(letter.Hop{From: x.Client.Helo, IP: x.Client.IP, By: x.Node, At: x.At})
+		m.Proofs = proofs(x, m.From())
+	}
+	if !slices.Contains(tabs(), m.Tab) || m.Letter != nil && !slices.Contains(m.Tabs(), m.Tab) {
+		m.Tab = "text"
 	}
 	title := x.Subject
 	if title == "" {
-		title = h.Kit.Language(r).Say("held.no-subject")
+		title = l.Say("held.no-subject")
 	}
-	h.Kit.Show(w, r, "held-message", page.View{Title: title, Here: "held", Body: m})
+	m.Title = letter.Spans(title)
+	h.Kit.Show(w, r, "held-message", page.View{Title: title, Here: "held", Wide: true, Body: m})
 }
 
-// bytes are those of a held message.
-func (h *Room) bytes(ctx context.Context, id string) ([]byte, error) {
-	var out struct {
-		Body []byte `json:"body"`
+// Guarded reports whether the reader may not take files from it.
+func (m message) Guarded() bool { return m.Infected() && !m.Can.Infected }
+
+// From is the author's domain.
+func (m message) From() string { return m.Letter.From }
+
+// Sender is who wrote it on the envelope.
+func (m message) Sender() string { return m.hold.From }
+
+func proofs(x hold, author string) []letter.Proof {
+	var said []letter.Said
+	for _, r := range x.Reasons {
+		said = append(said, letter.Said{Symbol: r.Symbol, Detail: r.Detail})
 	}
-	err := h.Calls.Call(ctx, "quarantine.raw", params{ID: id}, &out)
-	return out.Body, err
+	return letter.Proofs(said, author)
 }
 
-func (h *Room) tree(ctx context.Context, id string) (*mail.Tree, error) {
-	raw, err := h.bytes(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	limits := mail.DefaultLimits()
-	limits.Text = maxHTML
-	return mail.Bytes(raw, limits), nil
-}
-
-// read fills in what the page shows of the content.
-func (m *message) read(t *mail.Tree) {
-	m.Problems = t.Unscannable
-	for _, f := range t.Root.Header.Fields {
-		m.Fields = append(m.Fields, field{f.Name, printable(f.Value)})
-	}
-	text := t.Text()
-	m.Cut = len(text) > maxText
-	m.Text = printable(clip(text, maxText))
-	for p := range t.Leaves() {
-		m.HTML = m.HTML || p.MediaType == "text/html"
-		if len(m.Parts) == maxParts {
-			m.MorePart++
-			continue
+// sentences are the reasons in the reader's language: what the default rules say is translated,
+// what an operator wrote stands as it is.
+func (h hold) sentences(book *words.Book, l *words.Language) []sentence {
+	var out []sentence
+	decided := h.decided()
+	for i, r := range h.Reasons {
+		s := sentence{Text: r.Describe, Detail: r.Detail, Symbol: r.Symbol, Step: r.Step, Score: r.Score, Decided: i == decided && !h.Otherwise()}
+		if text, ok := Sentence(book, l, r.Symbol, r.Describe); ok {
+			s.Text = text
 		}
-		x := part{Path: p.Path, Kind: p.MediaType, Size: len(p.Decoded())}
-		if len(p.FileNames) > 0 {
-			x.Name = printable(p.FileNames[0])
+		if s.Text == "" {
+			s.Text = r.Symbol
 		}
-		m.Parts = append(m.Parts, x)
+		out = append(out, s)
 	}
-}
-
-// clip cuts text to n octets between characters.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
-}
-
-// printable shows control and direction characters instead of obeying them.
-func printable(s string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case c == '\n' || c == '\t':
-			return c
-		case c < 0x20 || c == 0x7f || c >= 0x80 && c < 0xa0:
-			return '\uFFFD'
-		case c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 || c == 0x200e || c == 0x200f:
-			return '\uFFFD'
+	slices.SortStableFunc(out, func(a, b sentence) int {
+		if a.Decided != b.Decided {
+			if a.Decided {
+				return -1
+			}
+			return 1
 		}
-		return c
-	}, s)
+		return int(b.Score - a.Score)
+	})
+	return out
 }
 
-// preview lets nothing of a message do anything, nor load anything.
-const preview = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'self'"
-
-// html shows the HTML of a message in a frame of its own, without links, scripts and pictures
-// from elsewhere.
-func (h *Room) html(w http.ResponseWriter, r *http.Request) {
-	t, err := h.tree(r.Context(), r.PathValue("id"))
-	if err != nil {
-		h.Kit.Fail(w, r, err)
-		return
+// Sentence is what a symbol of the default rules says in a language; ok is false where there is
+// none, or where the rule in force says something else.
+func Sentence(book *words.Book, l *words.Language, symbol, describe string) (text string, ok bool) {
+	key := "symbols." + symbol
+	if !l.Has(key) {
+		return "", false
 	}
-	source := clip(t.HTMLText(), maxHTML)
-	p := bluemonday.NewPolicy()
-	p.AllowElements("p", "br", "div", "span", "b", "i", "u", "s", "em", "strong", "small", "sub", "sup", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "dl", "dt", "dd",
-		"blockquote", "pre", "code", "hr", "table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption", "center", "font")
-	p.AllowAttrs("colspan", "rowspan", "align", "valign", "width", "height", "bgcolor").OnElements("table", "tr", "td", "th")
-	p.AllowAttrs("color", "size").OnElements("font")
-	hd := w.Header()
-	hd.Set("Content-Type", "text/html; charset=utf-8")
-	hd.Set("Content-Security-Policy", preview)
-	hd.Set("X-Frame-Options", "SAMEORIGIN")
-	hd.Set("Cache-Control", "no-store")
-	_, _ = w.Write([]byte("<!doctype html><meta charset=\"utf-8\"><title>.</title>\n" + p.Sanitize(source))) // the reader has gone: nobody to tell
-}
-
-// inert hands bytes of a stranger to a reader's disk, never to the browser.
-func inert(w http.ResponseWriter, name string, body []byte) {
-	hd := w.Header()
-	hd.Set("Content-Type", "application/octet-stream")
-	hd.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	hd.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	hd.Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // the reader has gone: nobody to tell
-}
-
-func (h *Room) raw(w http.ResponseWriter, r *http.Request) {
-	raw, err := h.bytes(r.Context(), r.PathValue("id"))
-	if err != nil {
-		h.Kit.Fail(w, r, err)
-		return
+	if en, _ := book.Language(words.Default); describe != "" && en.Say(key) != describe {
+		return "", false
 	}
-	inert(w, r.PathValue("id")+".eml", raw)
+	return l.Say(key), true
 }
 
-func (h *Room) part(w http.ResponseWriter, r *http.Request) {
-	t, err := h.tree(r.Context(), r.PathValue("id"))
-	if err != nil {
-		h.Kit.Fail(w, r, err)
-		return
-	}
-	for p := range t.Leaves() {
-		if p.Path == r.PathValue("path") {
-			inert(w, r.PathValue("id")+"-"+p.Path+".bin", p.Decoded())
-			return
+type piece struct {
+	ID     string `json:"id"`
+	Offset int64  `json:"offset,omitempty"`
+	Limit  int64  `json:"limit,omitempty"`
+}
+
+type raw struct {
+	Body []byte `json:"body"`
+	More bool   `json:"more"`
+}
+
+// letter is what a page shows of a held message: of a large one, of its beginning.
+func (h *Room) letter(ctx context.Context, id string) (l *letter.Letter, refused *page.Error, err error) {
+	var out raw
+	if err := h.Calls.Call(ctx, "quarantine.raw", piece{ID: id, Limit: letter.MaxRead}, &out); err != nil {
+		if asRefusal(err, &refused) && refused.Status == http.StatusConflict {
+			return nil, refused, nil
 		}
+		return nil, nil, err
 	}
-	h.Kit.Fail(w, r, &page.Error{Status: http.StatusNotFound})
-}
-
-// Source is where the frame of the HTML tab loads from.
-func (m message) Source() template.URL {
-	return template.URL("/held/" + template.URLQueryEscaper(m.ID) + "/html") //nolint:gosec // escaped
+	return letter.Read(out.Body, out.More), nil, nil
 }

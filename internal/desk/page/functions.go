@@ -14,21 +14,22 @@ import (
 // functions are what a template may call, in a language.
 func (k *Kit) functions(l *words.Language) template.FuncMap {
 	return template.FuncMap{
-		"t":       l.Say,
-		"has":     l.Has,
-		"number":  func(n any) string { return l.Number(integer(n)) },
-		"score":   func(hundredths any) string { return l.Decimal(integer(hundredths)) },
-		"size":    func(octets any) string { return l.Size(integer(octets)) },
-		"time":    l.Time,
-		"day":     l.Day,
-		"ago":     func(t time.Time) string { return l.Ago(t, k.o.Now()) },
-		"span":    l.Span,
-		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"asset":   k.assets.path,
-		"query":   Query,
-		"pairs":   pairs,
-		"join":    strings.Join,
-		"lower":   strings.ToLower,
+		"t":        l.Say,
+		"has":      l.Has,
+		"number":   func(n any) string { return l.Number(integer(n)) },
+		"score":    func(hundredths any) string { return l.Decimal(integer(hundredths)) },
+		"size":     func(octets any) string { return l.Size(integer(octets)) },
+		"time":     l.Time,
+		"day":      l.Day,
+		"ago":      func(t time.Time) string { return l.Ago(t, k.o.Now()) },
+		"span":     l.Span,
+		"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"asset":    k.assets.path,
+		"query":    Query,
+		"pairs":    pairs,
+		"sentence": func(key string, nameValues []any) string { return l.Say(key, nameValues...) },
+		"join":     strings.Join,
+		"lower":    strings.ToLower,
 		"json": func(v any) (string, error) {
 			raw, err := json.Marshal(v)
 			return string(raw), err

@@ -1,5 +1,16 @@
 // Package page writes the pages of the desk: the frame they stand in, their languages, what
 // they may load, and the errors that all of them share.
+//
+// A room whose act is dangerous asks for the password again before it does it:
+//
+//	if !room.Kit.Fresh(w, r) {
+//		return
+//	}
+//
+// A reader who gave it just now notices nothing. Else Fresh has answered: with a page that asks
+// for it and carries the whole form along, so that the very same request comes back with the
+// password, which the desk checks and takes out before the room sees it. Of a GET it leads to
+// the question and back. Files are not carried along: ask before the page that uploads them.
 package page
 
 import (
@@ -36,6 +47,7 @@ type Error struct {
 	Status int
 	Words  string // in English, as the calls of the gateway say it; may be ""
 	Again  time.Duration
+	Waits  string // the ID of the request that was made of it, for a second person; "" = none
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%d %s", e.Status, e.Words) }
@@ -50,9 +62,18 @@ type Caller interface {
 
 // Item is a part of the desk in the menu.
 type Item struct {
-	Key  string // "held": its text is common.nav-held
-	Path string
-	Call string // whoever may make it sees the item
+	Key   string // "held": its text is common.nav-held; with a dot it is the text's own key
+	Path  string
+	Call  string // whoever may make it sees the item
+	Under []Item // shown below the menu where the page belongs to this item
+}
+
+// text is the key of what the menu says.
+func (i Item) text() string {
+	if strings.Contains(i.Key, ".") {
+		return i.Key
+	}
+	return "common.nav-" + i.Key
 }
 
 // Options are what a Kit is made of. All of them must be set but Title.
@@ -74,7 +95,7 @@ type Kit struct {
 }
 
 // New returns a kit for the pages in rooms: NAME.html is a page, _NAME.html a part that any
-// page of the same room may use.
+// page of the same room may use, _shared-NAME.html one for the pages of all rooms.
 func New(o Options, rooms ...fs.FS) (*Kit, error) {
 	a, err := newAssets()
 	if err != nil {
@@ -93,6 +114,7 @@ func (k *Kit) Now() time.Time { return k.o.Now() }
 type View struct {
 	Title string // said already
 	Here  string // key of the menu item that the page belongs to
+	Under string // and of the item below that; "" = the item itself
 	Body  any
 	Wide  bool // a table that uses the whole width
 
@@ -106,6 +128,7 @@ type frame struct {
 	User      *User
 	Token     string
 	Menu      []link
+	Below     []link // what stands under the item of the menu that the page belongs to
 	Path      string // where the reader is, to come back to
 	Theme     string
 }
@@ -124,6 +147,13 @@ type language struct {
 type Visit struct {
 	User  *User  // nil: nobody is signed in
 	Token string // what forms carry
+	Fresh bool   // the reader gave the password just now
+
+	Session string // which of the reader's sessions it is
+	Enrol   bool   // the reader has to make a second factor before anything else
+	Ways    Ways   // how the reader may confirm
+
+	Language string // in which the reader reads; "" where nobody asked yet
 }
 
 type visitKey struct{}
@@ -157,29 +187,45 @@ func (k *Kit) Language(r *http.Request) *words.Language {
 	return k.o.Words.Match(wanted, r.Header.Get("Accept-Language"))
 }
 
-func (k *Kit) frame(r *http.Request, here string) frame {
+func (k *Kit) frame(r *http.Request, here, under string) frame {
 	visit := Of(r.Context())
 	f := frame{Lang: k.Language(r), User: visit.User, Token: visit.Token, Path: r.URL.RequestURI()}
 	if r.Method != http.MethodGet {
 		f.Path = back(r)
 	}
 	for _, name := range k.o.Words.Languages() {
-		f.Languages = append(f.Languages, language{Name: name, Own: own(name), Here: name == f.Lang.Name})
+		f.Languages = append(f.Languages, language{Name: name, Own: Own(name), Here: name == f.Lang.Name})
 	}
 	if c, err := r.Cookie(themeCookie); err == nil && (c.Value == "light" || c.Value == "dark") {
 		f.Theme = c.Value
 	}
-	if f.User != nil {
+	if f.User != nil && !visit.Enrol {
 		for _, i := range k.o.Menu {
-			if k.o.Calls.May(r.Context(), i.Call) {
-				f.Menu = append(f.Menu, link{Key: "common.nav-" + i.Key, Path: i.Path, Here: i.Key == here})
+			if !k.o.Calls.May(r.Context(), i.Call) {
+				continue
+			}
+			f.Menu = append(f.Menu, link{Key: i.text(), Path: i.Path, Here: i.Key == here})
+			if i.Key == here && len(i.Under) > 0 {
+				f.Below = k.below(r, i, under)
 			}
 		}
 	}
 	return f
 }
 
-func own(name string) string {
+// below are the items under one of the menu, that one first.
+func (k *Kit) below(r *http.Request, i Item, under string) []link {
+	out := []link{{Key: i.text(), Path: i.Path, Here: under == ""}}
+	for _, u := range i.Under {
+		if k.o.Calls.May(r.Context(), u.Call) {
+			out = append(out, link{Key: u.text(), Path: u.Path, Here: u.Key == under})
+		}
+	}
+	return out
+}
+
+// Own is the name of a language in itself.
+func Own(name string) string {
 	switch name {
 	case "el":
 		return "Ελληνικά"
@@ -202,7 +248,7 @@ func (k *Kit) ShowStatus(w http.ResponseWriter, r *http.Request, status int, nam
 }
 
 func (k *Kit) write(w http.ResponseWriter, r *http.Request, status int, name string, v View) {
-	v.frame = k.frame(r, v.Here)
+	v.frame = k.frame(r, v.Here, v.Under)
 	block := "frame"
 	if r.Header.Get("HX-Request-Type") == "partial" {
 		block = "content" // a part of the page is replaced
@@ -239,6 +285,13 @@ func (k *Kit) template(l *words.Language, name string) (*template.Template, erro
 	t, err := template.New(name).Funcs(k.functions(l)).Option("missingkey=error").ParseFS(frames, "html/_*.html")
 	if err != nil {
 		return nil, err
+	}
+	for _, room := range k.rooms {
+		if shared, _ := fs.Glob(room, "html/_shared-*.html"); len(shared) > 0 {
+			if t, err = t.ParseFS(room, shared...); err != nil {
+				return nil, err
+			}
+		}
 	}
 	for _, room := range k.rooms {
 		if _, err := fs.Stat(room, path.Join("html", name+".html")); err != nil {

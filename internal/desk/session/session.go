@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"postern/internal/entity"
@@ -22,6 +23,7 @@ const (
 	Idle     = 30 * time.Minute // without a request
 	Fresh    = 10 * time.Minute // a sign-in counts as just now, for acts that need one
 	MaxOf    = 50               // sessions of one user; the oldest gives way
+	Half     = 10 * time.Minute // between the password and the code
 	noted    = time.Minute      // use is written down at most so often
 )
 
@@ -34,12 +36,17 @@ type Session struct {
 	User   string    `json:"user"`
 	Epoch  uint64    `json:"epoch"` // of the user when it began
 	Began  time.Time `json:"began"`
-	Seen   time.Time `json:"seen"`   // to the minute
-	Proved time.Time `json:"proved"` // when the password was last given
-	Form   string    `json:"form"`   // what forms of this session carry
-	From   string    `json:"from"`   // address it began from
-	Agent  string    `json:"agent"`  // what the browser calls itself
+	Seen   time.Time `json:"seen"`           // to the minute
+	Proved time.Time `json:"proved"`         // when the password was last given
+	Form   string    `json:"form"`           // what forms of this session carry
+	From   string    `json:"from"`           // address it began from
+	Agent  string    `json:"agent"`          // what the browser calls itself
+	Half   bool      `json:"half,omitempty"` // the password was right, the code is missing yet
+	By     string    `json:"by,omitempty"`   // who said who it is: "" we, or Provider
 }
+
+// Provider is By of a session that began at an OpenID provider.
+const Provider = "provider"
 
 // Sessions are the sessions of a home.
 type Sessions struct {
@@ -68,8 +75,10 @@ func (s *Sessions) name() string {
 	return "postern"
 }
 
+// cookie goes with links from elsewhere, as what colleagues send each other and what a provider
+// sends back, and with no form from there.
 func (s *Sessions) cookie(value string, age int) *http.Cookie {
-	return &http.Cookie{Name: s.name(), Value: value, Path: "/", MaxAge: age, Secure: s.secure, HttpOnly: true, SameSite: http.SameSiteStrictMode}
+	return &http.Cookie{Name: s.name(), Value: value, Path: "/", MaxAge: age, Secure: s.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }
 
 func hash(token string) string {
@@ -77,19 +86,20 @@ func hash(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Begin signs a user in: a new session, whatever cookie the browser brought.
-func (s *Sessions) Begin(w http.ResponseWriter, r *http.Request, user string, epoch uint64) (Session, error) {
+// Begin signs somebody in: a new session with what v says of User, Epoch, From, Half and By,
+// whatever cookie the browser brought.
+func (s *Sessions) Begin(w http.ResponseWriter, r *http.Request, v Session) (Session, error) {
 	ctx, now := r.Context(), s.now()
-	if err := s.room(ctx, user); err != nil {
+	if err := s.room(ctx, v.User); err != nil {
 		return Session{}, err
 	}
 	token := rand.Text() + rand.Text()
 	row, err := s.table.Create(ctx, Session{
-		ID: hash(token), User: user, Epoch: epoch, Began: now, Seen: now, Proved: now, Form: rand.Text(),
-		From: r.RemoteAddr, Agent: cut(r.UserAgent(), 200),
+		ID: hash(token), User: v.User, Epoch: v.Epoch, Began: now, Seen: now, Proved: now, Form: rand.Text(),
+		From: v.From, Agent: cut(strings.ToValidUTF8(r.UserAgent(), "?"), 200), Half: v.Half, By: v.By,
 	})
 	if err != nil {
-		return Session{}, fmt.Errorf("a session of %s: %w", user, err)
+		return Session{}, fmt.Errorf("a session of %s: %w", v.User, err)
 	}
 	if old, err := r.Cookie(s.name()); err == nil {
 		_ = s.end(ctx, hash(old.Value)) // it is over in any case when its time is
@@ -142,7 +152,7 @@ func (s *Sessions) Of(r *http.Request) (Session, error) {
 	if v.over(now) {
 		return Session{}, errors.Join(ErrNone, s.end(ctx, id))
 	}
-	if now.Sub(v.Seen) >= noted {
+	if now.Sub(v.Seen) >= noted && !byItself(r) {
 		row, err = s.table.Change(ctx, id, func(v *Session) error { v.Seen = now; return nil })
 		if errors.Is(err, entity.ErrNotFound) {
 			return Session{}, ErrNone
@@ -155,7 +165,7 @@ func (s *Sessions) Of(r *http.Request) (Session, error) {
 // over reports whether a session has ended by itself; one from the future was written before
 // the clock was set back, and nobody knows how old it is.
 func (s *Session) over(now time.Time) bool {
-	return now.Sub(s.Began) >= Lifetime || now.Sub(s.Seen) >= Idle || s.Began.After(now.Add(Idle))
+	return s.Half && now.Sub(s.Began) >= Half || now.Sub(s.Began) >= Lifetime || now.Sub(s.Seen) >= Idle || s.Began.After(now.Add(Idle))
 }
 
 // Prove notes that the user of a session gave the password again.
@@ -202,11 +212,23 @@ func (s *Sessions) List(ctx context.Context, user string) ([]Session, error) {
 	rows, _, err := s.table.Find(ctx, entity.Query{Index: "user", Value: user, Limit: entity.MaxPage})
 	var all []Session
 	for _, row := range rows {
-		if !row.Value.over(s.now()) {
+		if !row.Value.over(s.now()) && !row.Value.Half {
 			all = append(all, row.Value)
 		}
 	}
 	return all, err
+}
+
+// EndOne signs a user out of the session with that ID.
+func (s *Sessions) EndOne(ctx context.Context, user, id string) error {
+	row, err := s.table.Get(ctx, id)
+	if errors.Is(err, entity.ErrNotFound) || err == nil && row.Value.User != user {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.end(ctx, id)
 }
 
 // EndAll signs a user out everywhere but in the session with the ID except.

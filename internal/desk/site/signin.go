@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"postern/internal/desk/page"
+	"postern/internal/desk/proxy"
+	"postern/internal/desk/session"
 	"postern/internal/desk/throttle"
 )
 
@@ -16,14 +18,18 @@ type entry struct {
 	Name, To string
 	Said     string // key of what went wrong
 	Wait     time.Duration
+
+	Provider string // its name, where there is one
+	Silent   bool   // it does not answer
 }
 
 // signIn shows the way in, and lets in.
 func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 	e := entry{To: page.Local(r.FormValue("to"))}
 	if r.Method == http.MethodGet {
-		if r.FormValue("why") == "ended" {
-			e.Said = "signin.ended"
+		switch why := r.FormValue("why"); why {
+		case "ended", "refused", "silent", "link", "set":
+			e.Said = "signin." + why
 		}
 		s.entrance(w, r, http.StatusOK, e)
 		return
@@ -43,36 +49,51 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 		s.away(w, r, err)
 		return
 	}
-	if _, err := s.Sessions.Begin(w, r, who.Name, who.Epoch); err != nil {
+	s.enter(w, r, who, e.To)
+}
+
+// enter signs in whose password was right; whoever has a second factor is asked for a code.
+func (s *site) enter(w http.ResponseWriter, r *http.Request, who Person, to string) {
+	if _, err := s.Sessions.Begin(w, r, session.Session{User: who.Name, Epoch: who.Epoch, From: s.client(r).String(), Half: who.Factor}); err != nil {
 		s.away(w, r, err)
 		return
 	}
-	s.note(r, who.Name, "sign-in")
-	if e.To == "" {
-		e.To = "/"
+	if who.Factor {
+		http.Redirect(w, r, "/sign-in/code"+string(page.Query("to", to)), http.StatusSeeOther)
+		return
 	}
-	http.Redirect(w, r, e.To, http.StatusSeeOther)
+	s.note(r, who.Name, "sign-in")
+	s.go303(w, r, to)
 }
 
-func (s *site) note(r *http.Request, name, what string) {
-	if err := s.Audit(r.Context(), name, what, name, nil, nil, "from "+from(r).Addr().String()); err != nil {
+// go303 leads to a path of this site.
+func (s *site) go303(w http.ResponseWriter, r *http.Request, to string) {
+	if to == "" {
+		to = "/"
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+func (s *site) note(r *http.Request, name, action string) {
+	if err := s.Audit(r.Context(), name, action, name, nil, nil, "from "+s.client(r).String()); err != nil {
 		s.Log.Error("the audit does not take a sign-in", "error", err)
 	}
 }
 
 func (s *site) entrance(w http.ResponseWriter, r *http.Request, status int, e entry) {
+	if s.Provider != nil {
+		e.Provider, e.Silent = s.Provider.Name(), !s.Provider.Ready()
+	}
 	s.Kit.ShowStatus(w, r, status, "sign-in", page.View{Title: s.Kit.Language(r).Say("signin.title"), Body: e})
 }
 
-func from(r *http.Request) netip.Prefix {
-	a, _ := netip.ParseAddrPort(r.RemoteAddr) // a listener of ours gives no other
-	return throttle.Source(a.Addr())
-}
+// client is who asks, behind the proxies.
+func (s *site) client(r *http.Request) netip.Addr { return proxy.Client(r, s.Proxies) }
 
 // prove checks a password, unless there were too many wrong ones. What it says does not tell
 // whether there is such a user: names that nobody has are counted like any other.
 func (s *site) prove(r *http.Request, name, password string) (who Person, wait time.Duration, err error) {
-	source := from(r)
+	source := throttle.Source(s.client(r))
 	try := attempt{source, name[:min(len(name), 128)]}
 	if wait := max(s.source.Wait(source), s.name.Wait(try)); wait > 0 {
 		return who, wait, nil
@@ -84,33 +105,4 @@ func (s *site) prove(r *http.Request, name, password string) (who Person, wait t
 		s.note(r, "stranger", "sign-in-refused")
 	}
 	return who, 0, err
-}
-
-// confirm asks for the password again.
-func (s *site) confirm(w http.ResponseWriter, r *http.Request) {
-	v := sessionOf(r.Context())
-	e := entry{Name: v.User, To: page.Local(r.FormValue("to"))}
-	status := http.StatusOK
-	if r.Method == http.MethodPost {
-		_, wait, err := s.prove(r, v.User, r.PostFormValue("password"))
-		if wait == 0 && err == nil {
-			err = s.Sessions.Prove(r.Context(), v.ID)
-		}
-		switch {
-		case wait > 0:
-			status, e.Wait = http.StatusTooManyRequests, wait
-		case errors.Is(err, ErrDenied):
-			status, e.Said = http.StatusForbidden, "signin.wrong"
-		case err != nil:
-			s.away(w, r, err)
-			return
-		default:
-			if e.To == "" {
-				e.To = "/"
-			}
-			http.Redirect(w, r, e.To, http.StatusSeeOther)
-			return
-		}
-	}
-	s.Kit.ShowStatus(w, r, status, "confirm", page.View{Title: s.Kit.Language(r).Say("signin.fresh-title"), Body: e})
 }

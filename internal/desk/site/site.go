@@ -8,9 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"postern/internal/desk/page"
+	"postern/internal/desk/provider"
 	"postern/internal/desk/session"
 	"postern/internal/desk/throttle"
 )
@@ -24,6 +28,8 @@ const (
 	PerSource     = 30 * time.Second
 	TriesOfName   = 5 // and of a name from that source, then one each
 	PerName       = 2 * time.Minute
+	TriesOfCode   = 10 // wrong codes for a name from anywhere, then one each
+	PerCode       = 5 * time.Minute
 )
 
 // ErrDenied is what a Directory says for every sign-in that is wrong.
@@ -32,7 +38,10 @@ var ErrDenied = errors.New("denied")
 // Person is somebody who may sign in.
 type Person struct {
 	page.User
-	Epoch uint64 // grows when what was signed in before is no longer
+	Epoch  uint64 // grows when what was signed in before is no longer
+	Factor bool   // a code is asked for beside the password
+	Enrol  bool   // there is none yet, and the role needs one
+	Secret bool   // there is a password
 }
 
 // Directory knows the people.
@@ -43,6 +52,15 @@ type Directory interface {
 	// Resume notes in ctx who makes calls from now on. The error is ErrDenied for somebody who
 	// is not there, is disabled, or was changed since that epoch.
 	Resume(ctx context.Context, name string, epoch uint64) (context.Context, Person, error)
+	// Code uses up a code of the second factor. The error is ErrDenied for one that is not good.
+	Code(ctx context.Context, name, code string) error
+	// Provided is the user whom an OpenID provider vouches for, or ErrDenied.
+	Provided(ctx context.Context, who provider.Identity) (Person, error)
+	// Invited is whom a one-time link is for, or ErrDenied.
+	Invited(ctx context.Context, token string) (name string, err error)
+	// Accept sets the password of whom a one-time link is for. The error is ErrDenied for a link
+	// that is not good, a *page.Error for a password that is not taken, or the store's.
+	Accept(ctx context.Context, token, password string) error
 }
 
 // Room is a part of the desk.
@@ -50,7 +68,15 @@ type Room interface {
 	Routes(handle func(pattern string, h http.HandlerFunc))
 }
 
-// Options are what a Site is made of; all of them must be set.
+// Provider is an OpenID provider: *provider.Provider.
+type Provider interface {
+	Name() string
+	Ready() bool
+	Begin(to string, again bool) (address, kept string, err error)
+	Finish(ctx context.Context, kept string, query url.Values) (provider.Identity, provider.Trip, error)
+}
+
+// Options are what a Site is made of; all of them must be set but Provider and Proxies.
 type Options struct {
 	Kit      *page.Kit
 	People   Directory
@@ -58,6 +84,8 @@ type Options struct {
 	Rooms    []Room
 	Home     func(ctx context.Context) string // where somebody begins
 	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
+	Provider Provider       // nil: none
+	Proxies  []netip.Prefix // whose X-Forwarded-For is believed
 	Secure   bool
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -67,7 +95,18 @@ type site struct {
 	Options
 	source *throttle.Throttle[netip.Prefix]
 	name   *throttle.Throttle[attempt]
+	code   *throttle.Throttle[string]
+	routes []string
 }
+
+// Site is the desk's listener.
+type Site struct {
+	http.Handler
+	routes []string
+}
+
+// Routes are the patterns of all that is served.
+func (s *Site) Routes() []string { return slices.Clone(s.routes) }
 
 // attempt is a name that a source tries.
 type attempt struct {
@@ -75,31 +114,47 @@ type attempt struct {
 	name string
 }
 
-// New is the desk's listener. Whatever is not a sign-in, an asset or a taste needs a session.
-func New(o Options) http.Handler {
+// New is the desk's listener. Whatever is not a way in, an asset or a taste needs a session.
+func New(o Options) *Site {
 	s := &site{
 		Options: o,
 		source:  &throttle.Throttle[netip.Prefix]{Burst: TriesOfSource, Every: PerSource, Sources: 50_000, Now: o.Now},
 		name:    &throttle.Throttle[attempt]{Burst: TriesOfName, Every: PerName, Sources: 50_000, Now: o.Now},
+		code:    &throttle.Throttle[string]{Burst: TriesOfCode, Every: PerCode, Sources: 10_000, Now: o.Now},
 	}
-	inside := http.NewServeMux()
-	inside.HandleFunc("GET /{$}", s.home)
-	inside.HandleFunc("POST /sign-out", s.signOut)
-	inside.HandleFunc("GET /confirm", s.confirm)
-	inside.HandleFunc("POST /confirm", s.confirm)
+	inside, outside := http.NewServeMux(), http.NewServeMux()
+	in, out := s.into(inside), s.into(outside)
+	in("GET /{$}", s.home)
+	in("POST /sign-out", s.signOut)
+	in("GET /confirm", s.confirm)
+	in("POST /confirm", s.confirm)
+	in("GET /confirm/done", s.done)
 	for _, room := range o.Rooms {
-		room.Routes(func(pattern string, h http.HandlerFunc) { inside.HandleFunc(pattern, h) })
+		room.Routes(in)
 	}
 	inside.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		o.Kit.Fail(w, r, &page.Error{Status: http.StatusNotFound})
 	})
-	mux := http.NewServeMux()
-	mux.Handle("GET /assets/", o.Kit.Assets())
-	mux.HandleFunc("GET /sign-in", s.signIn)
-	mux.HandleFunc("POST /sign-in", s.signIn)
-	mux.HandleFunc("POST /taste", s.taste)
-	mux.Handle("/", s.member(inside))
-	return page.Guard(o.Secure, mux)
+	out("GET /assets/", o.Kit.Assets().ServeHTTP)
+	out("GET /sign-in", s.signIn)
+	out("POST /sign-in", s.signIn)
+	out("GET /sign-in/code", s.second)
+	out("POST /sign-in/code", s.second)
+	out("GET /sign-in/provider", s.leave)
+	out("GET /sign-in/provider/back", s.back)
+	out("GET /welcome/{token}", s.welcome)
+	out("POST /welcome/{token}", s.welcome)
+	out("POST /taste", s.taste)
+	outside.Handle("/", s.member(inside))
+	return &Site{Handler: page.Guard(o.Secure, outside), routes: s.routes}
+}
+
+// into adds routes to a mux and remembers them.
+func (s *site) into(mux *http.ServeMux) func(pattern string, h http.HandlerFunc) {
+	return func(pattern string, h http.HandlerFunc) {
+		s.routes = append(s.routes, pattern)
+		mux.HandleFunc(pattern, h)
+	}
 }
 
 // member lets in who is signed in.
@@ -108,6 +163,9 @@ func (s *site) member(next http.Handler) http.Handler {
 		v, err := s.Sessions.Of(r)
 		var ctx context.Context
 		var who Person
+		if err == nil && v.Half {
+			err = session.ErrNone
+		}
 		if err == nil {
 			ctx, who, err = s.People.Resume(r.Context(), v.User, v.Epoch)
 		}
@@ -125,14 +183,27 @@ func (s *site) member(next http.Handler) http.Handler {
 			s.away(w, r, err)
 			return
 		}
-		r = r.WithContext(page.With(withSession(ctx, v), page.Visit{User: &who.User, Token: v.Form}))
+		visit := page.Visit{User: &who.User, Token: v.Form, Session: v.ID, Enrol: who.Enrol && v.By != session.Provider, Ways: s.ways(who, v)}
+		r = r.WithContext(page.With(withSession(ctx, v), visit))
+		visit.Language = s.Kit.Language(r).Name
 		if r.Method != http.MethodGet && r.Method != http.MethodHead && !v.Carries(r.PostFormValue("form")) {
 			s.Kit.Fail(w, r, &page.Error{Status: http.StatusForbidden, Words: s.Kit.Language(r).Say("common.error-stale")})
 			return
 		}
-		next.ServeHTTP(w, r)
+		var ok bool
+		if visit.Fresh, ok = s.confirmed(w, r, who); ok {
+			if visit.Enrol && !strings.HasPrefix(r.URL.Path, Enrol) && r.URL.Path != "/sign-out" {
+				http.Redirect(w, r, Enrol, http.StatusSeeOther)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(page.With(r.Context(), visit)))
+		}
 	})
 }
+
+// Enrol is where a second factor is made, and all that somebody sees whose role needs one and
+// who has none.
+const Enrol = "/me/factor"
 
 // ask shows strangers the way in. A part of a page that is asked for in the background gets
 // the whole way in as well.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"postern/internal/desk/page"
+	"postern/internal/desk/provider"
 	"postern/internal/desk/session"
 	"postern/internal/desk/site"
 	"postern/internal/desk/words"
@@ -22,20 +23,26 @@ import (
 
 // people is a directory with one user.
 type people struct {
-	epoch uint64
-	gone  bool
-	away  error
+	epoch    uint64
+	gone     bool
+	away     error
+	password string
+	factor   bool
+	enrol    bool
+	foreign  bool   // without a password
+	code     string // the one that is good next
+	link     string
 }
 
 func (p *people) person() site.Person {
-	return site.Person{User: page.User{Name: "olga", Language: "en"}, Epoch: p.epoch}
+	return site.Person{User: page.User{Name: "olga", Language: "en"}, Epoch: p.epoch, Factor: p.factor, Enrol: p.enrol, Secret: !p.foreign}
 }
 
 func (p *people) SignIn(_ context.Context, name, password string) (site.Person, error) {
 	switch {
 	case p.away != nil:
 		return site.Person{}, p.away
-	case name != "olga" || password != "right" || p.gone:
+	case name != "olga" || password != p.password || p.gone:
 		return site.Person{}, site.ErrDenied
 	}
 	return p.person(), nil
@@ -51,11 +58,52 @@ func (p *people) Resume(ctx context.Context, _ string, epoch uint64) (context.Co
 	return ctx, p.person(), nil
 }
 
-type none struct{}
+func (p *people) Code(_ context.Context, _, code string) error {
+	if code != p.code || code == "" {
+		return site.ErrDenied
+	}
+	p.code = ""
+	return nil
+}
+
+func (p *people) Provided(_ context.Context, who provider.Identity) (site.Person, error) {
+	if who.Email != "olga@example.com" {
+		return site.Person{}, site.ErrDenied
+	}
+	return p.person(), nil
+}
+
+func (p *people) Invited(_ context.Context, token string) (string, error) {
+	if token != p.link || token == "" {
+		return "", site.ErrDenied
+	}
+	return "olga", p.away
+}
+
+func (p *people) Accept(_ context.Context, _, password string) error {
+	if len(password) < 5 {
+		return &page.Error{Status: 400, Words: "too short"}
+	}
+	p.link, p.password = "", password
+	return nil
+}
+
+type none struct{ kit *page.Kit }
 
 func (none) May(context.Context, string) bool             { return true }
 func (none) Call(context.Context, string, any, any) error { return errors.New("none") }
-func (none) Routes(handle func(pattern string, h http.HandlerFunc)) {
+func (n none) Routes(handle func(pattern string, h http.HandlerFunc)) {
+	danger := func(w http.ResponseWriter, r *http.Request) {
+		if !n.kit.Fresh(w, r) {
+			return
+		}
+		if r.PostForm.Has(page.ConfirmPassword) || r.Form.Has(page.ConfirmPassword) {
+			panic("the room sees the password")
+		}
+		_, _ = io.WriteString(w, "done to "+strings.Join(r.PostForm["id"], " "))
+	}
+	handle("GET /danger", danger)
+	handle("POST /danger", danger)
 	handle("GET /held", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "list of "+page.Of(r.Context()).User.Name)
 	})
@@ -67,7 +115,9 @@ type world struct {
 	t      *testing.T
 	now    time.Time
 	people *people
-	h      http.Handler
+	h      *site.Site
+	kit    *page.Kit
+	sess   *session.Sessions
 	jar    map[string]*http.Cookie
 	audit  []string
 	from   string
@@ -75,7 +125,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, now: time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC), people: &people{epoch: 1}, jar: map[string]*http.Cookie{}, from: "192.0.2.1:1000"}
+	w := &world{t: t, now: time.Date(2026, 3, 4, 5, 0, 0, 0, time.UTC), people: &people{epoch: 1, password: "right"}, jar: map[string]*http.Cookie{}, from: "192.0.2.1:1000"}
 	now := func() time.Time { return w.now }
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	book, err := words.Open()
@@ -86,15 +136,20 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.h = site.New(site.Options{
-		Kit: kit, People: w.people, Sessions: session.New(&entities.Memory{}, now, false), Rooms: []site.Room{none{}},
-		Home: func(context.Context) string { return "/held" }, Now: now, Log: log,
-		Audit: func(_ context.Context, actor, action, _ string, _, _ any, _ string) error {
-			w.audit = append(w.audit, actor+" "+action)
-			return nil
-		},
-	})
+	w.kit, w.sess = kit, session.New(&entities.Memory{}, now, false)
+	w.open(site.Options{})
 	return w
+}
+
+// open builds the desk, with what else o says.
+func (w *world) open(o site.Options) {
+	o.Kit, o.People, o.Sessions, o.Rooms = w.kit, w.people, w.sess, []site.Room{none{w.kit}}
+	o.Home, o.Now, o.Log = func(context.Context) string { return "/held" }, func() time.Time { return w.now }, slog.New(slog.NewTextHandler(io.Discard, nil))
+	o.Audit = func(_ context.Context, actor, action, _ string, _, _ any, _ string) error {
+		w.audit = append(w.audit, actor+" "+action)
+		return nil
+	}
+	w.h = site.New(o)
 }
 
 func (w *world) ask(method, path string, form url.Values, change ...func(*http.Request)) *httptest.ResponseRecorder {
@@ -263,19 +318,49 @@ func TestGuessing(t *testing.T) {
 	}
 }
 
+// TestConfirm has a dangerous act: the form comes back with what was to be done, and the act is
+// done once the password is right.
 func TestConfirm(t *testing.T) {
 	w := newWorld(t)
 	w.signIn("olga", "right")
+	form := token(w.ask("GET", "/nowhere", nil).Body.String())
+	act := url.Values{"form": {form}, "id": {"one", "<two>"}, "back": {"/held"}}
+	if r := w.ask("POST", "/danger", act); r.Code != 200 || r.Body.String() != "done to one <two>" {
+		t.Error("just signed in:", r.Code, r.Body)
+	}
 	w.now = w.now.Add(session.Fresh)
-	page := w.ask("GET", "/confirm?to=/held", nil).Body.String()
-	form := token(page)
-	if !strings.Contains(page, `name="to" value="/held"`) {
-		t.Error(page)
+	r := w.ask("POST", "/danger", act)
+	for _, want := range []string{`action="/danger"`, `name="id" value="one"`, `name="id" value="&lt;two&gt;"`, `name="back" value="/held"`, `name="form" value="` + form, `href="/held"`} {
+		if r.Code != 403 || !strings.Contains(r.Body.String(), want) {
+			t.Errorf("%d: no %s in %s", r.Code, want, r.Body)
+		}
 	}
-	if r := w.ask("POST", "/confirm", url.Values{"form": {form}, "password": {"wrong"}, "to": {"/held"}}); r.Code != 403 {
-		t.Error(r.Code)
+	act.Set(page.ConfirmPassword, "wrong")
+	if r := w.ask("POST", "/danger", act); r.Code != 403 || !strings.Contains(r.Body.String(), `name="id" value="one"`) || !strings.Contains(r.Body.String(), "is wrong") || strings.Contains(r.Body.String(), `value="wrong"`) {
+		t.Error(r.Code, r.Body)
 	}
-	if r := w.ask("POST", "/confirm", url.Values{"form": {form}, "password": {"right"}, "to": {"/held"}}); r.Code != 303 || r.Header().Get("Location") != "/held" {
+	act.Set(page.ConfirmPassword, "right")
+	if r := w.ask("POST", "/danger", act, func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }); r.Code != 403 {
+		t.Error("another site confirms:", r.Code)
+	}
+	if r := w.ask("POST", "/danger", act); r.Code != 200 || r.Body.String() != "done to one <two>" {
+		t.Error(r.Code, r.Body)
+	}
+	act.Del(page.ConfirmPassword)
+	if r := w.ask("POST", "/danger", act); r.Code != 200 {
+		t.Error("asked again:", r.Code)
+	}
+	w.now = w.now.Add(session.Fresh)
+	if r := w.ask("GET", "/danger?a=b", nil); r.Code != 303 || r.Header().Get("Location") != "/confirm?to=%2Fdanger%3Fa%3Db" {
+		t.Error(r.Code, r.Header())
+	}
+	if r := w.ask("GET", "/confirm?to=%2Fdanger%3Fa%3Db", nil); r.Code != 200 || !strings.Contains(r.Body.String(), `action="/confirm?to=%2Fdanger%3Fa%3Db"`) {
+		t.Error(r.Code, r.Body)
+	}
+	if r := w.ask("POST", "/confirm?to=%2Fdanger%3Fa%3Db", url.Values{"form": {form}, page.ConfirmPassword: {"right"}}); r.Code != 303 || r.Header().Get("Location") != "/danger?a=b" {
+		t.Error(r.Code, r.Header())
+	}
+	if r := w.ask("POST", "/confirm?to=//evil.example/", url.Values{"form": {form}, page.ConfirmPassword: {"right"}}); r.Code != 303 || r.Header().Get("Location") != "/" {
 		t.Error(r.Code, r.Header())
 	}
 }

@@ -133,6 +133,12 @@ type Language struct {
 	texts map[string]entry
 }
 
+// Base is the language alone, as letters know it: zh, en, ru or el.
+func (l *Language) Base() string {
+	base, _ := l.tag.Base()
+	return base.String()
+}
+
 // Has reports whether there is a text for the key.
 func (l *Language) Has(key string) bool {
 	_, ok := l.texts[key]

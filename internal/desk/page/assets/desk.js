@@ -26,7 +26,7 @@
       const box = $("input[type=checkbox]", row);
       if (box) box.checked = true;
     }
-    if (button.tagName === "INPUT" || button.tagName === "TEXTAREA" || button.tagName === "SELECT") { button.focus(); button.select && button.select(); } else button.click();
+    if (button.tagName === "INPUT" || button.tagName === "TEXTAREA" || button.tagName === "SELECT") { button.focus(); if (button.tagName === "INPUT") button.select(); } else button.click();
     return true;
   };
 
@@ -69,4 +69,25 @@
   });
   const menu = $(".taste");
   if (menu) document.addEventListener("click", (e) => { if (!menu.contains(e.target)) menu.open = false; });
+})();
+
+// What was typed before the scripts were there, or kept by the browser over a reload, is
+// checked like what is typed now.
+window.addEventListener("load", () => {
+  document.querySelectorAll("textarea[hx-trigger~='kept']").forEach((text) => {
+    if (text.value !== text.defaultValue) text.dispatchEvent(new CustomEvent("kept"));
+  });
+});
+
+// A table that is wider than the screen scrolls, by the keyboard too.
+(() => {
+  "use strict";
+  const reach = () => document.querySelectorAll(".table, .pair table").forEach((box) => {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  });
+  reach();
+  window.addEventListener("resize", reach);
+  document.addEventListener("htmx:after:swap", reach);
+  document.addEventListener("postern:part", reach);
 })();
