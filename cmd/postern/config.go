@@ -8,11 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"postern/abuse/behaviour/geo"
-	"postern/blocklist"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/setup"
-	"postern/filter/account"
 	"postern/internal/config"
 	"postern/internal/dns"
 )
@@ -43,11 +40,11 @@ func (c *configCheckCmd) Run(a *app.App) error {
 	if err != nil {
 		return &app.Exit{Code: app.Finding, Err: err}
 	}
-	for _, w := range append(cfg.Warnings(), unknownSymbols(cfg, set)...) {
+	for _, w := range slices.Concat(cfg.Warnings(), setup.Beneath(cfg), setup.UnknownSymbols(cfg, set)) {
 		fmt.Fprintln(a.Stdout, "warning:", w)
 	}
 	wrong := 0
-	for _, err := range beside(cfg) {
+	for _, err := range setup.Beside(cfg) {
 		wrong++
 		fmt.Fprintln(a.Stderr, app.Clean(err.Error()))
 	}
@@ -70,27 +67,6 @@ func (c *configCheckCmd) Run(a *app.App) error {
 	}
 	fmt.Fprintf(a.Stdout, "%s is fine: %d listeners, %d backends, %d routes\n", path, len(cfg.Listeners), len(cfg.Backends), len(cfg.Routes))
 	return nil
-}
-
-// beside reads the files that the configuration names: without those for lists and senders the
-// server does not start, without those that tell where addresses are it knows less.
-func beside(cfg *config.Config) []error {
-	var wrong []error
-	for _, l := range setup.ListConfigs(cfg) {
-		if _, err := blocklist.NewLists([]blocklist.ListConfig{l}, blocklist.ListParts{}); err != nil {
-			wrong = append(wrong, err)
-		}
-	}
-	if f := cfg.Senders.File; f != "" {
-		if err := account.CheckFile(f); err != nil {
-			wrong = append(wrong, err)
-		}
-	}
-	m := cfg.Abuse.Measures
-	if err := geo.Check(geo.Paths{Country: m.GeoCountry, ASN: m.GeoASN}); err != nil {
-		wrong = append(wrong, err)
-	}
-	return wrong
 }
 
 // bypass names the ways by which mail can reach the servers behind without passing here.

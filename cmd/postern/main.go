@@ -13,12 +13,17 @@ import (
 	"github.com/alecthomas/kong"
 
 	"postern/cmd/postern/app"
+	"postern/cmd/postern/appealcmd"
 	"postern/cmd/postern/backupcmd"
 	"postern/cmd/postern/casecmd"
+	"postern/cmd/postern/democmd"
 	"postern/cmd/postern/desk"
+	"postern/cmd/postern/digestcmd"
 	"postern/cmd/postern/dkimcmd"
+	"postern/cmd/postern/inboxcmd"
 	"postern/cmd/postern/intakecmd"
 	"postern/cmd/postern/judge"
+	"postern/cmd/postern/lettercmd"
 	"postern/cmd/postern/measurecmd"
 	"postern/cmd/postern/noticecmd"
 	"postern/cmd/postern/peoplecmd"
@@ -33,15 +38,17 @@ type cli struct {
 	Config string `short:"c" env:"POSTERN_CONFIG" default:"/etc/postern/postern.yaml" help:"Path of postern.yaml." type:"path"`
 
 	Serve      serveCmd             `cmd:"" help:"Run the gateway."`
-	Demo       demoCmd              `cmd:"" help:"Run a gateway with sample mail on this machine alone."`
+	Demo       democmd.Cmd          `cmd:"" help:"Run a gateway with sample mail on this machine alone."`
 	Health     healthCmd            `cmd:"" help:"Ask the running gateway whether it is well."`
 	Scan       judge.Scan           `cmd:"" help:"Say what the gateway would make of message files."`
 	Eval       judge.Eval           `cmd:"" help:"Count false positives and negatives over folders of ham and spam."`
 	Trace      desk.Trace           `cmd:"" help:"Tell what became of a message."`
 	TraceKey   desk.TraceKey        `cmd:"" name:"trace-key" help:"Keys of the tokens that outbound mail is traced by."`
 	Cfg        configCmd            `cmd:"" name:"config" help:"Check, print and describe the configuration."`
-	Rules      rulesCmd             `cmd:"" help:"Check, test and explain the rules."`
+	Rules      rulesCmd             `cmd:"" help:"The rules: check, test, explain; what they did, switch them off, their history."`
 	Quarantine desk.Quarantine      `cmd:"" help:"List, show, release and delete held mail."`
+	Digest     digestcmd.Digest     `cmd:"" help:"Letters to recipients about their held mail: list, preview, send."`
+	Inbox      inboxcmd.Inbox       `cmd:"" help:"Mail of test domains, which is kept and goes nowhere."`
 	Outbox     desk.Outbox          `cmd:"" help:"Mail that still waits for a server behind."`
 	Blocklist  desk.Blocklist       `cmd:"" help:"Own lists, and what DNS lists say."`
 	Greylist   desk.Greylist        `cmd:"" help:"Senders who were asked to come again."`
@@ -53,8 +60,11 @@ type cli struct {
 	Complaint  intakecmd.Complaint  `cmd:"" help:"Reports that came in at the abuse desk."`
 	Feed       intakecmd.Feed       `cmd:"" help:"Feedback loops that report to the abuse desk."`
 	Notice     noticecmd.Notice     `cmd:"" help:"Letters of the abuse desk: read, draft, send."`
+	Template   lettercmd.Template   `cmd:"" help:"What the letters of the abuse desk say: list, show, check, set, history, diff, rollback, reset."`
+	Snippet    lettercmd.Snippet    `cmd:"" help:"Short texts for letters: list, save, remove, share, withdraw."`
 	Case       casecmd.Case         `cmd:"" help:"Cases of the abuse desk."`
 	Suppress   suppresscmd.Suppress `cmd:"" help:"Recipients who want no mail of an account: list, add, lift."`
+	Appeal     appealcmd.Appeal     `cmd:"" help:"What senders wrote whose mail was refused: list, answer, grant, refuse."`
 	Approval   secondcmd.Approval   `cmd:"" help:"What needs two persons: list, approve, refuse."`
 	Guarantee  casecmd.Guarantee    `cmd:"" help:"Written guarantees by which a suspended account comes back."`
 	Source     sourcecmd.Source     `cmd:"" help:"Sources of abuse elsewhere: confirm, tell who runs them, block, lift."`

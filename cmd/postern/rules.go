@@ -5,6 +5,7 @@ import (
 
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/judge"
+	"postern/cmd/postern/rulescmd"
 	"postern/rules"
 )
 
@@ -14,6 +15,8 @@ type rulesCmd struct {
 	Test     rulesTestCmd     `cmd:"" help:"Show what the patterns find in message files."`
 	Explain  rulesExplainCmd  `cmd:"" help:"Tell all about one symbol."`
 	Document rulesDocumentCmd `cmd:"" help:"Print docs/checks.md."`
+
+	rulescmd.Rules
 }
 
 // load reads the embedded rules and the operator's.

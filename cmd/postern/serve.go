@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/gateway"
+	"postern/cmd/postern/setup"
 	"postern/internal/config"
 	"postern/rules"
 )
@@ -21,14 +21,14 @@ func (c *serveCmd) Run(a *app.App) error {
 		return err
 	}
 	log := a.ServerLog(cfg.Log.Level)
-	for _, w := range cfg.Warnings() {
+	for _, w := range append(cfg.Warnings(), setup.Beneath(cfg)...) {
 		log.Warn(w)
 	}
 	set, err := app.LoadChecked(cfg.Rules.Dir)
 	if err != nil {
 		return err
 	}
-	for _, w := range unknownSymbols(cfg, set) {
+	for _, w := range setup.UnknownSymbols(cfg, set) {
 		log.Warn(w)
 	}
 	g, err := gateway.Build(a.Ctx, gateway.Options{
@@ -52,20 +52,4 @@ func (c *serveCmd) Run(a *app.App) error {
 		log.Info("ended")
 	}
 	return err
-}
-
-// unknownSymbols names symbols of DNS lists that no rule gives a worth to: they would count
-// for nothing.
-func unknownSymbols(cfg *config.Config, set *rules.Set) []string {
-	var names []string
-	for _, l := range cfg.Lists {
-		for _, symbol := range l.Codes {
-			names = append(names, symbol)
-		}
-	}
-	var out []string
-	for _, n := range set.Unknown(names...) {
-		out = append(out, fmt.Sprintf("lists: no rule gives %s a score or an action, so it counts for nothing", n))
-	}
-	return out
 }

@@ -22,9 +22,10 @@ type Sample struct {
 	From     string
 	To       []string
 	Body     []byte
-	Size     int           // SIZE= said at MAIL; 0 = none
-	Login    string        // local account; "" = mail from outside
-	Pause    time.Duration // the sender waits so long before
+	Make     func() ([]byte, error) // the body, made when its turn comes; nil: Body
+	Size     int                    // SIZE= said at MAIL; 0 = none
+	Login    string                 // local account; "" = mail from outside
+	Pause    time.Duration          // the sender waits so long before
 
 	Code  int    // first digits of the answer that is expected
 	Where string // where each copy should end: see Row.Where
@@ -71,7 +72,7 @@ func (w *World) Samples(now time.Time) ([]Sample, error) {
 		return nil, err
 	}
 	offer := mail(now, "Shop <shop@crook.example>", "carol@example.com", "Special offer", "Only this week.\r\n")
-	return append(all,
+	all = append(all,
 		Sample{Name: "EICAR, policy strips", Client: friendIP, ClientID: "mail.friend.example", From: "frank@friend.example", To: []string{"carol@example.com"},
 			Body: withAttachment(now, "invoice.zip", infected), Code: 250, Where: "delivered, a copy kept as evidence"},
 		Sample{Name: "bank's mail by trusted list", Client: listsIP, ClientID: "mx.lists.example", From: "talk-bounces@lists.example", To: []string{"carol@example.com"},
@@ -80,7 +81,8 @@ func (w *World) Samples(now time.Time) ([]Sample, error) {
 			Body: offer, Code: 451, Where: "with the sender, who tries again"},
 		Sample{Name: "the same, a second later", Client: crookIP, ClientID: "mx.crook.example", From: "shop@crook.example", To: []string{"carol@example.com"},
 			Body: offer, Pause: 1100 * time.Millisecond, Code: 250, Where: "delivered"},
-	), nil
+	)
+	return append(all, w.complaints(now)...), nil
 }
 
 // posted is mail of the bank that a list has changed and sealed: its signature is broken.

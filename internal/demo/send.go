@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/textproto"
 	"time"
+
+	"postern/internal/mailtest"
 )
 
 // Answer is the last word of the gateway to a sample.
@@ -16,10 +18,20 @@ type Answer struct {
 	Text string
 }
 
+// Delivered is a message that a server behind or outside took.
+type Delivered = mailtest.Transaction
+
 // Send sends a sample to the listener at addr and returns the answer that decided: the first
 // refusal, or that to the end of the message. The error is that of the connection.
 func Send(addr string, s Sample) (Answer, error) {
 	time.Sleep(s.Pause)
+	if s.Make != nil {
+		body, err := s.Make()
+		if err != nil {
+			return Answer{}, err
+		}
+		s.Body = body
+	}
 	conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
 	if err != nil {
 		return Answer{}, err

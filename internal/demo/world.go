@@ -63,7 +63,7 @@ func (w *World) start(ctx context.Context) error {
 		return err
 	}
 	serverTLS := &tls.Config{Certificates: []tls.Certificate{cert}}
-	users := map[string]string{"ada@example.com": Password, "mallory@example.com": Password}
+	users := map[string]string{"ada@example.com": Password, "mallory@example.com": Password, "eve@example.com": Password}
 	if w.Behind, err = mailtest.StartBackend("127.0.0.1:0", mailtest.Script{Hostname: "mail.example.com", Mailboxes: Mailboxes}); err != nil {
 		return err
 	}
@@ -172,6 +172,7 @@ backends:
   out: [{addr: "%[3]s", tls: required, ca: %[1]s/cert.pem, server_name: localhost}]
 routes:
   example.com: {backend: mail, recipients: verify}
+egress: out
 dns: {servers: ["%[4]s"]}
 clamav: {addrs: ["%[5]s"], stream_max: 25MB}
 lists:
@@ -181,6 +182,7 @@ greylist: {wait: 1s}
 quarantine: {cap: 1GB}
 rules: {dir: %[1]s/rules.d}
 admin: {addr: "127.0.0.1:0"}
+desk: {addr: "127.0.0.1:0"}
 alerts: {mail: [postmaster@example.com]}
 `, w.Dir, w.Behind.Addr(), w.Egress.Addr(), w.Internet.Addr(), w.clamd.Endpoint)
 	return os.WriteFile(w.Config, []byte(text), 0o600)

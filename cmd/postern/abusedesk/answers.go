@@ -15,7 +15,7 @@ import (
 	"postern/abuse/complaint/inner"
 	"postern/abuse/intake"
 	"postern/abuse/notice"
-	"postern/abuse/notice/letter"
+	"postern/abuse/notice/edition"
 	"postern/internal/config"
 	"postern/internal/entity"
 )
@@ -25,32 +25,27 @@ const headBytes = 256 << 10
 
 // AnswerParts are what letters are built from, besides the Parts of the desk.
 type AnswerParts struct {
-	Config *config.Config
-	Key    []byte // of this installation
-	Own    func(address string) bool
-	Submit func(ctx context.Context, key string, at time.Time, to string, message []byte) error
+	Config  *config.Config
+	Letters *edition.Desk
+	Key     []byte // of this installation
+	Own     func(address string) bool
+	Submit  func(ctx context.Context, key string, at time.Time, to string, message []byte) error
 }
 
 // NewAnswers builds the letters on a desk of cases. Party of what it returns reads the reports
 // of the intake that Reports is set to.
 func NewAnswers(p Parts, d *Desk, a AnswerParts) (*notice.Desk, error) {
 	c := a.Config.Abuse.Answers
-	book, err := letter.Open(c.Dir)
-	if err != nil {
-		return nil, err
-	}
 	zone, err := time.LoadLocation(c.Zone)
 	if err != nil {
 		return nil, err
 	}
 	from, domain := deskAddress(a.Config)
 	return &notice.Desk{
-		Store: p.Entities, Cases: d.Cases, Book: book, Aliases: notice.Aliases{Key: a.Key, Domain: domain},
+		Store: p.Entities, Cases: d.Cases, Book: a.Letters, Aliases: notice.Aliases{Key: a.Key, Domain: domain},
 		From: from, Name: c.Name, Hours: c.Hours, Zone: zone, Own: a.Own, Audit: p.Audit, Now: p.Now, Log: p.Log,
-		Link: func(id string) string { return strings.ReplaceAll(c.Link, "{case}", id) },
-		Submit: func(ctx context.Context, key, to string, message []byte) error {
-			return a.Submit(ctx, key, p.Now(), to, message)
-		},
+		Link:   func(id string) string { return strings.ReplaceAll(c.Link, "{case}", id) },
+		Submit: a.Submit,
 	}, nil
 }
 

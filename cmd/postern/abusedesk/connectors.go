@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"postern/abuse/connect/authpolicy"
 	"postern/abuse/connect/deny"
 	"postern/abuse/connect/policy"
+	"postern/abuse/connect/queue"
 	"postern/abuse/connect/scim"
 	"postern/abuse/connect/table"
 	"postern/abuse/connect/webhook"
@@ -33,6 +35,7 @@ type Connectors struct {
 	accounts *abuse.Accounts
 	counter  *policy.Counter
 	table    *table.Table
+	queue    *queue.Queue
 	deny     *deny.Files
 	secret   string // of Dovecot's questions
 	now      func() time.Time
@@ -62,6 +65,13 @@ func NewConnectors(p ConnectorParts) (*Connectors, error) {
 	if m := c.config.Table; m.Map != "" {
 		c.table = &table.Table{Label: "postfix", Postmap: m.Postmap, Map: m.Map, Must: m.Required}
 		c.All = append(c.All, c.table)
+	}
+	if m := c.config.Queue; m.Config != "" {
+		c.queue = &queue.Queue{
+			Label: "postfix-queue", Config: m.Config, AsRoot: m.AsRoot, Senders: m.Senders, Must: m.Required,
+			Path: filepath.Join(p.Config.State, "postfix-queue.json"), Accounts: p.Accounts,
+		}
+		c.All = append(c.All, c.queue)
 	}
 	if d := c.config.Deny; d.Prefix != "" {
 		c.deny = &deny.Files{Label: "dovecot", Prefix: d.Prefix, Kick: d.Kick, Flush: d.Flush, Must: d.Required}
@@ -189,6 +199,9 @@ func (c *Connectors) Loops(l Listeners, learn func(authpolicy.Login)) []func(con
 	}
 	if c.table != nil || c.deny != nil {
 		loops = append(loops, c.keep)
+	}
+	if c.queue != nil {
+		loops = append(loops, c.keepQueue)
 	}
 	return loops
 }

@@ -16,7 +16,9 @@ import (
 	"postern/abuse/second"
 	"postern/abuse/sent"
 	"postern/abuse/signal"
+	"postern/cmd/postern/accountcalls"
 	"postern/cmd/postern/calls"
+	"postern/cmd/postern/setup"
 	"postern/internal/config"
 	"postern/internal/control"
 )
@@ -39,6 +41,7 @@ type Measures struct {
 	Logins  *logins.Desk
 
 	second   *second.Book
+	looks    accountcalls.Parts
 	engine   *engine.Engine
 	loginLog logins.Log
 	trials   *probation
@@ -69,19 +72,32 @@ func NewMeasures(p Parts, d *Desk, m MeasureParts) *Measures {
 	out.Logins = &logins.Desk{Log: out.loginLog, Emit: out.Signals.Add, Node: m.Config.Hostname, Now: p.Now, Failed: func(err error) { p.Log.Warn("a login was not kept for the measures", "err", err) }}
 	m.Accounts.Automation(out.Switch.Off)
 	out.trials = &probation{
-		desk: out.Desk, office: d.Office, signals: out.Signals, now: p.Now, full: func() (int, int) { return fullRates(m.Config) },
+		desk: out.Desk, office: d.Office, signals: out.Signals, now: p.Now, full: func() (int, int) { return setup.AccountRates(m.Config) },
 		judged: func(ctx context.Context, account string) ([]signal.Signal, int, error) {
 			j, err := out.engine.Judge(ctx, account)
 			return j.Signals, j.Score, err
 		},
 	}
 	d.Office.Trials = out.trials
+	out.looks = accountcalls.Parts{
+		Accounts: m.Accounts, Desk: out.Desk, Engine: out.engine, Sent: m.Sent, Signals: out.Signals, Logins: out.loginLog, Cases: d.Cases, Office: d.Office, Geo: m.Geo, Held: m.Held, Now: p.Now,
+		Full: out.trials.full, Throttle: func() (int, int) { return c.Throttle.Messages, c.Throttle.Recipients },
+	}
 	return out
 }
 
 // Handle adds the calls to s, in place of those of accounts that know no measures.
 func (m *Measures) Handle(s *control.Server) {
-	calls.Measures{Desk: m.Desk, Why: m.engine.Judge, Second: m.second}.Handle(s)
+	calls.Measures{Desk: m.Desk, Why: m.why, Second: m.second}.Handle(s)
+	m.looks.Handle(s)
+}
+
+// why judges an account by what any node knows.
+func (m *Measures) why(ctx context.Context, account string) (engine.Judged, error) {
+	if err := m.engine.Refresh(ctx); err != nil {
+		return engine.Judged{}, err
+	}
+	return m.engine.Judge(ctx, account)
 }
 
 // driftEvery is how often measures are read back at the connectors.

@@ -12,7 +12,6 @@ import (
 	"postern/abuse/guarantee"
 	"postern/abuse/measure"
 	"postern/abuse/signal"
-	"postern/internal/config"
 )
 
 // probation limits who is back on a written guarantee, and sees when it is broken.
@@ -23,17 +22,6 @@ type probation struct {
 	full    func() (messages, recipients int) // an hour, of an account that nothing limits
 	judged  func(ctx context.Context, account string) ([]signal.Signal, int, error)
 	now     func() time.Time
-}
-
-// unlimited is what an account may send where the configuration sets no rate: so much that the
-// first step of the ramp is the throttle of M1.
-const unlimited = 5
-
-// fullRates are the normal limits of an account, an hour.
-func fullRates(c *config.Config) (messages, recipients int) {
-	messages, recipients = c.Rates["account"].Hour, c.Rates["account_recipients"].Hour
-	t := c.Abuse.Measures.Throttle
-	return either(messages, unlimited*t.Messages), either(recipients, unlimited*t.Recipients)
 }
 
 func trialTarget(r guarantee.Ramp) (target, account, domain string) {
@@ -133,7 +121,7 @@ func (p *probation) hits(ctx context.Context, r guarantee.Ramp) (h hits, err err
 		switch {
 		case s.Family == signal.Traps:
 			h.traps = append(h.traps, s)
-		case s.Family == signal.Complaints && s.Votes >= fullVote && !s.SentAt.Before(r.From): // of what it sent since
+		case s.Family == signal.Complaints && s.Votes >= fullVote && s.Weight > 0 && !s.SentAt.Before(r.From): // against what it sent since
 			h.votes = append(h.votes, s)
 		default:
 			continue

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,42 +24,9 @@ import (
 	"postern/cmd/postern/abusedesk"
 	"postern/internal/config"
 	"postern/internal/entity"
+	"postern/internal/mailtest/accounts"
 	"postern/internal/mailtest/entities"
 )
-
-// accounts is a store of account records in memory.
-type accounts struct {
-	mu  sync.Mutex
-	rev uint64
-	all map[string]abuse.Account
-}
-
-func (s *accounts) AccountRevision(context.Context) (uint64, error) { return s.rev, nil }
-func (s *accounts) Accounts(context.Context) (out []abuse.Account, rev uint64, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range s.all {
-		out = append(out, a)
-	}
-	return out, s.rev, nil
-}
-
-func (s *accounts) Account(_ context.Context, name string) (abuse.Account, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if a, ok := s.all[name]; ok {
-		return a, nil
-	}
-	return abuse.Account{}, abuse.ErrNotFound
-}
-
-func (s *accounts) PutAccount(_ context.Context, a abuse.Account) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all[a.Name] = a
-	s.rev++
-	return nil
-}
 
 // nothingSent is an empty send log.
 type nothingSent struct{ sent.Store }
@@ -86,13 +52,13 @@ var (
 	boris = cases.Actor{Name: "boris", Role: flow.Agent}
 )
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, logs ...sent.Store) *world {
 	w := &world{t: t, now: time.Date(2030, 3, 4, 10, 0, 0, 0, time.UTC), events: map[string]string{}}
 	clock := func() time.Time { return w.now }
 	w.home = &entities.Memory{Now: clock}
 	log := slog.New(slog.DiscardHandler)
 	var err error
-	if w.accounts, err = abuse.NewAccounts(t.Context(), &accounts{all: map[string]abuse.Account{}}, clock, log, nil); err != nil {
+	if w.accounts, err = abuse.NewAccounts(t.Context(), &accounts.Memory{}, clock, log, nil); err != nil {
 		t.Fatal(err)
 	}
 	parts := abusedesk.Parts{
@@ -109,7 +75,11 @@ func newWorld(t *testing.T) *world {
 	}
 	cfg := config.Default()
 	cfg.State, cfg.Abuse.Measures.Mode = t.TempDir(), "on"
-	w.measures = abusedesk.NewMeasures(parts, w.desk, abusedesk.MeasureParts{Config: cfg, Accounts: w.accounts, Sent: nothingSent{}})
+	var send sent.Store = nothingSent{}
+	if len(logs) > 0 {
+		send = logs[0]
+	}
+	w.measures = abusedesk.NewMeasures(parts, w.desk, abusedesk.MeasureParts{Config: cfg, Accounts: w.accounts, Sent: send})
 	w.enable()
 	return w
 }
@@ -211,6 +181,10 @@ func TestBrokenWord(t *testing.T) {
 	add(signal.Signal{ID: "t1", Family: signal.Traps, Rule: "trap", Weight: 40, Detail: "it wrote to a trap"})
 	if c, err := w.desk.Cases.Get(t.Context(), id); err != nil || c.State != flow.Probation {
 		t.Fatalf("a late complaint about mail of before counts: %s, %v", c.State, err)
+	}
+	add(signal.Signal{ID: "w1", Family: signal.Complaints, Rule: "complaint", Weight: -10, Votes: 100, Copy: "wanted", Feedback: "not-spam", SentAt: w.now})
+	if c, err := w.desk.Cases.Get(t.Context(), id); err != nil || c.State != flow.Probation {
+		t.Fatalf("a reader who wants the mail breaks the word: %s, %v", c.State, err)
 	}
 	add(signal.Signal{ID: "v1", Family: signal.Complaints, Rule: "complaint", Weight: 10, Votes: 100, Copy: "new", SentAt: w.now})
 	c, err := w.desk.Cases.Get(t.Context(), id)

@@ -9,23 +9,61 @@ import (
 	"net/http"
 	"time"
 
+	"postern/cmd/postern/access/summary"
 	"postern/internal/control"
 	"postern/internal/desk/api"
+	"postern/internal/desk/once"
+	"postern/internal/desk/openapi"
+	"postern/internal/desk/session"
 	"postern/internal/people"
+	"postern/internal/people/factor"
 )
 
 // Access is the calls over HTTP.
 type Access struct {
 	Calls  *control.Server
 	People *people.Directory
-	Now    func() time.Time
-	Log    *slog.Logger
+	Keys   *once.Keys
+
+	Factors  *factor.Book // of the pages
+	Sessions *session.Sessions
+	Need     []string // roles that need a second factor
+	Base     string   // where browsers find the pages
+
+	// Audit writes down that somebody who sees a part alone reached for what is not theirs; nil:
+	// nobody wants to know.
+	Audit func(ctx context.Context, actor, action, object string, before, after any, note string) error
+
+	Now func() time.Time
+	Log *slog.Logger
 }
 
-// Handler serves the API.
-func (a *Access) Handler() http.Handler {
+// Handler serves the API. The error is of a call that cannot be described.
+func (a *Access) Handler() (http.Handler, error) {
 	bound := bounded{calls: a.Calls, now: a.Now}.table()
-	return api.New(api.Options{Who: a.who, May: may(bound), Call: a.call(bound), Calls: allowed(bound), Explain: explain, Now: a.Now, Log: a.Log})
+	return api.New(api.Options{
+		Who: a.who, May: may(bound), Call: a.call(bound), Calls: allowed(bound), Describe: a.describe(), Secret: secret, Keys: a.Keys, Caller: control.Actor,
+		Explain: explain, Now: a.Now, Log: a.Log,
+	})
+}
+
+// secret reports whether a call's answer has what is shown once.
+func secret(call string) bool { return call == "token.add" || call == "user.invite" }
+
+// describe lists the calls that there are with what they take and answer.
+func (a *Access) describe() []openapi.Call {
+	var out []openapi.Call
+	for _, name := range Known() {
+		shape, ok := a.Calls.Shape(name)
+		if !ok {
+			continue // of a part that is not switched on
+		}
+		need, _ := Needs(name)
+		out = append(out, openapi.Call{
+			Name: name, Scope: string(need), Summary: summary.Of(name), Acts: !need.Reads(), Params: shape.Params, Result: shape.Result,
+		})
+	}
+	return out
 }
 
 func (a *Access) who(ctx context.Context, token string) (context.Context, error) {
@@ -75,7 +113,9 @@ func allowed(bound map[string]boundedCall) func(context.Context) []api.Call {
 func (a *Access) call(bound map[string]boundedCall) func(context.Context, string, json.RawMessage) (any, error) {
 	return func(ctx context.Context, name string, raw json.RawMessage) (any, error) {
 		if p, ok := people.From(ctx); ok && p.Role.Bounded() {
-			return bound[name](ctx, p, raw)
+			out, err := bound[name](ctx, p, raw)
+			a.refused(ctx, name, raw, err)
+			return out, err
 		}
 		if len(raw) == 0 {
 			raw = json.RawMessage("null")
@@ -83,6 +123,18 @@ func (a *Access) call(bound map[string]boundedCall) func(context.Context, string
 		var out json.RawMessage
 		err := a.Calls.Call(ctx, name, raw, &out)
 		return out, err
+	}
+}
+
+// refused writes down that a bounded reader asked for what is not there or not theirs.
+func (a *Access) refused(ctx context.Context, name string, raw json.RawMessage, err error) {
+	e := new(control.Error)
+	if a.Audit == nil || !errors.As(err, &e) || e.Kind != control.NotFound {
+		return
+	}
+	what := string(raw)
+	if err := a.Audit(ctx, control.Actor(ctx), "refused", name, nil, nil, what[:min(len(what), 200)]); err != nil {
+		a.Log.Error("the audit does not take a refusal", "error", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package access_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,24 +15,29 @@ import (
 
 	"postern/abuse"
 	"postern/cmd/postern/access"
+	"postern/cmd/postern/access/summary"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/calls"
 	"postern/cmd/postern/gateway"
+	"postern/cmd/postern/tracecalls"
 	"postern/internal/config"
 	"postern/internal/control"
 	"postern/internal/desk/api"
+	"postern/internal/desk/once"
 	"postern/internal/mailtest/entities"
 	"postern/internal/people"
+	"postern/internal/record"
 	"postern/quarantine"
 )
 
 // world is the API over scripted calls, with a token for each role.
 type world struct {
-	t      *testing.T
-	h      http.Handler
-	people *people.Directory
-	made   []string // calls that went through, with their parameters and who made them
-	token  map[people.Role]string
+	t       *testing.T
+	h       http.Handler
+	people  *people.Directory
+	made    []string // calls that went through, with their parameters and who made them
+	written []string // the audit: who, what, on what, with which parameters
+	token   map[people.Role]string
 }
 
 var holds = map[string]quarantine.Hold{
@@ -39,7 +45,22 @@ var holds = map[string]quarantine.Hold{
 	"shared":   {ID: "shared", Class: quarantine.ByVerdict, Direction: "inbound", To: []string{"a@example.com", "b@example.org"}},
 	"theirs":   {ID: "theirs", Class: quarantine.ByVerdict, Direction: "inbound", To: []string{"b@example.org"}},
 	"evidence": {ID: "evidence", Class: quarantine.Evidence, Direction: "inbound", To: []string{"a@example.com"}},
+	"sick":     {ID: "sick", Class: quarantine.ByVerdict, Direction: "inbound", To: []string{"a@example.com"}, Reasons: []quarantine.Reason{{Symbol: "VIRUS"}}},
 	"sent":     {ID: "sent", Class: quarantine.ByVerdict, Direction: "outbound", To: []string{"a@example.com"}},
+}
+
+// traffic is a message for both domains, one for the other, and one sent from each.
+func traffic() []record.Row {
+	to := func(addrs ...string) (out []record.Fate) {
+		for i, a := range addrs {
+			out = append(out, record.Fate{Address: a, Hold: fmt.Sprintf("h%d", i+1)})
+		}
+		return out
+	}
+	return []record.Row{
+		{ID: "t-both", Direction: "inbound", To: to("a@example.com", "b@example.org")}, {ID: "t-theirs", Direction: "inbound", From: "a@example.com", To: to("b@example.org")},
+		{ID: "t-sent", Direction: "outbound", Account: "a@example.com", To: to("x@far.example")}, {ID: "t-others", Direction: "outbound", Account: "b@example.org", From: "a@example.com", To: to("a@example.com")},
+	}
 }
 
 func newWorld(t *testing.T) *world {
@@ -70,8 +91,17 @@ func newWorld(t *testing.T) *world {
 		}
 		w.token[r] = secret
 	}
-	w.h = (&access.Access{Calls: s, People: w.people, Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}).Handler()
+	var err error
+	w.h, err = (&access.Access{Audit: w.audit, Calls: s, People: w.people, Keys: once.New(&entities.Memory{}, time.Now), Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}).Handler()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return w
+}
+
+func (w *world) audit(_ context.Context, actor, action, object string, _, _ any, note string) error {
+	w.written = append(w.written, strings.Join([]string{actor, action, object, note}, " "))
+	return nil
 }
 
 func (w *world) scripted(ctx context.Context, name string, p json.RawMessage) (any, error) {
@@ -93,12 +123,25 @@ func (w *world) scripted(ctx context.Context, name string, p json.RawMessage) (a
 		return h, nil
 	case "quarantine.raw":
 		return calls.Raw{Hold: holds[id.ID], Body: []byte("x")}, nil
+	case "trace":
+		var a tracecalls.Ask
+		_ = json.Unmarshal(p, &a)
+		var f tracecalls.Found
+		f.Rows = traffic()
+		return f, nil
+	case "trace.show":
+		for _, r := range traffic() {
+			if r.ID == id.ID {
+				return tracecalls.Told{Row: r, Holds: []tracecalls.Held{{ID: "h1", To: []string{"a@example.com"}}, {ID: "h2", To: []string{"b@example.org"}}}}, nil
+			}
+		}
+		return nil, control.Refuse(control.NotFound, "nothing is known of this message, or no longer")
 	case "account.list":
 		return []abuse.Account{{Name: "a@example.com"}, {Name: "b@example.org"}}, nil
 	case "account.show", "account.suspend", "account.restore":
 		return abuse.Account{Name: "a@example.com"}, nil
 	}
-	return "done", nil
+	return ownDomain(name, string(p)), nil
 }
 
 func (w *world) call(role people.Role, name, params string) (int, string) {
@@ -111,7 +154,8 @@ func (w *world) call(role people.Role, name, params string) (int, string) {
 }
 
 func TestEachCallAndRole(t *testing.T) {
-	bound := []string{"complaint.take", "quarantine.list", "quarantine.show", "quarantine.raw", "quarantine.release", "quarantine.delete", "account.list", "account.show", "account.suspend", "account.restore"}
+	bound := []string{"account.find", "account.activity", "case.list", "case.show", "suppress.list", "suppress.add", "suppress.lift", "blocklist.list", "blocklist.add", "blocklist.remove", "trace", "trace.show", "complaint.take", "view.list", "view.save", "view.remove", "quarantine.list", "quarantine.show", "quarantine.raw", "quarantine.release", "quarantine.delete", "account.list", "account.show", "account.suspend", "account.restore",
+		"recipient.list", "recipient.show", "recipient.release", "recipient.allow", "recipient.delete", "recipient.disown", "recipient.settings", "recipient.set"}
 	w := newWorld(t)
 	for _, name := range access.Known() {
 		need, _ := access.Needs(name)
@@ -159,9 +203,21 @@ func TestBoundedToTheirOwn(t *testing.T) {
 		{people.DomainAdmin, "quarantine.show", `{"id":"sent"}`, 404, "", "a@example.com"},
 		{people.DomainAdmin, "quarantine.raw", `{"id":"theirs"}`, 404, "", "eA=="},
 		{people.DomainAdmin, "quarantine.raw", `{"id":"shared"}`, 200, "eA==", "b@example.org"},
+		{people.DomainAdmin, "quarantine.raw", `{"id":"sick"}`, 409, "a virus was found", "eA=="},
+		{people.Agent, "quarantine.raw", `{"id":"sick","limit":10}`, 200, "eA==", ""},
 		{people.DomainAdmin, "quarantine.release", `{"id":"mine"}`, 200, "mine", ""},
 		{people.DomainAdmin, "quarantine.release", `{"id":"shared"}`, 409, "also concerns others", ""},
 		{people.Recipient, "quarantine.delete", `{"id":"theirs"}`, 404, "", ""},
+		{people.DomainAdmin, "trace", `{"text":"x"}`, 200, `"t-both"`, "b@example.org"},
+		{people.DomainAdmin, "trace", `{"text":"x"}`, 200, `"t-sent"`, "t-others"},
+		{people.DomainAdmin, "trace", `{"within":["example.org"]}`, 404, "", "t-"},
+		{people.DomainAdmin, "trace", `{"within":["@example.com"]}`, 200, "t-sent", "t-theirs"},
+		{people.DomainAdmin, "trace.show", `{"id":"t-both"}`, 200, `"h1"`, "b@example.org"},
+		{people.DomainAdmin, "trace.show", `{"id":"t-sent"}`, 200, "x@far.example", "t-both"},
+		{people.DomainAdmin, "trace.show", `{"id":"t-theirs"}`, 404, "nothing is known", "b@example.org"},
+		{people.DomainAdmin, "trace.show", `{"id":"t-others"}`, 404, "nothing is known", "b@example.org"},
+		{people.DomainAdmin, "trace.show", `{"id":"t-none"}`, 404, "nothing is known", ""},
+		{people.Recipient, "trace", `{}`, 403, "", "t-"},
 		{people.DomainAdmin, "account.list", `{}`, 200, "a@example.com", "b@example.org"},
 		{people.DomainAdmin, "account.suspend", `{"name":"x@example.com","reason":"r"}`, 200, "", ""},
 		{people.DomainAdmin, "account.suspend", `{"name":"b@example.org","reason":"r"}`, 404, "", ""},
@@ -174,8 +230,11 @@ func TestBoundedToTheirOwn(t *testing.T) {
 			t.Errorf("%s by %s with %s: %d %s", c.call, c.role, c.params, code, body)
 		}
 		changed := slices.ContainsFunc(w.made, func(s string) bool {
-			return strings.HasPrefix(s, c.call) && !strings.HasSuffix(c.call, ".show") && !strings.HasSuffix(c.call, ".list")
+			return strings.HasPrefix(s, c.call) && !strings.HasSuffix(c.call, ".show") && !strings.HasSuffix(c.call, ".list") && c.call != "trace"
 		})
+		if told := slices.Contains(w.written, "the-"+string(c.role)+" (token t) refused "+c.call+" "+c.params); told != (c.code == 404) {
+			t.Errorf("%s by %s with %s: the audit has %q", c.call, c.role, c.params, w.written)
+		}
 		if c.code != 200 && changed {
 			t.Errorf("%s by %s was refused and made: %v", c.call, c.role, w.made)
 		}
@@ -221,8 +280,7 @@ func TestPeopleOverTheAPI(t *testing.T) {
 	}
 }
 
-// TestEveryCallHasAScope keeps a new call from being forgotten, and an old name from staying.
-func TestEveryCallHasAScope(t *testing.T) {
+func build(t *testing.T) *gateway.Gateway {
 	cfg := config.Default()
 	cfg.Hostname, cfg.State = "mx.example.com", t.TempDir()+"/state"
 	set, err := app.LoadRules("")
@@ -233,11 +291,20 @@ func TestEveryCallHasAScope(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer g.Close(context.WithoutCancel(t.Context()))
+	t.Cleanup(func() { g.Close(context.WithoutCancel(t.Context())) })
+	return g
+}
+
+// TestEveryCallHasAScope keeps a new call from being forgotten, and an old name from staying.
+func TestEveryCallHasAScope(t *testing.T) {
+	g := build(t)
 	has := g.Calls().Calls()
 	for _, name := range has {
 		if _, ok := access.Needs(name); !ok {
 			t.Errorf("%s has no scope", name)
+		}
+		if summary.Of(name) == "" {
+			t.Errorf("%s has no summary", name)
 		}
 	}
 	for _, name := range access.Known() {

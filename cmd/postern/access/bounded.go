@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
 	"postern/abuse"
+	"postern/cmd/postern/access/within"
 	"postern/cmd/postern/calls"
 	"postern/internal/control"
 	"postern/internal/people"
@@ -22,21 +24,28 @@ type bounded struct {
 	now   func() time.Time
 }
 
-type boundedCall func(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error)
+type boundedCall = within.Call
 
 func (b bounded) table() map[string]boundedCall {
-	return map[string]boundedCall{
+	all := map[string]boundedCall{
 		"quarantine.list":    b.list,
 		"quarantine.show":    b.show,
 		"quarantine.raw":     b.raw,
 		"quarantine.release": b.act("quarantine.release"),
 		"quarantine.delete":  b.act("quarantine.delete"),
+		"view.list":          b.whole("view.list"),
+		"view.save":          b.whole("view.save"),
+		"view.remove":        b.whole("view.remove"),
+		"trace":              b.trace,
+		"trace.show":         b.traced,
 		"complaint.take":     b.whole("complaint.take"), // its reporter is who calls
 		"account.list":       b.accounts,
 		"account.show":       b.account("account.show"),
 		"account.suspend":    b.account("account.suspend"),
 		"account.restore":    b.account("account.restore"),
 	}
+	maps.Copy(all, within.Calls(b.calls))
+	return b.recipients(all)
 }
 
 // params reads the parameters of a call as strictly as the call itself does.
@@ -124,13 +133,18 @@ func (b bounded) show(ctx context.Context, p people.Principal, raw json.RawMessa
 	return own(p, h), nil
 }
 
+// raw gives nothing of what a virus was found in: that is for the abuse desk.
 func (b bounded) raw(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
-	id, err := params[calls.ID](raw)
+	id, err := params[calls.Piece](raw)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.hold(ctx, p, id.ID); err != nil {
+	h, err := b.hold(ctx, p, id.ID)
+	if err != nil {
 		return nil, err
+	}
+	if slices.Contains(h.Symbols(), "VIRUS") {
+		return nil, control.Refuse(control.Conflict, "a virus was found in it: ask the postmaster")
 	}
 	var out calls.Raw
 	if err := b.calls.Call(ctx, "quarantine.raw", id, &out); err != nil {

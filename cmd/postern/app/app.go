@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"postern/cmd/postern/setup"
 	"postern/internal/config"
 	"postern/internal/record"
 	"postern/rules"
@@ -98,15 +99,7 @@ func ConfigOrDefault(path string) (*config.Config, error) {
 }
 
 // LoadRules reads the defaults and, where the folder exists, the operator's rules.
-func LoadRules(dir string) (*rules.Set, error) {
-	if dir == "" {
-		return rules.Load()
-	}
-	if _, err := os.Stat(dir); os.IsNotExist(err) {
-		return rules.Load()
-	}
-	return rules.Load(dir)
-}
+func LoadRules(dir string) (*rules.Set, error) { return setup.Rules(dir) }
 
 // LoadChecked is LoadRules, refusing rules whose own tests fail.
 func LoadChecked(dir string) (*rules.Set, error) {

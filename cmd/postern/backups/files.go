@@ -60,6 +60,8 @@ func (d *Desk) files(w *backup.Writer) error {
 
 func (d *Desk) keys(s *backup.Section, c *config.Config, to []age.Recipient) error {
 	paths := []string{filepath.Join(c.State, "trace.key"), AuditKey(c), HeadsFile(c), c.TraceKeys()}
+	desk, _ := c.DeskKey()
+	paths = append(paths, desk)
 	if c.Store.KeyFile != "" {
 		paths = append(paths, c.Store.KeyFile)
 	}

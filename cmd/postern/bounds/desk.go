@@ -2,13 +2,18 @@ package bounds
 
 import (
 	"postern/abuse/cases/dossier"
+	"postern/abuse/notice/edition"
+	"postern/abuse/notice/letter"
+	"postern/abuse/notice/snippet"
 	"postern/abuse/second"
 	"postern/abuse/suppress"
+	"postern/cmd/postern/holdcalls"
 	"postern/internal/desk/api"
 	"postern/internal/desk/held"
 	"postern/internal/desk/page"
 	"postern/internal/desk/session"
 	"postern/internal/desk/site"
+	"postern/internal/desk/views"
 )
 
 // Desk bounds what people and programs do at the desk.
@@ -30,5 +35,14 @@ func Desk() []Row {
 		row("wrong passwords of one source", site.TriesOfSource, "429, then one each "+Shown(site.PerSource)),
 		row("wrong passwords for one name from one source", site.TriesOfName, "429, then one each "+Shown(site.PerName)),
 		row("messages that one act in the browser hits", held.MaxBulk, "refused"),
+		row("held messages that are counted", holdcalls.MaxCount, "said to be more"),
+		row("octets of a letter's words, with its variables", letter.MaxSource, "refused"),
+		row("octets of a letter as it is sent", letter.MaxBody, "refused"),
+		row("changes of a letter that are remembered", edition.Kept, "the oldest is forgotten"),
+		row("octets of a snippet", snippet.MaxText, "refused"),
+		row("snippets of one person, and shared ones", snippet.MaxEach, "refused"),
+		row("searches that a person keeps", views.MaxViews, "refused"),
+		row("characters in the name of a search that is kept", views.MaxName, "refused"),
+		row("octets of a search that is kept", views.MaxQuery, "refused"),
 	}
 }

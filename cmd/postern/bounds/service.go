@@ -12,6 +12,7 @@ func Service() []Row {
 	return []Row{
 		row("doors looked at", "200, of them 50 in abuse.service.also", "the others are not looked at; more in the file are refused"),
 		row("time of a look at a door", probe.Timeout, "the minute failed"),
+		row("time of a look at a page over a narrow line", probe.NarrowTimeout, "the minute failed"),
 		row("reasons of failed minutes kept a day and node", "300 a group", "the minute is kept without one"),
 		row("late messages named a day and node", 500, "the others are counted only"),
 		row("domains told apart a day and node", 48000, "counted as (others)"),

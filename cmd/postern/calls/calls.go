@@ -32,15 +32,24 @@ type ID struct {
 
 // Search is a page of a search over holds.
 type Search struct {
-	Text  string `json:"text"` // see search.Parse
-	Limit int    `json:"limit,omitempty"`
-	After string `json:"after,omitempty"`
+	Text   string `json:"text"`             // see search.Parse
+	Oldest bool   `json:"oldest,omitempty"` // oldest first
+	Limit  int    `json:"limit,omitempty"`
+	After  string `json:"after,omitempty"`
+}
+
+// Piece asks for the bytes of a held message, or for some of them.
+type Piece struct {
+	ID     string `json:"id"`
+	Offset int64  `json:"offset,omitempty"`
+	Limit  int64  `json:"limit,omitempty"` // 0 = all
 }
 
 // Raw is the bytes of a held message.
 type Raw struct {
 	Hold quarantine.Hold `json:"hold"`
 	Body []byte          `json:"body"`
+	More bool            `json:"more,omitempty"` // there are more behind these
 }
 
 // Paging asks for a page.
@@ -62,11 +71,16 @@ type Parts struct {
 	Records    abuse.Store
 	Audit      *record.Auditor
 	Heads      *head.Heads
-	Traffic    record.Traffic
 	Greylist   *greylist.Greylist
 	Reports    report.Store
 	Status     func(ctx context.Context) any
-	Reload     func(ctx context.Context) (revision string, err error)
+	Reload     func(ctx context.Context) (Reloaded, error)
+}
+
+// Reloaded is what a reload took.
+type Reloaded struct {
+	Rules   string   `json:"rules"`             // revision
+	Restart []string `json:"restart,omitempty"` // what of the configuration takes effect after a restart
 }
 
 // Server are the calls.
@@ -82,12 +96,12 @@ func (g Parts) Server() *control.Server {
 	}
 	g.reportCalls(s)
 	control.Handle(s, "status", func(ctx context.Context, _ struct{}) (any, error) { return g.Status(ctx), nil })
-	control.Handle(s, "reload", func(ctx context.Context, _ struct{}) (string, error) {
-		rev, err := g.Reload(ctx)
+	control.Handle(s, "reload", func(ctx context.Context, _ struct{}) (Reloaded, error) {
+		took, err := g.Reload(ctx)
 		if err != nil {
-			return "", control.Refuse(control.Invalid, "%v", err)
+			return took, control.Refuse(control.Invalid, "%v", err)
 		}
-		return rev, nil
+		return took, nil
 	})
 	return s
 }
@@ -123,7 +137,7 @@ func (g Parts) quarantineCalls(s *control.Server) {
 		if err != nil {
 			return quarantine.Page{}, control.Refuse(control.Invalid, "%v", err)
 		}
-		q.Limit, q.After = p.Limit, p.After
+		q.Limit, q.After, q.Oldest = p.Limit, p.After, p.Oldest
 		page, err := g.Quarantine.List(ctx, q)
 		for err == nil && len(page.Holds) == 0 && page.Next != "" { // a bounded look found none yet
 			q.After = page.Next
@@ -136,7 +150,7 @@ func (g Parts) quarantineCalls(s *control.Server) {
 		h, err := g.Quarantine.Show(ctx, p.ID)
 		return h, known(err)
 	})
-	control.Handle(s, "quarantine.raw", func(ctx context.Context, p ID) (Raw, error) { return g.rawHold(ctx, p.ID) })
+	control.Handle(s, "quarantine.raw", g.rawHold)
 	control.Handle(s, "quarantine.release", func(ctx context.Context, p ID) (quarantine.Hold, error) {
 		h, err := g.Quarantine.Release(ctx, p.ID, control.Actor(ctx))
 		return h, known(err)
@@ -147,18 +161,28 @@ func (g Parts) quarantineCalls(s *control.Server) {
 	})
 }
 
-func (g Parts) rawHold(ctx context.Context, id string) (Raw, error) {
-	h, err := g.Quarantine.Show(ctx, id)
+func (g Parts) rawHold(ctx context.Context, p Piece) (Raw, error) {
+	if p.Offset < 0 || p.Limit < 0 {
+		return Raw{}, control.Refuse(control.Invalid, "offset and limit are not negative")
+	}
+	h, err := g.Quarantine.Show(ctx, p.ID)
 	if err != nil {
 		return Raw{}, known(err)
 	}
-	r, err := g.Quarantine.Raw(ctx, id)
+	r, err := g.Quarantine.Raw(ctx, p.ID)
 	if err != nil {
 		return Raw{}, known(err)
 	}
 	defer r.Close()
-	b, err := io.ReadAll(r)
-	return Raw{Hold: h, Body: b}, known(err)
+	if _, err := io.CopyN(io.Discard, r, p.Offset); err != nil && !errors.Is(err, io.EOF) {
+		return Raw{}, known(err)
+	}
+	if p.Limit == 0 {
+		b, err := io.ReadAll(r)
+		return Raw{Hold: h, Body: b}, known(err)
+	}
+	b, err := io.ReadAll(io.LimitReader(r, p.Limit))
+	return Raw{Hold: h, Body: b, More: p.Offset+int64(len(b)) < h.Size}, known(err)
 }
 
 func (g Parts) outboxCalls(s *control.Server) {
@@ -270,15 +294,6 @@ type AuditPage struct {
 }
 
 func (g Parts) recordCalls(s *control.Server) {
-	control.Handle(s, "trace", func(ctx context.Context, q record.Trace) (record.Page, error) {
-		page, err := g.Traffic.Find(ctx, q)
-		for err == nil && len(page.Rows) == 0 && page.Next != "" { // a bounded look found none yet
-			q.After = page.Next
-			page, err = g.Traffic.Find(ctx, q)
-		}
-		page.Rows = some(page.Rows)
-		return page, err
-	})
 	control.Handle(s, "audit.list", func(ctx context.Context, p AuditPage) ([]record.Entry, error) {
 		all, err := g.Audit.Store.Entries(ctx, p.After, p.Limit)
 		return some(all), err

@@ -73,6 +73,7 @@ type Automation struct {
 	Trips    map[string]guard.Trip `json:"trips"`
 	LastHour int                   `json:"last_hour"` // accounts held or suspended
 	Rules    []shadow.Preview      `json:"rules"`
+	Mode     string                `json:"mode"` // off, shadow or on, as configured
 }
 
 // AutomationSet presses the kill switch, or lets go of it.
@@ -180,6 +181,9 @@ func (m Measures) automationCalls(s *control.Server) {
 		}
 		out.Rules, err = m.Desk.Rules.List(ctx)
 		out.Rules = some(out.Rules)
+		if out.Mode = string(m.Desk.Config.Mode); out.Mode == "" {
+			out.Mode = string(measure.ModeOff)
+		}
 		return out, err
 	}
 	control.Handle(s, "automation.show", func(ctx context.Context, _ struct{}) (Automation, error) { return state(ctx) })

@@ -181,7 +181,7 @@ func (p Parts) show(ctx context.Context, q Paging) (Shown, error) {
 	if who, err := actor(ctx); err == nil {
 		out.Moves = some(flow.Next(c.Kind == cases.External, c.State, who.Role))
 	}
-	events, more, err := p.Desk.Timeline(ctx, q.ID, "", shownEvents)
+	events, more, err := p.Desk.Timeline(ctx, q.ID, "", cmp.Or(min(q.Limit, shownEvents), shownEvents))
 	out.Timeline, out.More = some(events), more
 	return out, known(err)
 }

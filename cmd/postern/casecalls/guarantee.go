@@ -33,6 +33,13 @@ type Pack struct {
 	BreakGlass string `json:"break_glass,omitempty"` // of approve: why nobody else can
 }
 
+// Paper is one of a pack, as it was handed in.
+type Paper struct {
+	Name  string `json:"name"`
+	Sum   string `json:"sha256"`
+	Bytes []byte `json:"bytes"`
+}
+
 // Certificates is a page of purge certificates.
 type Certificates struct {
 	Certificates []guarantee.Certificate `json:"certificates"`
@@ -64,6 +71,10 @@ func (p Parts) guaranteeCalls(s *control.Server) {
 	})
 	act(s, "guarantee.upload", func(ctx context.Context, who cases.Actor, q Pack) (guarantee.Pack, error) {
 		return o.Upload(ctx, who, q.ID, q.Part, q.Name, bytes.NewReader(q.Bytes))
+	})
+	act(s, "guarantee.paper", func(ctx context.Context, who cases.Actor, q Pack) (Paper, error) {
+		file, body, err := o.Paper(ctx, who, q.ID, q.Part)
+		return Paper{Name: file.Name, Sum: file.Sum, Bytes: body}, err
 	})
 	act(s, "guarantee.submit", func(ctx context.Context, who cases.Actor, q Pack) (guarantee.Pack, error) {
 		return o.Submit(ctx, who, q.ID)

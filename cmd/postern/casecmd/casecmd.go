@@ -41,21 +41,27 @@ type Case struct {
 }
 
 type listCmd struct {
-	View     string `arg:"" optional:"" help:"queue (the default), mine, unowned, breach, contained, guarantee, probation, p0 or all."`
-	Owner    string `help:"Of the view mine."`
-	State    string `help:"Cases of a state."`
-	Priority string `help:"Cases of a priority."`
-	Category string `help:"Cases of a category."`
-	Account  string `help:"Cases of an account, closed ones too."`
-	Source   string `help:"Cases of an IP or a domain, closed ones too."`
-	Limit    int    `default:"50" help:"Cases at most."`
-	After    string `help:"Where the list before ended."`
-	JSON     bool   `name:"json" help:"Print JSON."`
+	View     string   `arg:"" optional:"" help:"queue (the default), mine, unowned, today, breach, contained, guarantee, probation, p0, done or all."`
+	Owner    string   `help:"Cases of a person; - is nobody."`
+	Kind     string   `help:"local or external."`
+	Grade    string   `help:"Cases of a proof, P0 to P4."`
+	Domain   []string `help:"Cases of accounts of a domain."`
+	Text     string   `help:"Words that stand in the case."`
+	Order    string   `help:"due or new."`
+	State    string   `help:"Cases of a state."`
+	Priority string   `help:"Cases of a priority."`
+	Category string   `help:"Cases of a category."`
+	Account  string   `help:"Cases of an account, closed ones too."`
+	Source   string   `help:"Cases of an IP or a domain, closed ones too."`
+	Limit    int      `default:"50" help:"Cases at most."`
+	After    string   `help:"Where the list before ended."`
+	JSON     bool     `name:"json" help:"Print JSON."`
 }
 
 // Run lists cases.
 func (c *listCmd) Run(a *app.App) error {
-	q := cases.Search{View: c.View, Owner: c.Owner, State: c.State, Priority: c.Priority, Category: c.Category, Account: c.Account, Source: c.Source, Limit: c.Limit, After: c.After}
+	q := cases.Search{View: c.View, Owner: c.Owner, State: c.State, Priority: c.Priority, Category: c.Category, Account: c.Account, Source: c.Source, Limit: c.Limit, After: c.After,
+		Kind: c.Kind, Grade: c.Grade, Domains: c.Domain, Text: c.Text, Order: c.Order}
 	return app.Call(a, "case.list", q, c.JSON, func(p casecalls.Page) {
 		w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "!\tDUE\tCASE\tKIND\tPROOF\tABOUT\tCATEGORY\tVOTES\tSTATE\tOWNER")

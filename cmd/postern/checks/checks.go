@@ -156,12 +156,13 @@ func (c *Checks) Steps() steps.Checks {
 	return out
 }
 
-// Observers write down what the checks read, after the answer.
-func (c *Checks) Observers() []filter.Observer {
+// Observers write down what the checks read, after the answer. From mail that all its recipients
+// take whatever is in it nothing is learnt of its sender.
+func (c *Checks) Observers(taken func(filter.Recipient) bool) []filter.Observer {
 	refused := account.AuditRefused(c.parts.Now, func(ctx context.Context, who, address, kind string) error {
 		return c.parts.Audit.Write(ctx, "postern", "sender-refused", who, nil, address, kind)
 	})
-	return []filter.Observer{c.Limits, c.History, c.Greylist, refused}
+	return []filter.Observer{c.Limits, steps.Judged(c.History, taken), steps.Judged(c.Greylist, taken), refused}
 }
 
 // Loops are what runs on its own clock, by name.

@@ -149,6 +149,7 @@ func (c *blocklistTestCmd) Run(a *app.App) error {
 
 type Audit struct {
 	List   auditListCmd   `cmd:"" help:"Show the audit trail."`
+	Find   auditFindCmd   `cmd:"" help:"Search the audit trail, the newest first; exit 1 if nothing is found."`
 	Verify auditVerifyCmd `cmd:"" help:"Check that the audit trail is unbroken."`
 }
 
@@ -162,7 +163,7 @@ type auditListCmd struct {
 func (c *auditListCmd) Run(a *app.App) error {
 	return app.Call(a, "audit.list", calls.AuditPage{After: c.After, Limit: c.Limit}, c.JSON, func(all []record.Entry) {
 		for _, e := range all {
-			fmt.Fprintf(a.Stdout, "%6d %s %-24s %-12s %s %s\n", e.Seq, e.Time.Local().Format(time.DateTime), app.Clean(e.Actor), app.Clean(e.Action), app.Clean(e.Object), app.Clean(e.Note))
+			auditLine(a.Stdout, e)
 		}
 	})
 }

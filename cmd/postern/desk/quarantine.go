@@ -11,6 +11,7 @@ import (
 	"postern/abuse"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/calls"
+	"postern/cmd/postern/tracecalls"
 	"postern/internal/record"
 	"postern/internal/relay/outbox"
 	"postern/quarantine"
@@ -237,12 +238,17 @@ func (c *accountChangeCmd) Run(a *app.App) error {
 }
 
 type Trace struct {
+	Words     []string      `arg:"" optional:"" help:"What is remembered of it: an address, a word of the subject, an ID, a queue ID, or field:value."`
 	ID        string        `help:"Our ID of the message, or of a hold."`
 	From      string        `help:"Sender: address, @domain or <>."`
 	To        string        `help:"Recipient: address or @domain."`
 	MessageID string        `name:"message-id" help:"Message-ID field."`
 	Subject   string        `help:"Words of the subject."`
 	IP        string        `name:"ip" help:"Address or network of the client."`
+	Account   string        `help:"Account that sent it."`
+	Direction string        `enum:",inbound,outbound" default:"" help:"inbound or outbound."`
+	State     string        `help:"What became of a copy: delivered, held, rejected, deferred, outbox or aborted."`
+	Reply     string        `help:"A word of a reply, such as the queue ID of the server behind."`
 	Token     string        `help:"Trace token of outbound mail (v1. ...): who sent it, and what became of it."`
 	Since     time.Duration `help:"Age of the oldest (36h)." default:"168h"`
 	Limit     int           `default:"50" help:"Messages of one page."`
@@ -255,10 +261,10 @@ func (c *Trace) Run(a *app.App) error {
 	if c.Token != "" {
 		return c.token(a)
 	}
-	q := record.Trace{
-		ID: c.ID, From: c.From, To: c.To, MessageID: c.MessageID, Subject: c.Subject,
+	q := tracecalls.Ask{Text: strings.Join(c.Words, " "), Trace: record.Trace{
+		ID: c.ID, From: c.From, To: c.To, MessageID: c.MessageID, Subject: c.Subject, Account: c.Account, Direction: c.Direction, State: c.State, Reply: c.Reply,
 		Since: a.Now().Add(-c.Since), Limit: c.Limit, After: c.After,
-	}
+	}}
 	if c.IP != "" {
 		p, err := parseNetwork(c.IP)
 		if err != nil {

@@ -9,12 +9,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"postern/cmd/postern/browser"
+	"postern/cmd/postern/figures"
 	"postern/cmd/postern/gateway/gauges"
 	"postern/cmd/postern/gateway/ports"
 	"postern/cmd/postern/home"
 	"postern/cmd/postern/steps"
+	"postern/filter/clamav"
 	"postern/internal/alert"
-	"postern/internal/desk/form"
 	"postern/internal/record"
 	"postern/internal/relay/backend"
 )
@@ -25,6 +26,7 @@ type Status struct {
 	Ready    bool                        `json:"ready"`
 	NotReady []string                    `json:"not_ready,omitempty"` // why
 	Rules    string                      `json:"rules"`
+	Restart  []string                    `json:"restart,omitempty"` // what of the configuration waits for one
 	AV       string                      `json:"av"`
 	Sessions int                         `json:"sessions"`
 	InFlight int64                       `json:"in_flight"` // bytes of bodies
@@ -38,7 +40,7 @@ type Status struct {
 func (g *Gateway) Status(ctx context.Context) Status {
 	n := g.smtp.Sessions()
 	s := Status{
-		Hostname: g.cfg.Load().Hostname, NotReady: g.notReady(), Rules: g.Revision(), AV: g.avVersion(),
+		Hostname: g.cfg.Load().Hostname, NotReady: g.notReady(), Rules: g.Revision(), AV: g.avVersion(), Restart: g.ruling.Waiting(),
 		Sessions: n.Sessions, InFlight: n.InFlight, Alerts: g.alerts.Active(), Store: g.home.Status(ctx), Sizes: g.sizes.Get(ctx), Backends: map[string][]backend.Health{},
 	}
 	s.Ready = len(s.NotReady) == 0
@@ -72,14 +74,16 @@ func (g *Gateway) buildMetrics(context.Context) (err error) {
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g.sizes = &gauges.Sizes{Home: g.home, Now: g.now}
 	g.registry.MustRegister(&gauges.Stored{Sizes: g.sizes, Ages: func() (last, full, oldest time.Duration, ok bool, err error) { return g.backups.Ages() }})
+	g.figures = figures.New(figures.Parts{Home: g.home, Node: g.cfg.Load().Hostname, Now: g.now, Log: g.log, Lists: g.checks.Lists.Health, Scanner: func() *clamav.Scanner { return g.scanner },
+		Sessions: func() int { return g.smtp.Sessions().Sessions }, Alerts: g.alerts.Active, Cap: func() int64 { return int64(g.cfg.Load().Quarantine.Cap) }})
 	g.metrics, err = record.NewMetrics(g.registry, steps.Names(), gauges.Of(g.home, g.cfg.Load, func() int { return g.smtp.Sessions().Sessions }))
 	return err
 }
 
-// handlers answer beside SMTP.
-func (g *Gateway) handlers() (ports.Handlers, *browser.Browser, error) {
+// Handlers answer beside SMTP.
+func (g *Gateway) Handlers() (ports.Handlers, *browser.Browser, error) {
 	server, c := g.Calls(), g.cfg.Load()
-	web, err := browser.New(browser.Parts{Calls: server, People: g.people, Entities: g.home.Entities, Secure: c.Desk.Secure(), Now: g.now, Log: g.log, Audit: g.audit.Write})
-	page := form.New(form.Options{Hostname: c.Hostname, Take: g.desk.Form, Now: g.now, Log: g.log})
+	web, err := browser.New(browser.Parts{Calls: server, Door: g.door, Config: c, Now: g.now, Log: g.log, Audit: g.audit.Write})
+	page := g.desk.Public(server)
 	return ports.Handlers{Calls: server, Admin: ports.Admin(g.registry, g.notReady), API: web.API, Desk: web.Desk, Public: page}, web, err
 }

@@ -3,8 +3,11 @@ package gateway
 import (
 	"context"
 
-	"postern/cmd/postern/access"
+	"postern/cmd/postern/auditcalls"
 	"postern/cmd/postern/calls"
+	"postern/cmd/postern/changes"
+	"postern/cmd/postern/holdcalls"
+	"postern/cmd/postern/tracecalls"
 	"postern/internal/control"
 )
 
@@ -13,12 +16,9 @@ func (g *Gateway) Calls() *control.Server {
 	s := calls.Parts{
 		Now: g.now, Quarantine: g.quarantine, Outbox: g.home.Outbox, Worker: g.outbox,
 		Lists: g.checks.Lists, OwnStore: g.home.Lists, Own: g.checks.Own, Greylist: g.checks.Greylist, Accounts: g.checks.Accounts, Records: g.home.Accounts,
-		Audit: g.audit, Heads: g.heads, Traffic: g.home.Traffic, Reports: g.home.Reports,
+		Audit: g.audit, Heads: g.heads, Reports: g.home.Reports,
 		Status: func(ctx context.Context) any { return g.Status(ctx) },
-		Reload: func(ctx context.Context) (string, error) {
-			err := g.Reload(ctx)
-			return g.Revision(), err
-		},
+		Reload: g.ruling.ReloadNow,
 	}.Server()
 	g.dkim().Handle(s)
 	calls.Outbound{Desk: g.outbound, Config: g.cfg.Load, Audit: g.audit, Now: g.now}.Handle(s)
@@ -27,10 +27,17 @@ func (g *Gateway) Calls() *control.Server {
 	}}
 	g.care.Handle(s)
 	g.backups.Handle(s)
-	access.HandlePeople(s, g.people)
+	holdcalls.New(g.now, g.quarantine, g.home.Entities, &g.cfg).Handle(s)
+	g.door.Handle(s)
 	g.desk.Handle(s)
 	g.handleClock(s)
 	g.service.Handle(s)
+	tracecalls.Of(g.home, g.outbound, g.desk.Cases.Cases, g.rules.Load, g.now).Handle(s)
+	g.figures.Handle(s, g.sizes.Get)
+	changes.Parts{Holds: g.home.Holds, Entities: g.home.Entities}.Handle(s)
+	g.ruling.Handle(s)
+	auditcalls.Handle(s, g.home.Audit)
+	g.inbox.Handle(s)
 	return s
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postern/cmd/postern/checks"
+	"postern/cmd/postern/gateway/desk"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/steps"
 )
@@ -18,7 +19,7 @@ func (g *Gateway) buildChecks(ctx context.Context) (err error) {
 		return err
 	}
 	g.steps = g.checks.Steps()
-	g.steps.Bounce = g.bounces
+	g.steps.Bounce, g.steps.Taken = g.bounces, desk.Always
 	g.pipeline.Store(steps.Pipeline(g.steps, g.rules.Load(), g.cfg.Load(), g.log))
 	return nil
 }

@@ -12,29 +12,34 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postern/cmd/postern/access"
 	"postern/cmd/postern/backups"
+	"postern/cmd/postern/browser"
 	"postern/cmd/postern/calls"
 	"postern/cmd/postern/checks"
+	"postern/cmd/postern/figures"
 	"postern/cmd/postern/gateway/desk"
 	"postern/cmd/postern/gateway/gauges"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/home"
 	"postern/cmd/postern/outbound"
+	"postern/cmd/postern/rulecalls"
 	"postern/cmd/postern/service"
 	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
+	"postern/cmd/postern/testinbox"
 	"postern/filter"
 	"postern/filter/bounce"
 	"postern/filter/clamav"
 	"postern/internal/alert"
 	"postern/internal/config"
 	"postern/internal/dns"
-	"postern/internal/people"
 	"postern/internal/record"
 	"postern/internal/record/head"
 	"postern/internal/relay"
@@ -72,12 +77,15 @@ type Options struct {
 
 // Gateway is all parts of one node.
 type Gateway struct {
-	opt      Options
-	now      func() time.Time
-	log      *slog.Logger
-	cfg      atomic.Pointer[config.Config]
-	rules    atomic.Pointer[rules.Set]
-	pipeline atomic.Pointer[filter.Pipeline]
+	opt       Options
+	now       func() time.Time
+	log       *slog.Logger
+	cfg       atomic.Pointer[config.Config]
+	rules     atomic.Pointer[rules.Set]
+	pipeline  atomic.Pointer[filter.Pipeline]
+	written   atomic.Pointer[rules.Set] // as the files say
+	off       atomic.Pointer[[]string]  // symbols that are switched off
+	reloading sync.Mutex
 
 	home       *home.Home
 	care       *calls.Store // of the home; made by Calls
@@ -89,10 +97,11 @@ type Gateway struct {
 	heads      *head.Heads
 	backups    *backups.Desk
 	audit      *record.Auditor
-	people     *people.Directory
+	door       *access.Access
 	registry   *prometheus.Registry
 	metrics    *record.Metrics
 	sizes      *gauges.Sizes
+	figures    *figures.Desk
 	pools      *backend.Pools
 	verifier   *recipient.Verifier
 	scanner    *clamav.Scanner // nil without clamav.addrs
@@ -106,10 +115,12 @@ type Gateway struct {
 	stamper    *stamp.Stamper
 	releaser   *glue.Releaser
 	quarantine *quarantine.Quarantine
+	ruling     *rulecalls.Desk
 	reports    *glue.Reports
 	answers    *answered.Journal
 	relay      *relay.Relay
 	outbox     *outbox.Worker
+	inbox      *testinbox.Inbox
 	smtp       *smtpd.Server
 	certs      map[string]*glue.Certs
 }
@@ -123,6 +134,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 	g := &Gateway{opt: o, now: o.Now, log: slog.New(home.Quiet(o.Log.Handler())), certs: map[string]*glue.Certs{}}
 	g.cfg.Store(o.Config)
 	g.rules.Store(o.Rules)
+	g.written.Store(o.Rules)
 	for _, part := range []struct {
 		name  string
 		build func(context.Context) error
@@ -137,6 +149,7 @@ func Build(ctx context.Context, o Options) (*Gateway, error) {
 		{"backends", g.buildBackends},
 		{"stamp", g.buildStamper},
 		{"quarantine", g.buildQuarantine},
+		{"rules", g.buildRules},
 		{"relay", g.buildRelay},
 		{"abuse desk", g.buildDesk},
 		{"reports", g.buildReports},
@@ -161,15 +174,15 @@ func (g *Gateway) buildStore(ctx context.Context) error {
 	}
 	g.home = h
 	g.audit = &record.Auditor{Store: h.Audit, Now: g.now}
-	g.people = people.New(h.Entities, g.now, g.audit.Write)
-	if g.key, err = glue.NodeKey(filepath.Join(c.State, "trace.key"), g.opt.Random); err != nil {
-		return err
+	g.door, err = browser.NewDoor(browser.Door{Config: c, Entities: h.Entities, Now: g.now, Log: g.opt.Log, Audit: g.audit.Write})
+	if err == nil {
+		g.key, err = glue.NodeKey(filepath.Join(c.State, "trace.key"), g.opt.Random)
 	}
-	if err := os.MkdirAll(g.spool.Dir, 0o700); err != nil {
-		return err
+	if err == nil {
+		err = os.MkdirAll(g.spool.Dir, 0o700)
 	}
-	if g.opt.Passive {
-		return nil
+	if err != nil || g.opt.Passive {
+		return err
 	}
 	return g.spool.Clean()
 }
@@ -214,23 +227,12 @@ func (g *Gateway) buildBackends(context.Context) error {
 		return err
 	}
 	g.pools = backend.New(cfg, g.now, g.log)
+	g.inbox = testinbox.Parts{Config: &g.cfg, Entities: g.home.Entities, Now: g.now, Random: g.opt.Random, Log: g.log}.New(relay.Pools{Pools: g.pools})
 	c := g.cfg.Load().RecipientCache
 	g.verifier = recipient.New(recipient.Config{
-		Known: time.Duration(c.Known), Unknown: time.Duration(c.Unknown), TakesAny: g.takesAny,
+		Known: time.Duration(c.Known), Unknown: time.Duration(c.Unknown), TakesAny: setup.TakesAny(g.alerts),
 	}, g.pools, g.now, g.log)
 	return nil
-}
-
-// takesAny says that a server behind accepts every recipient: unknown ones then cannot be
-// refused at RCPT, and it may bounce them later.
-func (g *Gateway) takesAny(name, domain string, yes bool) {
-	key := "takes-any:" + name + ":" + domain
-	if !yes {
-		g.alerts.Clear(key)
-		return
-	}
-	g.alerts.Raise(key, alert.Warning, fmt.Sprintf("backend %s takes every address of %s", name, domain),
-		"A random address was accepted at RCPT, so unknown recipients cannot be refused here. Let the server refuse them, or set recipients: file or any.")
 }
 
 // Revision is the rule set in effect.

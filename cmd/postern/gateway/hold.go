@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"postern/cmd/postern/glue"
@@ -14,7 +13,7 @@ import (
 
 func (g *Gateway) buildQuarantine(context.Context) error {
 	c := g.cfg.Load()
-	g.releaser = &glue.Releaser{Config: &g.cfg, Pools: g.pools, Stamper: g.stamper, Sent: g.outbound}
+	g.releaser = &glue.Releaser{Config: &g.cfg, Pools: g.inbox, Stamper: g.stamper, Sent: g.outbound}
 	g.quarantine = quarantine.New(quarantine.Config{
 		Store: g.home.Holds, Spool: g.spool, Node: c.Hostname, Cap: int64(c.Quarantine.Cap),
 		Keep: func(policy string) time.Duration {
@@ -22,7 +21,7 @@ func (g *Gateway) buildQuarantine(context.Context) error {
 			return time.Duration(p.KeepDays) * 24 * time.Hour
 		},
 		Beside: time.Duration(c.Quarantine.RejectedBeside), Evidence: time.Duration(c.Quarantine.Evidence),
-		Now: g.now, Subject: (*filter.Message).Subject, AV: g.avVersion, Rescan: g.rescan, Send: g.releaser.Send, Log: g.log,
+		Now: g.now, Subject: (*filter.Message).Subject, AV: g.avVersion, Rescan: glue.Rescan(g.scanner, g.opt.Passive), Send: g.releaser.Send, Log: g.log,
 		Audit: func(ctx context.Context, e quarantine.Event) error {
 			return g.audit.Write(ctx, e.Actor, e.Action, e.Object, e.Before, e.After, e.Note)
 		},
@@ -54,21 +53,4 @@ func (g *Gateway) avVersion() string {
 		return ""
 	}
 	return g.scanner.Version()
-}
-
-// rescan looks for viruses again before a release; without a scanner there is none to ask.
-func (g *Gateway) rescan(ctx context.Context, h quarantine.Hold, body io.ReaderAt) (quarantine.ScanResult, error) {
-	if g.scanner == nil {
-		return quarantine.ScanResult{}, nil
-	}
-	if g.opt.Passive {
-		if err := g.scanner.Probe(ctx); err != nil {
-			return quarantine.ScanResult{}, err
-		}
-	}
-	r, err := g.scanner.Scan(ctx, body, h.Size)
-	if err != nil || r.Signature == "" {
-		return quarantine.ScanResult{}, err
-	}
-	return quarantine.ScanResult{Infected: true, Name: r.Signature}, nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/setup"
-	"postern/cmd/postern/steps"
 	"postern/internal/alert"
 )
 
@@ -26,10 +25,13 @@ func (g *Gateway) Reload(ctx context.Context) error {
 		return err
 	}
 	g.alerts.Clear("reload")
+	g.ruling.Reloaded(ctx)
 	return nil
 }
 
 func (g *Gateway) reload(ctx context.Context) error {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
 	c, err := g.opt.ReadConfig()
 	if err != nil {
 		return err
@@ -45,18 +47,13 @@ func (g *Gateway) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	old := g.cfg.Load()
-	if what := setup.NeedsRestart(old, c); what != "" {
-		g.log.Warn("takes effect after a restart", "changed", what)
-	}
 	if err := errors.Join(g.checks.Reload(c), g.keys.Reload(), g.desk.Reload(c)); err != nil {
 		return err
 	}
-	before := g.rules.Load().Revision()
+	before := g.written.Load().Revision()
 	g.pools.Reload(pools)
 	g.cfg.Store(c)
-	g.rules.Store(set)
-	g.pipeline.Store(steps.Pipeline(g.steps, set, c, g.log))
+	g.rule(set)
 	g.smtp.Reload(setup.SMTP(c, g.extras()))
 	g.log.Info("reloaded", "rules", set.Revision())
 	if before == set.Revision() {

@@ -30,7 +30,7 @@ func (g *Gateway) Run(ctx context.Context, ready func(Addrs)) error {
 		return err
 	}
 	defer files.Close()
-	handlers, web, err := g.handlers()
+	handlers, web, err := g.Handlers()
 	if err != nil {
 		return err
 	}
@@ -119,6 +119,9 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	background("reports", g.reports.Send)
 	background("backups", g.backups.Run)
 	background("service", g.service.Loop)
+	background("figures", g.figures.Book.Loop)
+	background("rules", g.ruling.Run)
+	background("test inbox", g.inbox.Run)
 }
 
 // keyWatch sees when the record of a new key is in the DNS.

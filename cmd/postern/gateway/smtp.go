@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postern/cmd/postern/gateway/desk"
+	"postern/cmd/postern/gateway/seen"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/setup"
 	"postern/filter"
@@ -77,7 +78,7 @@ func (g *Gateway) buildRelay(context.Context) (err error) {
 	}
 	trouble := func(ctx context.Context, key, text string) { g.alerts.Raise(key, alert.Warning, text, "") }
 	g.relay = &relay.Relay{
-		Backends: relay.Pools{Pools: g.pools}, Holds: glue.Holds{Quarantine: g.quarantine}, Outbox: g.home.Outbox,
+		Backends: g.inbox, Holds: glue.Holds{Quarantine: g.quarantine}, Outbox: g.home.Outbox,
 		Stamper: g.stamper, Sent: g.outbound, Answers: g.answers, Alert: trouble, Now: g.now, Log: g.log,
 		Limits: relay.Limits{Before: time.Duration(c.Relay.BeforeDot), After: time.Duration(c.Relay.AfterDot), Keep: time.Duration(c.Relay.OutboxFor)},
 	}
@@ -106,7 +107,7 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		}
 		g.certs[l.Name] = certs
 	}
-	observer := &record.Observer{Node: g.cfg.Load().Hostname, Log: g.log, Traffic: g.home.Traffic, Metrics: g.metrics, Headers: headers, MessageID: g.givenID}
+	observer := &record.Observer{Node: g.cfg.Load().Hostname, Log: g.log, Traffic: g.home.Traffic, Metrics: g.metrics, Headers: seen.Headers, MessageID: seen.Given(g.stamper), Count: g.figures.Book.Count}
 	g.smtp = smtpd.New(setup.SMTP(g.cfg.Load(), g.extras()), smtpd.Parts{
 		Pipeline:      g.pipeline.Load,
 		Directory:     &glue.Directory{Config: &g.cfg, Rules: &g.rules, Verifier: g.verifier, Desk: g.forDesk},
@@ -115,7 +116,7 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		Authenticator: &glue.Authenticator{Config: &g.cfg, Pools: g.pools},
 		Accounts:      g.checks.Accounts,
 		LoggedIn:      g.desk.Measures.Logins.Seen,
-		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports, g.desk.Intake, g.desk, g.service}, g.checks.Observers()...),
+		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports, g.desk.Intake, g.desk, g.service, g.inbox}, g.checks.Observers(desk.Always)...),
 		Answered:      g.relay.Answered,
 		Refused:       g.checks.Limits.Refused,
 		Abandoned:     g.checks.Limits.Abandoned,
@@ -133,30 +134,6 @@ func (g *Gateway) buildSMTP(context.Context) error {
 	return nil
 }
 
-// headers reads what trace shows of a message.
-func headers(m *filter.Message) record.Headers {
-	if m.Parts == nil {
-		return record.Headers{}
-	}
-	t, err := m.Parts()
-	if err != nil {
-		return record.Headers{}
-	}
-	return record.Headers{Subject: t.Subject(), MessageID: t.Root.Header.Get("Message-ID")}
-}
-
-// givenID is the Message-ID that the stamper gives to what is sent without one.
-func (g *Gateway) givenID(m *filter.Message) string {
-	if m.Direction != filter.Outbound || m.Parts == nil {
-		return ""
-	}
-	t, err := m.Parts()
-	if err != nil || t.Root.Header.Get("DKIM-Signature") != "" { // nothing is added to what is signed
-		return ""
-	}
-	return g.stamper.MessageID(m)
-}
-
 // extras are what listeners have besides their configuration.
 func (g *Gateway) extras() setup.Extras {
 	return setup.Extras{
@@ -167,7 +144,7 @@ func (g *Gateway) extras() setup.Extras {
 			return nil
 		},
 		Extensions: func(l config.Listener) smtpd.Extensions {
-			e := g.pools.Extensions(glue.ListenerBackends(g.cfg.Load(), l)...)
+			e := g.pools.Extensions(setup.ListenerBackends(g.cfg.Load(), l)...)
 			return smtpd.Extensions{SMTPUTF8: e.SMTPUTF8, EightBit: e.EightBitMIME, Size: e.Size}
 		},
 	}

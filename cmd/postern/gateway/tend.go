@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"postern/cmd/postern/gateway/hurry"
 )
 
 // tendEvery is how often a node looks after what is kept.
@@ -51,7 +53,7 @@ func (g *Gateway) tendShared(ctx context.Context) error {
 		_, err = g.home.Traffic.Prune(ctx, g.now().Add(-time.Duration(g.cfg.Load().Store.Traffic)))
 		errs = append(errs, err, g.outbound.Purge(ctx), g.desk.Tend(ctx))
 	}
-	return errors.Join(append(errs, g.hurryOutbox(ctx))...)
+	return errors.Join(append(errs, hurry.Outbox(ctx, g.home.Outbox, g.outbox.Retry, g.now(), clockStep, g.log))...)
 }
 
 // aloneFor is how long a node that does a job is taken for alive without saying so.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 
 	"postern/filter"
@@ -28,7 +29,11 @@ type Deliverer struct {
 func (d *Deliverer) Deliver(ctx context.Context, in smtpd.Delivery) filter.Outcome {
 	job := relay.Job{
 		Message: in.Message, Report: in.Report, Received: in.Times.Received, Abort: in.Abort,
-		Verdicts: filter.Verdicts(d.Rules.Load(), in.Message, in.Report),
+	}
+	if taken(in.Message) {
+		job.Verdicts = make([]filter.Verdict, len(in.Message.To)) // no rule decides on it
+	} else {
+		job.Verdicts = filter.Verdicts(d.Rules.Load(), in.Message, in.Report)
 	}
 	job.Bodies = d.strip(ctx, in.Message, in.Report, job.Verdicts)
 	if l, ok := in.Login.(*Login); ok {
@@ -39,6 +44,11 @@ func (d *Deliverer) Deliver(ctx context.Context, in smtpd.Delivery) filter.Outco
 	times.Handed, times.Relayed, times.Done = out.Times.Handed, out.Times.Relayed, out.Times.Done
 	out.Times = times
 	return out
+}
+
+// taken reports whether a message is for the abuse desk alone.
+func taken(m *filter.Message) bool {
+	return !slices.ContainsFunc(m.To, func(to filter.Recipient) bool { return to.Backend != relay.DeskBackend })
 }
 
 // Login is a person's submission session: the backend took the password, and mail goes out

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"postern/cmd/postern/glue"
+	"postern/cmd/postern/setup"
 	"postern/internal/config"
 	"postern/internal/relay/client"
 	"postern/internal/relay/recipient"
@@ -94,13 +95,13 @@ func TestWhereARecipientGoes(t *testing.T) {
 			t.Errorf("%s: %v, want %s", c.addr, err, c.reply)
 		}
 	}
-	if got := glue.ListenerBackends(configured(), config.Listener{Kind: config.KindInbound}); len(got) != 4 || !slices.Contains(got, "subs") {
+	if got := setup.ListenerBackends(configured(), config.Listener{Kind: config.KindInbound}); len(got) != 4 || !slices.Contains(got, "subs") {
 		t.Errorf("%v", got)
 	}
-	if got := glue.ListenerBackends(configured(), config.Listener{Kind: config.KindSubmission, Backend: "login"}); !slices.Equal(got, []string{"login"}) {
+	if got := setup.ListenerBackends(configured(), config.Listener{Kind: config.KindSubmission, Backend: "login"}); !slices.Equal(got, []string{"login"}) {
 		t.Errorf("submission goes to %v", got)
 	}
-	if got := glue.ListenerBackends(configured(), config.Listener{Kind: config.KindSmarthost}); !slices.Equal(got, []string{configured().Egress}) {
+	if got := setup.ListenerBackends(configured(), config.Listener{Kind: config.KindSmarthost}); !slices.Equal(got, []string{configured().Egress}) {
 		t.Errorf("a smarthost hands on to %v", got)
 	}
 	c := configured()

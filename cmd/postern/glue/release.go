@@ -11,7 +11,7 @@ import (
 	"postern/internal/address"
 	"postern/internal/config"
 	"postern/internal/mime"
-	"postern/internal/relay/backend"
+	"postern/internal/relay"
 	"postern/internal/relay/client"
 	"postern/internal/relay/handing"
 	"postern/internal/stamp"
@@ -21,7 +21,7 @@ import (
 // Releaser hands released holds to their backends.
 type Releaser struct {
 	Config  *atomic.Pointer[config.Config]
-	Pools   *backend.Pools
+	Pools   relay.Backends
 	Stamper *stamp.Stamper
 	Sent    SendLog // of outbound mail; nil: nothing is written down
 }
@@ -99,7 +99,7 @@ func (g *Releaser) settle(ctx context.Context, m *filter.Message, reply string, 
 }
 
 // end ends the body and reads the answers.
-func (g *Releaser) end(ctx context.Context, conn *client.Conn, release func(bool)) (string, error) {
+func (g *Releaser) end(ctx context.Context, conn relay.Conn, release func(bool)) (string, error) {
 	replies, err := conn.End(ctx)
 	release(err == nil)
 	if err != nil {

@@ -37,8 +37,8 @@ type Directory struct {
 // Route implements smtpd.Directory.
 func (d *Directory) Route(ctx context.Context, l *smtpd.Listener, login smtpd.Login, addr string) (filter.Recipient, error) {
 	c := d.Config.Load()
-	if d.Desk != nil && d.Desk(addr) {
-		to := filter.Recipient{Address: addr, Backend: relay.DeskBackend}
+	if own := d.own(c, addr); own != "" {
+		to := filter.Recipient{Address: addr, Backend: own}
 		if l.Kind == smtpd.KindInbound {
 			to.Policy = d.Rules.Load().PolicyFor(addr)
 		}
@@ -73,6 +73,17 @@ func (d *Directory) Route(ctx context.Context, l *smtpd.Listener, login smtpd.Lo
 		return filter.Recipient{}, said(a.Reply)
 	}
 	return to, nil
+}
+
+// own is the backend of an address whose mail stays within the gateway, or "".
+func (d *Directory) own(c *config.Config, addr string) string {
+	switch {
+	case d.Desk != nil && d.Desk(addr):
+		return relay.DeskBackend
+	case c.TestInbox.Has(address.DomainOf(addr)):
+		return relay.InboxBackend
+	}
+	return ""
 }
 
 // said is a backend's own answer, sanitised by the client, as ours.
@@ -133,23 +144,4 @@ func HomeDomain(c *config.Config) string {
 		}
 	}
 	return first
-}
-
-// ListenerBackends are the pools that mail of a listener can go to.
-func ListenerBackends(c *config.Config, l config.Listener) []string {
-	switch l.Kind {
-	case config.KindSubmission:
-		return []string{l.Backend}
-	case config.KindSmarthost:
-		return []string{c.Egress}
-	}
-	seen := map[string]bool{}
-	var names []string
-	for _, r := range c.Routes {
-		if !seen[r.Backend] {
-			seen[r.Backend] = true
-			names = append(names, r.Backend)
-		}
-	}
-	return names
 }

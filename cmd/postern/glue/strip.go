@@ -53,8 +53,11 @@ func (d *Deliverer) strip(ctx context.Context, m *filter.Message, r filter.Repor
 		}
 		if got.err != nil {
 			d.log().Warn("infected parts not taken out", "message", m.ID, "parts", v.Strip, "error", got.err)
-			why := filter.Reason{Symbol: StripFailed, Describe: stripFailedWords, Detail: plainly(got.err)}
+			why := filter.Reason{Symbol: StripFailed, Describe: stripFailedWords, Detail: plainly(got.err), Decides: true}
 			v.Action, v.Strip, v.Reasons = filter.Quarantine, nil, slices.Concat([]filter.Reason{why}, v.Reasons)
+			for j := range v.Reasons[1:] {
+				v.Reasons[1+j].Decides = false
+			}
 			continue
 		}
 		if bodies == nil {

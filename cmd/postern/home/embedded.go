@@ -12,7 +12,7 @@ import (
 )
 
 func openEmbedded(ctx context.Context, o Options) (*Home, error) {
-	h, err := local.Open(ctx, local.Options{Dir: o.Config.State, Log: o.Log, Now: o.Now, Spool: o.Spool, Caps: blobCaps(o.Config.Store.Caps)})
+	h, err := local.Open(ctx, local.Options{Dir: o.Config.State, Log: o.Log, Now: o.Now, Spool: o.Spool, Caps: blobCaps(o.Config)})
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func embeddedSizes(ctx context.Context, h *local.Home, c *config.Config) ([]Size
 		{Of: OfTraffic, Items: rows, Bytes: bytes, Days: int(time.Duration(c.Store.Traffic) / day)}, records,
 	}
 	for _, class := range entity.Classes() {
-		one := Size{Of: map[entity.Class]string{entity.Intake: OfIntake, entity.Evidence: OfCases, entity.Papers: OfPapers}[class]}
+		one := Size{Of: map[entity.Class]string{entity.Intake: OfIntake, entity.Evidence: OfCases, entity.Papers: OfPapers, entity.Inbox: OfInbox}[class]}
 		if one.Items, err = h.Entities().CountBlobs(ctx, class); err != nil {
 			return nil, err
 		}

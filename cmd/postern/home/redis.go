@@ -13,6 +13,8 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/entity"
+	"postern/internal/opfiles"
+	"postern/internal/record/trend"
 	"postern/internal/store/move"
 	"postern/internal/store/redis"
 	"postern/internal/store/redis/conn"
@@ -40,7 +42,7 @@ func openShared(ctx context.Context, o Options) (*Home, error) {
 	h, err := redis.Open(ctx, redis.Options{
 		Conn: where, Ring: ring, Dir: filepath.Join(o.Config.State, "redis"), Node: o.Config.Hostname, Version: o.Version, Rules: o.Rules, Passive: o.Passive,
 		Strict: c.Durability == durabilityStrict, Journal: int64(c.Journal), Keep: time.Duration(c.Traffic), Spool: o.Spool,
-		Caps: redis.Caps{Holds: capOr(c.Caps.Holds, o.Config.Quarantine.Cap), Evidence: int64(c.Caps.Evidence), Outbox: int64(c.Caps.Outbox), Traffic: int64(c.Caps.Traffic), Sent: int64(c.Caps.Sent), Blobs: blobCaps(c.Caps)},
+		Caps: redis.Caps{Holds: capOr(c.Caps.Holds, o.Config.Quarantine.Cap), Evidence: int64(c.Caps.Evidence), Outbox: int64(c.Caps.Outbox), Traffic: int64(c.Caps.Traffic), Sent: int64(c.Caps.Sent), Blobs: blobCaps(o.Config)},
 		Now:  o.Now, Log: slog.New(Quiet(o.Log.Handler())), Event: o.Event,
 	})
 	if err != nil {
@@ -51,8 +53,9 @@ func openShared(ctx context.Context, o Options) (*Home, error) {
 
 const durabilityStrict = "strict"
 
-func blobCaps(c config.StoreCaps) map[entity.Class]int64 {
-	return map[entity.Class]int64{entity.Intake: int64(c.Intake), entity.Evidence: int64(c.Cases), entity.Papers: int64(c.Papers)}
+func blobCaps(c *config.Config) map[entity.Class]int64 {
+	caps := c.Store.Caps
+	return map[entity.Class]int64{entity.Intake: int64(caps.Intake), entity.Evidence: int64(caps.Cases), entity.Papers: int64(caps.Papers), entity.Inbox: int64(c.TestInbox.Bytes)}
 }
 
 func capOr(c, other config.Size) int64 {
@@ -154,6 +157,7 @@ func sharedSizes(ctx context.Context, h *redis.Home, c *config.Config) ([]Size, 
 		{Of: OfIntake, Items: s.Blobs[entity.Intake].Items, Bytes: s.Blobs[entity.Intake].Bytes, Cap: int64(c.Store.Caps.Intake)},
 		{Of: OfCases, Items: s.Blobs[entity.Evidence].Items, Bytes: s.Blobs[entity.Evidence].Bytes, Cap: int64(c.Store.Caps.Cases)},
 		{Of: OfPapers, Items: s.Blobs[entity.Papers].Items, Bytes: s.Blobs[entity.Papers].Bytes, Cap: int64(c.Store.Caps.Papers)},
+		{Of: OfInbox, Items: s.Blobs[entity.Inbox].Items, Bytes: s.Blobs[entity.Inbox].Bytes, Cap: int64(c.TestInbox.Bytes)},
 	}, nil
 }
 
@@ -175,6 +179,15 @@ func mover(h *Home, o Options, other func(context.Context) (*Home, error)) func(
 			return out, err
 		}
 		defer func() { err = errors.Join(err, from.Close()) }()
-		return (&move.Mover{From: parts(from), To: parts(h), Name: h.Name, Now: o.Now, Log: o.Log, Step: step}).Run(ctx)
+		return (&move.Mover{From: parts(from), To: parts(h), Name: h.Name, Now: o.Now, Log: o.Log, Step: step, Merge: merges()}).Run(ctx)
 	}
+}
+
+// merges are for the records that a node begins anew in whatever home it works on.
+func merges() map[entity.Kind]move.Merge {
+	out := map[entity.Kind]move.Merge{opfiles.KnownKind: func(_, there []byte) ([]byte, error) { return there, nil }}
+	for _, kind := range trend.Kinds() {
+		out[kind] = trend.Merge
+	}
+	return out
 }

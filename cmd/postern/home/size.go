@@ -45,5 +45,6 @@ const (
 	OfIntake   = "intake"  // what arrived at abuse@
 	OfCases    = "cases"   // evidence of cases
 	OfPapers   = "papers"
+	OfInbox    = "test inbox"
 	OfSent     = "sent" // the send log
 )

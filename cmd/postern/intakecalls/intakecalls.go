@@ -5,9 +5,11 @@ package intakecalls
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"postern/abuse/intake"
+	"postern/abuse/intake/bundle"
 	"postern/abuse/intake/verdict"
 	"postern/internal/control"
 	"postern/internal/entity"
@@ -21,6 +23,9 @@ type Complaint struct {
 	Report intake.Report `json:"report"`
 	Work   intake.Work   `json:"work"`
 	Like   int           `json:"like,omitempty"` // how many more are in its flood
+	// Bundle is what an ID like b-… names: reports of a flood that one record stands for. Then
+	// there is no Report.
+	Bundle *bundle.Bundle `json:"bundle,omitempty"`
 }
 
 // Query asks for reports; the first word that is given decides.
@@ -75,32 +80,15 @@ func (p Parts) Handle(s *control.Server) {
 	control.Handle(s, "complaint.take", p.take)
 	control.Handle(s, "complaint.view", p.view)
 	control.Handle(s, "complaint.judge", func(ctx context.Context, j Judgement) (Complaint, error) {
+		if err := p.Desk.SetApart(ctx, j.ID); err != nil {
+			return Complaint{}, refused(err)
+		}
 		if _, err := p.Verdicts.Judge(ctx, control.Actor(ctx), j.ID, j.Verdict, j.Reason); err != nil {
 			return Complaint{}, refused(err)
 		}
 		return p.one(ctx, j.ID)
 	})
-	control.Handle(s, "feed.list", func(ctx context.Context, _ struct{}) ([]intake.Feed, error) {
-		all, err := p.Desk.Feeds.All(ctx)
-		if all == nil {
-			all = []intake.Feed{}
-		}
-		return all, err
-	})
-	control.Handle(s, "feed.add", func(ctx context.Context, f intake.Feed) (intake.Feed, error) {
-		f.By = control.Actor(ctx)
-		f, err := p.Desk.Feeds.Register(ctx, f)
-		if err != nil {
-			return f, refused(err)
-		}
-		return f, p.Audit(ctx, f.By, "feed-add", f.Name, nil, f, "")
-	})
-	control.Handle(s, "feed.remove", func(ctx context.Context, q ID) (struct{}, error) {
-		if err := p.Desk.Feeds.End(ctx, q.ID); err != nil {
-			return struct{}{}, refused(err)
-		}
-		return struct{}{}, p.Audit(ctx, control.Actor(ctx), "feed-remove", q.ID, nil, nil, "")
-	})
+	p.feedCalls(s)
 }
 
 func refused(err error) error {
@@ -134,6 +122,11 @@ func (p Parts) list(ctx context.Context, q Query) (Page, error) {
 }
 
 func (p Parts) one(ctx context.Context, id string) (Complaint, error) {
+	if strings.HasPrefix(id, "b-") {
+		row, err := bundle.Shelf(p.Desk.Home).Get(ctx, id)
+		b := row.Value
+		return Complaint{Bundle: &b, Like: len(b.Reports)}, refused(err)
+	}
 	r, w, err := p.Desk.Get(ctx, id)
 	if err != nil {
 		return Complaint{}, refused(err)

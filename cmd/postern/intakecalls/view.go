@@ -3,6 +3,7 @@ package intakecalls
 import (
 	"context"
 	"io"
+	"strings"
 
 	"postern/abuse/complaint"
 	"postern/internal/control"
@@ -37,6 +38,9 @@ func (p Parts) raw(ctx context.Context, q ID) (Raw, error) {
 
 // bytes reads a report for somebody, which the audit says.
 func (p Parts) bytes(ctx context.Context, id, action string) (b []byte, sum string, err error) {
+	if strings.HasPrefix(id, "b-") {
+		return nil, "", control.Refuse(control.Invalid, "%s stands for many reports: look at one of those that complaint show names", id)
+	}
 	r, _, err := p.Desk.Get(ctx, id)
 	if err != nil {
 		return nil, "", refused(err)

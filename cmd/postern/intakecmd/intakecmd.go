@@ -26,6 +26,8 @@ type Complaint struct {
 type Feed struct {
 	List   feedListCmd   `cmd:"" help:"List the registered feedback loops."`
 	Add    feedAddCmd    `cmd:"" help:"Register one: it has an address of its own and only observes for 14 days."`
+	Show   feedShowCmd   `cmd:"" help:"Show one: how far it is believed, and how much it reports."`
+	Trust  feedTrustCmd  `cmd:"" help:"Believe it, watch it for another 14 days, or heed it no more."`
 	Remove feedRemoveCmd `cmd:"" help:"Forget one: its address is no longer believed."`
 }
 
@@ -68,6 +70,10 @@ type showCmd struct {
 // Run shows one.
 func (c *showCmd) Run(a *app.App) error {
 	return app.Call(a, "complaint.show", intakecalls.ID{ID: c.ID}, c.JSON, func(r intakecalls.Complaint) {
+		if r.Bundle != nil {
+			showBundle(a, r)
+			return
+		}
 		line := func(name, value string) { fmt.Fprintf(a.Stdout, "%-11s %s\n", name, app.Clean(value)) }
 		line("report", r.Report.ID+" "+r.Report.By)
 		line("received", r.Report.At.UTC().Format(time.RFC3339))
@@ -89,6 +95,14 @@ func (c *showCmd) Run(a *app.App) error {
 			line("problem", t)
 		}
 	})
+}
+
+// showBundle names the reports that one record of a flood stands for.
+func showBundle(a *app.App, r intakecalls.Complaint) {
+	fmt.Fprintf(a.Stdout, "%s stands for %d reports of one flood since %s, case %s\n", r.Bundle.ID, r.Like, r.Bundle.At.UTC().Format(time.RFC3339), r.Bundle.Case)
+	for _, one := range r.Bundle.Reports {
+		fmt.Fprintf(a.Stdout, "%s  SHA-256 %s\n", one.ID, one.SHA256)
+	}
 }
 
 type rawCmd struct {

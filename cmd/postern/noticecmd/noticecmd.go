@@ -23,6 +23,9 @@ type Notice struct {
 	Edit    editCmd    `cmd:"" help:"Change the words of a draft."`
 	Send    sendCmd    `cmd:"" help:"Send a draft."`
 	Discard discardCmd `cmd:"" help:"Give a draft up."`
+	Out     outCmd     `cmd:"" help:"List all that went out: letters, reports to networks, the national body."`
+	Message messageCmd `cmd:"" help:"Show one of them, with its text and whether it arrived."`
+	Resend  resendCmd  `cmd:"" help:"Send again what came back."`
 }
 
 type listCmd struct {

@@ -91,7 +91,9 @@ func (p Pace) propose(ctx context.Context, who second.Person, name, object strin
 	if err != nil {
 		return control.Refuse(control.Conflict, "%v", err)
 	}
-	return control.Refuse(control.Conflict, "that is more than %d such acts within %s: %s waits for another person, see approval show %s", second.Most, second.Per, q.ID, q.ID)
+	refused := control.Refuse(control.Conflict, "that is more than %d such acts within %s: %s waits for another person, see approval show %s", second.Most, "an hour", q.ID, q.ID)
+	refused.Waits = q.ID
+	return refused
 }
 
 // Approved makes a call that another person approved.

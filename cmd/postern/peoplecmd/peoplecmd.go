@@ -24,6 +24,11 @@ type User struct {
 	Disable disableCmd `cmd:"" help:"Keep a user out; tokens stop as well."`
 	Enable  enableCmd  `cmd:"" help:"Let a user in again."`
 	Remove  removeCmd  `cmd:"" help:"Forget a user and the tokens."`
+
+	Invite   inviteCmd   `cmd:"" help:"Make a one-time link with which a user sets a password."`
+	TOTP     totpCmd     `cmd:"" name:"totp" help:"The codes of a user's authenticator."`
+	Sessions sessionsCmd `cmd:"" help:"List where a user is signed in to the desk."`
+	SignOut  signOutCmd  `cmd:"" help:"End a user's sessions at the desk."`
 }
 
 // rights are what add and change share.
@@ -66,7 +71,7 @@ func (c *addCmd) Run(a *app.App) error {
 	return app.Call(a, "user.add", p, c.JSON, func(u people.User) {
 		printUser(a.Stdout, u)
 		if password == "" {
-			fmt.Fprintln(a.Stdout, "\nWithout a password this user has tokens alone: postern token add "+u.Name)
+			fmt.Fprintln(a.Stdout, "\nWithout a password this user has tokens alone (postern token add "+u.Name+"), or sets one with a link: postern user invite "+u.Name)
 		}
 	})
 }

@@ -74,18 +74,32 @@ func (d *Desk) knock(ctx context.Context, c *config.Config) {
 				return
 			}
 			d.Book.Probed(door.Group, at, err)
-			if err == nil && door.Web && door.Name == "public" {
-				d.Book.Sample(month.Page, at, time.Since(begun), "")
+			if name := pageOf(door); err == nil && name != "" {
+				d.Book.Sample(name, at, time.Since(begun), "")
 			}
 		})
 	}
 	wg.Wait()
 }
 
+// pageOf is the sample that the time of a door's page belongs to, or "". Our own page is looked at
+// from this machine; how long it takes over a narrow line says a door that has one in front.
+func pageOf(d probe.Door) string {
+	switch {
+	case !d.Web:
+		return ""
+	case d.Band == "narrow":
+		return month.PageNarrow
+	case d.Band == "broad", d.Name == "public":
+		return month.Page
+	}
+	return ""
+}
+
 // also are the doors that the configuration names.
 func (d *Desk) also(c *config.Config) (out []probe.Door) {
 	for _, t := range c.Abuse.Service.Also {
-		out = append(out, probe.Door{Group: t.Group, Name: t.Addr, Addr: t.Addr, TLS: t.TLS, Web: t.Web})
+		out = append(out, probe.Door{Group: t.Group, Name: t.Addr, Addr: t.Addr, TLS: t.TLS, Web: t.Web, Band: t.Band})
 	}
 	return out
 }

@@ -156,7 +156,7 @@ func (d *Desk) Doors(addrs map[string]net.Addr) {
 			out = append(out, probe.Door{Group: group(l.Kind), Name: "listener " + l.Name, Addr: at.String(), TLS: l.TLS.Implicit, Proxy: prefixes(l.ProxyFrom)})
 		}
 	}
-	for name, w := range map[string]config.Web{"public": c.Public, "api": c.API} {
+	for name, w := range map[string]config.Web{"public": c.Public.Web(), "api": c.API} {
 		if at := addrs[name]; at != nil {
 			out = append(out, probe.Door{Group: "web", Name: name, Addr: at.String(), TLS: w.TLS.Cert != "", Web: true, Knock: name == "api"})
 		}

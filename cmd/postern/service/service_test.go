@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"postern/filter"
 	"postern/internal/alert"
 	"postern/internal/config"
+	"postern/internal/config/desk"
 	"postern/internal/control"
 	"postern/internal/mailtest/entities"
 	"postern/internal/relay/outbox"
@@ -30,6 +33,7 @@ type none struct{}
 func (none) Each(context.Context, time.Time, time.Time, func(dossier.Case) error) error { return nil }
 
 type world struct {
+	config *config.Config
 	desk   *service.Desk
 	server *control.Server
 	now    time.Time
@@ -39,12 +43,12 @@ type world struct {
 
 func start(t *testing.T) *world {
 	t.Helper()
-	w := &world{now: noon, up: true, server: control.NewServer()}
+	w := &world{config: config.Default(), now: noon, up: true, server: control.NewServer()}
 	set, err := calendar.Open("", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := config.Default()
+	c := w.config
 	c.Hostname, c.Egress = "mx1.example", "out"
 	c.Backends = map[string][]config.Backend{"out": nil, "mail": nil}
 	w.desk = service.New(service.Parts{
@@ -130,6 +134,26 @@ func TestFaults(t *testing.T) {
 	}
 	if a, b := got["signature-age"], got["backup-full-age"]; a.Value == nil || *a.Value != 3 || b.Value != nil {
 		t.Errorf("%+v %+v", a, b)
+	}
+}
+
+// Pages over narrow lines are timed apart from our own; a door of mail and one without a band are
+// no pages.
+func TestPagesByBand(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(web.Close)
+	addr := web.Listener.Addr().String()
+	for band, want := range map[string][2]bool{"": {}, "narrow": {false, true}, "broad": {true, false}} {
+		w := start(t)
+		w.config.Abuse.Service.Also = []desk.Door{{Group: "web", Addr: addr, Web: true, Band: band}}
+		w.desk.Look(t.Context())
+		w.now = noon.Add(time.Hour)
+		got := w.figures(t)
+		for i, id := range []string{"page-mean", "page-mean-narrow"} {
+			if f := got[id]; (f.Value != nil) != want[i] || f.Value != nil && (*f.Value <= 0 || f.Of["pages"] != 1) {
+				t.Errorf("%q: %+v", band, f)
+			}
+		}
 	}
 }
 

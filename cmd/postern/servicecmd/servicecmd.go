@@ -59,7 +59,7 @@ func table(a *app.App, r month.Report) error {
 }
 
 type rowsCmd struct {
-	Kind  string `arg:"" enum:"outages,faults,exclusions,tenants,lists,proofs" help:"outages, faults, exclusions, tenants, lists or proofs."`
+	Kind  string `arg:"" enum:"outages,minutes,faults,exclusions,tenants,lists,proofs" help:"outages, minutes, faults, exclusions, tenants, lists or proofs."`
 	Month string `arg:"" help:"A month: 2026-06."`
 }
 

@@ -29,6 +29,7 @@ func TestWhatAReloadCannotChangeIsNamed(t *testing.T) {
 		"listeners, admin":             func(c *config.Config) { c.Listeners[0].Addr, c.Admin.Addr = ":26", "" },
 		"api, abuse.answers":           func(c *config.Config) { c.API.Addr, c.Abuse.Answers.Off = "127.0.0.1:1", true },
 		"abuse.intake, abuse.measures": func(c *config.Config) { c.Abuse.Intake.CopyTo, c.Abuse.Measures.Mode = "a@b.example", "off" },
+		"desk":                         func(c *config.Config) { c.Desk.Addr = "127.0.0.1:1" },
 		"clamav, alerts":               func(c *config.Config) { c.ClamAV.Addrs, c.Alerts.Mail = []string{"unix:/x"}, []string{"a@b.example"} },
 	} {
 		if got := setup.NeedsRestart(with(same), with(edit)); got != want {

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"crypto/tls"
+	"slices"
 	"time"
 
 	"postern/internal/config"
@@ -20,7 +21,7 @@ func SMTP(c *config.Config, x Extras) smtpd.Config {
 	l := c.Limits
 	lim.Sessions, lim.PerIP, lim.Per64, lim.Errors, lim.Commands, lim.Recipients = l.Sessions, l.PerIP, l.Per64, l.Errors, l.Commands, l.Recipients
 	lim.Message, lim.InFlight, lim.Idle, lim.DataRate, lim.Line, lim.Received = int64(l.Message), int64(l.InFlight), time.Duration(l.Idle), l.DataRate, int(l.Line), l.Received
-	out := smtpd.Config{Hostname: c.Hostname, Limits: lim, Trusted: config.Prefixes(c.TrustedRelays)}
+	out := smtpd.Config{Hostname: c.Hostname, Limits: lim, Trusted: config.Prefixes(c.TrustedRelays), Refusals: c.Public.At("/r/")}
 	for _, l := range c.Listeners {
 		out.Listeners = append(out.Listeners, listener(l, x))
 	}
@@ -44,4 +45,21 @@ func listener(l config.Listener, x Extras) *smtpd.Listener {
 		out.Framing = smtpd.Normalize
 	}
 	return out
+}
+
+// ListenerBackends are the pools that mail of a listener can go to.
+func ListenerBackends(c *config.Config, l config.Listener) []string {
+	switch l.Kind {
+	case config.KindSubmission:
+		return []string{l.Backend}
+	case config.KindSmarthost:
+		return []string{c.Egress}
+	}
+	var names []string
+	for _, r := range c.Routes {
+		if !slices.Contains(names, r.Backend) {
+			names = append(names, r.Backend)
+		}
+	}
+	return names
 }

@@ -5,6 +5,7 @@ package sourcecalls
 import (
 	"context"
 	"errors"
+	"time"
 
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
@@ -15,6 +16,7 @@ import (
 	"postern/abuse/listing"
 	"postern/cmd/postern/casecalls"
 	"postern/cmd/postern/sources"
+	"postern/cmd/postern/sources/trial"
 	"postern/internal/control"
 	"postern/internal/entity"
 	"postern/quarantine"
@@ -97,6 +99,15 @@ type Paging struct {
 	Limit int    `json:"limit,omitempty"`
 }
 
+// Query asks for sources.
+type Query struct {
+	State string `json:"state,omitempty"`
+	Held  bool   `json:"held,omitempty"`  // whose block is in force
+	About string `json:"about,omitempty"` // an address, a network, or a part of a domain or sender
+	After string `json:"after,omitempty"`
+	Limit int    `json:"limit,omitempty"`
+}
+
 // Sources is a page of sources.
 type Sources struct {
 	Sources []external.Source `json:"sources"`
@@ -135,11 +146,19 @@ func (p Parts) shown(ctx context.Context, id string) (out Shown, err error) {
 	return out, err
 }
 
+// previewMost bounds how long mail is looked through for what a block would have hit.
+const previewMost = 20 * time.Second
+
 func (p Parts) sourceCalls(s *control.Server) {
 	x := p.Desk.External
-	look(s, "source.list", func(ctx context.Context, q Paging) (Sources, error) {
-		all, next, err := x.List(ctx, q.After, q.Limit)
+	look(s, "source.list", func(ctx context.Context, q Query) (Sources, error) {
+		all, next, err := x.List(ctx, external.Query{State: flow.State(q.State), Held: q.Held, About: q.About, After: q.After, Limit: q.Limit})
 		return Sources{some(all), next}, err
+	})
+	look(s, "source.preview", func(ctx context.Context, b order.Block) (trial.Result, error) {
+		ctx, cancel := context.WithTimeout(ctx, previewMost)
+		defer cancel()
+		return p.Desk.Try(ctx, b)
 	})
 	look(s, "source.show", func(ctx context.Context, q Paging) (Shown, error) { return p.shown(ctx, q.ID) })
 	act(s, "source.open", func(ctx context.Context, who cases.Actor, w Work) (Shown, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postern/abuse/external/published"
+	"postern/abuse/listing"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/sourcecalls"
 )
@@ -178,7 +179,7 @@ func (c *listingsCmd) Run(a *app.App) error {
 			case l.Hits == 0:
 				state = "not believed"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, app.Clean(l.Subject), app.Clean(l.List), state, l.First.Local().Format(time.DateTime), cmp.Or(l.Case, "-"), cmp.Or(l.Cause, "-"))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, app.Clean(l.Subject), app.Clean(l.List), state, l.First.Local().Format(time.DateTime), cmp.Or(l.Case, "-"), short(l))
 		}
 		_ = w.Flush()
 		if p.Next != "" {
@@ -197,12 +198,37 @@ func (c *listingCmd) Run(a *app.App) error {
 	return app.Call(a, "listing.show", sourcecalls.Listing{ID: c.ID}, c.JSON, oneListing(a))
 }
 
+// short is the cause in a table; a question mark says that it is only suspected.
+func short(l listing.Listing) string {
+	if l.Cause != "" && l.Named == "" {
+		return l.Cause + "?"
+	}
+	return cmp.Or(l.Cause, "-")
+}
+
+// cause says what is behind a listing, and whether somebody said so.
+func cause(l listing.Listing) string {
+	switch {
+	case l.Cause == "":
+		return "cause not named"
+	case l.Named == "":
+		return "suspected cause " + l.Cause + " (listing cause names it, or another one)"
+	}
+	return "cause " + l.Cause + ", named by " + app.Clean(l.Named)
+}
+
 // oneListing prints a listing.
 func oneListing(a *app.App) func(sourcecalls.ListingShown) {
 	return func(s sourcecalls.ListingShown) {
 		l := s.Listing
 		fmt.Fprintf(a.Stdout, "%s: %s on %s, answers %s %s\n", l.ID, app.Clean(l.Subject), app.Clean(l.List), strings.Join(l.Codes, " "), app.Clean(l.Text))
-		fmt.Fprintf(a.Stdout, "  case %s, cause %s\n", cmp.Or(l.Case, "none yet"), cmp.Or(l.Cause, "not named"))
+		fmt.Fprintf(a.Stdout, "  case %s, %s\n", cmp.Or(l.Case, "none yet"), cause(l))
+		for i, s := range l.Suspects {
+			fmt.Fprintf(a.Stdout, "  suspect %d: %s, case %s\n", i+1, app.Clean(s.Account), cmp.Or(s.Case, "none"))
+			for _, f := range s.Facts {
+				fmt.Fprintf(a.Stdout, "    %s  %s  %s\n", f.At.Local().Format(time.DateTime), f.Kind, app.Clean(f.Text))
+			}
+		}
 		switch {
 		case !l.Asked.IsZero():
 			fmt.Fprintf(a.Stdout, "  removal was asked for by %s at %s: %s\n", app.Clean(l.AskedBy), l.Asked.Local().Format(time.DateTime), app.Clean(l.Removal))

@@ -23,6 +23,7 @@ type Source struct {
 	Open     openCmd     `cmd:"" help:"Open the case of the source of a held message, or add the message to it."`
 	Confirm  confirmCmd  `cmd:"" help:"Confirm a source: by a user's report or a trap, else by evidence that you looked at."`
 	Complain complainCmd `cmd:"" help:"Tell who runs it, and the national body."`
+	Preview  previewCmd  `cmd:"" help:"Tell what a block would have hit in the last days; nothing is blocked."`
 	Block    blockCmd    `cmd:"" help:"Refuse what comes from there, on all nodes."`
 	Lift     liftCmd     `cmd:"" help:"Let it in by a tenth for 48 hours; then it is free, unless abuse comes."`
 	Contact  Contact     `cmd:"" help:"Whom we tell, and who wants no notices."`
@@ -38,6 +39,9 @@ type Contact struct {
 }
 
 type listCmd struct {
+	State string `help:"Only in this state, as DETECTED, BLOCKED or HALF_OPEN."`
+	Held  bool   `help:"Only those whose block is in force."`
+	About string `help:"Only of this address or network, or with this in its domain or sender."`
 	After string `help:"Go on behind this page."`
 	Limit int    `default:"100" help:"How many."`
 	JSON  bool   `name:"json" help:"Print JSON."`
@@ -45,7 +49,8 @@ type listCmd struct {
 
 // Run lists sources.
 func (c *listCmd) Run(a *app.App) error {
-	return app.Call(a, "source.list", sourcecalls.Paging{After: c.After, Limit: c.Limit}, c.JSON, func(p sourcecalls.Sources) {
+	q := sourcecalls.Query{State: c.State, Held: c.Held, About: c.About, After: c.After, Limit: c.Limit}
+	return app.Call(a, "source.list", q, c.JSON, func(p sourcecalls.Sources) {
 		w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "CASE\tSTATE\tSOURCE\tINCIDENTS\tTOLD\tBLOCK\tUNTIL")
 		for _, s := range p.Sources {

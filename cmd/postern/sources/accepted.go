@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"postern/abuse/external/order"
+	"postern/cmd/postern/sources/trial"
 	"postern/filter"
 	"postern/internal/record"
 )
@@ -23,7 +25,7 @@ func (d *Desk) accepted(ctx context.Context, since time.Time, f func(ip netip.Ad
 		}
 		for _, r := range page.Rows {
 			ip, err := netip.ParseAddr(r.Client.IP)
-			if err != nil || r.Direction != filter.Inbound.String() || !arrived(r) {
+			if err != nil || r.Direction != filter.Inbound.String() || !trial.Arrived(r) {
 				continue
 			}
 			if err := f(ip, r.Action == filter.Accept.String()); err != nil {
@@ -39,11 +41,7 @@ func (d *Desk) accepted(ctx context.Context, since time.Time, f func(ip netip.Ad
 	}
 }
 
-func arrived(r record.Row) bool {
-	for _, f := range r.To {
-		if f.State == string(filter.Delivered) || f.State == string(filter.InOutbox) {
-			return true
-		}
-	}
-	return false
+// Try tells what a block would have hit.
+func (d *Desk) Try(ctx context.Context, b order.Block) (trial.Result, error) {
+	return trial.Of(ctx, d.p.Traffic, d.Protected(), b, d.p.Now().UTC())
 }

@@ -3,16 +3,14 @@ package sources
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"postern/abuse/cases"
-	"postern/abuse/cases/flow"
 	"postern/abuse/external/wording"
 	"postern/abuse/listing"
-	"postern/internal/address"
+	"postern/abuse/listing/suspect"
+	"postern/abuse/signal"
 	"postern/internal/config"
 )
 
@@ -20,8 +18,11 @@ import (
 func (d *Desk) monitor(c *config.Config) *listing.Monitor {
 	p := d.p
 	m := &listing.Monitor{
-		Home: p.Home, Cases: p.Cases, DNS: p.DNS, Subjects: d.subjects, Domain: c.Hostname, Draft: d.draft, Submit: d.tellBody, Suspect: d.suspect,
+		Home: p.Home, Cases: p.Cases, DNS: p.DNS, Subjects: d.subjects, Domain: c.Hostname, Draft: d.draft, Submit: d.tellBody,
 		Audit: p.Audit, Alarm: d.alarm, Now: p.Now, Log: p.Log,
+	}
+	if p.Sent != nil {
+		m.Suspect = suspect.Finder{Cases: p.Cases, Signals: signal.NewLog(p.Home), Sent: p.Sent}.Find
 	}
 	for _, l := range c.Abuse.Listings.Lists {
 		m.Lists = append(m.Lists, listing.List{Name: l.Name, Zone: l.Zone, Domains: l.Of == "domains", Major: l.Major, Test: l.Test, NotTest: l.NotTest, Removal: l.Removal})
@@ -64,48 +65,4 @@ func (d *Desk) tellBody(ctx context.Context, id, caseID, text string) error {
 		return err
 	}
 	return d.p.Submit(ctx, id, now, from, body.Address, raw)
-}
-
-// suspectsOf is how long before a listing its cause may lie, and suspectsMost how many cases
-// are looked at.
-const (
-	suspectsOf   = 14 * 24 * time.Hour
-	suspectsMost = 1000
-)
-
-// suspect is the case of an account of ours that most speaks against at the time of a listing;
-// of a domain that is listed, an account of its own.
-func (d *Desk) suspect(ctx context.Context, subject string, since time.Time) string {
-	all, _, err := d.p.Cases.Find(ctx, cases.Search{View: "all", Limit: suspectsMost})
-	if err != nil {
-		d.p.Log.Warn("the cause of a listing was not looked for", "subject", subject, "error", err)
-		return ""
-	}
-	_, err = netip.ParseAddr(subject)
-	byDomain := err != nil
-	best, most := "", 0
-	for _, c := range all {
-		if c.Kind != cases.Local || c.Account == "" || c.Drill || c.MergedInto != "" || c.Opened.Before(since.Add(-suspectsOf)) {
-			continue
-		}
-		if byDomain && address.DomainOf(c.Account) != subject {
-			continue
-		}
-		if n := weight(c); n > most {
-			best, most = c.ID, n
-		}
-	}
-	return best
-}
-
-// weight is how much speaks against an account: that it was proved, what was done, votes.
-func weight(c cases.Case) int {
-	n := 1 + min(c.Votes, 9999)
-	if def, _ := flow.Of(c.State); def.Proven {
-		n += 100_000
-	}
-	if c.State == flow.NotOurs || c.State == flow.Rejected || c.NoAbuse {
-		return 0
-	}
-	return n + 10_000*c.Level
 }

@@ -76,7 +76,7 @@ func (d *Desk) Tend(ctx context.Context) error {
 		every time.Duration
 		f     func(context.Context) error
 	}{
-		{"external", TickEvery, d.External.Tick}, {"published", PublishEvery, d.Published.Tick}, {"listings", ListingEvery, d.Listings.Tick},
+		{"external", TickEvery, d.External.Tick}, {"aws", TickEvery, d.tendCalls}, {"published", PublishEvery, d.Published.Tick}, {"listings", ListingEvery, d.Listings.Tick},
 	} {
 		due, err := d.due(ctx, job.name, job.every)
 		if err == nil && due {

@@ -20,11 +20,13 @@ import (
 	"postern/abuse/complaint/redact"
 	"postern/abuse/connect/webhook"
 	"postern/abuse/external"
+	"postern/abuse/external/aws"
 	"postern/abuse/external/contact"
 	"postern/abuse/external/order"
 	"postern/abuse/external/published"
 	"postern/abuse/intake"
 	"postern/abuse/listing"
+	"postern/abuse/listing/suspect"
 	"postern/blocklist"
 	"postern/internal/config"
 	"postern/internal/entity"
@@ -47,6 +49,7 @@ type Parts struct {
 	Observer  *external.Observer // the one whose Watch stands before the own lists
 	DNS       Resolver
 	Traffic   record.Traffic
+	Sent      suspect.Log // nil: nobody is suspected of a listing
 	Holds     *quarantine.Quarantine
 	Cases     *cases.Desk
 	Intake    *intake.Desk
@@ -73,6 +76,7 @@ type Desk struct {
 	Contacts  *contact.Finder
 	Published *published.Desk
 	Listings  *listing.Monitor
+	AWS       *aws.Courier // nil: reports about its networks go by mail
 
 	p Parts
 }
@@ -92,11 +96,14 @@ func New(p Parts) (*Desk, error) {
 		d.Contacts.RDAP = &contact.Registry{Client: registryClient(ext.Contacts.Bootstrap, ext.Contacts.Endpoints, config.Prefixes(ext.Contacts.Networks)),
 			Bootstrap: ext.Contacts.Bootstrap, Endpoints: ext.Contacts.Endpoints, Now: p.Now}
 	}
+	if err := d.courier(ext.AWS); err != nil {
+		return nil, err
+	}
 	hide := redact.HMAC(append([]byte("redact "), p.Key...))
 	d.External = &external.Desk{
 		Home: p.Home, Cases: p.Cases, Lists: blocks, Contacts: d.Contacts, Protected: d.Protected, Message: d.message, Alias: p.Alias,
 		Name: c.Abuse.Answers.Name, Host: c.Hostname, Agent: "postern/" + p.Version, Body: external.Body(ext.Body), Redact: &hide,
-		Automatic: ext.Automatic, Submit: p.Submit, Audit: p.Audit, Now: p.Now, Log: p.Log, Observer: p.Observer,
+		Automatic: ext.Automatic, Trial: ext.AWS.Test, Submit: p.Submit, Audit: p.Audit, Now: p.Now, Log: p.Log, Observer: p.Observer,
 	}
 	d.Published = &published.Desk{
 		Home: p.Home, Lists: blocks, Protected: d.Protected, Keys: keys, Accepted: d.accepted, Calendar: func() *calendar.Calendar { return p.Calendars().Team("") },

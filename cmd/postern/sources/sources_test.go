@@ -286,6 +286,12 @@ func TestTurns(t *testing.T) {
 	if !l.Open() || l.Case == "" || l.Cause != local.ID || !w.alerts["listing-"+l.ID] {
 		t.Fatalf("%+v %v", l, w.alerts)
 	}
+	if l.Named != "" || len(l.Suspects) != 1 || l.Suspects[0].Account != "anna@ours.test" || len(l.Suspects[0].Facts) != 2 {
+		t.Errorf("%+v", l)
+	}
+	if l, err = w.Listings.Link(t.Context(), anna, l.ID, local.ID); err != nil || l.Named != "anna" || l.Cause != local.ID {
+		t.Errorf("%+v %v", l, err)
+	}
 	// Nobody is to be told here; the draft waits for an address.
 	if _, err := w.Listings.Send(t.Context(), anna, l.ID, ""); !errors.Is(err, listing.ErrNobody) || l.Draft == "" {
 		t.Error(err)

@@ -16,6 +16,7 @@ import (
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/external"
+	"postern/abuse/sent"
 	"postern/blocklist"
 	"postern/cmd/postern/sources"
 	"postern/filter"
@@ -98,6 +99,11 @@ func (w *world) Find(_ context.Context, q record.Trace) (record.Page, error) {
 	return page, nil
 }
 
+// ByAccount is the send log: whoever is asked for sent one message an hour ago.
+func (w *world) ByAccount(_ context.Context, account string, _, _ time.Time, _ string, _ int) ([]sent.Row, string, error) {
+	return []sent.Row{{Account: account, From: account, At: w.now.Add(-time.Hour), Copies: []sent.Copy{{State: sent.Delivered}}}}, "", nil
+}
+
 func (w *world) Prune(context.Context, time.Time) (int, error) { return 0, nil }
 
 func newWorld(t *testing.T, change ...func(*config.Config)) *world {
@@ -125,7 +131,7 @@ func newWorld(t *testing.T, change ...func(*config.Config)) *world {
 	var cfg atomic.Pointer[config.Config]
 	cfg.Store(w.cfg)
 	w.Desk, err = sources.New(sources.Parts{
-		Config: &cfg, Home: w.home, Lists: lists.Lists(), Own: w.own, Observer: w.observer, DNS: w, Traffic: w, Cases: w.cases,
+		Config: &cfg, Home: w.home, Lists: lists.Lists(), Own: w.own, Observer: w.observer, DNS: w, Traffic: w, Sent: w, Cases: w.cases,
 		Calendars: func() *calendar.Set { return set }, Key: []byte("a key"), Version: "1", Alias: func(id string) string { return strings.ToLower(id) + "@ours.test" },
 		Submit: func(_ context.Context, _ string, _ time.Time, from, to string, m []byte) error {
 			w.sent = append(w.sent, letter{from, to, string(m)})

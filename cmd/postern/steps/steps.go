@@ -4,6 +4,7 @@ package steps
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"postern/filter"
@@ -55,6 +56,10 @@ type Checks struct {
 	OptedOut, OptedOutLate               filter.Check
 	Attach, ClamAV                       filter.Check
 	Bounce                               filter.Check
+
+	// Taken reports whether a recipient takes mail whatever is in it: what only such recipients
+	// get is not looked through for anything that would decide nothing. nil: none does.
+	Taken func(filter.Recipient) bool
 }
 
 // Pipeline is the visible list: what runs at which stage, and what happens when it cannot
@@ -70,6 +75,12 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 			check = inbound{check}
 		}
 		steps = append(steps, filter.Step{Name: name, Stage: stage, Check: check, Timeout: timeout, OnError: onError})
+	}
+	content := func(check filter.Check) filter.Check {
+		if check == nil || c.Taken == nil {
+			return check
+		}
+		return judged{check, c.Taken}
 	}
 	dnsTime := time.Duration(cfg.DNS.Budget)
 	scan, _ := filter.ParseAction(cfg.ClamAV.OnError)
@@ -87,18 +98,18 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepOptedOut, filter.OnRecipient, c.OptedOut, any, filter.Accept, time.Second)
 	add(StepLimits, filter.OnRecipient, c.LimitRecipient, any, filter.Accept, time.Second)
 	add(StepAuth, filter.OnData, c.Auth, in, filter.Accept, dnsTime)
-	add(StepLinks, filter.OnData, c.Links, in, filter.Accept, dnsTime)
+	add(StepLinks, filter.OnData, content(c.Links), in, filter.Accept, dnsTime)
 	add(StepOwn, filter.OnData, c.OwnContent, in, filter.Accept, dnsTime)
-	add(StepHistory, filter.OnData, c.History, in, filter.Accept, dnsTime)
+	add(StepHistory, filter.OnData, content(c.History), in, filter.Accept, dnsTime)
 	add(StepBounce, filter.OnData, c.Bounce, in, filter.Accept, 2*time.Second)
-	add(StepGreylist, filter.OnData, c.Greylist, in, filter.Accept, dnsTime)
+	add(StepGreylist, filter.OnData, content(c.Greylist), in, filter.Accept, dnsTime)
 	add(StepSenders, filter.OnData, c.AccountContent, any, filter.Defer, 5*time.Second)
 	add(StepAccount, filter.OnData, c.AccountHeld, any, filter.Defer, time.Second)
 	add(StepOptedOut, filter.OnData, c.OptedOutLate, any, filter.Accept, time.Second)
 	add(StepLimits, filter.OnData, c.LimitAccount, any, filter.Accept, time.Second)
-	add(StepAttach, filter.OnData, c.Attach, any, filter.Quarantine, 20*time.Second)
-	add(StepClamAV, filter.OnData, c.ClamAV, any, scan, time.Duration(cfg.ClamAV.Timeout))
-	add(StepPatterns, filter.OnData, set.Patterns(), any, filter.Accept, 10*time.Second)
+	add(StepAttach, filter.OnData, content(c.Attach), any, filter.Quarantine, 20*time.Second)
+	add(StepClamAV, filter.OnData, content(c.ClamAV), any, scan, time.Duration(cfg.ClamAV.Timeout))
+	add(StepPatterns, filter.OnData, content(set.Patterns()), any, filter.Accept, 10*time.Second)
 
 	return &filter.Pipeline{
 		Steps: steps, Judge: set, Budget: 45 * time.Second, Log: log,
@@ -114,4 +125,40 @@ func (c inbound) Check(ctx context.Context, m *filter.Message) ([]filter.Finding
 		return nil, nil
 	}
 	return c.check.Check(ctx, m)
+}
+
+// judged runs a check only for mail that somebody gets by what the rules say of it.
+type judged struct {
+	check filter.Check
+	taken func(filter.Recipient) bool
+}
+
+func (c judged) Check(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
+	if untold(m, c.taken) {
+		return nil, nil
+	}
+	return c.check.Check(ctx, m)
+}
+
+// untold reports whether all of a message's recipients take it whatever is in it.
+func untold(m *filter.Message, taken func(filter.Recipient) bool) bool {
+	return len(m.To) > 0 && !slices.ContainsFunc(m.To, func(to filter.Recipient) bool { return !taken(to) })
+}
+
+// Judged is an observer that sees only mail that somebody gets by what the rules say of it.
+func Judged(o filter.Observer, taken func(filter.Recipient) bool) filter.Observer {
+	return judgedBy{o, taken}
+}
+
+type judgedBy struct {
+	observer filter.Observer
+	taken    func(filter.Recipient) bool
+}
+
+// Done implements filter.Observer.
+func (j judgedBy) Done(ctx context.Context, m *filter.Message, o filter.Outcome) error {
+	if untold(m, j.taken) {
+		return nil
+	}
+	return j.observer.Done(ctx, m, o)
 }

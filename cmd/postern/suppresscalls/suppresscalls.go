@@ -19,8 +19,9 @@ type Add struct {
 
 // Lift ends one.
 type Lift struct {
-	ID     string `json:"id"`
-	Reason string `json:"reason"`
+	ID      string `json:"id"`
+	Reason  string `json:"reason"`
+	Account string `json:"account,omitempty"` // whose entry it is: a domain admin says so
 }
 
 // Handle adds the calls to s.

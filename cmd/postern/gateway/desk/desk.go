@@ -23,16 +23,23 @@ import (
 	"postern/abuse/intake"
 	"postern/abuse/intake/feeds"
 	"postern/abuse/notice"
+	"postern/abuse/notice/edition"
+	"postern/abuse/notice/snippet"
 	"postern/abuse/proof"
 	"postern/abuse/proof/token"
 	"postern/abuse/second"
 	"postern/abuse/sent"
 	"postern/abuse/suppress"
 	"postern/cmd/postern/abusedesk"
+	"postern/cmd/postern/appeals"
+	"postern/cmd/postern/casefile"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/intakecalls"
+	"postern/cmd/postern/lettercalls"
 	"postern/cmd/postern/noticecalls"
+	"postern/cmd/postern/outcalls"
 	"postern/cmd/postern/pace"
+	"postern/cmd/postern/recipients"
 	"postern/cmd/postern/secondcalls"
 	"postern/cmd/postern/sourcecalls"
 	"postern/cmd/postern/sources"
@@ -42,9 +49,12 @@ import (
 	"postern/internal/config"
 	"postern/internal/control"
 	"postern/internal/desk/form"
+	"postern/internal/desk/page"
 	"postern/internal/entity"
+	"postern/internal/record"
 	"postern/internal/relay"
 	"postern/internal/stamp/keys"
+	"postern/rules"
 )
 
 // Parts are what the desk works with. All are needed.
@@ -61,10 +71,12 @@ type Parts struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
+	Entries  func(ctx context.Context, after int64, limit int) ([]record.Entry, error) // of the audit trail
 	Alerts   *alert.Alerter
 	Event    func(key, text string, over bool)
 	OptedOut *suppress.Book // its Link is set here
-	Sources  sources.Parts  // those of its parts that this room does not have
+	Rules    *atomic.Pointer[rules.Set]
+	Sources  sources.Parts // those of its parts that this room does not have
 	// Alone runs f where no other node does the same just now.
 	Alone func(ctx context.Context, job string, f func(ctx context.Context) error) error
 }
@@ -75,9 +87,14 @@ type Desk struct {
 	Measures   *abusedesk.Measures
 	Intake     *intake.Desk
 	Answers    *notice.Desk // nil: no letters are written
+	Letters    *edition.Desk
 	Connectors *abusedesk.Connectors
 	Second     *second.Book
 	Sources    *sources.Desk
+	Recipients *recipients.Desk
+	Appeals    *appeals.Desk
+
+	kit *page.Kit // of the public pages
 
 	p     Parts
 	geo   *geo.Files
@@ -120,11 +137,17 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	if err := d.buildSources(); err != nil {
 		return nil, err
 	}
+	if err := d.buildRecipients(); err != nil {
+		return nil, err
+	}
 	d.Intake.Bounced = d.bounced
 	if c.Abuse.Answers.Off {
 		return d, nil
 	}
-	d.Answers, err = abusedesk.NewAnswers(parts, d.Cases, abusedesk.AnswerParts{Config: c, Key: p.Key, Own: d.Takes, Submit: p.Submit.Letter})
+	if d.Letters, err = d.newLetters(c.Abuse.Answers.Dir); err != nil {
+		return nil, err
+	}
+	d.Answers, err = abusedesk.NewAnswers(parts, d.Cases, abusedesk.AnswerParts{Config: c, Letters: d.Letters, Key: p.Key, Own: d.Takes, Submit: p.Submit.Letter})
 	if err != nil {
 		return nil, err
 	}
@@ -218,10 +241,15 @@ func (d *Desk) replayed(_ context.Context, serial, account string, n int) {
 func (d *Desk) Handle(s *control.Server) {
 	d.Cases.Handle(s)
 	d.Measures.Handle(s)
+	casefile.Parts{Desk: d.Cases.Cases, Sent: d.p.Sent, Measures: d.Measures.Desk, Entries: d.p.Entries, Now: d.p.Now}.Handle(s)
 	sourcecalls.Parts{Desk: d.Sources}.Handle(s)
 	suppresscalls.Handle(s, d.p.OptedOut)
 	noticecalls.Handle(s, d.Answers)
+	lettercalls.Parts{Letters: d.Letters, Snippets: &snippet.Book{Store: d.p.Entities, Now: d.p.Now, Audit: d.p.Audit}, Answers: d.p.Config.Load().Abuse.Answers}.Handle(s)
+	outcalls.Parts{Home: d.p.Entities, Letters: d.Answers, Reports: d.Sources.External, Waits: d.waits, Now: d.p.Now}.Handle(s)
 	secondcalls.Handle(s, d.Second)
+	d.Recipients.Handle(s)
+	d.Appeals.Handle(s)
 	d.calls = s
 	pace.Pace{Book: d.Second, Steps: &second.Pace{Store: d.p.Entities, Now: d.p.Now}, Alert: d.p.Event}.Handle(s)
 	intakecalls.Parts{Desk: d.Intake, Verdicts: d.verdicts(), Audit: d.p.Audit}.Handle(s)
@@ -232,6 +260,7 @@ func (d *Desk) Loops(l abusedesk.Listeners) map[string]func(context.Context) err
 	out := map[string]func(context.Context) error{"intake": d.Intake.Run, "measures": d.tendMeasures, "kill switch": d.Measures.Switch.Run}
 	maps.Copy(out, d.Sources.Loops())
 	out["opted out"] = d.p.OptedOut.Run
+	out["digests"], out["links to held mail"] = d.Recipients.Run, d.Recipients.Answer
 	out["logins"], out["geo"] = d.Measures.Logins.Run, d.geo.Run
 	learn := func(l authpolicy.Login) {
 		if l.OK || !l.PolicyNo { // what we refused ourselves was no guess
@@ -262,7 +291,7 @@ func (d *Desk) tendMeasures(ctx context.Context) error {
 
 // Tend does what is due; of several nodes one does it at a time.
 func (d *Desk) Tend(ctx context.Context) error {
-	errs := []error{d.Cases.Tend(ctx), d.Second.Tend(ctx), d.p.OptedOut.Tend(ctx)}
+	errs := []error{d.Cases.Tend(ctx), d.Second.Tend(ctx), d.p.OptedOut.Tend(ctx), d.Appeals.Tend(ctx)}
 	if d.Answers != nil {
 		errs = append(errs, d.Answers.Tend(ctx))
 	}

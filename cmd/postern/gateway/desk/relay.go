@@ -15,7 +15,7 @@ type intoDesk struct{ Desk *intake.Desk }
 
 // Provisional implements relay.Desk.
 func (i intoDesk) Provisional(ctx context.Context, r relay.DeskRequest) (string, error) {
-	id, err := i.Desk.Provisional(ctx, intake.Arrival{Message: r.Message, Report: r.Report, To: r.To, Key: r.Key, By: intake.ByMail})
+	id, err := i.Desk.Provisional(ctx, intake.Arrival{Message: r.Message, Report: r.Report, To: r.To, Key: r.Key, By: intake.ByMail, Alone: r.Alone})
 	if errors.Is(err, intake.ErrFull) {
 		return id, fmt.Errorf("%w: %w", relay.ErrDeskFull, err)
 	}

@@ -2,11 +2,15 @@ package desk
 
 import (
 	"context"
+	"errors"
+	"time"
 
+	"postern/abuse/notice"
 	"postern/cmd/postern/abusedesk"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/sources"
 	"postern/filter"
+	"postern/internal/entity"
 	"postern/internal/relay/outbox"
 )
 
@@ -35,7 +39,14 @@ func (d *Desk) alias(caseID string) string {
 func (d *Desk) Ended(next func(ctx context.Context, e outbox.Entry, f filter.Fate)) func(ctx context.Context, e outbox.Entry, f filter.Fate) {
 	return func(ctx context.Context, e outbox.Entry, f filter.Fate) {
 		next(ctx, e, f)
+		d.Recipients.Ended(ctx, e, f)
 		if e.Origin != glue.OriginNotice || f.State != filter.Held || d.Answers == nil {
+			return
+		}
+		if e.From == "" { // a letter: nobody hears of it but us
+			if err := d.undelivered(ctx, e.ID, f.Reply); err != nil {
+				d.p.Log.Error("that a letter was not delivered is not noted", "entry", e.ID, "err", err)
+			}
 			return
 		}
 		if id, ok := d.Answers.Aliases.Case(e.From); ok {
@@ -44,4 +55,41 @@ func (d *Desk) Ended(next func(ctx context.Context, e outbox.Entry, f filter.Fat
 			}
 		}
 	}
+}
+
+// lettersMost is how many letters are looked at for the one that was not delivered.
+const lettersMost = 2000
+
+// undelivered notes that the way out refused a letter for good, or that its time is over.
+func (d *Desk) undelivered(ctx context.Context, entry, reply string) error {
+	after := ""
+	for looked := 0; looked < lettersMost; {
+		all, next, err := d.Answers.List(ctx, "", notice.Sent, after, entity.DefaultPer)
+		if err != nil {
+			return err
+		}
+		for _, n := range all {
+			id, err := glue.EntryID("letter", n.Key(), n.At)
+			if err == nil && id == entry {
+				_, err = d.Answers.Bounced(ctx, n.MessageID, reply)
+				return err
+			}
+		}
+		if looked, after = looked+len(all), next; next == "" {
+			return nil
+		}
+	}
+	return nil
+}
+
+// waits reports whether what went out under a key is still in the outbox.
+func (d *Desk) waits(ctx context.Context, key string, at time.Time) (bool, error) {
+	id, err := glue.EntryID("letter", key, at)
+	if err != nil {
+		return false, err
+	}
+	if _, err = d.p.Submit.Store.Get(ctx, id); errors.Is(err, outbox.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }

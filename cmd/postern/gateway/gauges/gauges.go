@@ -4,6 +4,7 @@ package gauges
 import (
 	"context"
 
+	"postern/abuse/appeal"
 	"postern/cmd/postern/home"
 	"postern/internal/config"
 	"postern/internal/record"
@@ -33,6 +34,13 @@ func Of(h *home.Home, c func() *config.Config, sessions func() int) record.Gauge
 		Cap: func() int64 { return int64(c().Quarantine.Cap) },
 		Outbox: func() int {
 			n, err := h.Outbox.Count(context.Background())
+			if err != nil {
+				return -1
+			}
+			return n
+		},
+		Appeals: func() int {
+			n, err := (&appeal.Book{Store: h.Entities}).Waiting(context.Background())
 			if err != nil {
 				return -1
 			}

@@ -56,7 +56,7 @@ func Open(ctx context.Context, parts Parts, addrs map[string]net.Addr) (p Ports,
 		name string
 		c    config.Web
 		port **port
-	}{{"api", c.API, &p.api}, {"public", c.Public, &p.public}, {"desk", c.Desk.Web(), &p.desk}} {
+	}{{"api", c.API, &p.api}, {"public", c.Public.Web(), &p.public}, {"desk", c.Desk.Web(), &p.desk}} {
 		if *w.port, err = listenWeb(ctx, w.name, w.c, parts.Log, func(err error) { parts.Certificate(w.name, err) }); err != nil {
 			return p, err
 		}

@@ -19,7 +19,20 @@ type port struct {
 	listener net.Listener
 	tls      *tls.Config
 	log      *slog.Logger
+	wait     waits
 }
+
+// waits are how long a client may take.
+type waits struct{ Header, Read, Write, Idle time.Duration }
+
+// Bounds of every client of the desk, the API and the public pages.
+const (
+	HeaderWait = 10 * time.Second // until the head of a request is there
+	ReadWait   = time.Minute      // until all of it is
+	WriteWait  = 5 * time.Minute  // until the answer is taken
+	IdleWait   = time.Minute      // between two requests
+	MaxHeader  = 16 << 10         // octets of the head of a request
+)
 
 // listenWeb opens a listener; nil where none is configured. broken is told that a changed
 // certificate cannot be used, and with nil that it can again.
@@ -27,7 +40,7 @@ func listenWeb(ctx context.Context, name string, c config.Web, log *slog.Logger,
 	if !c.On() {
 		return nil, nil
 	}
-	p := &port{log: log}
+	p := &port{log: log, wait: waits{HeaderWait, ReadWait, WriteWait, IdleWait}}
 	if c.TLS.Cert != "" {
 		certs, err := glue.NewCerts(config.TLS{Cert: c.TLS.Cert, Key: c.TLS.Key}, log, broken)
 		if err != nil {
@@ -57,7 +70,7 @@ func (p *port) serve(ctx context.Context, h http.Handler) error {
 		return nil
 	}
 	srv := &http.Server{
-		Handler: h, TLSConfig: p.tls, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 5 * time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: h, TLSConfig: p.tls, ReadHeaderTimeout: p.wait.Header, ReadTimeout: p.wait.Read, WriteTimeout: p.wait.Write, IdleTimeout: p.wait.Idle, MaxHeaderBytes: MaxHeader,
 		ErrorLog:    slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}

@@ -1,13 +1,11 @@
-package main
+// Package democmd is the command that shows the gateway in a small world of its own.
+package democmd
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net/mail"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,18 +15,17 @@ import (
 	"postern/internal/config"
 	"postern/internal/control"
 	"postern/internal/demo"
-	"postern/internal/mailtest"
-	"postern/quarantine"
 	"postern/rules"
 )
 
-type demoCmd struct {
+// Cmd is "postern demo".
+type Cmd struct {
 	Once bool `help:"End after the table; exit 0 only if every outcome was the expected one."`
 	Logs bool `help:"Show the server's log lines."`
 }
 
 // Run starts the small world and a gateway in it, sends the samples and tells their fate.
-func (c *demoCmd) Run(a *app.App) error {
+func (c *Cmd) Run(a *app.App) error {
 	dir, err := os.MkdirTemp("", "postern-demo")
 	if err != nil {
 		return err
@@ -46,6 +43,9 @@ func (c *demoCmd) Run(a *app.App) error {
 	set, err := app.LoadChecked(cfg.Rules.Dir)
 	if err != nil {
 		return err
+	}
+	if err := remember(a.Ctx, cfg, a.Now); err != nil {
+		return fmt.Errorf("synthetic history: %w", err)
 	}
 	log := a.QuietLog()
 	if c.Logs {
@@ -70,8 +70,7 @@ func (c *demoCmd) Run(a *app.App) error {
 	case at := <-addrs:
 		wrong, err = c.show(ctx, a, g, world, at)
 		if err == nil && !c.Once {
-			c.invite(a, world, at)
-			<-a.Ctx.Done()
+			err = c.invite(ctx, a, g.Calls(), world, at)
 		}
 		stop()
 		err = errors.Join(err, <-ended)
@@ -84,11 +83,14 @@ func (c *demoCmd) Run(a *app.App) error {
 }
 
 // show sends the samples and prints the table.
-func (c *demoCmd) show(ctx context.Context, a *app.App, g *gateway.Gateway, w *demo.World, at gateway.Addrs) (int, error) {
+func (c *Cmd) show(ctx context.Context, a *app.App, g *gateway.Gateway, w *demo.World, at gateway.Addrs) (int, error) {
 	if err := awaitReady(ctx, g); err != nil {
 		return 0, err
 	}
 	caller, ctx := g.Calls(), control.WithActor(ctx, "demo")
+	if err := sign(ctx, caller, w); err != nil {
+		return 0, err
+	}
 	change := calls.AccountChange{Name: "mallory@example.com", Reason: "shown in the demo"}
 	if err := caller.Call(ctx, "account.suspend", change, nil); err != nil {
 		return 0, err
@@ -111,7 +113,7 @@ func (c *demoCmd) show(ctx context.Context, a *app.App, g *gateway.Gateway, w *d
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", s.Name, err)
 		}
-		after, err := look(ctx, caller, w)
+		after, err := settled(ctx, caller, w, s)
 		if err != nil {
 			return 0, err
 		}
@@ -120,6 +122,18 @@ func (c *demoCmd) show(ctx context.Context, a *app.App, g *gateway.Gateway, w *d
 		rows = append(rows, row)
 	}
 	return demo.Print(a.Stdout, rows), nil
+}
+
+// sign makes a key for the domain of the accounts and publishes it.
+func sign(ctx context.Context, c control.Caller, w *demo.World) error {
+	var key struct{ Record struct{ Name, Text string } }
+	if err := c.Call(ctx, "dkim.add", map[string]string{"domain": "example.com", "selector": "demo"}, &key); err != nil {
+		return err
+	}
+	if err := w.Internet.Set(key.Record.Name, "TXT "+key.Record.Text); err != nil {
+		return err
+	}
+	return c.Call(ctx, "dkim.dns", map[string]string{"domain": "example.com"}, nil)
 }
 
 // awaitReady waits until the scanner has found its test virus.
@@ -142,87 +156,12 @@ func awaitReady(ctx context.Context, g *gateway.Gateway) error {
 	}
 }
 
-// sight is what lies behind the gateway and in its quarantine.
-type sight struct {
-	delivered []mailtest.Transaction
-	holds     []quarantine.Hold
-}
-
-func look(ctx context.Context, c control.Caller, w *demo.World) (sight, error) {
-	var page quarantine.Page
-	if err := c.Call(ctx, "quarantine.list", calls.Search{Limit: 1000}, &page); err != nil {
-		return sight{}, err
-	}
-	slices.Reverse(page.Holds)
-	s := sight{holds: page.Holds}
-	for _, b := range []*mailtest.Backend{w.Behind, w.Egress} {
-		for _, t := range b.Transactions() {
-			if t.Accepted() {
-				s.delivered = append(s.delivered, t)
-			}
-		}
-	}
-	slices.SortStableFunc(s.delivered, func(x, y mailtest.Transaction) int { return x.At.Compare(y.At) })
-	return s, nil
-}
-
-func (s sight) since(before sight) sight {
-	var fresh []quarantine.Hold
-	for _, h := range s.holds {
-		if !slices.ContainsFunc(before.holds, func(o quarantine.Hold) bool { return o.ID == h.ID }) {
-			fresh = append(fresh, h)
-		}
-	}
-	return sight{delivered: s.delivered[len(before.delivered):], holds: fresh}
-}
-
-// tell says where the copies of a message are, and why.
-func (s sight) tell(answer demo.Answer) (where, why string) {
-	var places []string
-	evidence := ""
-	for _, t := range s.delivered {
-		places = append(places, "delivered")
-		why = reasonsOf(t.Body)
-	}
-	for _, h := range s.holds {
-		if h.Class == quarantine.Evidence {
-			evidence = ", a copy kept as evidence"
-		} else {
-			places = append(places, "held ("+string(h.Class)+")")
-		}
-		var words []string
-		for _, r := range h.Reasons {
-			words = append(words, r.Symbol+" "+r.Detail)
-		}
-		if len(s.delivered) == 0 {
-			why = strings.Join(words, "; ")
-		}
-	}
-	switch {
-	case len(places) == 0 && answer.Code >= 500:
-		places = []string{"refused"}
-		if why == "" {
-			why = answer.Text
-		}
-	case len(places) == 0 && answer.Code >= 400:
-		places, why = []string{"with the sender, who tries again"}, answer.Text
-	}
-	return strings.Join(places, "; ") + evidence, why
-}
-
-// reasonsOf reads our header of a delivered message.
-func reasonsOf(raw []byte) string {
-	m, err := mail.ReadMessage(bytes.NewReader(raw))
+// invite says what can be tried, and waits until nobody wants to any more.
+func (c *Cmd) invite(ctx context.Context, a *app.App, by control.Caller, w *demo.World, at gateway.Addrs) error {
+	url, err := link(ctx, by, at)
 	if err != nil {
-		return ""
+		return fmt.Errorf("the first user of the desk: %w", err)
 	}
-	verdict, reasons := m.Header.Get("X-Postern-Verdict"), m.Header.Get("X-Postern-Reasons")
-	word, rest, _ := strings.Cut(verdict, ";")
-	score, _, _ := strings.Cut(strings.TrimSpace(rest), ";")
-	return strings.TrimSpace(word + " " + score + " " + reasons)
-}
-
-func (c *demoCmd) invite(a *app.App, w *demo.World, at gateway.Addrs) {
 	fmt.Fprintf(a.Stdout, `
 The gateway goes on serving until Ctrl-C:
   mail in       %s   (try: swaks --server %s --to ada@example.com)
@@ -231,4 +170,7 @@ The gateway goes on serving until Ctrl-C:
   held mail     bin/postern -c %s quarantine list
   what happened bin/postern -c %s trace
 `, at["mx"], at["mx"], at["submission"], demo.Password, at["admin"], w.Config, w.Config)
+	tellDesk(a.Stdout, url)
+	<-a.Ctx.Done()
+	return nil
 }

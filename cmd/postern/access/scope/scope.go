@@ -1,6 +1,5 @@
-// Package access says who may make which call, and serves the calls over HTTP to those who
-// have a token.
-package access
+// Package scope says which scope each call needs.
+package scope
 
 import (
 	"slices"
@@ -15,7 +14,16 @@ var scopes = map[string]people.Scope{
 	"quarantine.show":    people.HoldsRead,
 	"quarantine.raw":     people.HoldsRead,
 	"quarantine.release": people.HoldsAct,
+	"quarantine.count":   people.HoldsRead,
+	"quarantine.copy":    people.HoldsAct,
+	"view.list":          people.HoldsRead, // everybody's own
+	"view.save":          people.HoldsRead,
+	"view.remove":        people.HoldsRead,
 	"quarantine.delete":  people.HoldsAct,
+
+	"recipient.list": people.HoldsRead, "recipient.show": people.HoldsRead, "recipient.settings": people.HoldsRead, "recipient.set": people.HoldsAct,
+	"recipient.release": people.HoldsAct, "recipient.allow": people.HoldsAct, "recipient.delete": people.HoldsAct, "recipient.disown": people.HoldsAct,
+	"digest.list": people.HoldsRead, "digest.preview": people.HoldsRead, "digest.send": people.HoldsAct,
 
 	"outbox.list":  people.OutboxRead,
 	"outbox.show":  people.OutboxRead,
@@ -39,9 +47,13 @@ var scopes = map[string]people.Scope{
 	"account.hold":     people.AccountsAct,
 	"account.undo":     people.AccountsAct,
 	"account.why":      people.AccountsRead,
+	"account.find":     people.AccountsRead,
+	"account.activity": people.AccountsRead,
 
 	"measure.list":     people.AccountsRead,
 	"measure.show":     people.AccountsRead,
+	"measure.preview":  people.AccountsRead,
+	"measure.whatif":   people.AccountsRead,
 	"measure.apply":    people.AccountsAct,
 	"measure.propose":  people.AccountsAct,
 	"measure.undo":     people.AccountsAct,
@@ -54,6 +66,7 @@ var scopes = map[string]people.Scope{
 	"automation.disable": people.AccountsAct,
 
 	"trace":        people.TraceRead,
+	"trace.show":   people.TraceRead,
 	"trace.token":  people.TraceRead,
 	"trace.keys":   people.KeysRead,
 	"trace.rotate": people.KeysAct,
@@ -76,15 +89,40 @@ var scopes = map[string]people.Scope{
 	"complaint.judge": people.CasesAct,
 	"notice.list":     people.EvidenceRead,
 	"notice.show":     people.EvidenceRead,
+	"notice.out":      people.EvidenceRead,
+	"notice.message":  people.EvidenceRead,
+	"notice.resend":   people.CasesAct,
 	"notice.draft":    people.CasesAct,
 	"notice.edit":     people.CasesAct,
 	"notice.send":     people.CasesAct,
 	"notice.discard":  people.CasesAct,
-	"suppress.list":   people.CasesRead,
-	"suppress.add":    people.CasesAct,
-	"suppress.lift":   people.CasesAct,
+	"refusal.show":    people.EvidenceRead,
+	"appeal.list":     people.EvidenceRead,
+	"appeal.show":     people.EvidenceRead,
+	"appeal.count":    people.EvidenceRead,
+	"appeal.take":     people.CasesAct,
+	"appeal.decide":   people.CasesAct,
+	"suppress.list":   people.AccountsRead,
+	"suppress.add":    people.AccountsAct,
+	"suppress.lift":   people.AccountsAct,
+
+	"template.list":     people.CasesRead,
+	"template.show":     people.CasesRead,
+	"template.check":    people.CasesRead,
+	"template.history":  people.CasesRead,
+	"template.diff":     people.CasesRead,
+	"template.set":      people.CasesApprove,
+	"template.reset":    people.CasesApprove,
+	"template.rollback": people.CasesApprove,
+	"snippet.list":      people.EvidenceRead,
+	"snippet.save":      people.CasesAct, // everybody's own
+	"snippet.remove":    people.CasesAct,
+	"snippet.share":     people.CasesApprove,
+	"snippet.withdraw":  people.CasesApprove,
 
 	"feed.list":   people.CasesRead,
+	"feed.show":   people.CasesRead,
+	"feed.trust":  people.CasesApprove,
 	"feed.add":    people.CasesApprove,
 	"feed.remove": people.CasesApprove,
 
@@ -93,6 +131,10 @@ var scopes = map[string]people.Scope{
 	"case.timeline": people.CasesRead,
 	"case.reports":  people.EvidenceRead,
 	"case.figures":  people.CasesRead,
+	"case.counts":   people.CasesRead,
+	"case.similar":  people.CasesRead,
+	"case.sent":     people.EvidenceRead,
+	"case.log":      people.EvidenceRead,
 	"case.open":     people.CasesAct,
 	"case.state":    people.CasesAct,
 	"case.assign":   people.CasesAct,
@@ -111,6 +153,7 @@ var scopes = map[string]people.Scope{
 
 	"source.list":     people.CasesRead,
 	"source.show":     people.CasesRead,
+	"source.preview":  people.EvidenceRead, // it names mail
 	"source.open":     people.CasesAct,
 	"source.confirm":  people.CasesAct,
 	"source.complain": people.CasesAct,
@@ -145,6 +188,7 @@ var scopes = map[string]people.Scope{
 	"guarantee.new":          people.CasesAct,
 	"guarantee.fill":         people.CasesAct,
 	"guarantee.upload":       people.CasesAct,
+	"guarantee.paper":        people.CasesAct, // who read it is noted in the pack
 	"guarantee.submit":       people.CasesAct,
 	"guarantee.approve":      people.CasesApprove,
 	"guarantee.refuse":       people.CasesApprove,
@@ -163,7 +207,35 @@ var scopes = map[string]people.Scope{
 	"calendar.due":  people.CasesRead,
 
 	"audit.list":   people.AuditRead,
+	"audit.find":   people.AuditRead,
+	"audit.part":   people.AuditRead,
 	"audit.verify": people.AuditRead,
+
+	"inbox.list":   people.InboxRead,
+	"inbox.show":   people.InboxRead,
+	"inbox.raw":    people.InboxRead,
+	"inbox.wait":   people.InboxRead,
+	"inbox.counts": people.InboxRead,
+	"inbox.delete": people.InboxAct,
+	"inbox.clear":  people.InboxAct,
+
+	"changes":        people.HoldsRead,
+	"figures.now":    people.SystemRead,
+	"figures.trend":  people.SystemRead,
+	"rules.files":    people.SystemRead,
+	"rules.file":     people.SystemRead,
+	"rules.check":    people.SystemRead,
+	"rules.keys":     people.SystemRead,
+	"rules.list":     people.SystemRead,
+	"rules.try":      people.SystemAct, // it reads held mail
+	"rules.history":  people.SystemRead,
+	"rules.diff":     people.SystemRead,
+	"rules.sent":     people.SystemRead,
+	"rules.save":     people.SystemAct,
+	"rules.rollback": people.SystemAct,
+	"rules.send":     people.SystemAct,
+	"rules.off":      people.SystemAct,
+	"rules.on":       people.SystemAct,
 
 	"status":         people.SystemRead,
 	"reload":         people.SystemAct,
@@ -179,18 +251,24 @@ var scopes = map[string]people.Scope{
 	"store.move":     people.SystemAct,
 	"store.reindex":  people.SystemAct,
 
-	"user.list":    people.PeopleRead,
-	"user.show":    people.PeopleRead,
-	"user.add":     people.PeopleAct,
-	"user.change":  people.PeopleAct,
-	"user.remove":  people.PeopleAct,
+	"user.list":         people.PeopleRead,
+	"user.show":         people.PeopleRead,
+	"user.add":          people.PeopleAct,
+	"user.change":       people.PeopleAct,
+	"user.remove":       people.PeopleAct,
+	"user.invite":       people.PeopleAct,
+	"user.factor":       people.PeopleRead,
+	"user.factor-reset": people.PeopleAct,
+	"user.sessions":     people.PeopleRead,
+	"user.sign-out":     people.PeopleAct,
+
 	"token.list":   people.PeopleRead,
 	"token.add":    people.PeopleAct,
 	"token.revoke": people.PeopleAct,
 }
 
-// Needs is the scope that a call needs; false: it is not made over HTTP.
-func Needs(call string) (people.Scope, bool) {
+// Of is the scope that a call needs; false: it is not made over HTTP.
+func Of(call string) (people.Scope, bool) {
 	s, ok := scopes[call]
 	return s, ok
 }
