@@ -51,11 +51,16 @@ type node struct {
 	control *control.Client
 }
 
-func start(t *testing.T) *node {
+// start starts one; desk, if given, stands in place of the listener's line.
+func start(t *testing.T, desk ...string) *node {
 	t.Helper()
+	text := yaml
+	if len(desk) > 0 {
+		text = strings.Replace(yaml, "desk: {addr: \"127.0.0.1:0\"}\n", desk[0], 1)
+	}
 	dns := mailtest.NewDNS(t, mailtest.Zone{"friend.example": {"MX 10 mail.friend.example"}, "mail.friend.example": {"A 127.0.0.1"}})
 	n := &node{t: t, backend: mailtest.NewBackend(t, mailtest.Script{})}
-	n.Gateway = world.NewGateway(t, fmt.Sprintf(yaml, n.backend.Addr(), dns.Addr()))
+	n.Gateway = world.NewGateway(t, fmt.Sprintf(text, n.backend.Addr(), dns.Addr()))
 	t.Cleanup(func() {
 		if log := n.Log(); t.Failed() {
 			t.Logf("the end of its log:\n%s", log[max(0, len(log)-3000):])
@@ -113,23 +118,31 @@ type browser struct {
 // browse starts a browser for a reader of a language.
 func (n *node) browse(language string) *browser {
 	n.t.Helper()
-	bin := world.Need(n.t, "chromium", "/usr/bin/chromium")
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(bin), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("lang", language),
-		chromedp.Flag("accept-lang", language), chromedp.Flag("disable-quic", true), chromedp.UserDataDir(n.t.TempDir()), chromedp.WindowSize(1280, 800))
-	alloc, stop := chromedp.NewExecAllocator(n.t.Context(), opts...)
-	n.t.Cleanup(stop)
-	ctx, end := chromedp.NewContext(alloc)
-	n.t.Cleanup(end)
-	if _, err := chromedp.Run(ctx, chromedp.Title()); err != nil { // starts it, without an end
-		n.t.Fatal(err)
-	}
-	ctx, over := context.WithTimeout(ctx, 3*time.Minute)
-	n.t.Cleanup(over)
-	return &browser{Context: ctx, t: n.t, base: "http://" + n.Addrs["desk"], name: strings.ReplaceAll(n.t.Name(), "/", "-")}
+	return open(n.t, "http://"+n.Addrs["desk"], language)
 }
 
+// open starts a browser on a desk.
+func open(t *testing.T, base, language string) *browser {
+	t.Helper()
+	bin := world.Need(t, "chromium", "/usr/bin/chromium")
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(bin), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("lang", language),
+		chromedp.Flag("accept-lang", language), chromedp.Flag("disable-quic", true), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 800))
+	alloc, stop := chromedp.NewExecAllocator(t.Context(), opts...)
+	t.Cleanup(stop)
+	ctx, end := chromedp.NewContext(alloc)
+	t.Cleanup(end)
+	if _, err := chromedp.Run(ctx, chromedp.Title()); err != nil { // starts it, without an end
+		t.Fatal(err)
+	}
+	ctx, over := context.WithTimeout(ctx, 3*time.Minute)
+	t.Cleanup(over)
+	return &browser{Context: ctx, t: t, base: base, name: strings.ReplaceAll(t.Name(), "/", "-")}
+}
+
+// do acts on the page, once its scripts are there.
 func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
+	b.loaded()
 	if err := chromedp.Do(b, actions...); err != nil {
 		b.picture("failed")
 		b.t.Fatal(err)

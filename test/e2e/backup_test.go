@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,10 +65,48 @@ func backupAndTrial(t *testing.T, store string) {
 	if _, metrics := g.ask(t, "/metrics"); !strings.Contains(metrics, `postern_backup_age_seconds{run="full"}`) || !strings.Contains(metrics, `postern_state_bytes_cap{kind="intake"}`) {
 		t.Error("ages and sizes are not in the metrics")
 	}
+	flipped(t, g, filepath.Join(dir, run))
 	there := prepare(t, plan{Backend: b.Addr()})
 	there.run(t, 0, "restore", run, "--dir", dir)
 	there.run(t, 0, "audit", "verify")
 	if out := there.run(t, 0, "quarantine", "list"); strings.Count(out, "please hold") != 5 {
 		t.Errorf("%s", out)
+	}
+}
+
+// flipped changes one byte of the largest file of a run: the program names the run, the file and
+// the place, and refuses to restore it. Then the byte is put back.
+func flipped(t *testing.T, g *gateway, run string) {
+	t.Helper()
+	entries, err := os.ReadDir(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var name string
+	var whole []byte
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(run, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(e.Name(), ".rec") && len(b) > len(whole) {
+			name, whole = e.Name(), b
+		}
+	}
+	bad := slices.Clone(whole)
+	bad[len(bad)/2] ^= 1
+	write := func(b []byte) {
+		if err := os.WriteFile(filepath.Join(run, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(bad)
+	out, errs, code := g.Run("backup", "verify", filepath.Base(run))
+	if said := out + errs; code == 0 || !strings.Contains(said, filepath.Base(run)) || !strings.Contains(said, name) || !strings.Contains(said, "record ") {
+		t.Errorf("a flipped byte in %s: exit %d\n%s", name, code, said)
+	}
+	write(whole)
+	if out, errs, code := g.Run("backup", "verify", filepath.Base(run)); code != 0 {
+		t.Errorf("put back: exit %d\n%s%s", code, out, errs)
 	}
 }

@@ -69,11 +69,12 @@ type node struct {
 	redis  *redisd.Server // nil in the embedded home
 }
 
-// onHome prepares a gateway on a home; nothing runs yet.
+// onHome prepares a gateway on a home, with a virus scanner; nothing runs yet.
 func onHome(t *testing.T, name string) node {
 	t.Helper()
+	clamd := mailtest.StartRealClamd(t, mailtest.ClamdOptions{}) // as the configuration of the package has it
 	n := node{behind: mailtest.NewBackend(t, mailtest.Script{Mailboxes: rig.Mailboxes()})}
-	o := rig.Options{Behind: n.behind.Addr(), Listeners: `- {name: world, kind: inbound, addr: "127.0.0.1:0", proxy_from: [127.0.0.1]}` + "\n"}
+	o := rig.Options{Behind: n.behind.Addr(), Clamd: clamd.Endpoint, Listeners: `- {name: world, kind: inbound, addr: "127.0.0.1:0", proxy_from: [127.0.0.1]}` + "\n"}
 	if name == config.HomeRedis {
 		n.redis = redisd.Start(t, redisd.Options{ACL: rig.ACL()})
 		c := n.redis.Client() // in a store that was born just now nothing is done for half a minute
@@ -184,7 +185,8 @@ func forged(i, accounts int) ledger.Message {
 	return ledger.Message{From: from, To: []string{"abuse@example.com"}}.With([]byte(body))
 }
 
-// proxied connects as a client of a network of its own: a flood comes from many hosts.
+// proxied connects as a client of a network of its own: a flood comes from many hosts, and no two
+// after one another are neighbours.
 func proxied(i func() int) func(ctx context.Context, addr string) (net.Conn, error) {
 	return func(ctx context.Context, addr string) (net.Conn, error) {
 		var d net.Dialer
@@ -193,7 +195,7 @@ func proxied(i func() int) func(ctx context.Context, addr string) (net.Conn, err
 			return nil, err
 		}
 		n := i()
-		_, err = fmt.Fprintf(c, "PROXY TCP4 198.18.%d.%d 127.0.0.1 %d 25\r\n", n>>8&255, n&255, 20000+n%40000)
+		_, err = fmt.Fprintf(c, "PROXY TCP4 198.18.%d.%d 127.0.0.1 %d 25\r\n", n&255, n>>8&255, 20000+n%40000)
 		return c, err
 	}
 }

@@ -61,6 +61,7 @@ func (w *world) build(ctx context.Context) {
 	senders := w.senders()
 	optedOut := w.optedOut(ctx)
 	w.checks = steps.Checks{
+		Taken:   func(filter.Recipient) bool { return false }, // no abuse desk is in this world
 		Reverse: sender.ReverseName(w.resolver), Helo: sender.Helo(w.resolver, ours), Sender: sender.Domain(w.resolver),
 		SPF: auth.SPF(w.resolver, "mx.example.com"), Auth: proof,
 		Lists: lists.Client(), DomainLists: lists.Sender(), Links: lists.Links(hosted),

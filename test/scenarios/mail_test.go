@@ -204,7 +204,7 @@ type post struct{ client, from, to, raw string }
 // taken; next is called by one at a time.
 func (n *node) floods(count int, next func(i int) post) {
 	n.t.Helper()
-	const sessions, perSession = 6, 50
+	const sessions, perSession = 48, 50 // more than go into one sheaf: it waits for no others then
 	posts := make(chan post)
 	failed := make(chan string, sessions)
 	var wg sync.WaitGroup

@@ -152,6 +152,8 @@ func TestScenario29OwnAddressListed(t *testing.T) {
 		n.listed("names.example", map[string]string{"test": "127.0.0.2", ours: "127.0.0.2", "192.0.2.1": "127.0.0.2"}) // of domains: never asked about an address
 		n.Start()
 		n.Ready()
+		n.verifiedCase("bert@example.com") // whose mail did not leave
+		n.goes(n.signIn("anna@example.com", "203.0.113.7:51514"), "anna@example.com", []string{"rcpt@isp.example"}, n.letter("anna@example.com", "rcpt@isp.example", "Our catalogue", catalogue))
 		cause := n.verifiedCase("anna@example.com")
 		began := n.Clock.Now()
 		n.due()
@@ -172,12 +174,18 @@ func TestScenario29OwnAddressListed(t *testing.T) {
 		if l.List != "healthy" || l.Subject != "192.0.2.1" || l.Case == "" || l.Cause != cause || l.Drafted.Sub(began) > 4*time.Hour || !strings.Contains(l.Draft, "192.0.2.1") || !strings.Contains(l.Draft, "黑名单") {
 			t.Fatalf("%+v, the cause is %s", l, cause)
 		}
+		if len(l.Suspects) != 1 || l.Suspects[0].Account != "anna@example.com" || l.Suspects[0].Messages != 1 || l.Named != "" {
+			t.Errorf("suspected: %+v", l.Suspects)
+		}
+		if out := n.command("listing", "show", l.ID); !strings.Contains(out, "suspected cause "+cause) || !strings.Contains(out, "1 messages, 1 copies left through our servers") {
+			t.Error(out)
+		}
 		if n.DNS.Count(ours+".names.example")+n.DNS.Count("192.0.2.1.names.example") != 0 {
 			t.Error("a list of domains was asked about an address")
 		}
 		all := n.cases()
 		i := slices.IndexFunc(all, func(c cases.Case) bool { return c.ID == l.Case })
-		if i < 0 || len(all) != 2 || all[i].Kind != cases.External || all[i].Priority != 1 || len(all[i].Evidence) == 0 || !all[i].Source.IP.IsValid() {
+		if i < 0 || len(all) != 3 || all[i].Kind != cases.External || all[i].Priority != 1 || len(all[i].Evidence) == 0 || !all[i].Source.IP.IsValid() {
 			t.Errorf("%+v", all)
 		}
 		if !slices.ContainsFunc(n.alerts(), func(a alert.Alert) bool { return strings.HasPrefix(a.Key, "listing-") }) {

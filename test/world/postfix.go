@@ -202,6 +202,7 @@ anvil unix - - n - 1 anvil
 tlsmgr unix - - n 1000? 1 tlsmgr
 error unix - - n - - error
 retry unix - - n - - error
+showq unix n - n - - showq
 virtual unix - n n - - virtual
 postlog unix-dgram n - n - 1 postlogd
 `, port)
