@@ -39,6 +39,8 @@ $(LINT): tools/go.mod tools/go.sum
 
 lint: $(LINT)
 	$(LINT) run $(PACKAGES)
+	POSTERN_OPENAPI=$(CURDIR)/.cache/openapi.json $(GO) test -count 1 -run TestAnswersAreAsDescribed ./cmd/postern/access
+	cd tools/openapi && $(GO) run . <$(CURDIR)/.cache/openapi.json
 
 unit:
 	$(TEST) -timeout 20m $$($(GO) list ./... | grep -v '^postern/test/')

@@ -18,8 +18,10 @@ require (
 	github.com/klauspost/compress v1.20.1 // zstd for held bodies
 	github.com/microcosm-cc/bluemonday v1.0.27 // what of the HTML of a held message is shown, inside a sandbox
 	github.com/miekg/dns v1.1.73 // DNS wire format, for the resolver and the test servers
+	github.com/coreos/go-oidc/v3 v3.21.0 // sign-in at an OpenID provider: discovery, keys, ID tokens
 	github.com/oschwald/maxminddb-golang/v2 v2.9.0 // countries and networks of addresses from mmdb files, where an operator has them
 	github.com/pires/go-proxyproto v0.15.0 // PROXY protocol v1 and v2 in front of listeners
+	github.com/pquerna/otp v1.5.0 // codes of authenticators (RFC 6238) and their QR codes
 	github.com/prometheus/client_golang v1.25.0 // metrics in the format everybody scrapes
 	github.com/redis/go-redis/v9 v9.23.0 // the Redis protocol to a single server, Sentinel and Cluster
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // the judge of the XARF documents we write, in tests
@@ -27,6 +29,7 @@ require (
 	go.uber.org/goleak v1.3.0 // tests that leave a goroutine behind fail
 	golang.org/x/crypto v0.58.0 // argon2id for passwords, XChaCha20-Poly1305 for trace tokens
 	golang.org/x/net v0.61.0 // HTML tokenizer, IDNA and the public suffix list
+	golang.org/x/oauth2 v0.37.0 // the code exchange of that sign-in, with PKCE
 	golang.org/x/text v0.43.0 // charsets, folding and normalisation of text
 	modernc.org/sqlite v1.60.1 // the embedded store: SQL without cgo; 1.61 breaks go mod tidy
 	pgregory.net/rapid v1.3.0 // property tests
@@ -36,10 +39,12 @@ require (
 	github.com/aymerick/douceur v0.2.0 // indirect
 	github.com/bahlo/generic-list-go v0.2.0 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
+	github.com/boombuler/barcode v1.0.1-0.20190219062509-6c824513bacc // indirect
 	github.com/buger/jsonparser v1.1.2 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/chromedp/cdproto v0.159.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.4 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/gorilla/css v1.0.1 // indirect
