@@ -206,7 +206,7 @@ func (h *Room) show(w http.ResponseWriter, r *http.Request) {
 		var m report
 		v.Month = h.Kit.Now().UTC().Format("2006-01")
 		err = h.Calls.Call(r.Context(), "service.report", map[string]string{"month": v.Month}, &m)
-		v.Tiles = m.Figures
+		v.Tiles = h.said(r, m.Figures)
 	}
 	if err != nil {
 		h.Kit.Fail(w, r, err)

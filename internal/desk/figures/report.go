@@ -30,6 +30,8 @@ type figure struct {
 	State   string             `json:"state"`
 	Of      map[string]float64 `json:"of"`
 	Note    string             `json:"note"`
+
+	Made string `json:"-"` // what the value was made of
 }
 
 // Shown is the value as people read it; "" where there is no data.
@@ -37,16 +39,6 @@ func (f figure) Shown() string { return short(f.Value) }
 
 // Promise is the limit, "" where nothing is promised.
 func (f figure) Promise() string { return short(f.Limit) }
-
-// Made is what the value was made of.
-func (f figure) Made() string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(f.Of)) {
-		v := f.Of[name]
-		out = append(out, name+" = "+short(&v))
-	}
-	return strings.Join(out, ", ")
-}
 
 // Key is the state and BoundKey the bound as the words have them.
 func (f figure) Key() string { return "figures.state-" + strings.ReplaceAll(f.State, " ", "-") }
@@ -112,6 +104,7 @@ func (h *Room) month(r *http.Request) (m report, err error) {
 	if err == nil {
 		err = json.Unmarshal(text, &m)
 	}
+	m.Figures = h.said(r, m.Figures)
 	m.Kinds, m.Counts, m.Raw = kinds(), map[string]int{}, map[string][]object{}
 	for _, k := range m.Kinds {
 		var rows []object

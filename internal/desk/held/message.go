@@ -101,7 +101,7 @@ func (h hold) sentences(book *words.Book, l *words.Language) []sentence {
 	decided := h.decided()
 	for i, r := range h.Reasons {
 		s := sentence{Text: r.Describe, Detail: r.Detail, Symbol: r.Symbol, Step: r.Step, Score: r.Score, Decided: i == decided && !h.Otherwise()}
-		if text, ok := Sentence(book, l, r.Symbol, r.Describe); ok {
+		if text, ok := book.Reason(l, r.Symbol, r.Describe); ok {
 			s.Text = text
 		}
 		if s.Text == "" {
@@ -119,19 +119,6 @@ func (h hold) sentences(book *words.Book, l *words.Language) []sentence {
 		return int(b.Score - a.Score)
 	})
 	return out
-}
-
-// Sentence is what a symbol of the default rules says in a language; ok is false where there is
-// none, or where the rule in force says something else.
-func Sentence(book *words.Book, l *words.Language, symbol, describe string) (text string, ok bool) {
-	key := "symbols." + symbol
-	if !l.Has(key) {
-		return "", false
-	}
-	if en, _ := book.Language(words.Default); describe != "" && en.Say(key) != describe {
-		return "", false
-	}
-	return l.Say(key), true
 }
 
 type piece struct {

@@ -12,7 +12,6 @@ import (
 	"testing/fstest"
 	"unicode"
 
-	"postern/internal/desk/held"
 	"postern/internal/desk/words"
 	"postern/rules"
 )
@@ -48,7 +47,7 @@ func TestEverySymbolHasASentence(t *testing.T) {
 		}
 		said := map[string]string{}
 		for _, sym := range symbols {
-			text, ok := held.Sentence(b, l, sym.Name, sym.Describe)
+			text, ok := b.Reason(l, sym.Name, sym.Describe)
 			switch {
 			case !ok:
 				t.Errorf("%s: %s has no sentence, or the English one is not the rule's: %q", name, sym.Name, sym.Describe)

@@ -28,6 +28,7 @@ func (k *Kit) functions(l *words.Language) template.FuncMap {
 		"query":    Query,
 		"pairs":    pairs,
 		"sentence": func(key string, nameValues []any) string { return l.Say(key, nameValues...) },
+		"reason":   func(symbol, describe string) string { return k.reason(l, symbol, describe) },
 		"join":     strings.Join,
 		"lower":    strings.ToLower,
 		"json": func(v any) (string, error) {
@@ -35,6 +36,14 @@ func (k *Kit) functions(l *words.Language) template.FuncMap {
 			return string(raw), err
 		},
 	}
+}
+
+// reason is what a symbol says, translated where the rule in force says what the default one does.
+func (k *Kit) reason(l *words.Language, symbol, describe string) string {
+	if text, ok := k.o.Words.Reason(l, symbol, describe); ok {
+		return text
+	}
+	return describe
 }
 
 func integer(v any) int64 {

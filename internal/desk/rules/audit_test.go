@@ -162,6 +162,28 @@ func TestTheListOfRulesIsNarrowed(t *testing.T) {
 	}
 }
 
+// TestRulesAreSaidAndFoundInTheReadersLanguage: a sentence of the default rules is translated,
+// and found by its own words and by the English ones.
+func TestRulesAreSaidAndFoundInTheReadersLanguage(t *testing.T) {
+	g := newGateway(t)
+	inRussian := func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "postern-language", Value: "ru"}) }
+	g.answers["rules.list"] = map[string]any{"rules": []any{
+		map[string]any{"symbol": "VIRUS", "state": "on", "describe": "The message holds a virus"},
+		map[string]any{"symbol": "SPF_FAIL", "state": "on", "describe": "Our own sentence"},
+	}}
+	ru, _ := g.book.Language("ru")
+	said := ru.Say("symbols.VIRUS")
+	for query, want := range map[string]bool{said[:len(said)/2]: true, "holds a virus": true, ru.Say("symbols.SPF_FAIL"): false, "own sentence": false} {
+		body := g.ask("GET", "/rules"+string(page.Query("q", strings.ToValidUTF8(query, ""))), nil, inRussian).Body.String()
+		if strings.Contains(body, "<br>"+said+"<") != want || strings.Contains(body, "<br>The message holds a virus") {
+			t.Errorf("%q: shown %v", query, !want)
+		}
+	}
+	if body := g.ask("GET", "/rules", nil, inRussian).Body.String(); !strings.Contains(body, "<br>Our own sentence<") {
+		t.Error("an operator's own sentence is not shown as it is")
+	}
+}
+
 func TestTheListsAreNarrowedAndAsked(t *testing.T) {
 	g := newGateway(t)
 	body := g.ask("GET", "/rules/lists?q=PETRA", nil).Body.String()

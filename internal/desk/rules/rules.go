@@ -114,10 +114,12 @@ func (h *Room) list(w http.ResponseWriter, r *http.Request) {
 		h.Kit.Fail(w, r, err)
 		return
 	}
+	l := h.Kit.Language(r)
 	has := func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(p.Query)) }
 	p.Rules = slices.DeleteFunc(p.Rules, func(x rule) bool {
 		state := p.State == "" || p.State == x.State || p.State == "own" && strings.HasPrefix(x.File, "rules/")
-		return !state || !has(x.Symbol) && !has(x.Describe)
+		said, _ := h.Kit.Words().Reason(l, x.Symbol, x.Describe)
+		return !state || !has(x.Symbol) && !has(x.Describe) && !has(said)
 	})
 	if n := len(p.Rules); n > PerPage && r.FormValue("all") == "" {
 		p.Rules, p.More = p.Rules[:PerPage], n-PerPage

@@ -3,6 +3,7 @@ package trace_test
 import (
 	"context"
 	"encoding/json"
+	"html"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -59,7 +60,7 @@ func (g *gateway) Call(_ context.Context, name string, params, result any) error
 		out = map[string]any{"rows": rows, "next": map[bool]string{false: "n&1"}[g.one], "read": read}
 	case name == "trace.show" && strings.HasPrefix(p.ID, "id1"):
 		out = map[string]any{
-			"row": message(), "reasons": []any{map[string]any{"symbol": "A", "weight": 10, "describe": evil}, map[string]any{"symbol": "B", "weight": -600, "describe": "Much"}, map[string]any{"symbol": "C"}},
+			"row": message(), "reasons": []any{map[string]any{"symbol": "A", "weight": 10, "describe": evil}, map[string]any{"symbol": "B", "weight": -600, "describe": "Much"}, map[string]any{"symbol": "C"}, map[string]any{"symbol": "SPF_FAIL", "weight": 150, "describe": "The sending host is not allowed by the domain's SPF record"}, map[string]any{"symbol": "DKIM_FAIL", "weight": 30, "describe": "Our own words"}},
 			"holds":   []any{map[string]any{"id": "h1", "to": []string{evil}, "state": "held", "expires": "2026-03-05T04:00:00Z"}, map[string]any{"id": "h2", "to": []string{evil}, "state": "released", "ended": "2026-03-04T05:00:00Z", "by": evil, "reply": evil}, map[string]any{"id": "h3", "gone": true}},
 			"waiting": []any{map[string]any{"id": "o", "to": []string{evil}, "attempts": 3, "reply": evil}},
 			"sent":    map[string]any{"queue_id": evil, "copies": []any{map[string]any{"recipient": evil, "bounced": "5.1.1", "queue_id": evil, "reply": evil, "at": "2026-03-04T05:00:00Z"}}},
@@ -150,5 +151,19 @@ func TestLinks(t *testing.T) {
 	}
 	if i, j := strings.Index(all, ">Much "), strings.Index(all, ">+0.1<"); i < 0 || j < 0 || i > j {
 		t.Error("the heaviest reason does not come first")
+	}
+}
+
+// TestReasonsInTheReadersLanguage: what the default rules say is translated, an operator's own
+// words stand as they are.
+func TestReasonsInTheReadersLanguage(t *testing.T) {
+	for lang, want := range map[string]string{"en": "The sending host is not allowed", "zh-CN": "域名的 SPF 记录不允许该主机发信", "ru": "Запись SPF домена не разрешает отправку с этого узла", "el": "Η εγγραφή SPF του τομέα δεν επιτρέπει τον υπολογιστή αποστολής"} {
+		body := html.UnescapeString(ask(t, &gateway{}, lang, "/trace/id1").Body.String())
+		if !strings.Contains(body, want) || !strings.Contains(body, "Our own words") || lang != "en" && strings.Contains(body, "sending host") {
+			t.Errorf("%s: %q is missing, or English is left: %s", lang, want, body)
+		}
+		if !strings.Contains(body, `<bdi lang="">`) {
+			t.Errorf("%s: what could not be checked is said in the language of the page", lang)
+		}
 	}
 }
