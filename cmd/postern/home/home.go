@@ -10,6 +10,7 @@ import (
 	"postern/abuse"
 	"postern/abuse/sent"
 	"postern/blocklist"
+	"postern/filter/bayes"
 	"postern/filter/greylist"
 	"postern/filter/history"
 	"postern/filter/limit"
@@ -41,6 +42,7 @@ type Home struct {
 	Traffic  record.Traffic
 	History  history.Store
 	Greylist greylist.Store
+	Bayes    bayes.Store // counts of what was learned; derived from records
 	Reports  report.Store
 	Sent     sent.Store
 	Entities entity.Home  // records of the rooms, and what they rest on

@@ -69,7 +69,7 @@ func capOr(c, other config.Size) int64 {
 func shared(h *redis.Home, c *config.Config) *Home {
 	return &Home{
 		Name: config.HomeRedis, Holds: h.Holds, Outbox: h.Outbox, Lists: h.Decisions.Lists(), Accounts: h.Decisions.Accounts(), Audit: h.Audit,
-		Traffic: h.Traffic, History: h.History, Greylist: h.Greylist, Reports: h.Reports, Sent: h.Sent, Entities: h.Entities, Limits: h.Limits, Jobs: h.Jobs,
+		Traffic: h.Traffic, History: h.History, Greylist: h.Greylist, Bayes: h.Bayes, Reports: h.Reports, Sent: h.Sent, Entities: h.Entities, Limits: h.Limits, Jobs: h.Jobs,
 		Degraded: h.Degraded, Loops: h.Loops(), Close: h.Close,
 		Status: func(ctx context.Context) Status { return statusOf(h.Status(ctx)) },
 		Sizes:  func(ctx context.Context) ([]Size, error) { return sharedSizes(ctx, h, c) },
@@ -147,7 +147,12 @@ func sharedSizes(ctx context.Context, h *redis.Home, c *config.Config) ([]Size, 
 	if err != nil {
 		return nil, err
 	}
+	tokens, counted, err := h.Bayes.Size(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return []Size{
+		{Of: OfLearned, Items: tokens, Bytes: counted},
 		{Of: OfHolds, Items: s.Holds.Holds, Bytes: s.Holds.Total(), Cap: capOr(c.Store.Caps.Holds, c.Quarantine.Cap), Days: heldDays},
 		{Of: OfOutbox, Items: int64(s.Owed), Bytes: s.OwedIn, Cap: int64(c.Store.Caps.Outbox)},
 		{Of: OfTraffic, Items: s.Traffic.Rows, Bytes: s.Traffic.Bytes, Cap: int64(c.Store.Caps.Traffic), Days: int(time.Duration(c.Store.Traffic) / day)},

@@ -46,5 +46,6 @@ const (
 	OfCases    = "cases"   // evidence of cases
 	OfPapers   = "papers"
 	OfInbox    = "test inbox"
-	OfSent     = "sent" // the send log
+	OfSent     = "sent"    // the send log
+	OfLearned  = "learned" // words, as counts; the messages they are of are records
 )

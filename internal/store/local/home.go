@@ -15,6 +15,7 @@ import (
 
 	"postern/internal/entity"
 	"postern/internal/spool"
+	"postern/internal/store/local/bayes"
 	"postern/internal/store/local/bodies"
 	"postern/internal/store/local/desk"
 	"postern/internal/store/local/entities"
@@ -65,6 +66,7 @@ type Home struct {
 	history  *history.Store
 	greylist *greylist.Store
 	sent     *sent.Store
+	bayes    *bayes.Store
 	look     look
 }
 
@@ -165,7 +167,7 @@ func (h *Home) open(ctx context.Context, o Options) error {
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	if err := h.openSent(ctx); err != nil {
+	if err := errors.Join(h.openSent(ctx), h.openBayes(ctx, o.Log)); err != nil {
 		return err
 	}
 	return h.openTraffic(ctx, o)
@@ -176,6 +178,31 @@ func (h *Home) openSent(ctx context.Context) error {
 	if err == nil {
 		h.sent, err = sent.Open(ctx, filepath.Join(h.dir, "sent.db"), steps)
 	}
+	return err
+}
+
+func (h *Home) openBayes(ctx context.Context, log *slog.Logger) error {
+	steps, err := migrations("bayes")
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(h.dir, "bayes.db")
+	h.bayes, err = bayes.Open(ctx, path, steps)
+	var damage *sqlite.DamageError
+	if !errors.As(err, &damage) {
+		return err
+	}
+	// It is made anew from the journal of what was learned.
+	log.Error("the counts of learning are damaged; they are set aside and made anew", "file", path, "error", err)
+	if err := os.Rename(path, path+".damaged"); err != nil {
+		return err
+	}
+	for _, more := range []string{"-wal", "-shm"} {
+		if err := os.Remove(path + more); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	h.bayes, err = bayes.Open(ctx, path, steps)
 	return err
 }
 
@@ -281,6 +308,9 @@ func (h *Home) Close() error {
 	if h.sent != nil {
 		errs = append(errs, h.sent.Close())
 	}
+	if h.bayes != nil {
+		errs = append(errs, h.bayes.Close())
+	}
 	if h.ground != nil {
 		errs = append(errs, h.ground.Close())
 	}
@@ -317,6 +347,9 @@ func (h *Home) Greylist() *greylist.Store { return h.greylist }
 
 // Sent is the home of the send log; it implements sent.Store.
 func (h *Home) Sent() *sent.Store { return h.sent }
+
+// Bayes is the home of the counts of what was learned; it implements the store of filter/bayes.
+func (h *Home) Bayes() *bayes.Store { return h.bayes }
 
 // Reports is the home of DMARC and TLS reports; it implements report.Store.
 func (h *Home) Reports() *reports.Store { return reports.New(h.traffic.DB()) }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"postern/internal/store/redis/audit"
+	"postern/internal/store/redis/bayes"
 	"postern/internal/store/redis/decisions"
 	"postern/internal/store/redis/durable"
 	"postern/internal/store/redis/durable/ends"
@@ -38,6 +39,7 @@ func (h *Home) openShared(context.Context) (err error) {
 	h.closers = append(h.closers, h.History.Close)
 	h.Greylist = greylist.New(h.conn, 0)
 	h.Limits = limits.New(h.conn)
+	h.Bayes = bayes.New(h.conn)
 	h.Jobs = lease.New(h.conn, o.Node, o.Now)
 	if h.rows, err = traffic.Open(traffic.Options{Conn: h.conn, Now: o.Now, Log: o.Log, Keep: o.Keep, Cap: o.Caps.Traffic, Write: write}); err != nil {
 		return err

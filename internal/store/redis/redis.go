@@ -22,6 +22,7 @@ import (
 	"postern/internal/report"
 	"postern/internal/spool"
 	"postern/internal/store/redis/audit"
+	"postern/internal/store/redis/bayes"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/decisions"
 	"postern/internal/store/redis/durable"
@@ -89,6 +90,7 @@ type Home struct {
 	Sent      sent.Store
 	Entities  entity.Home
 	Limits    *limits.Store
+	Bayes     *bayes.Store
 	Jobs      lease.Runner
 
 	o       Options

@@ -1,0 +1,116 @@
+package bayes
+
+import (
+	"math"
+	"slices"
+)
+
+// How counts become a probability.
+const (
+	telling  = 400  // tokens that speak at most, the most telling ones
+	strength = 1.0  // how many messages the assumption weighs that a token says nothing
+	least    = 0.10 // how far from even a token must be to speak
+	// apart is how much of a token is news: neighbours in a text are seldom independent, and
+	// the test of Fisher believes that all are.
+	apart = 0.06
+)
+
+// Judgement is what the counts say of a message.
+type Judgement struct {
+	P    float64 // the probability that it is spam
+	Lean float64 // orders messages whose P is all but 0 or 1: the larger, the more like spam
+	Used int     // how many tokens spoke
+}
+
+// Combine says how likely a message is spam, by the counts of its tokens and of all messages,
+// after Robinson: Fisher's test over the most telling tokens, for either class. Classes weigh
+// alike however many messages each has.
+func Combine(counts []Count, all Count) Judgement {
+	if all.Spam <= 0 || all.Ham <= 0 {
+		return Judgement{P: 0.5}
+	}
+	said := make([]float64, 0, len(counts))
+	for _, c := range counts {
+		if f := worth(c, all); math.Abs(f-0.5) >= least {
+			said = append(said, f)
+		}
+	}
+	slices.SortFunc(said, func(a, b float64) int {
+		switch x, y := math.Abs(a-0.5), math.Abs(b-0.5); {
+		case x > y:
+			return -1
+		case x < y:
+			return 1
+		case a < b: // the same whatever the order of the tokens
+			return -1
+		case a > b:
+			return 1
+		}
+		return 0
+	})
+	said = said[:min(len(said), telling)]
+	if len(said) == 0 {
+		return Judgement{P: 0.5}
+	}
+	var spam, ham float64
+	for _, f := range said {
+		spam -= math.Log(1 - f)
+		ham -= math.Log(f)
+	}
+	n := float64(len(said)) * apart
+	s, h := tail(spam*apart, n), tail(ham*apart, n)
+	return Judgement{P: (1 + h - s) / 2, Lean: (spam - ham) / float64(len(said)), Used: len(said)}
+}
+
+// worth is the probability that a message with the token is spam.
+func worth(c Count, all Count) float64 {
+	n := float64(c.Spam + c.Ham)
+	if n <= 0 {
+		return 0.5
+	}
+	spam, ham := float64(c.Spam)/float64(all.Spam), float64(c.Ham)/float64(all.Ham)
+	p := min(spam/(spam+ham), 1)
+	return (strength*0.5 + n*p) / (strength + n)
+}
+
+// tail is the probability that n tokens that say nothing say as much together as x, the sum of
+// their logarithms: the upper tail of a chi-square of 2n degrees of freedom at 2x, continued to
+// any n as the regularized gamma function Q(n, x).
+func tail(x, n float64) float64 {
+	if x <= 0 {
+		return 1
+	}
+	lg, _ := math.Lgamma(n)
+	front := math.Exp(n*math.Log(x) - x - lg)
+	if x < n+1 { // the series of the lower tail
+		sum, term := 1/n, 1/n
+		for i := 1.0; i < 1000 && term > sum*1e-14; i++ {
+			term *= x / (n + i)
+			sum += term
+		}
+		return max(0, 1-front*sum)
+	}
+	const tiny = 1e-300 // the continued fraction of the upper tail, after Lentz
+	b := x + 1 - n
+	c, d := 1/tiny, 1/b
+	h := d
+	for i := 1.0; i < 1000; i++ {
+		a := -i * (i - n)
+		b += 2
+		d = 1 / nonzero(a*d+b, tiny)
+		c = nonzero(b+a/c, tiny)
+		step := d * c
+		h *= step
+		if math.Abs(step-1) < 1e-14 {
+			break
+		}
+	}
+	return min(1, front*h)
+}
+
+func nonzero(v, tiny float64) float64 {
+	if math.Abs(v) < tiny {
+		return tiny
+	}
+	return v
+}

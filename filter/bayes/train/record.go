@@ -1,0 +1,146 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/net/publicsuffix"
+
+	"postern/filter/bayes"
+	"postern/internal/entity"
+	"postern/internal/mime"
+)
+
+// Kind is that of the journal's records.
+const Kind entity.Kind = "learned"
+
+// The indexes of the journal.
+const (
+	byTime  = "at"
+	byClass = "class" // key, scope and class
+	byKept  = "kept"  // all that are not forgotten
+	bySpan  = "run"   // of one act
+	bySend  = "from"  // how it was learned, the day, and the domain of the sender
+)
+
+// Entry is one message in the journal: what it counts as, and who said so. It holds no text of
+// the message.
+type Entry struct {
+	ID     string      `json:"id"`
+	Class  bayes.Class `json:"class"`
+	Was    bayes.Class `json:"was"` // before the last change
+	Scope  string      `json:"scope,omitempty"`
+	At     time.Time   `json:"at"`
+	By     string      `json:"by"`
+	Via    string      `json:"via"` // how: command, desk, release, report
+	Run    string      `json:"run"` // names the act that it was part of
+	Ref    string      `json:"ref,omitempty"`
+	Sender string      `json:"sender,omitempty"` // the domain in From, as registered
+	Undone bool        `json:"undone,omitempty"` // the last change took one back
+	Key    string      `json:"key"`              // names the key that its tokens were hashed under
+	Tokens []byte      `json:"tokens,omitempty"` // 8 octets each
+
+	version uint64
+}
+
+// tokens are those of the message.
+func (e Entry) tokens() []uint64 {
+	out := make([]uint64, 0, len(e.Tokens)/8)
+	for b := e.Tokens; len(b) >= 8; b = b[8:] {
+		out = append(out, binary.BigEndian.Uint64(b))
+	}
+	return out
+}
+
+func packed(tokens []uint64) []byte {
+	out := make([]byte, 0, 8*len(tokens))
+	for _, t := range tokens {
+		out = binary.BigEndian.AppendUint64(out, t)
+	}
+	return out
+}
+
+// record is the entry as it is kept.
+func (e Entry) record() (entity.Record, error) {
+	data, err := json.Marshal(e)
+	at := e.At.UnixMilli()
+	keys := []entity.Key{{Index: byTime, At: at}, {Index: bySpan, Value: e.Run, At: at}}
+	if e.Class != bayes.None {
+		keys = append(keys, entity.Key{Index: byClass, Value: e.Key + "/" + e.Scope + "/" + e.Class.String(), At: at}, entity.Key{Index: byKept, At: at},
+			entity.Key{Index: bySend, Value: sendKey(e.Via, e.At, e.Sender), At: at})
+	}
+	return entity.Record{Kind: Kind, ID: e.ID, Version: e.version + 1, Data: data, Keys: keys}, err
+}
+
+func sendKey(via string, at time.Time, sender string) string {
+	return via + " " + at.UTC().Format("20060102") + " " + sender
+}
+
+func entryOf(r entity.Record) (Entry, error) {
+	var e Entry
+	if err := json.Unmarshal(r.Data, &e); err != nil {
+		return e, fmt.Errorf("learned message %s: %w", r.ID, err)
+	}
+	e.version = r.Version
+	return e, nil
+}
+
+// query asks for what counts as a class in a scope.
+func (t *Trainer) query(scope string, class bayes.Class) entity.Query {
+	return entity.Query{Kind: Kind, Index: byClass, Value: t.keyID() + "/" + scope + "/" + class.String()}
+}
+
+// get returns an entry; one that is not there has version 0.
+func (t *Trainer) get(ctx context.Context, id string) (Entry, error) {
+	r, err := t.Records.Get(ctx, Kind, id)
+	if errors.Is(err, entity.ErrNotFound) {
+		return Entry{ID: id}, nil
+	}
+	if err != nil {
+		return Entry{}, err
+	}
+	return entryOf(r)
+}
+
+// identity names a message within a scope by its Message-ID and what stands below its header:
+// the same in whatever copy, and not to be had for another message by writing its Message-ID.
+func (t *Trainer) identity(tree *mime.Tree, scope string) string {
+	body := sha256.Sum256(bytes.TrimSpace(bytes.ReplaceAll(tree.Root.Body(), []byte("\r\n"), []byte("\n"))))
+	h := sha256.New()
+	key := t.Reader.Tokenizer.Key
+	h.Write(key[:])
+	for _, field := range []string{"message", scope, strings.TrimSpace(tree.Root.Header.Get("Message-ID")), string(body[:])} {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(field)))
+		h.Write(n[:])
+		h.Write([]byte(field))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// keyID names a key without saying anything about it.
+func (t *Trainer) keyID() string { return fmt.Sprintf("%08x", uint32(t.Reader.Tokenizer.Name("key"))) }
+
+// sender is the domain of the author as registered.
+func sender(tree *mime.Tree) string {
+	from := tree.From()
+	if len(from) == 0 {
+		return ""
+	}
+	domain := strings.ToLower(from[0].Domain)
+	if org, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
+		domain = org
+	}
+	if len(domain) > 255 {
+		domain = domain[:255]
+	}
+	return domain
+}
