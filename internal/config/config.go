@@ -31,6 +31,7 @@ type Config struct {
 	Senders        Senders              `yaml:"senders" json:"senders,omitempty"`
 	Abuse          Abuse                `yaml:"abuse" json:"abuse,omitempty" jsonschema:"description=the abuse desk"`
 	Reports        Reports              `yaml:"reports" json:"reports,omitempty"`
+	People         []string             `yaml:"people" json:"people,omitempty" jsonschema:"description=full names of people of yours whom strangers may pretend to be"`
 	Headers        Headers              `yaml:"headers" json:"headers,omitempty"`
 	Greylist       Greylist             `yaml:"greylist" json:"greylist,omitempty"`
 	Quarantine     Quarantine           `yaml:"quarantine" json:"quarantine,omitempty"`

@@ -127,7 +127,7 @@ func draft(t testing.TB, a author, to, subject string, lines ...string) *letter 
 	return l.add("Message-ID", fmt.Sprintf("<20261122105803.%s@%s>", id, a.domain)).
 		add("Date", l.at.Format("Mon, 2 Jan 2006 15:04:05 -0700")).
 		add("MIME-Version", "1.0").
-		add("User-Agent", "Mozilla Thunderbird").
+		add("User-Agent", "Mutt/2.2.13 (2024-03-09)").
 		add("Subject", subject).
 		add("To", to).
 		add("From", a.String()).

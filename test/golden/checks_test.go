@@ -22,6 +22,7 @@ import (
 	"postern/filter/auth"
 	"postern/filter/bounce"
 	"postern/filter/greylist"
+	"postern/filter/header"
 	"postern/filter/history"
 	"postern/filter/limit"
 	"postern/filter/sender"
@@ -69,6 +70,7 @@ func (w *world) build(ctx context.Context) {
 		History: w.history,
 		Account: accounts, AccountHeld: accounts.Content(), AccountSender: senders.Sender(), AccountContent: senders.Content(),
 		OptedOut: optedOut.Recipient(), OptedOutLate: optedOut.Content(),
+		Header: header.New(header.Us{Host: "mx1.example.com", Domains: []string{"example.com"}, People: []string{"Ada Lovelace"}}),
 		Attach: &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
 	}
 	if c.Greylist { // everything is new to a world without a past

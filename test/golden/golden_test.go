@@ -18,6 +18,7 @@ import (
 	"postern/filter/attach"
 	"postern/filter/clamav"
 	"postern/filter/greylist"
+	"postern/filter/header"
 	"postern/filter/history"
 	"postern/filter/limit"
 	"postern/filter/sender"
@@ -81,7 +82,7 @@ func TestEverySymbolIsCovered(t *testing.T) {
 
 // TestChecksAndRulesAgree wants a worth for every symbol that checks can emit.
 func TestChecksAndRulesAgree(t *testing.T) {
-	emitted := append(attach.Symbols(),
+	emitted := append(slices.Concat(attach.Symbols(), header.Symbols()),
 		clamav.Virus, clamav.Unscannable, clamav.Encrypted, blocklist.OwnAllow, blocklist.OwnBlock,
 		sender.PTRNone, sender.PTRMismatch, sender.PTRGeneric, sender.HeloBareIP, sender.HeloLiteral, sender.HeloIsUs,
 		sender.HeloNoDot, sender.HeloInvalid, sender.HeloNoName, sender.SenderNoHost, sender.SenderNullMX,

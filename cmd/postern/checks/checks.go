@@ -26,6 +26,7 @@ import (
 	"postern/filter/auth"
 	"postern/filter/clamav"
 	"postern/filter/greylist"
+	"postern/filter/header"
 	"postern/filter/history"
 	"postern/filter/limit"
 	"postern/filter/sender"
@@ -57,6 +58,7 @@ type Checks struct {
 	History  *history.History
 	Greylist *greylist.Greylist
 	Senders  *account.Senders
+	Header   *header.Check
 	Sources  *external.Observer // who is watched among those elsewhere
 	OptedOut *suppress.Book     // who wants no mail of an account
 
@@ -83,6 +85,7 @@ func New(ctx context.Context, p Parts) (*Checks, error) {
 	c.proof = auth.Once(auth.Message(p.Resolver, p.Now, c.trust))
 	cfg := p.Config.Load()
 	c.History = history.New(history.Parts{Store: p.Home.History, Results: c.proof.Check, Now: p.Now, Forwarders: setup.Forwarders(cfg)})
+	c.Header = header.New(setup.Us(cfg))
 	c.Greylist = greylist.NewGreylist(setup.Greylist(cfg), greylist.Parts{Store: p.Home.Greylist, Results: c.proof.Check, Now: p.Now})
 	senders := account.Parts{Now: p.Now, Log: p.Log, Alert: func(text string, over bool) { p.Event("senders", text, over) }}
 	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, homeDomain(cfg)), senders); err != nil {
@@ -148,6 +151,7 @@ func (c *Checks) Steps() steps.Checks {
 		LimitRecipient: c.Limits.Recipient(),
 		LimitAccount:   c.Limits.Account(),
 
+		Header: c.Header,
 		Attach: &attach.Check{Limits: setup.ArchiveLimits(cfg.ClamAV)},
 	}
 	if c.parts.Scanner != nil {
@@ -208,6 +212,7 @@ func (c *Checks) Reload(cfg *config.Config) error {
 	c.Limits.Reload(setup.Rates(cfg))
 	c.History.Reload(setup.Forwarders(cfg))
 	c.Greylist.Reload(setup.Greylist(cfg))
+	c.Header.Reload(setup.Us(cfg))
 	return nil
 }
 

@@ -262,7 +262,7 @@ func readEnvelopes(path string) (map[string]Circumstances, error) {
 			c.ip = ip.Unmap()
 		}
 		if at, err := mail.ParseDate(get("date")); err == nil {
-			c.Now = at
+			c.Now, c.dated = at, true
 		}
 		out[filepath.Join(dir, filepath.FromSlash(get("path")))] = c
 	}

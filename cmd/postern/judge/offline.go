@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net/mail"
 	"net/netip"
 	"os"
 	"strings"
@@ -33,6 +34,7 @@ type Circumstances struct {
 	fromSet  bool
 	to       []string
 	Now      time.Time
+	dated    bool         // Now is when the message came; else its header tells
 	recorded filter.Check // stands in for SPF, DKIM and DMARC
 }
 
@@ -109,6 +111,9 @@ func (o *Offline) message(raw []byte, c Circumstances) (*filter.Message, error) 
 	if !c.fromSet {
 		m.From = returnPath(m)
 	}
+	if !c.dated {
+		m.Time = arrived(m, c.Now)
+	}
 	for _, to := range c.to {
 		m.To = append(m.To, filter.Recipient{Address: to, Policy: o.set.PolicyFor(to)})
 	}
@@ -126,6 +131,22 @@ func returnPath(m *filter.Message) string {
 		return ""
 	}
 	return strings.Trim(strings.TrimSpace(t.Root.Header.Get("Return-Path")), "<>")
+}
+
+// arrived is when a file's message came, as far as its header tells: by the last hop, or when
+// it was written.
+func arrived(m *filter.Message, now time.Time) time.Time {
+	t, err := m.Parts()
+	if err != nil || t.Root == nil {
+		return now
+	}
+	hop := t.Root.Header.Get("Received")
+	for _, value := range []string{hop[strings.LastIndexByte(hop, ';')+1:], t.Root.Header.Get("Date")} {
+		if at, err := mail.ParseDate(strings.TrimSpace(value)); err == nil && at.Before(now) {
+			return at
+		}
+	}
+	return now
 }
 
 // toCRLF makes every line end CRLF: files may have LF, CRLF or both.

@@ -11,6 +11,7 @@ import (
 	"postern/filter/attach"
 	"postern/filter/auth"
 	"postern/filter/clamav"
+	"postern/filter/header"
 	"postern/filter/sender"
 	"postern/internal/config"
 	"postern/internal/dns"
@@ -21,7 +22,7 @@ import (
 // limits, own lists and accounts are left out. Without DNS nothing is asked at all. Close the
 // result.
 func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Logger, now func() time.Time, withDNS bool) (*filter.Pipeline, func(), error) {
-	checks := Checks{Attach: &attach.Check{Limits: setup.ArchiveLimits(c.ClamAV)}}
+	checks := Checks{Header: header.New(setup.Us(c)), Attach: &attach.Check{Limits: setup.ArchiveLimits(c.ClamAV)}}
 	checks.SPF, checks.Auth = unasked, unasked
 	closeAll := func() {}
 	if withDNS {
