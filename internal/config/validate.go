@@ -31,6 +31,7 @@ func (c *Config) validate(d *strict.Document) {
 	c.validateLimits(d)
 	c.validateBackends(d)
 	c.validateRoutes(d)
+	c.validatePeople(d)
 	c.validateChecks(d)
 	c.validateAuth(d)
 	c.validateSenders(d)

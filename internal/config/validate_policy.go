@@ -139,3 +139,26 @@ func (c *Config) validateReports(d *strict.Document) {
 		d.Fail("reports.send", "reports go out through egress, and there is none")
 	}
 }
+
+// MaxPeople names of people are compared, each of at most MaxPerson bytes.
+const (
+	MaxPeople = 10_000
+	MaxPerson = 200
+)
+
+func (c *Config) validatePeople(d *strict.Document) {
+	if len(c.People) > MaxPeople {
+		d.Fail("people", "%d names; at most %d are compared", len(c.People), MaxPeople)
+	}
+	for i, p := range c.People {
+		at := fmt.Sprintf("people[%d]", i)
+		switch {
+		case len(strings.Fields(p)) < 2:
+			d.Fail(at, "%q is no full name: one word is shared by too many", p)
+		case len(p) > MaxPerson:
+			d.Fail(at, "a name of %d bytes; at most %d are compared", len(p), MaxPerson)
+		case strings.Contains(p, "@"):
+			d.Fail(at, "%q is an address; write the name that is shown", p)
+		}
+	}
+}

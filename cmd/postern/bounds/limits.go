@@ -43,6 +43,7 @@ func All(c *config.Config) []Row {
 		{"relay", "time in the outbox", c.Relay.OutboxFor.String(), "a hold and an alert", "relay.outbox_for"},
 		{"quarantine", "bytes on disk", c.Quarantine.Cap.String(), "451 for mail that must be held", "quarantine.cap"},
 		{"files", "bytes of postern.yaml", config.Size(strict.MaxBytes).String(), "refused", ""},
+		{"files", "names in people, and bytes of each", fmt.Sprintf("%d, %d", config.MaxPeople, config.MaxPerson), "refused", "people"},
 		{"files", "errors shown at once", fmt.Sprint(strict.MaxErrors), "counted", ""},
 		{"files", "bytes of a message file of scan and eval", fmt.Sprint(judge.MaxFile), "refused", ""},
 		{"control socket", "bytes of a request or answer", fmt.Sprint(control.MaxBytes), "refused", ""},

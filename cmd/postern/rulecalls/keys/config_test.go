@@ -287,6 +287,7 @@ func configured() []keys.Entry {
 		{Path: "lists[].zone", Type: "text"},
 		{Path: "log", Type: "keys"},
 		{Path: "log.level", Type: "text", Values: []string{"debug", "info", "warn", "error"}},
+		{Path: "people", Type: "list"},
 		{Path: "public", Type: "keys"},
 		{Path: "public.addr", Type: "text"},
 		{Path: "public.tls", Type: "keys"},
