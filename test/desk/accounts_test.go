@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -26,48 +25,17 @@ func (n *node) call(name string, params, result any) {
 	}
 }
 
-// again gives the password again where the desk asks for it.
-func (b *browser) again() {
-	b.t.Helper()
-	if asks, err := chromedp.Run(b, chromedp.Evaluate[bool](`!!document.querySelector('input[name="confirm-password"]')`)); err == nil && asks {
-		b.do(chromedp.SendKeys(`input[name="confirm-password"]`, password+"\n"), chromedp.Sleep(200*time.Millisecond))
-	}
-}
-
+// goTo opens a page and waits until something is seen on it.
 func (b *browser) goTo(path, see string) {
 	b.t.Helper()
-	b.do(chromedp.Navigate(b.base+path), chromedp.WaitVisible(see))
+	b.do(navigate(b.base+path), visible(see))
 }
 
-// text is what the page says.
-func (b *browser) page() string {
-	b.t.Helper()
-	out, err := chromedp.Run(b, chromedp.Evaluate[string]("document.querySelector('main')?.innerText ?? ''"))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return out
-}
-
+// says waits until the page has texts.
 func (b *browser) says(want ...string) {
 	b.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		text := b.page()
-		missing := ""
-		for _, w := range want {
-			if !strings.Contains(text, w) {
-				missing = w
-			}
-		}
-		if missing == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			b.picture("lacks")
-			b.t.Fatalf("the page lacks %q: %s", missing, text)
-		}
-		time.Sleep(50 * time.Millisecond)
+	for _, w := range want {
+		b.sees("main", w)
 	}
 }
 
@@ -98,39 +66,39 @@ func TestAccounts(t *testing.T) {
 	b.signIn("olga")
 	b.goTo("/accounts", "tr[data-row]")
 	b.picture("list")
-	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"), chromedp.WaitVisible("svg[role=img]"))
+	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"), visible("svg[role=img]"))
 	b.says("anna@example.com", "Suspend sending")
 	b.picture("account")
 
 	// A measure is weighed and taken, by keys and mouse, then lifted.
 	b.goTo("/account?name=bob@example.com", "svg[role=img]")
-	b.do(chromedp.KeyEvent("h"), chromedp.WaitVisible("#impact"))
+	b.do(chromedp.KeyEvent("h"), visible("#impact"))
 	b.says("What the user will see", "mail is accepted as usual", "Mail affected", "How to undo it")
 	b.picture("weigh")
-	b.do(chromedp.SendKeys("#reason", "looks odd"), chromedp.Click("form.card button"), chromedp.WaitVisible("svg[role=img]"))
+	b.do(keys("#reason", "looks odd"), click("form.card button"), visible("svg[role=img]"))
 	b.says("M2 Hold", "looks odd")
-	b.do(chromedp.KeyEvent("u"), chromedp.WaitVisible("#undo"))
+	b.do(chromedp.KeyEvent("u"), visible("#undo"))
 	b.picture("measure")
-	b.do(chromedp.SendKeys("#reason", "a mistake"), chromedp.Click("#undo button"), chromedp.WaitVisible("svg[role=img]"))
+	b.do(keys("#reason", "a mistake"), click("#undo button"), visible("svg[role=img]"))
 	b.says("Hold lifted", "M1 Throttle")
 
 	// What needs two persons is asked for by one and approved by another.
 	b.goTo("/measures/new?account=carl@example.com&level=M5", "#reason")
 	b.picture("two-persons")
-	b.do(chromedp.SendKeys("#reason", "login sold"), chromedp.Click("form.card button"))
+	b.do(keys("#reason", "login sold"), click("form.card button"))
 	b.again()
 	b.says("It takes effect when another person approves it")
 	b.goTo("/approvals", "tr[data-row]")
-	b.do(chromedp.Click("a[data-open]"), chromedp.WaitVisible("button[value=refuse]"))
+	b.do(click("a[data-open]"), visible("button[value=refuse]"))
 	b.says("You asked for it", "login sold")
 	lea := n.browse("en")
 	lea.signIn("lea")
 	lea.phone()
 	lea.goTo("/approvals", "tr[data-row]")
 	lea.picture("phone-approvals")
-	lea.do(chromedp.Click("a[data-open]"), chromedp.WaitVisible("button[value=approve]"))
+	lea.do(click("a[data-open]"), visible("button[value=approve]"))
 	lea.picture("phone-approve")
-	lea.do(chromedp.Click("button[value=approve]"))
+	lea.do(click("button[value=approve]"))
 	lea.again()
 	lea.says("approved")
 	lea.goTo("/account?name=carl@example.com", "svg[role=img]")

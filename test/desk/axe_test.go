@@ -114,7 +114,7 @@ func (b *browser) walk(theme string, width int64) {
 	b.t.Helper()
 	b.colours(theme)
 	b.do(chromedp.EmulateViewport(width, 800))
-	b.do(chromedp.Navigate(b.base+"/sign-in"), chromedp.WaitVisible("#password"))
+	b.do(navigate(b.base+"/sign-in"), visible("#password"))
 	b.look("/sign-in")
 	b.signIn("olga")
 	seen, times := map[string]bool{}, map[string]int{}
@@ -128,7 +128,7 @@ func (b *browser) walk(theme string, width int64) {
 		}
 		seen[path] = true
 		times[kind]++
-		b.do(chromedp.Navigate(b.base + path))
+		b.do(navigate(b.base + path))
 		for _, to := range b.look(path) {
 			if !seen[to] && times[pattern(to)] < perPattern {
 				next = append(next, to)
@@ -146,7 +146,7 @@ func (b *browser) look(path string) (links []string) {
 	b.t.Helper()
 	var kind, found, all string
 	var moved float64
-	b.do(chromedp.WaitReady("body"))
+	b.loaded()
 	get(b, "document.contentType", &kind)
 	if kind != "text/html" {
 		return nil
@@ -194,7 +194,7 @@ func (b *browser) look(path string) (links []string) {
 }
 
 func evaluate[T any](b *browser, script string, to *T) (err error) {
-	*to, err = chromedp.Run(b, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+	*to, err = within(b, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	return err
 }
 

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/smtp"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
+	"postern/abuse/cases"
 	"postern/cmd/postern/casecalls"
 	"postern/internal/mailtest"
 	"postern/internal/people"
@@ -101,23 +101,24 @@ func (o *office) complains(from, subject string, original []byte, fields ...stri
 	}
 }
 
-// cases waits for a number of cases and returns them, the youngest first.
-func (o *office) cases(want int) []string {
+// counted are the cases whose reports are counted, the youngest first: a case is there for a
+// moment before its first report is.
+func (o *office) counted() []cases.Case {
 	o.t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		var p casecalls.Page
-		o.call("case.list", map[string]any{"view": "all"}, &p)
-		if len(p.Cases) >= want {
-			var ids []string
-			for _, c := range p.Cases {
-				ids = append(ids, c.ID)
-			}
-			return ids
-		}
-		if time.Now().After(end) {
-			o.t.Fatalf("%d cases, not %d", len(p.Cases), want)
-		}
+	var p casecalls.Page
+	o.call("case.list", map[string]any{"view": "all"}, &p)
+	return slices.DeleteFunc(p.Cases, func(c cases.Case) bool { return c.Reports == 0 })
+}
+
+// cases waits for a number of cases and returns them, the youngest first.
+func (o *office) cases(want int) (ids []string) {
+	o.t.Helper()
+	var all []cases.Case
+	world.Await(o.t, fmt.Sprintf("%d cases", want), patience, func() bool { all = o.counted(); return len(all) >= want })
+	for _, c := range all {
+		ids = append(ids, c.ID)
 	}
+	return ids
 }
 
 const forged = "Received: from evil.example (evil.example [203.0.113.9]) by mail.isp.example; Sun, 22 Nov 2026 10:00:00 +0000\r\nFrom: \"Bank <script>alert(1)</script>\" <boss@example.com>\r\nTo: rcpt@isp.example\r\n" +
@@ -138,20 +139,20 @@ func TestCases(t *testing.T) {
 	for _, lang := range []string{"en", "zh-CN", "ru", "el"} {
 		b := o.browse(lang)
 		b.signIn("olga")
-		b.do(chromedp.Navigate(b.base+"/cases"), chromedp.WaitVisible("tr[data-row]"))
+		b.do(navigate(b.base+"/cases"), visible("tr[data-row]"))
 		b.picture(lang + "-queue")
-		b.do(chromedp.Navigate(b.base+"/cases/"+proven), chromedp.WaitVisible(".timeline"))
+		b.do(navigate(b.base+"/cases/"+proven), visible(".timeline"))
 		b.picture(lang + "-case")
 		for _, tab := range []string{"evidence", "similar", "letters", "log"} {
-			b.do(chromedp.Navigate(b.base+"/cases/"+proven+"?tab="+tab), chromedp.WaitVisible(".tabs"))
+			b.do(navigate(b.base+"/cases/"+proven+"?tab="+tab), visible(".tabs"))
 			b.picture(lang + "-" + tab)
 		}
-		b.do(chromedp.Navigate(b.base+"/cases/"+proven+"/measure?level=M3"), chromedp.WaitVisible(".what-if"))
+		b.do(navigate(b.base+"/cases/"+proven+"/measure?level=M3"), visible(".what-if"))
 		b.picture(lang + "-measure")
-		b.do(chromedp.Navigate(b.base+"/cases/"+false0+"?tab=evidence"), chromedp.WaitVisible(".tabs"))
+		b.do(navigate(b.base+"/cases/"+false0+"?tab=evidence"), visible(".tabs"))
 		b.picture(lang + "-forged")
 		for _, path := range []string{"/cases/" + false0, "/cases/" + false0 + "?tab=evidence", "/cases/" + proven + "?tab=evidence", "/cases/" + proven + "?tab=letters"} {
-			b.do(chromedp.Navigate(b.base+path), chromedp.WaitVisible(".tabs"))
+			b.do(navigate(b.base+path), visible(".tabs"))
 			if missing := b.ask(`[...document.querySelectorAll("main *")].filter(e => !e.children.length && /^cases\.[a-z]/.test(e.textContent)).map(e => e.textContent).join()`); missing != "" {
 				t.Errorf("%s %s lacks texts: %s", lang, path, missing)
 			}

@@ -15,9 +15,9 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"postern/abuse"
+	"postern/abuse/cases"
 	"postern/abuse/second"
 	"postern/cmd/postern/calls"
-	"postern/cmd/postern/casecalls"
 	"postern/internal/mailtest"
 	"postern/internal/people"
 	"postern/quarantine"
@@ -35,26 +35,17 @@ func (o *office) mails(from, to, raw string) {
 // opens is the case that comes of what is done.
 func (o *office) opens(do func()) string {
 	o.t.Helper()
-	list := func() []string {
-		var p casecalls.Page
-		o.call("case.list", map[string]any{"view": "all"}, &p)
-		var ids []string
-		for _, c := range p.Cases {
-			ids = append(ids, c.ID)
-		}
-		return ids
-	}
-	before := list()
+	before, id := o.counted(), ""
 	do()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		for _, id := range list() {
-			if !slices.Contains(before, id) {
-				return id
+	world.Await(o.t, "a case comes of it", patience, func() bool {
+		for _, c := range o.counted() {
+			if !slices.ContainsFunc(before, func(b cases.Case) bool { return b.ID == c.ID }) {
+				id = c.ID
 			}
 		}
-	}
-	o.t.Fatal("no case came of it")
-	return ""
+		return id != ""
+	})
+	return id
 }
 
 // unharmed fails the test where a measure was taken against anybody.
@@ -118,10 +109,7 @@ func TestHL01to05(t *testing.T) {
 		}
 		o.complains(from, fmt.Sprint("again ", i), copyOf, "Original-Rcpt-To: "+from)
 	}
-	var c casecalls.Shown
-	for end := time.Now().Add(time.Minute); c.Case.Reports < 11 && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		c = o.shown(id)
-	}
+	world.Await(t, "all are counted", patience, func() bool { return o.shown(id).Case.Reports >= 11 })
 	lacks(t, "HL03", b.card(id), []string{"1.0 of 11 reports"})
 	b.picture("HL03")
 	// A feed that can be trusted hands on what somebody made up.
@@ -236,10 +224,10 @@ func TestHL08and11(t *testing.T) {
 		})
 	}
 	floods.Wait()
-	true0 := o.opens(func() { o.complains("rcpt@isp.example", "spam", copyOf, "Original-Rcpt-To: rcpt@isp.example") })
-	for end := time.Now().Add(time.Minute); o.shown(true0).Case.Account != "anna@example.com" && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		true0 = o.cases(1)[0]
-	}
+	o.complains("rcpt@isp.example", "spam", copyOf, "Original-Rcpt-To: rcpt@isp.example")
+	world.Await(t, "the true one is counted", patience, func() bool {
+		return slices.ContainsFunc(o.counted(), func(c cases.Case) bool { return c.Account == "anna@example.com" && c.Votes > 0 })
+	})
 	b := o.browse("en")
 	b.signIn("olga")
 	b.goTo("/cases?view=all", "tr[data-row]")
@@ -301,13 +289,13 @@ func TestHL12(t *testing.T) {
 	b.signIn("rob")
 	for i := range second.Most {
 		b.goTo("/rules/lists", "#value")
-		b.do(chromedp.SetValue("#kind", "allow"), chromedp.SendKeys("#value", fmt.Sprintf("friend%d.example", i)), chromedp.SendKeys("form.acts #reason", "friends"), chromedp.Click("button[value=add]"))
+		b.do(set("#kind", "allow"), keys("#value", fmt.Sprintf("friend%d.example", i)), keys("form.acts #reason", "friends"), click("button[value=add]"))
 		b.again()
 		b.until("the entry is there", fmt.Sprintf(`[...document.querySelectorAll("td.mono")].some(e => e.textContent === "friend%d.example")`, i))
 	}
 	for _, name := range names {
 		b.goTo("/account?name="+name, "svg[role=img]")
-		b.do(chromedp.KeyEvent("u"), chromedp.WaitVisible("#undo"), chromedp.SendKeys("#reason", "a friend"), chromedp.Click("#undo button"))
+		b.do(chromedp.KeyEvent("u"), visible("#undo"), keys("#reason", "a friend"), click("#undo button"))
 		b.again()
 		b.says("It now waits for another person, as p-", "Approvals")
 		b.picture("waits")
@@ -316,11 +304,11 @@ func TestHL12(t *testing.T) {
 	lena.signIn("lena")
 	for i, act := range []string{"approve", "refuse"} {
 		lena.goTo("/approvals", "tr[data-row]")
-		lena.do(chromedp.Click(`tr[data-row] a[data-open]`), chromedp.WaitVisible("button[value=approve]"))
+		lena.do(click(`tr[data-row] a[data-open]`), visible("button[value=approve]"))
 		if i == 1 {
 			lena.ask(`document.querySelector("input[name=reason]") && (document.querySelector("input[name=reason]").value = "this one is not")`)
 		}
-		lena.do(chromedp.Click("button[value=" + act + "]"))
+		lena.do(click("button[value=" + act + "]"))
 		lena.again()
 		lena.until("it is decided", `!document.querySelector("button[value=approve]")`)
 	}

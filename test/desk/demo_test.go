@@ -59,9 +59,9 @@ func TestDemo(t *testing.T) {
 		t.Errorf("it is not said that the history is made up:\n%s", text)
 	}
 	b := open(t, m[1], "en")
-	b.do(chromedp.Navigate(m[1]+m[2]), chromedp.WaitVisible("#again"), chromedp.SendKeys("#password", password), chromedp.SendKeys("#again", password+"\n"), chromedp.WaitVisible("#name"))
-	b.do(chromedp.SendKeys("#name", "demo"), chromedp.SendKeys("#password", password+"\n"), chromedp.WaitVisible("header nav"))
-	b.do(chromedp.Navigate(b.base+"/figures"), chromedp.WaitVisible(".plot"))
+	b.do(navigate(m[1]+m[2]), visible("#again"), keys("#password", password), keys("#again", password+"\n"), visible("#name"))
+	b.do(keys("#name", "demo"), keys("#password", password+"\n"), visible("header nav"))
+	b.do(navigate(b.base+"/figures"), visible(".plot"))
 	b.until("plots are drawn", `document.querySelectorAll(".plot canvas").length >= 7`)
 	b.do(chromedp.EmulateViewport(1280, 2600))
 	b.picture("figures")
@@ -69,7 +69,7 @@ func TestDemo(t *testing.T) {
 	if got := b.ask(`[...document.querySelectorAll("nav")].some(n => n.textContent.includes("` + demo.Synthetic + `"))`); got != "true" {
 		t.Error("the node of the history does not stand on the page")
 	}
-	b.do(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(b.base+"/held"), chromedp.WaitVisible("tr[data-row]"), chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"))
+	b.do(chromedp.EmulateViewport(1280, 800), navigate(b.base+"/held"), visible("tr[data-row]"), chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"))
 	b.until("why it was held", `document.querySelector("tr.decided")`)
 	b.picture("held")
 }

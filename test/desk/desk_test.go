@@ -2,10 +2,8 @@
 package desk
 
 import (
-	"context"
 	"fmt"
 	"net/smtp"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -106,72 +104,6 @@ func (n *node) send(to, subject, body string) {
 	}
 }
 
-// browser is a browser of somebody's own.
-type browser struct {
-	context.Context
-	t    *testing.T
-	base string
-	name string
-	n    int
-}
-
-// browse starts a browser for a reader of a language.
-func (n *node) browse(language string) *browser {
-	n.t.Helper()
-	return open(n.t, "http://"+n.Addrs["desk"], language)
-}
-
-// open starts a browser on a desk.
-func open(t *testing.T, base, language string) *browser {
-	t.Helper()
-	bin := world.Need(t, "chromium", "/usr/bin/chromium")
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(bin), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("lang", language),
-		chromedp.Flag("accept-lang", language), chromedp.Flag("disable-quic", true), chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1280, 800))
-	alloc, stop := chromedp.NewExecAllocator(t.Context(), opts...)
-	t.Cleanup(stop)
-	ctx, end := chromedp.NewContext(alloc)
-	t.Cleanup(end)
-	if _, err := chromedp.Run(ctx, chromedp.Title()); err != nil { // starts it, without an end
-		t.Fatal(err)
-	}
-	ctx, over := context.WithTimeout(ctx, 3*time.Minute)
-	t.Cleanup(over)
-	return &browser{Context: ctx, t: t, base: base, name: strings.ReplaceAll(t.Name(), "/", "-")}
-}
-
-// do acts on the page, once its scripts are there.
-func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	b.loaded()
-	if err := chromedp.Do(b, actions...); err != nil {
-		b.picture("failed")
-		b.t.Fatal(err)
-	}
-}
-
-// picture keeps what the browser shows, in the folder SCREENS or that of the test.
-func (b *browser) picture(name string) {
-	b.t.Helper()
-	dir := os.Getenv("SCREENS")
-	if dir == "" {
-		dir = b.t.ArtifactDir()
-	}
-	png, err := chromedp.Run(b, chromedp.FullScreenshot(100))
-	if err != nil {
-		b.t.Error(err)
-		return
-	}
-	b.n++
-	if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%02d-%s.png", b.name, b.n, name)), png, 0o600); err != nil {
-		b.t.Error(err)
-	}
-}
-
-func (b *browser) signIn(name string) {
-	b.t.Helper()
-	b.do(chromedp.Navigate(b.base+"/"), chromedp.WaitVisible("#password"), chromedp.SendKeys("#name", name), chromedp.SendKeys("#password", password+"\n"), chromedp.WaitVisible("header nav"))
-}
-
 func TestHeldMail(t *testing.T) {
 	t.Parallel()
 	n := start(t)
@@ -186,25 +118,25 @@ func TestHeldMail(t *testing.T) {
 		if lang != "en" {
 			b = n.browse(lang)
 		}
-		b.do(chromedp.Navigate(b.base+"/"), chromedp.WaitVisible("#password"))
+		b.do(navigate(b.base+"/"), visible("#password"))
 		b.picture(lang + "-sign-in")
 		b.signIn("olga")
 		b.picture(lang + "-list")
-		if got, err := chromedp.Run(b, chromedp.Evaluate[string]("document.documentElement.lang")); err != nil || got != lang {
-			t.Errorf("a browser of %s reads %s, %v", lang, got, err)
+		if got := b.ask("document.documentElement.lang"); got != lang {
+			t.Errorf("a browser of %s reads %s", lang, got)
 		}
-		b.do(chromedp.Navigate(b.base+"/held?q=script"), chromedp.Click("a[data-open]"), chromedp.WaitVisible(".tabs"))
+		b.do(navigate(b.base+"/held?q=script"), click("a[data-open]"), visible(".tabs"))
 		b.picture(lang + "-message")
-		b.do(chromedp.Click(".tabs a:nth-child(2)"), chromedp.WaitVisible("iframe"))
+		b.do(click(".tabs a:nth-child(2)"), visible("iframe"))
 		b.picture(lang + "-html")
 	}
 	// The second and the third message, by keys alone.
-	b.do(chromedp.Navigate(b.base+"/held"), chromedp.WaitVisible("tr[data-row]"))
-	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("j"), chromedp.KeyEvent("x"), chromedp.KeyEvent("j"), chromedp.KeyEvent("x"), chromedp.KeyEvent("r"), chromedp.WaitVisible("#note"))
+	b.do(navigate(b.base+"/held"), visible("tr[data-row]"))
+	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("j"), chromedp.KeyEvent("x"), chromedp.KeyEvent("j"), chromedp.KeyEvent("x"), chromedp.KeyEvent("r"), visible("#note"))
 	b.picture("release")
-	b.do(chromedp.SendKeys("#note", "known"), chromedp.Click("main button.main"))
+	b.do(keys("#note", "known"), click("main button.main"))
 	got := n.backend.WaitTransactions(t, 2)
-	b.do(chromedp.Navigate(b.base+"/held?q=state:released"), chromedp.WaitVisible(".tag.good"))
+	b.finds("/held?q=state:released", ".tag.good")
 	b.picture("released")
 	if len(got) != 2 {
 		t.Fatalf("%d messages reached the backend, not the two that were picked", len(got))

@@ -35,16 +35,16 @@ func TestFigures(t *testing.T) {
 	for _, lang := range []string{"en", "zh-CN", "ru", "el"} {
 		b := n.browse(lang)
 		b.signIn("olga")
-		b.do(chromedp.Navigate(b.base+"/figures?range=hour"), chromedp.WaitVisible(".plot"))
+		b.do(navigate(b.base+"/figures?range=hour"), visible(".plot"))
 		b.until("plots are drawn", `document.querySelectorAll(".plot canvas").length >= 3`)
 		b.picture(lang + "-figures")
-		b.do(chromedp.Click(".plot summary"), chromedp.WaitVisible(".plot table"))
+		b.do(click(".plot summary"), visible(".plot table"))
 		b.do(chromedp.EmulateViewport(390, 844))
 		b.until("plots fit", `document.querySelector(".plot canvas").getBoundingClientRect().width < 390 && document.documentElement.scrollWidth <= 390`)
 		b.picture(lang + "-figures-phone")
-		b.do(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(b.base+"/figures/report"), chromedp.WaitVisible("#month"))
+		b.do(chromedp.EmulateViewport(1280, 800), navigate(b.base+"/figures/report"), visible("#month"))
 		b.picture(lang + "-report")
-		b.do(chromedp.Click(`button[value="outages"]`), chromedp.WaitVisible(`a[href$="/file"]`))
+		b.do(click(`button[value="outages"]`), visible(`a[href$="/file"]`))
 		b.picture(lang + "-work")
 	}
 }

@@ -150,13 +150,13 @@ func TestHK01(t *testing.T) {
 	seen := shown{}
 	w.listen(t, b)
 	for _, id := range ids {
-		b.do(chromedp.Navigate(b.base + "/held/" + id))
+		b.do(navigate(b.base + "/held/" + id))
 		seen.see(b)
 	}
 	seen.all(t, many, names...)
 	list := shown{}
 	for next := "/held"; next != ""; {
-		b.do(chromedp.Navigate(b.base + next))
+		b.do(navigate(b.base + next))
 		list.see(b)
 		next = b.ask(`(document.querySelector("a[rel=next]") || {getAttribute: () => ""}).getAttribute("href")`)
 	}
@@ -189,7 +189,7 @@ func TestHK01Content(t *testing.T) {
 		}
 		h := in.hold(from, head.String()+"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"+parts.String()+"--b--\r\n", func(*quarantine.Hold) {})
 		for _, tab := range []string{"text", "headers", "parts", "links"} {
-			b.do(chromedp.Navigate(b.base + "/held/" + h.ID + "?tab=" + tab))
+			b.do(navigate(b.base + "/held/" + h.ID + "?tab=" + tab))
 			seen.see(b)
 		}
 	}
@@ -225,13 +225,13 @@ func TestHK02(t *testing.T) {
 	for i, p := range sink("html", w.canary) {
 		body := base64.StdEncoding.EncodeToString([]byte("<p>" + p + "</p><p>mkendQ" + fmt.Sprint(i) + ".</p>"))
 		h := in.hold(i, "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"+body+"\r\n", func(*quarantine.Hold) {})
-		b.do(chromedp.Navigate(b.base + "/held/" + h.ID + "/html"))
+		b.do(navigate(b.base + "/held/" + h.ID + "/html"))
 		seen.see(b)
 		if left := b.ask(`document.querySelectorAll("script,iframe,object,embed,link,meta:not([charset]),base,form,svg,math,a,style,[href],[srcset],[onerror],[onload],[onfocus]").length`); left != "0" {
 			t.Errorf("payload %d leaves %s things that could act", i, left)
 		}
 		if i%10 == 0 {
-			b.do(chromedp.Navigate(b.base+"/held/"+h.ID+"?tab=html"), chromedp.WaitVisible("iframe.preview"))
+			b.do(navigate(b.base+"/held/"+h.ID+"?tab=html"), visible("iframe.preview"))
 		}
 	}
 	t.Logf("%d of %d payloads left text that is shown, the others were taken out whole", len(seen["html"]), many)

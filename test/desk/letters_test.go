@@ -30,22 +30,22 @@ func TestLetters(t *testing.T) {
 			b.do(chromedp.Evaluate[chromedp.Void](`(() => { const e = document.getElementById("body"); e.value = ` + quoted(words) + `; e.dispatchEvent(new Event("input", {bubbles: true})) })()`))
 		}
 		write("One.\n\n{{.Mesure}}")
-		b.do(chromedp.WaitVisible(`#checked .problems`))
+		b.do(visible(`#checked .problems`))
 		b.says(".Mesure", "3:3")
 		b.picture(lang + "-wrong")
 		write(shipped + "\n{{.Ticket}} MARK-" + of)
-		b.do(chromedp.WaitVisible(`#checked .letter`))
+		b.do(visible(`#checked .letter`))
 		b.says("A-2026-000042 MARK-" + of)
 		b.picture(lang + "-preview")
-		b.do(chromedp.SendKeys("#note", "a mark"), chromedp.Click("#editor button.main"), chromedp.WaitVisible(".said.good[role=status]"))
+		b.do(keys("#note", "a mark"), click("#editor button.main"), visible(".said.good[role=status]"))
 		b.says("lea", "a mark")
 		b.picture(lang + "-saved")
-		b.do(chromedp.Click(`aside a[href="`+path+`/1"]`), chromedp.WaitVisible(".diff"))
+		b.do(click(`aside a[href="`+path+`/1"]`), visible(".diff"))
 		b.says("MARK-" + of)
 		b.picture(lang + "-change")
 
 		b.goTo("/snippets", "#title")
-		b.do(chromedp.SendKeys("#title", "Thanks "+of), chromedp.SetValue("#language", of), chromedp.SendKeys("#short", "thx"), chromedp.SendKeys("#text", "Thank you for your patience."), chromedp.Click("form.card button.main"), chromedp.WaitVisible("tr[data-row]"))
+		b.do(keys("#title", "Thanks "+of), set("#language", of), keys("#short", "thx"), keys("#text", "Thank you for your patience."), click("form.card button.main"), visible("tr[data-row]"))
 		b.says("Thanks "+of, ";thx")
 		b.picture(lang + "-snippets")
 
@@ -55,7 +55,7 @@ func TestLetters(t *testing.T) {
 			t.Errorf("a draft does not say what the desk wrote: %s", draft.Body)
 		}
 		b.goTo("/cases/"+id+"/letters/"+draft.ID, "#body")
-		b.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("body").value = ""`), chromedp.KeyEvent(";"), chromedp.SendKeys("#body", "A line. ;thx "))
+		b.do(chromedp.Evaluate[chromedp.Void](`document.getElementById("body").value = ""`), chromedp.KeyEvent(";"), keys("#body", "A line. ;thx "))
 		// The driver types a character even where the page took its key.
 		if got := strings.Trim(b.ask(`document.getElementById("body").value`), "; "); got != "A line. Thank you for your patience." {
 			t.Errorf("%s: typed, the snippet gives %q", lang, got)
@@ -70,7 +70,7 @@ func TestLetters(t *testing.T) {
 			b.picture(lang + "-phone")
 		}
 		b.goTo("/templates/"+of+"/result", "#editor")
-		b.do(chromedp.Click(`#editor button[value=reset]`), chromedp.WaitVisible(".said.good[role=status]"))
+		b.do(click(`#editor button[value=reset]`), visible(".said.good[role=status]"))
 		if now := b.ask(`document.getElementById("body").value`); now != shipped {
 			t.Errorf("%s: after going back it says %q", lang, now)
 		}

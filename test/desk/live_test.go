@@ -17,7 +17,7 @@ func TestNews(t *testing.T) {
 	n.send("ada@example.com", "The first please hold", "Content-Type: text/plain\r\n\r\nOne.")
 	b := n.browse("en")
 	b.signIn("olga")
-	b.do(chromedp.Navigate(b.base+"/held"), chromedp.WaitVisible("tr[data-row]"))
+	b.do(navigate(b.base+"/held"), visible("tr[data-row]"))
 	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("x"))
 	b.until("the stream says where things stand", `document.documentElement.dataset.heard === ""`)
 	place := `document.querySelector("tr[data-row]").getBoundingClientRect().height + " " + document.querySelectorAll("tr[data-row]").length`
@@ -29,7 +29,7 @@ func TestNews(t *testing.T) {
 		t.Errorf("the list moved: %s, then %s", before, after)
 	}
 	b.picture("announced")
-	b.do(chromedp.Click(".news"))
+	b.do(click(".news"))
 	b.until("all three are shown", `document.querySelectorAll("tr[data-row]").length === 3 && !document.querySelector(".news")`)
 	b.until("the first is still selected", `document.querySelectorAll("tr[data-row] input:checked").length === 1 && document.querySelector("tr[data-row]:last-child input").checked`)
 	b.picture("shown")

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
 	"postern/internal/control"
 )
 
@@ -93,7 +91,7 @@ func TestHK01Outside(t *testing.T) {
 	w.listen(t, b)
 	for ; from < many; from += each {
 		for _, path := range []string{"/outside", "/outside/source/A-1", "/outside/source/A-1/block", "/outside/published/x", "/outside/listings", "/outside/listings/l", "/notices", "/notices/x", "/suppressed", "/feeds/isp"} {
-			b.do(chromedp.Navigate(b.base + path))
+			b.do(navigate(b.base + path))
 			seen.see(b)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"postern/abuse/external/published"
 	"postern/cmd/postern/sourcecalls"
 	"postern/internal/people"
+	"postern/test/world"
 )
 
 // abroad has a source elsewhere, a list that waits, an opt-out and a feedback loop.
@@ -19,11 +20,10 @@ func (n *node) abroad() string {
 	var holds struct {
 		Holds []struct{ ID string } `json:"holds"`
 	}
-	for end := time.Now().Add(30 * time.Second); len(holds.Holds) == 0; time.Sleep(100 * time.Millisecond) {
-		if n.call("quarantine.list", map[string]any{"limit": 1}, &holds); time.Now().After(end) {
-			n.t.Fatal("nothing is held")
-		}
-	}
+	world.Await(n.t, "it is held", patience, func() bool {
+		n.call("quarantine.list", map[string]any{"limit": 1}, &holds)
+		return len(holds.Holds) > 0
+	})
 	var s sourcecalls.Shown
 	n.call("source.open", sourcecalls.Work{Hold: holds.Holds[0].ID, Reason: "it advertises"}, &s)
 	for _, list := range []string{"servers", "relays"} { // what shrinks by more than a half needs a person
@@ -60,26 +60,26 @@ func TestOutside(t *testing.T) {
 	b.signIn("olga")
 	b.goTo("/outside", "tr[data-row]")
 	b.picture("queue")
-	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"), chromedp.WaitVisible("#grounds"))
+	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"), visible("#grounds"))
 	b.says("Only our own filters speak against it")
 	b.picture("source")
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#evidence").selectedIndex = 1`), chromedp.SendKeys("#reason-confirm", "it is spam\n"), chromedp.WaitVisible(`[data-key="b"]`))
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#evidence").selectedIndex = 1`), keys("#reason-confirm", "it is spam\n"), visible(`[data-key="b"]`))
 	b.says("Somebody of the desk looked at the evidence")
-	b.do(chromedp.KeyEvent("b"), chromedp.WaitVisible("#hits"))
+	b.do(chromedp.KeyEvent("b"), visible("#hits"))
 	b.says("127.0.0.1", "is no address of the Internet") // who sends here is this very machine
 	b.goTo("/outside/source/"+id+"/block?scope=ip&value=198.51.100.7", "#why")
 	b.says("What it would have hit", "would have been refused")
 	b.picture("weighed")
-	b.do(chromedp.SendKeys("#why", "spam\n"))
+	b.do(keys("#why", "spam\n"))
 	b.again()
-	b.do(chromedp.WaitVisible("#lift"))
+	b.do(visible("#lift"))
 	b.says("in force", "198.51.100.7")
 	b.picture("blocked")
 	b.goTo("/outside/blocks?from=case", "tr[data-row]")
 	b.says("198.51.100.7", "1 block fits")
 	b.picture("blocks")
 	b.goTo("/outside/source/"+id+"#lift", "#reason-lift")
-	b.do(chromedp.SendKeys("#reason-lift", "they took it down\n"))
+	b.do(keys("#reason-lift", "they took it down\n"))
 	b.says("let in by a tenth on trial")
 	b.picture("half-open")
 	b.lists()
@@ -97,10 +97,10 @@ func (b *browser) lists() {
 		b.goTo("/outside/published", "tr[data-row]")
 		b.picture("published")
 		b.ask(`[...document.querySelectorAll("tr[data-row]")].find(r => r.textContent.includes("` + c.list + `") && r.querySelector("strong")).querySelector("a[data-open]").click()`)
-		b.do(chromedp.WaitVisible("#trial"), chromedp.WaitVisible(`button[value="`+c.act+`"]`))
+		b.do(visible("#trial"), visible(`button[value="`+c.act+`"]`))
 		b.says("it shrinks from 4 to 1 entries", "203.0.113.9", "127.0.0.1", c.list)
 		b.picture("edition")
-		b.do(chromedp.SendKeys("#reason", "looked at"), chromedp.Click(`button[value="`+c.act+`"]`))
+		b.do(keys("#reason", "looked at"), click(`button[value="`+c.act+`"]`))
 		decided := `!document.querySelector("#reason") && document.querySelector(".row.head .tag")?.textContent.trim() == "` + c.state + `"`
 		b.until("the edition is decided, or a password asked for", asks+" || "+decided)
 		b.again()
@@ -114,11 +114,11 @@ func (b *browser) lists() {
 func (b *browser) optsOut() {
 	b.t.Helper()
 	b.goTo("/suppressed", "#recipient")
-	b.do(chromedp.SendKeys("#account", "bert@example.com"), chromedp.SendKeys("#recipient", "wen@far.example"), chromedp.SendKeys("form.card #reason", "wrote to us\n"))
+	b.do(keys("#account", "bert@example.com"), keys("#recipient", "wen@far.example"), keys("form.card #reason", "wrote to us\n"))
 	b.until("the opt-out is there", `document.querySelector("table")?.textContent.includes("wen@far.example")`)
 	b.picture("opted-out")
 	b.ask(`[...document.querySelectorAll("tbody tr")].filter(r => r.textContent.includes("wen@")).map(r => { r.querySelector("details").open = true; r.querySelector("input[name=reason]").id = "mine" })`)
-	b.do(chromedp.SendKeys("#mine", "asked for it again\n"))
+	b.do(keys("#mine", "asked for it again\n"))
 	b.until("the opt-out is lifted", `document.querySelector("table") && !document.querySelector("table").textContent.includes("wen@far.example")`)
 }
 
@@ -127,7 +127,7 @@ func (b *browser) trusts() {
 	b.t.Helper()
 	b.goTo("/feeds/isp", "#trust")
 	b.ask(`document.querySelector("#trust").value = "unheeded"`)
-	b.do(chromedp.SendKeys("#reason", "it reports newsletters"), chromedp.Click(`button[value="trust"]`))
+	b.do(keys("#reason", "it reports newsletters"), click(`button[value="trust"]`))
 	changed := `document.querySelector("#facts")?.parentElement.textContent.includes("it reports newsletters")`
 	b.until("the trust is changed, or a password asked for", asks+" || "+changed)
 	b.again()

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/chromedp"
-
 	"postern/internal/mailtest"
 	"postern/internal/mailtest/openid"
 	"postern/internal/people"
@@ -25,31 +23,31 @@ func TestPeople(t *testing.T) {
 			n := &node{Gateway: n.Gateway, t: t, backend: n.backend, control: n.control}
 			b, name := n.browse(lang), "agent-"+strings.ToLower(lang)
 			b.signIn("olga")
-			b.do(chromedp.Navigate(b.base+"/people"), chromedp.WaitVisible("tr[data-row]"))
+			b.do(navigate(b.base+"/people"), visible("tr[data-row]"))
 			b.picture(lang + "-people")
-			b.do(chromedp.Navigate(b.base+"/people/new"), chromedp.WaitVisible("#covers"), chromedp.SendKeys("#name", name))
-			b.do(chromedp.SetValue("#role", "abuse-agent"))
+			b.do(navigate(b.base+"/people/new"), visible("#covers"), keys("#name", name))
+			b.do(set("#role", "abuse-agent"))
 			b.picture(lang + "-new")
-			b.do(chromedp.Click("main button.main"), chromedp.WaitVisible("#link"))
+			b.do(click("main button.main"), visible("#link"))
 			b.picture(lang + "-link")
 			link := b.text("#link")
 			if i := strings.Index(link, "/welcome/"); i >= 0 {
 				link = link[i:]
 			}
 			c := n.browse(lang)
-			c.do(chromedp.Navigate(c.base+link), chromedp.WaitVisible("#again"), chromedp.SendKeys("#password", password), chromedp.SendKeys("#again", password+"\n"), chromedp.WaitVisible("#name"))
+			c.do(navigate(c.base+link), visible("#again"), keys("#password", password), keys("#again", password+"\n"), visible("#name"))
 			c.signIn(name)
 			at := b.base + "/people/user/" + name
-			b.do(chromedp.Navigate(at), chromedp.Click("details.under summary"), chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", "monitoring"), chromedp.SendKeys("#scopes", "holds:read"),
-				chromedp.Click("button[value=token]"), chromedp.WaitVisible("#secret"))
+			b.do(navigate(at), click("details.under summary"), visible("#token"), keys("#token", "monitoring"), keys("#scopes", "holds:read"),
+				click("button[value=token]"), visible("#secret"))
 			b.picture(lang + "-token")
 			if secret := b.text("#secret"); !strings.HasPrefix(secret, "postern_") {
 				t.Error(secret)
 			}
-			b.do(chromedp.Navigate(at), chromedp.WaitVisible("button[value=revoke]"), chromedp.Click("button[value=disable]"), chromedp.WaitVisible("button[value=enable]"))
+			b.do(navigate(at), visible("button[value=revoke]"), click("button[value=disable]"), visible("button[value=enable]"))
 			b.picture(lang + "-disabled")
-			c.do(chromedp.Navigate(c.base+"/held"), chromedp.WaitVisible("#password"))
-			b.do(chromedp.Navigate(b.base+"/approvals"), chromedp.WaitVisible("nav.tabs"))
+			c.do(navigate(c.base+"/held"), visible("#password"))
+			b.do(navigate(b.base+"/approvals"), visible("nav.tabs"))
 			b.picture(lang + "-approvals")
 		})
 	}
@@ -76,13 +74,13 @@ func TestProvider(t *testing.T) {
 			n := &node{Gateway: n.Gateway, t: t, backend: n.backend, control: n.control}
 			b := n.browse(lang)
 			srv.Set(openid.Script{Who: openid.Claims{"sub": "stranger", "email": "stranger@example.com", "email_verified": true}})
-			go303 := []chromedp.Action[chromedp.Void]{chromedp.Navigate(b.base + "/sign-in?to=/me"), chromedp.WaitVisible(".apart a.button"), chromedp.Click(".apart a.button"), chromedp.WaitVisible("#yes"), chromedp.Click("#yes")}
+			go303 := []act{navigate(b.base + "/sign-in?to=/me"), visible(".apart a.button"), click(".apart a.button"), visible("#yes"), click("#yes")}
 			b.do(go303...)
-			b.do(chromedp.WaitVisible(".said.bad"))
+			b.do(visible(".said.bad"))
 			b.picture(lang + "-stranger")
 			srv.Set(openid.Script{Who: openid.Claims{"sub": "agent", "preferred_username": "ada", "email": "ada@example.com", "email_verified": true, "groups": []string{"desk"}}})
 			b.do(go303...)
-			b.do(chromedp.WaitVisible("dl.facts"))
+			b.do(visible("dl.facts"))
 			b.picture(lang + "-agent")
 			if got := b.text("a.who"); got != "ada" {
 				t.Error(got)

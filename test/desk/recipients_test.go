@@ -18,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
 	"postern/internal/mailtest"
 	"postern/test/world"
 )
@@ -191,12 +189,12 @@ func TestDigest(t *testing.T) {
 		t.Errorf("a scanner changed something: %s", got)
 	}
 	b := n.browse("en")
-	b.do(chromedp.Navigate(links[0]), chromedp.WaitVisible("button.main"))
+	b.do(navigate(links[0]), visible("button.main"))
 	b.picture("release")
-	b.do(chromedp.Click("button.main"), chromedp.WaitVisible(".said"))
+	b.do(click("button.main"), visible(".said"))
 	b.picture("released")
 	waitMail(t, behind, "ada@example.com", 2)
-	b.do(chromedp.Navigate(links[0]), chromedp.WaitVisible(".said.warn"))
+	b.do(navigate(links[0]), visible(".said.warn"))
 	b.picture("used")
 	if code, _ := n.status(person(), http.MethodPost, links[0], url.Values{}); code != http.StatusOK {
 		t.Errorf("again: %d", code)

@@ -25,38 +25,6 @@ func quoted(s string) string {
 	return "`" + strings.NewReplacer("\\", "\\\\", "`", "\\`", "${", "\\${").Replace(s) + "`"
 }
 
-// sees waits until a part of the page has a text.
-func (b *browser) sees(what, text string) {
-	b.t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; {
-		got, err := chromedp.Run(b, chromedp.Evaluate[string](`(document.querySelector(`+quoted(what)+`) || {innerText: ""}).innerText`))
-		if err == nil && strings.Contains(got, text) {
-			return
-		}
-		if time.Now().After(end) {
-			b.picture("failed")
-			b.t.Fatalf("%s says %q, not %q (%v)", what, got, text, err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-}
-
-// confirm gives the password again where the desk asks for it.
-func (b *browser) proves() {
-	b.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		asked, err := chromedp.Run(b, chromedp.Evaluate[bool](`document.readyState === "complete" && !!document.querySelector("input[name=confirm-password]")`))
-		if err == nil && asked {
-			b.do(chromedp.SendKeys("input[name=confirm-password]", password+"\n"))
-			return
-		}
-		over, err := chromedp.Run(b, chromedp.Evaluate[bool](`document.readyState === "complete" && !document.querySelector("form.save, form[action='/rules/rollback'], form[action='/rules/off']")`))
-		if err == nil && over {
-			return
-		}
-	}
-}
-
 func (n *node) held() []quarantine.Hold {
 	n.t.Helper()
 	var p quarantine.Page
@@ -76,21 +44,21 @@ func TestRules(t *testing.T) {
 	own := filepath.Join(n.Dir, "rules.d", "own.yaml")
 	b := n.browse("en")
 	b.signIn("olga")
-	b.do(chromedp.Navigate(b.base+"/rules"), chromedp.WaitVisible("tr[data-row]"))
+	b.do(navigate(b.base+"/rules"), visible("tr[data-row]"))
 	b.sees("main", "HOLD_THIS")
 	b.picture("list")
-	b.do(chromedp.Navigate(b.base+"/rules/files"), chromedp.WaitVisible("table"))
+	b.do(navigate(b.base+"/rules/files"), visible("table"))
 	b.picture("files")
 
 	// Wrong on purpose: the place is shown while it is typed, and nothing is saved.
-	b.do(chromedp.Navigate(b.base+"/rules/file?id=rules/own.yaml"), chromedp.WaitVisible("#text"))
+	b.do(navigate(b.base+"/rules/file?id=rules/own.yaml"), visible("#text"))
 	b.types(strings.Replace(rules, "action: quarantine", "acton: tag", 1))
 	b.sees("#checked", "own.yaml:6:5")
 	b.sees(".code .numbers .bad", "6")
-	b.do(chromedp.Click(".problems a"))
+	b.do(click(".problems a"))
 	b.sees("#at", "patterns[]")
 	b.picture("wrong")
-	b.do(chromedp.Click("#editor button.main"))
+	b.do(click("#editor button.main"))
 	b.sees("[role=alert]", "Nothing was saved")
 	if got, _ := os.ReadFile(own); string(got) != rules {
 		t.Fatalf("the file became %s", got)
@@ -100,14 +68,14 @@ func TestRules(t *testing.T) {
 	next := strings.Replace(rules, "action: quarantine", "score: 1", 1)
 	b.types(next)
 	b.sees("#checked", "Nothing is wrong")
-	b.do(chromedp.SetValue("#hold", hold.ID), chromedp.Click("button[formaction='/rules/try']"), chromedp.WaitVisible("#tried"))
+	b.do(set("#hold", hold.ID), click("button[formaction='/rules/try']"), visible("#tried"))
 	b.sees("#tried", "Now: hold. With this text: pass.")
 	b.picture("tried")
-	b.do(chromedp.Click("#editor button.main"), chromedp.WaitVisible("#note"))
+	b.do(click("#editor button.main"), visible("#note"))
 	b.sees(".diff", "score: 1")
 	b.picture("difference")
-	b.do(chromedp.SendKeys("#note", "it hit invoices"), chromedp.Click("button[name=seen]"))
-	b.proves()
+	b.do(keys("#note", "it hit invoices"), click("button[name=seen]"))
+	b.again()
 	b.sees("main", "in force on this node")
 	b.picture("saved")
 	if got, _ := os.ReadFile(own); string(got) != next {
@@ -119,20 +87,20 @@ func TestRules(t *testing.T) {
 	}
 
 	// Rolled back; by hand; what was changed by hand is in the history too.
-	b.do(chromedp.Navigate(b.base+"/rules/changes?file=rules/own.yaml"), chromedp.WaitVisible("tr[data-row]"))
+	b.do(navigate(b.base+"/rules/changes?file=rules/own.yaml"), visible("tr[data-row]"))
 	b.sees("main", "it hit invoices")
 	b.picture("changes")
-	b.do(chromedp.Click("tr[data-row]:nth-child(2) a[data-open]"), chromedp.WaitVisible("form[action='/rules/rollback']"))
-	b.do(chromedp.Click("form[action='/rules/rollback'] button.main"))
-	b.proves()
+	b.do(click("tr[data-row]:nth-child(2) a[data-open]"), visible("form[action='/rules/rollback']"))
+	b.do(click("form[action='/rules/rollback'] button.main"))
+	b.again()
 	b.sees("main", "in force on this node")
 	if got, _ := os.ReadFile(own); string(got) != rules {
 		t.Fatalf("the file became %s", got)
 	}
 	n.WriteFile("rules.d/own.yaml", rules+"# by hand\n")
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		b.do(chromedp.Navigate(b.base + "/rules/changes"))
-		if got, _ := chromedp.Run(b, chromedp.Evaluate[string]("document.body.innerText")); strings.Contains(got, "changed on disk") {
+	for end := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
+		b.do(navigate(b.base + "/rules/changes"))
+		if strings.Contains(b.ask("document.body.innerText"), "changed on disk") {
 			break
 		}
 		if time.Now().After(end) {
@@ -142,18 +110,18 @@ func TestRules(t *testing.T) {
 	b.picture("by-hand")
 
 	// Somebody else was faster: both are shown.
-	b.do(chromedp.Navigate(b.base+"/rules/file?id=rules/own.yaml"), chromedp.WaitVisible("#text"))
+	b.do(navigate(b.base+"/rules/file?id=rules/own.yaml"), visible("#text"))
 	n.WriteFile("rules.d/own.yaml", rules+"# by somebody else\n")
 	b.types(rules + "# mine\n")
-	b.do(chromedp.Click("#editor button.main"), chromedp.WaitVisible("[role=alert]"))
+	b.do(click("#editor button.main"), visible("[role=alert]"))
 	b.sees(".diff", "# by somebody else")
 	b.picture("conflict")
 
 	// One rule is switched off for a day.
-	b.do(chromedp.Navigate(b.base+"/rules/rule/HOLD_THIS"), chromedp.WaitVisible("#note"))
+	b.do(navigate(b.base+"/rules/rule/HOLD_THIS"), visible("#note"))
 	b.picture("rule")
-	b.do(chromedp.SendKeys("#note", "too many"), chromedp.Click("form[action='/rules/off'] button"))
-	b.proves()
+	b.do(keys("#note", "too many"), click("form[action='/rules/off'] button"))
+	b.again()
 	b.sees("main", "Switch on again")
 	b.picture("off")
 	n.send("ada@example.com", "A third please hold", "Content-Type: text/plain\r\n\r\nBuy now.")
@@ -162,10 +130,10 @@ func TestRules(t *testing.T) {
 	}
 
 	// The audit has it all, with what it was before; the chain is unbroken.
-	b.do(chromedp.Navigate(b.base+"/rules/audit?object=own.yaml"), chromedp.WaitVisible(".entries"))
-	b.do(chromedp.Click(".entries li:last-child summary"))
+	b.do(navigate(b.base+"/rules/audit?object=own.yaml"), visible(".entries"))
+	b.do(click(".entries li:last-child summary"))
 	b.picture("audit")
-	b.do(chromedp.Click("button[formaction='/rules/audit/verify']"))
+	b.do(click("button[formaction='/rules/audit/verify']"))
 	b.sees("main", "is unbroken")
 	b.picture("verified")
 	var all []record.Entry
@@ -183,7 +151,7 @@ func TestRules(t *testing.T) {
 	// An auditor reads, and changes nothing.
 	b = n.browse("en")
 	b.signIn("arthur")
-	b.do(chromedp.Navigate(b.base+"/rules/file?id=rules/own.yaml"), chromedp.WaitVisible("pre.whole"))
+	b.do(navigate(b.base+"/rules/file?id=rules/own.yaml"), visible("pre.whole"))
 	b.picture("auditor")
 }
 
@@ -197,32 +165,32 @@ func TestRulesInAllLanguages(t *testing.T) {
 		b := n.browse(lang)
 		b.signIn("olga")
 		for _, page := range []string{"rules", "rules/files", "rules/changes", "rules/rule/HOLD_THIS", "rules/lists?why=192.0.2.1", "rules/calendar?name=china&year=2026", "rules/audit"} {
-			b.do(chromedp.Navigate(b.base+"/"+page), chromedp.WaitVisible("main h1"))
+			b.do(navigate(b.base+"/"+page), visible("main h1"))
 			b.picture(lang + "-" + strings.Map(func(c rune) rune {
 				if c == '/' || c == '?' || c == '=' || c == '&' {
 					return '-'
 				}
 				return c
 			}, page))
-			if got, _ := chromedp.Run(b, chromedp.Evaluate[string]("document.body.innerText")); strings.Contains(got, "rules.") && strings.Contains(strings.ReplaceAll(got, "rules.d", ""), " rules.") {
+			if got := b.ask("document.body.innerText"); strings.Contains(got, "rules.") && strings.Contains(strings.ReplaceAll(got, "rules.d", ""), " rules.") {
 				t.Errorf("%s %s: a text is missing", lang, page)
 			}
 		}
-		b.do(chromedp.Navigate(b.base+"/rules/file?id=rules/own.yaml"), chromedp.WaitVisible("#text"))
+		b.do(navigate(b.base+"/rules/file?id=rules/own.yaml"), visible("#text"))
 		b.types(strings.Replace(rules, "quarantine", "burn", 1))
 		b.sees("#checked", "own.yaml:6:13")
 		b.picture(lang + "-wrong")
-		b.do(chromedp.SetValue("#hold", hold.ID))
+		b.do(set("#hold", hold.ID))
 		b.types(strings.Replace(rules, "quarantine", "reject", 1))
-		b.do(chromedp.Click("button[formaction='/rules/try']"), chromedp.WaitVisible("#tried"))
+		b.do(click("button[formaction='/rules/try']"), visible("#tried"))
 		b.picture(lang + "-tried")
 		if lang == "zh-CN" || lang == "el" {
 			b.do(chromedp.EmulateViewport(390, 844))
 			for _, page := range []string{"rules", "rules/calendar", "rules/file?id=rules/own.yaml", "rules/lists", "rules/audit"} {
-				b.do(chromedp.Navigate(b.base+"/"+page), chromedp.WaitVisible("main h1"))
+				b.do(navigate(b.base+"/"+page), visible("main h1"))
 				b.picture(lang + "-phone-" + strings.NewReplacer("/", "-", "?", "-", "=", "-").Replace(page))
-				if wide, err := chromedp.Run(b, chromedp.Evaluate[bool]("document.documentElement.scrollWidth > innerWidth + 1")); err != nil || wide {
-					t.Errorf("%s is wider than a phone, %v", page, err)
+				if wide := b.ask("document.documentElement.scrollWidth > innerWidth + 1"); wide != "false" {
+					t.Errorf("%s is wider than a phone", page)
 				}
 			}
 		}
@@ -235,11 +203,11 @@ func TestListsOnThePage(t *testing.T) {
 	n.user("olga", people.Postmaster)
 	b := n.browse("en")
 	b.signIn("olga")
-	b.do(chromedp.Navigate(b.base+"/rules/lists"), chromedp.WaitVisible("#value"), chromedp.SendKeys("#value", "frank@friend.example"), chromedp.SendKeys("#reason", "rude"), chromedp.Click("button[value=add]"))
+	b.do(navigate(b.base+"/rules/lists"), visible("#value"), keys("#value", "frank@friend.example"), keys("#reason", "rude"), click("button[value=add]"))
 	b.sees("table", "frank@friend.example")
 	b.picture("blocked")
-	b.do(chromedp.Navigate(b.base + "/rules/lists?why=frank@friend.example"))
+	b.do(navigate(b.base + "/rules/lists?why=frank@friend.example"))
 	b.sees("main", "listed")
-	b.do(chromedp.Navigate(b.base+"/rules/lists"), chromedp.WaitVisible("#value"), chromedp.SendKeys("#value", "no such thing!"), chromedp.SendKeys("#reason", "x"), chromedp.Click("button[value=add]"), chromedp.WaitVisible("[role=alert]"))
+	b.do(navigate(b.base+"/rules/lists"), visible("#value"), keys("#value", "no such thing!"), keys("#reason", "x"), click("button[value=add]"), visible("[role=alert]"))
 	b.picture("refused")
 }

@@ -85,20 +85,20 @@ func TestSenders(t *testing.T) {
 
 	for lang, want := range map[string]string{"en": "does not take mail from this sender", "zh-CN": "不接收此发件人的邮件", "ru": "не принимает письма от этого отправителя", "el": "δεν δέχεται μηνύματα από αυτόν τον αποστολέα"} {
 		b := n.browse(lang)
-		b.do(chromedp.Navigate(page), chromedp.WaitVisible("#text"))
+		b.do(navigate(page), visible("#text"))
 		text := b.ask(`document.querySelector("main").textContent`)
 		if !strings.Contains(text, want) || !strings.Contains(text, reference) || strings.Contains(text, "ada@example.com") || strings.Contains(text, "OWN_BLOCK") || strings.Contains(text, "Bread") {
 			t.Errorf("%s: %s", lang, text)
 		}
 		b.picture(lang + "-refused")
-		b.do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(page), chromedp.WaitVisible("#text"))
+		b.do(chromedp.EmulateViewport(390, 844), navigate(page), visible("#text"))
 		b.picture(lang + "-refused-phone")
-		b.do(chromedp.Navigate(site+"/r/"+forged), chromedp.WaitVisible("#ref"))
+		b.do(navigate(site+"/r/"+forged), visible("#ref"))
 		b.picture(lang + "-unknown")
 	}
 	b := n.browse("el")
-	b.do(chromedp.Navigate(site+"/r"), chromedp.WaitVisible("#ref"), chromedp.SendKeys("#ref", reply+"\n"), chromedp.WaitVisible("#text"))
-	b.do(chromedp.SendKeys("#text", "Είμαστε ο φούρνος. <script>alert(1)</script>"), chromedp.SendKeys("#email", "frank@example.com"), chromedp.Click("button.main"), chromedp.WaitVisible(".said"))
+	b.do(navigate(site+"/r"), visible("#ref"), keys("#ref", reply+"\n"), visible("#text"))
+	b.do(keys("#text", "Είμαστε ο φούρνος. <script>alert(1)</script>"), keys("#email", "frank@example.com"), click("button.main"), visible(".said"))
 	b.picture("asked")
 	if text := b.ask(`document.querySelector("main").textContent`); !strings.Contains(text, "Ευχαριστούμε") || b.ask(`document.querySelectorAll("textarea").length`) != "0" {
 		t.Error(text)
@@ -109,26 +109,26 @@ func TestSenders(t *testing.T) {
 
 	desk := n.browse("en")
 	desk.signIn("olga")
-	desk.do(chromedp.Navigate(desk.base+"/appeals"), chromedp.WaitVisible("tr[data-row]"))
+	desk.do(navigate(desk.base+"/appeals"), visible("tr[data-row]"))
 	desk.picture("list")
-	desk.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"), chromedp.WaitVisible("#answer"))
+	desk.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"), visible("#answer"))
 	desk.picture("appeal")
-	desk.do(chromedp.Click(`a[href^="/trace/"].button`), chromedp.WaitVisible("ol.way"), chromedp.Navigate(desk.base+"/appeals/"+reference), chromedp.WaitVisible("#days"))
+	desk.do(click(`a[href^="/trace/"].button`), visible("ol.way"), navigate(desk.base+"/appeals/"+reference), visible("#days"))
 	// Their own entry stops the bakery whatever lets it through, so that one goes.
-	desk.do(chromedp.Click(`form[action$="/unblock"] button`), chromedp.WaitNotPresent(`form[action$="/unblock"]`))
-	desk.do(chromedp.Click(`form[action$="/allow"] button`), chromedp.WaitVisible(".said"))
+	desk.do(click(`form[action$="/unblock"] button`), absent(`form[action$="/unblock"]`))
+	desk.do(click(`form[action$="/allow"] button`), visible(".said"))
 	desk.picture("allowed")
 	if err := smtp.SendMail(n.Addrs["mx"], nil, "anna@bakery.example", []string{"ada@example.com"}, []byte("From: <anna@bakery.example>\r\nTo: <ada@example.com>\r\nSubject: Bread\r\n\r\nHello again.\r\n")); err != nil {
 		t.Errorf("let through, and refused: %v", err)
 	}
-	desk.do(chromedp.SendKeys("#answer", "Συγγνώμη, στείλτε ξανά."), chromedp.SendKeys("#note", "known bakery"), chromedp.Click(`button[value="granted"]`), chromedp.WaitNotPresent("#answer"))
+	desk.do(keys("#answer", "Συγγνώμη, στείλτε ξανά."), keys("#note", "known bakery"), click(`button[value="granted"]`), absent("#answer"))
 	desk.picture("granted")
-	desk.do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(desk.base+"/appeals/"+reference), chromedp.WaitVisible("h1"))
+	desk.do(chromedp.EmulateViewport(390, 844), navigate(desk.base+"/appeals/"+reference), visible("h1"))
 	desk.picture("phone")
-	desk.do(chromedp.Navigate(desk.base+"/appeals?view=granted"), chromedp.WaitVisible("tr[data-row]"))
+	desk.do(navigate(desk.base+"/appeals?view=granted"), visible("tr[data-row]"))
 	desk.picture("list-phone")
 
-	b.do(chromedp.Navigate(page), chromedp.WaitVisible(".said"))
+	b.do(navigate(page), visible(".said"))
 	b.picture("answered")
 	if text := b.ask(`document.querySelector("main").textContent`); !strings.Contains(text, "έγινε δεκτό") || !strings.Contains(text, "Συγγνώμη, στείλτε ξανά.") || strings.Contains(text, "known bakery") {
 		t.Error(text)
@@ -140,9 +140,9 @@ func TestSenders(t *testing.T) {
 	for _, lang := range []string{"zh-CN", "ru", "el"} {
 		desk := n.browse(lang)
 		desk.signIn("olga")
-		desk.do(chromedp.Navigate(desk.base+"/appeals?view=all"), chromedp.WaitVisible("tr[data-row]"))
+		desk.do(navigate(desk.base+"/appeals?view=all"), visible("tr[data-row]"))
 		desk.picture(lang + "-list")
-		desk.do(chromedp.Click("a[data-open]"), chromedp.WaitVisible("dl.facts"))
+		desk.do(click("a[data-open]"), visible("dl.facts"))
 		desk.picture(lang + "-appeal")
 	}
 	if out := n.run("trace", whole); !strings.Contains(out, "please refuse") {

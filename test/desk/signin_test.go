@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/pquerna/otp/totp"
 
 	"postern/cmd/postern/access"
@@ -14,17 +13,6 @@ import (
 
 // languages are those of the desk.
 var languages = []string{"en", "zh-CN", "ru", "el"}
-
-// text is what an element says.
-func (b *browser) text(what string) string {
-	b.t.Helper()
-	s, err := chromedp.Run(b, chromedp.Text(what))
-	if err != nil {
-		b.picture("failed")
-		b.t.Fatal(what, err)
-	}
-	return s
-}
 
 // code is what an authenticator with the secret shows, once it shows another one than before.
 func (b *browser) code(secret, before string) string {
@@ -60,37 +48,38 @@ func TestSecondFactor(t *testing.T) {
 				t.Fatal(err)
 			}
 			b := n.browse(lang)
-			b.do(chromedp.Navigate(b.base+link.Path), chromedp.WaitVisible("#again"))
+			b.do(navigate(b.base+link.Path), visible("#again"))
 			b.picture(lang + "-welcome")
-			b.do(chromedp.SendKeys("#password", password), chromedp.SendKeys("#again", password+"\n"), chromedp.WaitVisible("#name"))
+			b.do(keys("#password", password), keys("#again", password+"\n"), visible("#name"))
 			b.picture(lang + "-password-set")
-			b.do(chromedp.SendKeys("#name", name), chromedp.SendKeys("#password", password+"\n"), chromedp.WaitVisible("button[value=begin]"))
+			b.do(keys("#name", name), keys("#password", password+"\n"), visible("button[value=begin]"))
 			b.picture(lang + "-must")
-			b.do(chromedp.Navigate(b.base+"/held"), chromedp.WaitVisible("button[value=begin]"), chromedp.Click("button[value=begin]"), chromedp.WaitVisible("img.code"))
+			b.do(navigate(b.base+"/held"), visible("button[value=begin]"), click("button[value=begin]"), visible("img.code"))
 			b.picture(lang + "-offer")
 			secret := strings.ReplaceAll(b.text("#secret"), " ", "")
+			b.do(keys("#code", "000000x\n"), visible(".said.bad"))
 			used := b.code(secret, "")
-			b.do(chromedp.SendKeys("#code", "000000x\n"), chromedp.WaitVisible(".said.bad"), chromedp.SendKeys("#code", used+"\n"), chromedp.WaitVisible(".codes li"))
+			b.do(keys("#code", used+"\n"), visible(".codes li"))
 			b.picture(lang + "-recovery")
 			recovery := b.text(".codes li:nth-child(2)")
-			b.do(chromedp.Navigate(b.base+"/me"), chromedp.WaitVisible("header nav"))
+			b.do(navigate(b.base+"/me"), visible("header nav"))
 			b.picture(lang + "-me")
-			signOut := chromedp.Click("form[action='/sign-out'] button")
-			again := []chromedp.Action[chromedp.Void]{signOut, chromedp.WaitVisible("#name"), chromedp.SendKeys("#name", name), chromedp.SendKeys("#password", password+"\n"), chromedp.WaitVisible("#code")}
+			signOut := click("form[action='/sign-out'] button")
+			again := []act{signOut, visible("#name"), keys("#name", name), keys("#password", password+"\n"), visible("#code")}
 			b.do(again...)
 			b.picture(lang + "-code")
-			b.do(chromedp.SendKeys("#code", used+"\n"), chromedp.WaitVisible(".said.bad")) // it was used
+			b.do(keys("#code", used+"\n"), visible(".said.bad")) // it was used
 			b.picture(lang + "-code-used")
-			b.do(chromedp.SendKeys("#code", recovery+"\n"), chromedp.WaitVisible("header nav"))
+			b.do(keys("#code", recovery+"\n"), visible("header nav"))
 			b.do(again...)
-			b.do(chromedp.SendKeys("#code", recovery+"\n"), chromedp.WaitVisible(".said.bad"))
+			b.do(keys("#code", recovery+"\n"), visible(".said.bad"))
 			if lang == "en" { // half a minute: once is enough
-				b.do(chromedp.SendKeys("#code", b.code(secret, used)+"\n"), chromedp.WaitVisible("header nav"))
+				b.do(keys("#code", b.code(secret, used)+"\n"), visible("header nav"))
 			}
 			if err := n.control.Call(t.Context(), "user.factor-reset", access.FactorReset{Name: name, Note: "lost phone"}, nil); err != nil {
 				t.Fatal(err)
 			}
-			b.do(chromedp.Navigate(b.base+"/me"), chromedp.WaitVisible("#name"), chromedp.SendKeys("#name", name), chromedp.SendKeys("#password", password+"\n"), chromedp.WaitVisible("button[value=begin]"))
+			b.do(navigate(b.base+"/me"), visible("#name"), keys("#name", name), keys("#password", password+"\n"), visible("button[value=begin]"))
 		})
 	}
 }

@@ -29,9 +29,10 @@ func TestTrace(t *testing.T) {
 	n.backend.WaitTransactions(t, 5)
 	b := n.browse("en")
 	b.signIn("olga")
+	b.finds("/trace", "tr[data-row]:nth-child(6)") // rows are written in batches
 	search := func(text string, rows int) {
 		t.Helper()
-		b.do(chromedp.Navigate(b.base+"/trace"), chromedp.WaitVisible("#q"), chromedp.SendKeys("#q", text+"\n"))
+		b.do(navigate(b.base+"/trace"), visible("#q"), keys("#q", text+"\n"))
 		b.until(fmt.Sprintf("%q finds %d", text, rows), fmt.Sprintf(`new URL(location.href).searchParams.has("q") && document.querySelectorAll("tr[data-row]").length === %d`, rows))
 	}
 	search("ada@example.com", 1)
@@ -42,43 +43,43 @@ func TestTrace(t *testing.T) {
 	search("carl@example.com letter", 4)
 	search("state:held", 1)
 	search("nobody@example.com", 0)
-	b.do(chromedp.Navigate(b.base+"/trace?state=delivered&since=24h"), chromedp.WaitVisible("tr[data-row]"))
+	b.do(navigate(b.base+"/trace?state=delivered&since=24h"), visible("tr[data-row]"))
 	b.until("the filters keep five", `document.querySelectorAll("tr[data-row]").length === 5`)
 	b.picture("list")
-	b.do(chromedp.Navigate(b.base+"/trace?q=since:yesterday"), chromedp.WaitVisible("#wrong"))
+	b.do(navigate(b.base+"/trace?q=since:yesterday"), visible("#wrong"))
 	b.picture("problem")
-	b.do(chromedp.Navigate(b.base+"/trace?q=please"), chromedp.WaitVisible("a[data-open]"), chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"), chromedp.WaitVisible("ol.way"))
+	b.do(navigate(b.base+"/trace?q=please"), visible("a[data-open]"), chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"), visible("ol.way"))
 	held := b.ask("location.pathname")
 	if text := b.ask(`document.querySelector("main").textContent`); !strings.Contains(text, "The subject asks to be held") || !strings.Contains(text, "Waits in held mail") {
 		t.Error(text)
 	}
 	// What the refusal or the hold said leads straight to the message.
 	id := strings.TrimPrefix(held, "/trace/")
-	b.do(chromedp.Navigate(b.base+"/trace?q="+strings.ToUpper(id)), chromedp.WaitVisible("ol.way"))
-	b.do(chromedp.Click(`ol.way a[href^="/held/"]`), chromedp.WaitVisible(".tabs"))
+	b.do(navigate(b.base+"/trace?q="+strings.ToUpper(id)), visible("ol.way"))
+	b.do(click(`ol.way a[href^="/held/"]`), visible(".tabs"))
 	for _, lang := range []string{"en", "zh-CN", "ru", "el"} {
 		b = n.browse(lang)
 		b.signIn("olga")
-		b.do(chromedp.Navigate(b.base+"/trace?q=ada@example.com"), chromedp.WaitVisible("a[data-open]"))
+		b.do(navigate(b.base+"/trace?q=ada@example.com"), visible("a[data-open]"))
 		b.picture(lang + "-list")
-		b.do(chromedp.Click("a[data-open]"), chromedp.WaitVisible("ol.way"))
+		b.do(click("a[data-open]"), visible("ol.way"))
 		b.picture(lang + "-message")
-		b.do(chromedp.Navigate(b.base+held), chromedp.WaitVisible("ol.way"), chromedp.EmulateViewport(390, 844), chromedp.WaitVisible("ol.way"))
+		b.do(navigate(b.base+held), visible("ol.way"), chromedp.EmulateViewport(390, 844), visible("ol.way"))
 		b.picture(lang + "-phone")
 	}
 	b = n.browse("en")
 	b.signIn("dora")
-	b.do(chromedp.Navigate(b.base+"/trace"), chromedp.WaitVisible("#q"))
+	b.do(navigate(b.base+"/trace"), visible("#q"))
 	if got := b.ask(`document.querySelectorAll("tr[data-row]").length`); got != "0" {
 		t.Errorf("somebody of another domain sees %s messages", got)
 	}
-	b.do(chromedp.Navigate(b.base+held), chromedp.WaitVisible("h1"))
+	b.do(navigate(b.base+held), visible("h1"))
 	if got := b.ask(`document.querySelectorAll("ol.way").length`); got != "0" {
 		t.Error("somebody of another domain reads a message")
 	}
 	b = n.browse("en")
 	b.signIn("anna")
-	b.do(chromedp.Navigate(b.base+"/trace"), chromedp.WaitVisible("tr[data-row]"))
+	b.do(navigate(b.base+"/trace"), visible("tr[data-row]"))
 	if got := b.ask(`document.querySelectorAll("tr[data-row]").length`); got != "6" {
 		t.Errorf("the admin of the domain sees %s messages", got)
 	}

@@ -18,22 +18,22 @@ func TestTriage(t *testing.T) {
 	}
 	b := n.browse("en")
 	b.signIn("olga")
-	b.do(chromedp.Navigate(b.base+"/held"), chromedp.WaitVisible("tr[data-row]"), chromedp.KeyEvent("?"), chromedp.WaitVisible("#keys"))
+	b.do(navigate(b.base+"/held"), visible("tr[data-row]"), chromedp.KeyEvent("?"), visible("#keys"))
 	b.picture("keys")
 	b.do(chromedp.KeyEvent("\x1b"))
 	b.until("the help is closed", `!document.querySelector("dialog[open]")`)
 	// The newest is blocked for a week, and that is undone.
-	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("b"), chromedp.WaitVisible("input[name=what]"))
+	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("b"), visible("input[name=what]"))
 	b.picture("block")
-	b.do(chromedp.SendKeys("#note", "spam\n"), chromedp.WaitVisible("button[data-key=z]"))
+	b.do(keys("#note", "spam\n"), visible("button[data-key=z]"))
 	b.picture("blocked")
-	b.do(chromedp.KeyEvent("z"), chromedp.WaitVisible("p.said[role=status]"))
+	b.do(chromedp.KeyEvent("z"), visible("p.said[role=status]"))
 	// The second is opened, looked at and released; the third is searched for and deleted.
-	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"), chromedp.WaitVisible(".tabs"))
+	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"), visible(".tabs"))
 	b.picture("message")
-	b.do(chromedp.KeyEvent("r"), chromedp.WaitVisible("p.said[role=status]"))
+	b.do(chromedp.KeyEvent("r"), visible("p.said[role=status]"))
 	n.backend.WaitTransactions(t, 1)
-	b.do(chromedp.KeyEvent("/"), chromedp.SendKeys("#q", "first\n"))
+	b.do(chromedp.KeyEvent("/"), keys("#q", "first\n"))
 	b.until("one is found", `document.querySelectorAll("tr[data-row]").length == 1`)
 	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("x"), chromedp.KeyEvent("d"))
 	b.until("it is gone", `document.querySelectorAll("tr[data-row]").length == 0`)
@@ -42,15 +42,15 @@ func TestTriage(t *testing.T) {
 		p := n.browse(lang)
 		p.do(chromedp.EmulateViewport(390, 844))
 		p.signIn("olga")
-		p.do(chromedp.Navigate(p.base+"/held?q=state:held"), chromedp.WaitVisible("tr[data-row]"))
+		p.do(navigate(p.base+"/held?q=state:held"), visible("tr[data-row]"))
 		p.picture(lang + "-phone-list")
-		p.do(chromedp.Click("a[data-open]"), chromedp.WaitVisible(".tabs"))
+		p.do(click("a[data-open]"), visible(".tabs"))
 		if wide := p.ask("document.documentElement.scrollWidth > window.innerWidth"); wide != "false" {
 			t.Errorf("%s: the message is wider than a phone", lang)
 		}
 		p.picture(lang + "-phone-message")
 		if lang == "ru" {
-			p.do(chromedp.Click("button[value=release]"), chromedp.WaitVisible("p.said[role=status]"))
+			p.do(click("button[value=release]"), visible("p.said[role=status]"))
 			p.picture(lang + "-phone-released")
 		}
 	}

@@ -27,16 +27,14 @@ func (o *office) shown(id string) casecalls.Shown {
 func (b *browser) confirm() {
 	b.t.Helper()
 	b.until("the act is done or asked about", `document.querySelector("input[name=confirm-password]") || document.querySelector(".timeline")`)
-	if b.ask(`!!document.querySelector("input[name=confirm-password]")`) == "true" {
-		b.do(chromedp.SendKeys("input[name=confirm-password]", password+"\n"))
-	}
+	b.again()
 	b.until("the page of the case", `document.querySelector(".timeline")`)
 }
 
 // decides brings the case on the page into another state.
 func (b *browser) decides(to, why string) {
 	b.t.Helper()
-	b.do(chromedp.SetValue("#s-to", to), chromedp.SendKeys("#s-why", why), chromedp.Click("button[name=act][value=state]"))
+	b.do(set("#s-to", to), keys("#s-why", why), click("button[name=act][value=state]"))
 }
 
 // forwards lets a person hand in a message as it came.
@@ -62,27 +60,27 @@ func TestCaseIsWorked(t *testing.T) {
 	id := o.cases(1)[0]
 	b := o.browse("en")
 	b.signIn("olga")
-	b.do(chromedp.Navigate(b.base+"/cases?view=unowned"), chromedp.WaitVisible("tr[data-row]"))
+	b.do(navigate(b.base+"/cases?view=unowned"), visible("tr[data-row]"))
 	// By keys alone: the first case is picked and taken, and its page opened.
 	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("a"))
 	b.until("nobody's list is empty", `document.querySelector(".said") && !document.querySelector("tr[data-row]")`)
 	if c := o.shown(id).Case; c.Owner != "olga" {
 		t.Fatalf("it is %q's", c.Owner)
 	}
-	b.do(chromedp.Navigate(b.base+"/cases?view=mine"), chromedp.WaitVisible("tr[data-row]"), chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"))
-	b.until("its page is open", `location.pathname.endsWith("`+id+`")`)
+	b.do(navigate(b.base+"/cases?view=mine"), visible("tr[data-row]"), chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"))
+	b.until("its page is open", `location.pathname.endsWith("`+id+`") && document.querySelector(".known")`)
 	// What is proved stands at the top.
 	if text := b.ask(`document.querySelector(".known").innerText`); !strings.Contains(text, "Our signature on it is valid") || !strings.Contains(text, "delivered to the address that reports it") {
 		t.Error(text)
 	}
 	b.ask(`[...document.querySelectorAll("details")].forEach(d => d.open = true)`)
-	b.do(chromedp.Click("input[name=category][value=S1]"), chromedp.Click("button[name=act][value=category]"))
+	b.do(click("input[name=category][value=S1]"), click("button[name=act][value=category]"))
 	b.until("the category is there", `[...document.querySelectorAll(".case-head .tag")].some(e => e.textContent.startsWith("S1"))`)
 	b.decides("VERIFIED", "the copy is ours")
 	b.until("it is confirmed", `document.querySelector(".case-head").innerText.includes("confirmed")`)
 	b.picture("confirmed")
 	// What the measure would do is said before it is taken.
-	b.do(chromedp.Navigate(b.base+"/cases/"+id+"/measure?level=M3"), chromedp.WaitVisible(".what-if"))
+	b.do(navigate(b.base+"/cases/"+id+"/measure?level=M3"), visible(".what-if"))
 	if text := b.ask(`document.querySelector(".what-if").innerText`); !strings.Contains(text, "1 message, 2 recipients") || !strings.Contains(text, "Sending is refused") {
 		t.Error(text)
 	}
@@ -90,7 +88,7 @@ func TestCaseIsWorked(t *testing.T) {
 	if err := o.control.Call(t.Context(), "account.show", calls.AccountChange{Name: "anna@example.com"}, &before); err == nil && before.Effective() != abuse.M0 {
 		t.Errorf("looking at it did it: %+v", before)
 	}
-	b.do(chromedp.SendKeys("#reason", "spam to customers"), chromedp.Click("form.card button.bad"))
+	b.do(keys("#reason", "spam to customers"), click("form.card button.bad"))
 	b.confirm()
 	b.picture("suspended")
 	if s := o.shown(id); s.Case.State != "SUSPENDED" || s.Case.Level != 3 {
@@ -107,18 +105,18 @@ func TestCaseIsWorked(t *testing.T) {
 // writesResult writes the result to the reporter and sees it go.
 func (o *office) writesResult(b *browser, id string) {
 	o.t.Helper()
-	b.do(chromedp.Navigate(b.base+"/cases/"+id+"?tab=letters"), chromedp.WaitVisible("#l-kind"), chromedp.SetValue("#l-kind", "result"), chromedp.Click("button[data-key=r]"), chromedp.WaitVisible("textarea"))
+	b.do(navigate(b.base+"/cases/"+id+"?tab=letters"), visible("#l-kind"), set("#l-kind", "result"), click("button[data-key=r]"), visible("textarea"))
 	b.picture("letter")
 	// A letter that tells who the customer is does not go.
 	b.ask(`document.querySelector("textarea").value += "\nIt was anna@example.com."`)
-	b.do(chromedp.Click("button[value=preview]"), chromedp.WaitVisible("[role=alert]"))
+	b.do(click("button[value=preview]"), visible("[role=alert]"))
 	if text := b.ask(`document.querySelector("[role=alert]").innerText`); !strings.Contains(text, "anna@example.com") {
 		o.t.Error(text)
 	}
 	b.ask(`document.querySelector("textarea").value = document.querySelector("textarea").value.replace(/\nIt was .*/, "")`)
-	b.do(chromedp.Click("button[value=preview]"), chromedp.WaitVisible(".letter"))
+	b.do(click("button[value=preview]"), visible(".letter"))
 	b.picture("preview")
-	b.do(chromedp.Click("button[value=send]"))
+	b.do(click("button[value=send]"))
 	b.until("it is sent", `[...document.querySelectorAll("main .tag.good")].some(e => e.textContent === "sent")`)
 	b.picture("sent")
 	if c := o.shown(id).Case; c.ResultAt.IsZero() {
@@ -136,7 +134,7 @@ func TestForgedReportHurtsNobody(t *testing.T) {
 	id := o.cases(1)[0]
 	b := o.browse("en")
 	b.signIn("olga")
-	b.do(chromedp.Navigate(b.base+"/cases/"+id), chromedp.WaitVisible(".timeline"))
+	b.do(navigate(b.base+"/cases/"+id), visible(".timeline"))
 	b.picture("case")
 	if text := b.ask(`document.querySelector(".known").innerText`); !strings.Contains(text, "our name may be forged") {
 		t.Error(text)
@@ -144,12 +142,11 @@ func TestForgedReportHurtsNobody(t *testing.T) {
 	if b.ask(`[...document.querySelectorAll("main a")].filter(a => a.pathname.endsWith("/measure")).length`) != "0" {
 		t.Error("a measure is offered")
 	}
-	b.do(chromedp.Navigate(b.base + "/cases/" + id + "/measure?level=M3"))
-	b.until("it is refused", `document.querySelector("h1")`)
+	b.goTo("/cases/"+id+"/measure?level=M3", "h1")
 	if text := b.ask(`document.querySelector("main").innerText`); !strings.Contains(text, "nobody to act against") {
 		t.Error(text)
 	}
-	b.do(chromedp.Navigate(b.base+"/cases/"+id+"?tab=evidence"), chromedp.WaitVisible("tr.lit"))
+	b.do(navigate(b.base+"/cases/"+id+"?tab=evidence"), visible("tr.lit"))
 	text := b.ask(`document.querySelector("main").innerText`)
 	for _, want := range []string{"◆", "evil.example", "hxxp://127[.]0[.]0[.]1", "You win"} {
 		if !strings.Contains(text, want) {
@@ -180,7 +177,7 @@ func TestCasesOnAPhone(t *testing.T) {
 		b.signIn("olga")
 		b.do(chromedp.EmulateViewport(360, 740))
 		for name, path := range map[string]string{"queue": "/cases", "case": "/cases/" + id, "evidence": "/cases/" + id + "?tab=evidence", "measure": "/cases/" + id + "/measure?level=M2"} {
-			b.do(chromedp.Navigate(b.base+path), chromedp.WaitVisible("h1"))
+			b.do(navigate(b.base+path), visible("h1"))
 			if over := b.ask(`Math.max(0, document.documentElement.scrollWidth - document.documentElement.clientWidth)`); over != "0" {
 				t.Errorf("%s %s: %s pixels stand over the edge", lang, name, over)
 			}
