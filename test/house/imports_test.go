@@ -17,6 +17,7 @@ type pkg struct {
 	Dir          string
 	Imports      []string
 	TestImports  []string
+	XTestImports []string
 	GoFiles      []string
 	TestGoFiles  []string
 	XTestGoFiles []string
