@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds every wait for something that should happen.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // program is the path of the program whose clock can be moved. It is built once, by TestMain.
 func program() (path string, err error) {

@@ -95,7 +95,7 @@ func waitPort(t testing.TB, addr string) {
 // machine that is busy may need for anything.
 func Await(t testing.TB, what string, within time.Duration, ok func() bool) {
 	t.Helper()
-	within = max(within, time.Minute)
+	within = max(within, 2*time.Minute)
 	end := time.Now().Add(within)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

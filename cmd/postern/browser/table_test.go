@@ -107,6 +107,14 @@ func (d *desk) signIn(t *testing.T, role people.Role) {
 	d.forms[role], _, _ = strings.Cut(rest, `"`)
 }
 
+// leaver is a reader who goes once something of a stream has come.
+type leaver struct {
+	*httptest.ResponseRecorder
+	leave func()
+}
+
+func (l leaver) Flush() { l.ResponseRecorder.Flush(); l.leave() }
+
 // ask asks as somebody of a role, "" for nobody.
 func (d *desk) ask(role people.Role, method, path string, form url.Values, change ...func(*http.Request)) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://desk.example"+path, strings.NewReader(form.Encode()))
@@ -122,10 +130,11 @@ func (d *desk) ask(role people.Role, method, path string, form url.Values, chang
 	ctx, cancel := context.WithCancel(r.Context())
 	cancelled := r.WithContext(ctx)
 	rec := httptest.NewRecorder()
+	var to http.ResponseWriter = rec
 	if path == "/live" { // a stream ends with its reader
-		time.AfterFunc(300*time.Millisecond, cancel)
+		to = leaver{rec, cancel}
 	}
-	d.Desk.ServeHTTP(rec, cancelled)
+	d.Desk.ServeHTTP(to, cancelled)
 	cancel()
 	return rec
 }
