@@ -77,15 +77,21 @@ func within[T any](b *browser, a chromedp.Action[T]) (T, error) {
 	return chromedp.Run(ctx, a)
 }
 
-// loaded waits until the page is whole and on its way nowhere else. A page that never gets there
-// is left to what is wanted of it.
+// loaded waits until the page is whole and on its way nowhere else, and still so a moment later:
+// what was just done has had its turn by then. A page that never gets there is left to what is
+// wanted of it.
 func (b *browser) loaded() {
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end) && b.Err() == nil; time.Sleep(10 * time.Millisecond) {
-		if there, err := within(b, chromedp.Evaluate[bool](whole, chromedp.EvalAwaitPromise)); err == nil && there && !b.leaving.Load() {
-			return
+	there := 0
+	for end := time.Now().Add(30 * time.Second); there < 2 && time.Now().Before(end) && b.Err() == nil; time.Sleep(5 * time.Millisecond) {
+		if yes, err := within(b, chromedp.Evaluate[bool](whole)); err == nil && yes && !b.leaving.Load() {
+			there++
+		} else {
+			there = 0
 		}
 	}
-	b.leaving.Store(false)
+	if there < 2 {
+		b.leaving.Store(false)
+	}
 }
 
 // do acts on the page: each act waits until what the last one brought about is there.
