@@ -49,9 +49,10 @@ const shifts = `new Promise(done => { let sum = 0; new PerformanceObserver(l => 
 // in each language, light and dark, on a desk and on a phone.
 func TestEveryPageCanBeUsedByEverybody(t *testing.T) {
 	t.Parallel()
-	n := start(t)
+	n := start(t, withInbox)
 	n.user("olga", people.Postmaster)
 	n.furnish()
+	n.send("run-1@ci.example", "Your code", "Content-Type: text/html\r\n\r\n<p>The code is 4711 <a href=\"http://shop.example/x\">here</a></p>")
 	for _, c := range []struct {
 		lang, theme string
 		width       int64

@@ -16,6 +16,7 @@ import (
 	"postern/internal/desk/roster"
 	"postern/internal/desk/rules"
 	"postern/internal/desk/site"
+	"postern/internal/desk/testbox"
 	"postern/internal/desk/trace"
 	"postern/internal/desk/work"
 )
@@ -24,7 +25,7 @@ import (
 func menu() []page.Item {
 	return []page.Item{
 		{Key: "held", Path: "/held", Call: "quarantine.list"},
-		{Key: "trace", Path: "/trace", Call: "trace", Under: []page.Item{{Key: "appeals.nav", Path: "/appeals", Call: "appeal.list"}}},
+		{Key: "trace", Path: "/trace", Call: "trace", Under: []page.Item{{Key: "appeals.nav", Path: "/appeals", Call: "appeal.list"}, {Key: "testbox.nav", Path: "/inbox", Call: "inbox.list"}}},
 		{Key: "cases", Path: "/cases", Call: "case.list", Under: []page.Item{
 			{Key: "letters.nav-templates", Path: "/templates", Call: "template.list"},
 			{Key: "letters.nav-snippets", Path: "/snippets", Call: "snippet.list"},
@@ -48,6 +49,7 @@ func papers() []fs.FS {
 		held.Pages,
 		trace.Pages,
 		appeals.Pages,
+		testbox.Pages,
 		cases.Pages,
 		letters.Pages,
 		figures.Pages,
@@ -63,6 +65,7 @@ func rooms(kit *page.Kit, calls page.Caller, long *work.Room) []site.Room {
 		&roster.Room{Kit: kit, Calls: calls, Roles: value.DeskRoles()},
 		&trace.Room{Kit: kit, Calls: calls},
 		&appeals.Room{Kit: kit, Calls: calls},
+		&testbox.Room{Kit: kit, Calls: calls},
 		&cases.Room{Kit: kit, Calls: calls},
 		&letters.Room{Kit: kit, Calls: calls},
 		&file.Room{Kit: kit, Calls: calls},

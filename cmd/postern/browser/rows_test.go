@@ -50,6 +50,14 @@ var table = map[string]row{
 	"POST /appeals/{id}/allow":   {roles: "Alp", status: 404, form: "what=host&days=7"},
 	"POST /appeals/{id}/unblock": {roles: "Alp", status: 404, form: "key=x"},
 
+	"GET /inbox":                  {roles: "Alpa", status: 200},
+	"POST /inbox":                 {roles: "Alp", status: 303, form: "act=all"},
+	"GET /inbox/{id}":             {roles: "Alpa", status: 404},
+	"POST /inbox/{id}":            {roles: "Alp", status: 404},
+	"GET /inbox/{id}/html":        {roles: "Alpa", status: 404},
+	"GET /inbox/{id}/raw":         {roles: "Alpa", status: 404},
+	"GET /inbox/{id}/part/{path}": {roles: "Alpa", status: 404},
+
 	"GET /measures/new":            {roles: "Alpa", status: 200, query: "?account=ann@example.com&level=M1"},
 	"POST /measures":               {roles: "Alp", status: 303, form: "account=ann@example.com&level=M1&reason=spam"},
 	"GET /measures/{id}":           {roles: "Alpa", status: 404},

@@ -2,16 +2,12 @@ package held
 
 import (
 	"errors"
-	"mime"
 	"net/http"
 	"strconv"
 
 	"postern/internal/desk/held/letter"
 	"postern/internal/desk/page"
 )
-
-// preview lets nothing of a message do anything, nor load anything.
-const preview = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'self'"
 
 func asRefusal(err error, to **page.Error) bool { return errors.As(err, to) }
 
@@ -35,12 +31,7 @@ func (h *Room) html(w http.ResponseWriter, r *http.Request) {
 	if l == nil {
 		return
 	}
-	hd := w.Header()
-	hd.Set("Content-Type", "text/html; charset=utf-8")
-	hd.Set("Content-Security-Policy", preview)
-	hd.Set("X-Frame-Options", "SAMEORIGIN")
-	hd.Set("Cache-Control", "no-store")
-	_, _ = w.Write([]byte("<!doctype html><meta charset=\"utf-8\"><title>.</title>\n" + l.Safe())) // the reader has gone: nobody to tell
+	l.Frame(w)
 }
 
 // beyond is a link that is about to be followed.
@@ -63,15 +54,6 @@ func (h *Room) link(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.Kit.Show(w, r, "held-link", page.View{Title: h.Kit.Language(r).Say("held.link-title"), Here: "held", Body: beyond{r.PathValue("id"), x, to}})
-}
-
-// inert makes an answer that goes to a reader's disk, never into the browser.
-func inert(w http.ResponseWriter, name string) {
-	hd := w.Header()
-	hd.Set("Content-Type", "application/octet-stream")
-	hd.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	hd.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	hd.Set("Cache-Control", "no-store")
 }
 
 // chunk is how much of a message is fetched at once to be handed on.
@@ -99,7 +81,7 @@ func (h *Room) raw(w http.ResponseWriter, r *http.Request) {
 		h.Kit.Fail(w, r, err)
 		return
 	}
-	inert(w, x.ID+".eml")
+	letter.Inert(w, x.ID+".eml")
 	if out.More {
 		w.Header().Set("Content-Length", strconv.FormatInt(x.Size, 10))
 	}
@@ -129,10 +111,6 @@ func (h *Room) part(w http.ResponseWriter, r *http.Request) {
 		h.Kit.Fail(w, r, &page.Error{Status: http.StatusNotFound})
 		return
 	}
-	name := r.PathValue("id") + "-" + p.Path
-	if p.File != "" {
-		name += "-" + p.File
-	}
-	inert(w, name+".bin")
+	letter.Inert(w, p.Disk(r.PathValue("id")))
 	_, _ = w.Write(body) // the reader has gone: nobody to tell
 }
