@@ -29,6 +29,7 @@ func (k *Kit) functions(l *words.Language) template.FuncMap {
 		"pairs":    pairs,
 		"sentence": func(key string, nameValues []any) string { return l.Say(key, nameValues...) },
 		"reason":   func(symbol, describe string) string { return k.reason(l, symbol, describe) },
+		"help":     func(english string) string { return k.o.Words.Help(l, english) },
 		"join":     strings.Join,
 		"lower":    strings.ToLower,
 		"json": func(v any) (string, error) {

@@ -147,7 +147,7 @@ func answers() map[string]any {
 			},
 		},
 		"rules.file":     map[string]any{"id": "rules/own.yaml", "kind": "rules", "name": "own.yaml", "path": "/etc/rules.d/own.yaml", "hash": "h", "text": "patterns: []\n# " + evil + "\n"},
-		"rules.keys":     map[string]any{"path": "patterns[].in", "key": map[string]any{"path": "patterns[].in", "type": "text", "describe": "where", "values": []string{"subject"}}, "keys": []any{map[string]any{"path": "patterns[].id", "type": "text", "describe": "name", "example": "A_B"}}},
+		"rules.keys":     map[string]any{"path": "patterns[].in", "key": map[string]any{"path": "patterns[].in", "type": "text", "describe": "Where it is looked for. body is the text as people read it; url is each link by itself.", "values": []string{"subject"}}, "keys": []any{map[string]any{"path": "patterns[].id", "type": "text", "describe": "name", "example": "A_B"}}},
 		"rules.sent":     map[string]any{"sent": map[string]any{"by": "olga", "at": now, "node": "mx1"}, "answers": []any{map[string]any{"node": "mx2", "ok": false, "says": "no" + evil}}, "waiting": []string{"mx3"}},
 		"rules.send":     map[string]any{},
 		"rules.history":  map[string]any{"changes": []any{change}, "next": "n&1"},
@@ -455,6 +455,10 @@ func TestPartsOfThePage(t *testing.T) {
 	rec = g.ask("POST", "/rules/keys", form, script)
 	if body := rec.Body.String(); rec.Code != http.StatusOK || strings.Contains(body, "<html") || !strings.Contains(body, "patterns[].in") {
 		t.Errorf("%d %s", rec.Code, body)
+	}
+	rec = g.ask("POST", "/rules/keys", form, script, func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "postern-language", Value: "ru"}) })
+	if body := rec.Body.String(); !strings.Contains(body, "Где искать") || strings.Contains(body, "Where it is looked for") {
+		t.Errorf("the help is not in the reader's language: %s", body)
 	}
 	if want := `rules.keys {"column":1,"kind":"rules","line":2,"text":"a\nb\n"}`; !slices.Contains(g.calls(), want) {
 		t.Errorf("%q", g.calls())

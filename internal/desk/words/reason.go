@@ -13,3 +13,15 @@ func (b *Book) Reason(l *Language, symbol, describe string) (text string, ok boo
 	}
 	return l.Say(key), true
 }
+
+// helpPart is the part with what the keys of configuration, rules and calendars mean.
+const helpPart = "keys."
+
+// Help is what a key of the operator's files means, said in a language; what the words do not
+// have stays as it is in English.
+func (b *Book) Help(l *Language, english string) string {
+	if key, ok := b.help[english]; ok && l.Has(key) {
+		return l.Say(key)
+	}
+	return english
+}

@@ -40,11 +40,12 @@ type Book struct {
 	names []string
 	match language.Matcher
 	by    map[string]*Language
+	help  map[string]string // by what the help of a key says in English: its key
 }
 
 // Open reads the texts that come with the program. Its errors are mistakes in those.
 func Open() (*Book, error) {
-	b := &Book{by: map[string]*Language{}}
+	b := &Book{by: map[string]*Language{}, help: map[string]string{}}
 	dirs, err := fs.ReadDir(files, "lang")
 	if err != nil {
 		return nil, err
@@ -56,6 +57,11 @@ func Open() (*Book, error) {
 		}
 		b.by[d.Name()] = l
 		b.names = append(b.names, d.Name())
+	}
+	for key, e := range b.by[Default].texts {
+		if strings.HasPrefix(key, helpPart) {
+			b.help[e.text] = key
+		}
 	}
 	slices.SortFunc(b.names, func(x, y string) int {
 		switch { // the first one is what a matcher falls back to
