@@ -25,6 +25,7 @@ import (
 	"postern/filter/header"
 	"postern/filter/history"
 	"postern/filter/limit"
+	"postern/filter/link"
 	"postern/filter/sender"
 	"postern/internal/config"
 	"postern/internal/mailtest"
@@ -70,8 +71,9 @@ func (w *world) build(ctx context.Context) {
 		History: w.history,
 		Account: accounts, AccountHeld: accounts.Content(), AccountSender: senders.Sender(), AccountContent: senders.Content(),
 		OptedOut: optedOut.Recipient(), OptedOutLate: optedOut.Content(),
-		Header: header.New(header.Us{Host: "mx1.example.com", Domains: []string{"example.com"}, People: []string{"Ada Lovelace"}}),
-		Attach: &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
+		Targets: link.New([]string{"example.com"}),
+		Header:  header.New(header.Us{Host: "mx1.example.com", Domains: []string{"example.com"}, People: []string{"Ada Lovelace"}}),
+		Attach:  &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
 	}
 	if c.Greylist { // everything is new to a world without a past
 		w.checks.Greylist = w.greylist

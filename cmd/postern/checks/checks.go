@@ -29,6 +29,7 @@ import (
 	"postern/filter/header"
 	"postern/filter/history"
 	"postern/filter/limit"
+	"postern/filter/link"
 	"postern/filter/sender"
 	"postern/internal/config"
 	"postern/internal/dns"
@@ -59,6 +60,7 @@ type Checks struct {
 	Greylist *greylist.Greylist
 	Senders  *account.Senders
 	Header   *header.Check
+	Targets  *link.Check        // of links
 	Sources  *external.Observer // who is watched among those elsewhere
 	OptedOut *suppress.Book     // who wants no mail of an account
 
@@ -85,7 +87,8 @@ func New(ctx context.Context, p Parts) (*Checks, error) {
 	c.proof = auth.Once(auth.Message(p.Resolver, p.Now, c.trust))
 	cfg := p.Config.Load()
 	c.History = history.New(history.Parts{Store: p.Home.History, Results: c.proof.Check, Now: p.Now, Forwarders: setup.Forwarders(cfg)})
-	c.Header = header.New(setup.Us(cfg))
+	us := setup.Us(cfg)
+	c.Header, c.Targets = header.New(us), link.New(us.Domains)
 	c.Greylist = greylist.NewGreylist(setup.Greylist(cfg), greylist.Parts{Store: p.Home.Greylist, Results: c.proof.Check, Now: p.Now})
 	senders := account.Parts{Now: p.Now, Log: p.Log, Alert: func(text string, over bool) { p.Event("senders", text, over) }}
 	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, homeDomain(cfg)), senders); err != nil {
@@ -151,8 +154,9 @@ func (c *Checks) Steps() steps.Checks {
 		LimitRecipient: c.Limits.Recipient(),
 		LimitAccount:   c.Limits.Account(),
 
-		Header: c.Header,
-		Attach: &attach.Check{Limits: setup.ArchiveLimits(cfg.ClamAV)},
+		Header:  c.Header,
+		Targets: c.Targets,
+		Attach:  &attach.Check{Limits: setup.ArchiveLimits(cfg.ClamAV)},
 	}
 	if c.parts.Scanner != nil {
 		out.ClamAV = c.parts.Scanner
@@ -212,7 +216,9 @@ func (c *Checks) Reload(cfg *config.Config) error {
 	c.Limits.Reload(setup.Rates(cfg))
 	c.History.Reload(setup.Forwarders(cfg))
 	c.Greylist.Reload(setup.Greylist(cfg))
-	c.Header.Reload(setup.Us(cfg))
+	us := setup.Us(cfg)
+	c.Header.Reload(us)
+	c.Targets.Reload(us.Domains)
 	return nil
 }
 

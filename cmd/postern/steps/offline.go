@@ -12,6 +12,7 @@ import (
 	"postern/filter/auth"
 	"postern/filter/clamav"
 	"postern/filter/header"
+	"postern/filter/link"
 	"postern/filter/sender"
 	"postern/internal/config"
 	"postern/internal/dns"
@@ -22,7 +23,8 @@ import (
 // limits, own lists and accounts are left out. Without DNS nothing is asked at all. Close the
 // result.
 func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Logger, now func() time.Time, withDNS bool) (*filter.Pipeline, func(), error) {
-	checks := Checks{Header: header.New(setup.Us(c)), Attach: &attach.Check{Limits: setup.ArchiveLimits(c.ClamAV)}}
+	us := setup.Us(c)
+	checks := Checks{Header: header.New(us), Targets: link.New(us.Domains), Attach: &attach.Check{Limits: setup.ArchiveLimits(c.ClamAV)}}
 	checks.SPF, checks.Auth = unasked, unasked
 	closeAll := func() {}
 	if withDNS {

@@ -31,6 +31,7 @@ const (
 	StepOptedOut = "opted-out"
 	StepLimits   = "limits"
 	StepHeader   = "header"
+	StepTargets  = "link-targets"
 	StepAttach   = "attachments"
 	StepClamAV   = "clamav"
 	StepPatterns = "patterns"
@@ -41,7 +42,7 @@ const (
 func Names() []string {
 	return []string{
 		StepReverse, StepHelo, StepSPF, StepSender, StepAuth, StepLists, StepDomains, StepLinks,
-		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepOptedOut, StepLimits, StepHeader, StepAttach, StepClamAV, StepPatterns, StepBounce,
+		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepOptedOut, StepLimits, StepHeader, StepTargets, StepAttach, StepClamAV, StepPatterns, StepBounce,
 	}
 }
 
@@ -55,7 +56,7 @@ type Checks struct {
 	Account, LimitSender, LimitRecipient filter.Check
 	LimitAccount, AccountHeld            filter.Check
 	OptedOut, OptedOutLate               filter.Check
-	Header, Attach, ClamAV               filter.Check
+	Header, Targets, Attach, ClamAV      filter.Check
 	Bounce                               filter.Check
 
 	// Taken reports whether a recipient takes mail whatever is in it: what only such recipients
@@ -109,6 +110,7 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepOptedOut, filter.OnData, c.OptedOutLate, any, filter.Accept, time.Second)
 	add(StepLimits, filter.OnData, c.LimitAccount, any, filter.Accept, time.Second)
 	add(StepHeader, filter.OnData, content(c.Header), any, filter.Accept, 2*time.Second)
+	add(StepTargets, filter.OnData, content(c.Targets), in, filter.Accept, 2*time.Second)
 	add(StepAttach, filter.OnData, content(c.Attach), any, filter.Quarantine, 20*time.Second)
 	add(StepClamAV, filter.OnData, content(c.ClamAV), any, scan, time.Duration(cfg.ClamAV.Timeout))
 	add(StepPatterns, filter.OnData, content(set.Patterns()), any, filter.Accept, 10*time.Second)
