@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -33,17 +34,26 @@ func Before(t testing.TB) string {
 	return build(t, "postern-before", "-tags", "schemabefore")
 }
 
-// build makes a program of the checkout below bin; the compiler's cache makes the second time
-// cheap.
+// builds are the programs that this process has asked for, by name: func() (string, error).
+var builds sync.Map
+
+// build makes a program of the checkout below bin, once for all tests of the process.
 func build(t testing.TB, name string, flags ...string) string {
 	t.Helper()
 	root := mailtest.ModuleRoot(t)
-	path := filepath.Join(root, "bin", name)
-	cmd := exec.Command("go", append(append([]string{"build", "-trimpath"}, flags...), "-o", path, "./cmd/postern")...)
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s", out)
+	made, _ := builds.LoadOrStore(name, sync.OnceValues(func() (string, error) {
+		path := filepath.Join(root, "bin", name)
+		cmd := exec.Command("go", append(append([]string{"build", "-trimpath"}, flags...), "-o", path, "./cmd/postern")...)
+		cmd.Dir = root
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%w: %s", err, out)
+		}
+		return path, nil
+	}))
+	path, err := made.(func() (string, error))()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
