@@ -23,6 +23,7 @@ import (
 	"postern/cmd/postern/inboxcmd"
 	"postern/cmd/postern/intakecmd"
 	"postern/cmd/postern/judge"
+	"postern/cmd/postern/learncmd"
 	"postern/cmd/postern/lettercmd"
 	"postern/cmd/postern/measurecmd"
 	"postern/cmd/postern/noticecmd"
@@ -46,6 +47,7 @@ type cli struct {
 	TraceKey   desk.TraceKey        `cmd:"" name:"trace-key" help:"Keys of the tokens that outbound mail is traced by."`
 	Cfg        configCmd            `cmd:"" name:"config" help:"Check, print and describe the configuration."`
 	Rules      rulesCmd             `cmd:"" help:"The rules: check, test, explain; what they did, switch them off, their history."`
+	Learn      learncmd.Learn       `cmd:"" help:"Learn what is spam and what is good; forget, take back, say how well it does."`
 	Quarantine desk.Quarantine      `cmd:"" help:"List, show, release and delete held mail."`
 	Digest     digestcmd.Digest     `cmd:"" help:"Letters to recipients about their held mail: list, preview, send."`
 	Inbox      inboxcmd.Inbox       `cmd:"" help:"Mail of test domains, which is kept and goes nowhere."`

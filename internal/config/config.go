@@ -34,6 +34,7 @@ type Config struct {
 	People         []string             `yaml:"people" json:"people,omitempty" jsonschema:"description=full names of people of yours whom strangers may pretend to be"`
 	Headers        Headers              `yaml:"headers" json:"headers,omitempty"`
 	Greylist       Greylist             `yaml:"greylist" json:"greylist,omitempty"`
+	Learning       value.Learning       `yaml:"learning" json:"learning,omitempty" jsonschema:"description=what is learned of what people call spam and good"`
 	Quarantine     Quarantine           `yaml:"quarantine" json:"quarantine,omitempty"`
 	Rules          Rules                `yaml:"rules" json:"rules,omitempty"`
 	Admin          Admin                `yaml:"admin" json:"admin,omitempty"`
@@ -344,6 +345,7 @@ func Default() *Config {
 		TestInbox:  value.DefaultTestInbox(),
 		Reports:    Reports{Size: 10e6, Day: 1000, Keep: 400 * day},
 		Greylist:   Greylist{Wait: 5 * minute, RetryWithin: 48 * hour, Remember: 35 * day},
+		Learning:   value.DefaultLearning(),
 		Quarantine: Quarantine{Cap: 20e9, RejectedBeside: 3 * day, Evidence: 90 * day},
 		Rules:      Rules{Dir: "/etc/postern/rules.d"},
 		Admin:      Admin{Addr: "127.0.0.1:9925"},

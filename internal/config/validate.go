@@ -36,6 +36,7 @@ func (c *Config) validate(d *strict.Document) {
 	c.validateAuth(d)
 	c.validateSenders(d)
 	c.validateGreylist(d)
+	c.Learning.Validate(d, "learning")
 	c.Abuse.Validate(d)
 	c.validateReports(d)
 	c.validateBackup(d)

@@ -74,6 +74,7 @@ func (w *world) build(ctx context.Context) {
 		Targets: link.New([]string{"example.com"}),
 		Header:  header.New(header.Us{Host: "mx1.example.com", Domains: []string{"example.com"}, People: []string{"Ada Lovelace"}}),
 		Attach:  &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
+		Learned: w.learned(ctx),
 	}
 	if c.Greylist { // everything is new to a world without a past
 		w.checks.Greylist = w.greylist

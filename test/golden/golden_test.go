@@ -16,6 +16,7 @@ import (
 	"postern/filter"
 	"postern/filter/account"
 	"postern/filter/attach"
+	"postern/filter/bayes"
 	"postern/filter/clamav"
 	"postern/filter/greylist"
 	"postern/filter/header"
@@ -90,7 +91,7 @@ func TestChecksAndRulesAgree(t *testing.T) {
 		limit.RateIP, limit.RateNet, limit.RateDomain, limit.RateAccount, limit.RateRecipient, limit.RateBadRcpt,
 		limit.RateErrors, limit.RateAccountRcpt, account.SenderForeign, account.FromForeign, greylist.New,
 		history.SourceKnown, history.ListKnown, history.ForwarderKnown, history.KnownCorrespondent, history.SignatureReplayed,
-		limit.Throttled, limit.ThrottledRcpt, "ARC_TRUSTED", "DKIM_WEAK_KEY", suppress.Symbol, "ACCOUNT_SUSPENDED", "ACCOUNT_HELD", "ACCOUNT_WATCHED", "EARLY_TALKER", "LONG_LINE", "BARE_NEWLINE", "DKIM_ADDED_FIELDS", "FROM_MULTIPLE", "FROM_MALFORMED")
+		limit.Throttled, limit.ThrottledRcpt, bayes.Bayes00, bayes.Bayes05, bayes.Bayes20, bayes.Bayes50, bayes.Bayes80, bayes.Bayes95, bayes.Bayes99, "ARC_TRUSTED", "DKIM_WEAK_KEY", suppress.Symbol, "ACCOUNT_SUSPENDED", "ACCOUNT_HELD", "ACCOUNT_WATCHED", "EARLY_TALKER", "LONG_LINE", "BARE_NEWLINE", "DKIM_ADDED_FIELDS", "FROM_MULTIPLE", "FROM_MALFORMED")
 	for method, results := range map[string]string{
 		"SPF": "PASS FAIL SOFTFAIL NEUTRAL NONE TEMPERROR PERMERROR", "DKIM": "PASS FAIL POLICY NEUTRAL NONE TEMPERROR PERMERROR",
 		"DMARC": "PASS FAIL NONE TEMPERROR PERMERROR REJECT QUARANTINE", "ARC": "PASS FAIL TEMPERROR",

@@ -17,6 +17,7 @@ import (
 	"postern/blocklist"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/home"
+	"postern/cmd/postern/learning"
 	"postern/cmd/postern/setup"
 	"postern/cmd/postern/sources"
 	"postern/cmd/postern/steps"
@@ -63,6 +64,7 @@ type Checks struct {
 	Targets  *link.Check        // of links
 	Sources  *external.Observer // who is watched among those elsewhere
 	OptedOut *suppress.Book     // who wants no mail of an account
+	Learning *learning.Learning // what people call spam and good
 
 	proof filter.Check // of the author; runs once for all steps that want it
 }
@@ -90,6 +92,10 @@ func New(ctx context.Context, p Parts) (*Checks, error) {
 	us := setup.Us(cfg)
 	c.Header, c.Targets = header.New(us), link.New(us.Domains)
 	c.Greylist = greylist.NewGreylist(setup.Greylist(cfg), greylist.Parts{Store: p.Home.Greylist, Results: c.proof.Check, Now: p.Now})
+	c.Learning, err = learning.New(learning.Parts{Config: p.Config, Records: p.Home.Entities, Counts: p.Home.Bayes, Home: p.Home.Name, Key: p.Key, Audit: p.Audit.Write, Event: p.Event, Now: p.Now, Log: p.Log})
+	if err != nil {
+		return nil, err
+	}
 	senders := account.Parts{Now: p.Now, Log: p.Log, Alert: func(text string, over bool) { p.Event("senders", text, over) }}
 	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, homeDomain(cfg)), senders); err != nil {
 		return nil, err
@@ -143,6 +149,7 @@ func (c *Checks) Steps() steps.Checks {
 
 		History:  c.History,
 		Greylist: c.Greylist,
+		Learned:  c.Learning.Check(),
 
 		Account:        c.Accounts,
 		AccountHeld:    c.Accounts.Content(),
@@ -180,6 +187,7 @@ func (c *Checks) Loops() map[string]func(context.Context) error {
 		"own lists": c.Own.Run,
 		"accounts":  c.Accounts.Run,
 		"history":   c.prune,
+		"learning":  c.Learning.Run,
 	}
 	if shared := c.parts.Home.Limits; shared != nil {
 		loops["limits"] = func(ctx context.Context) error { return c.Limits.Share(ctx, shared, shareEvery) }

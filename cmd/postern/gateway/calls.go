@@ -38,6 +38,7 @@ func (g *Gateway) Calls() *control.Server {
 	g.ruling.Handle(s)
 	auditcalls.Handle(s, g.home.Audit)
 	g.inbox.Handle(s)
+	g.checks.Learning.Handle(s, g.quarantine)
 	return s
 }
 

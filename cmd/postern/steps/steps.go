@@ -35,6 +35,7 @@ const (
 	StepAttach   = "attachments"
 	StepClamAV   = "clamav"
 	StepPatterns = "patterns"
+	StepLearned  = "learned"
 	StepBounce   = "bounces"
 )
 
@@ -42,7 +43,7 @@ const (
 func Names() []string {
 	return []string{
 		StepReverse, StepHelo, StepSPF, StepSender, StepAuth, StepLists, StepDomains, StepLinks,
-		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepOptedOut, StepLimits, StepHeader, StepTargets, StepAttach, StepClamAV, StepPatterns, StepBounce,
+		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepOptedOut, StepLimits, StepHeader, StepTargets, StepAttach, StepClamAV, StepPatterns, StepLearned, StepBounce,
 	}
 }
 
@@ -58,6 +59,7 @@ type Checks struct {
 	OptedOut, OptedOutLate               filter.Check
 	Header, Targets, Attach, ClamAV      filter.Check
 	Bounce                               filter.Check
+	Learned                              filter.Check
 
 	// Taken reports whether a recipient takes mail whatever is in it: what only such recipients
 	// get is not looked through for anything that would decide nothing. nil: none does.
@@ -114,6 +116,7 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepAttach, filter.OnData, content(c.Attach), any, filter.Quarantine, 20*time.Second)
 	add(StepClamAV, filter.OnData, content(c.ClamAV), any, scan, time.Duration(cfg.ClamAV.Timeout))
 	add(StepPatterns, filter.OnData, content(set.Patterns()), any, filter.Accept, 10*time.Second)
+	add(StepLearned, filter.OnData, content(c.Learned), in, filter.Accept, 5*time.Second)
 
 	return &filter.Pipeline{
 		Steps: steps, Judge: set, Budget: 45 * time.Second, Log: log,

@@ -35,6 +35,10 @@ var scopes = map[string]people.Scope{
 	"blocklist.test":   people.ListsRead,
 	"blocklist.add":    people.ListsAct,
 	"blocklist.remove": people.ListsAct,
+	"learn.messages":   people.SystemAct,
+	"learn.holds":      people.HoldsAct,
+	"learn.undo":       people.SystemAct,
+	"learn.status":     people.HoldsRead,
 	"greylist.list":    people.ListsRead,
 	"greylist.allow":   people.ListsAct,
 

@@ -38,6 +38,10 @@ var sentences = map[string]string{
 	"blocklist.test":   "The health of each DNS list, by its test entries.",
 	"blocklist.add":    "Add an entry to the block or allow list.",
 	"blocklist.remove": "Remove an entry of the block or allow list.",
+	"learn.messages":   "Learn messages as spam or as good, or forget them.",
+	"learn.holds":      "Learn held messages as spam or as good, or forget them.",
+	"learn.undo":       "Take back what was learned: a message, an act, or a span of time.",
+	"learn.status":     "How much was learned, and how well that tells spam from good mail.",
 	"greylist.list":    "Deliveries that were asked to come again.",
 	"greylist.allow":   "Let a waiting delivery in at its next try.",
 

@@ -1,0 +1,170 @@
+package learning
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"postern/filter"
+	"postern/filter/bayes"
+	"postern/filter/bayes/train"
+	"postern/internal/control"
+	"postern/internal/mime"
+	"postern/quarantine"
+)
+
+// Held is the held mail that can be learned.
+type Held interface {
+	Raw(ctx context.Context, id string) (io.ReadCloser, error)
+}
+
+// Letter is a message to learn.
+type Letter struct {
+	Ref  string `json:"ref,omitempty"` // where it is from
+	Body []byte `json:"body"`
+}
+
+// Messages asks to learn messages.
+type Messages struct {
+	Class  string   `json:"class"`            // spam, ham, or forget
+	Domain string   `json:"domain,omitempty"` // for this domain alone; empty: for all
+	Run    string   `json:"run,omitempty"`    // of the answer before, where this goes on with it
+	All    []Letter `json:"messages"`         // at most 64
+}
+
+// Holds asks to learn held messages.
+type Holds struct {
+	Class  string   `json:"class"`
+	Domain string   `json:"domain,omitempty"`
+	IDs    []string `json:"ids"` // at most 64
+}
+
+// Taught is what became of messages.
+type Taught struct {
+	Run     string         `json:"run"` // takes them back
+	States  map[string]int `json:"states"`
+	Results []train.Result `json:"results"`
+}
+
+// Undone says how many messages count as before.
+type Undone struct {
+	Messages int `json:"messages"`
+}
+
+// MaxMessage bounds a message that is learned.
+const MaxMessage = 64 << 20
+
+// Handle adds the calls.
+func (l *Learning) Handle(s *control.Server, held Held) {
+	control.Handle(s, "learn.messages", l.messages)
+	control.Handle(s, "learn.holds", func(ctx context.Context, p Holds) (Taught, error) { return l.holds(ctx, p, held) })
+	control.Handle(s, "learn.undo", l.undo)
+	control.Handle(s, "learn.status", func(ctx context.Context, _ struct{}) (train.Status, error) { return l.trainer.Status(ctx, l.scopes()) })
+}
+
+// forget is the class of who takes a message out.
+const forget = "forget"
+
+func (l *Learning) begin(ctx context.Context, class, domain, run string, n int) (bayes.Class, train.Act, error) {
+	act := train.Act{By: control.Actor(ctx), Run: run, Scope: domain}
+	c, ok := bayes.ParseClass(class)
+	switch {
+	case class != forget && (!ok || c == bayes.None):
+		return c, act, control.Refuse(control.Invalid, "class is spam, ham or forget")
+	case n > train.Batch || n == 0:
+		return c, act, control.Refuse(control.Invalid, "between 1 and %d messages at once", train.Batch)
+	case !slices.Contains(l.scopes(), domain):
+		return c, act, control.Refuse(control.Invalid, "%s does not learn for itself: learning.domains does not name it", domain)
+	case run != "" && !filter.ValidID(run):
+		return c, act, control.Refuse(control.Invalid, "run is none of ours")
+	}
+	if run == "" {
+		var err error
+		if act.Run, err = filter.NewID(l.parts.Now(), rand.Reader); err != nil {
+			return c, act, err
+		}
+	}
+	return c, act, nil
+}
+
+func (l *Learning) messages(ctx context.Context, p Messages) (Taught, error) {
+	class, act, err := l.begin(ctx, p.Class, p.Domain, p.Run, len(p.All))
+	if err != nil {
+		return Taught{}, err
+	}
+	act.Via = train.ViaCommand
+	var items []train.Item
+	for _, m := range p.All {
+		if len(m.Body) == 0 || len(m.Body) > MaxMessage {
+			return Taught{}, control.Refuse(control.Invalid, "%s: a message has between 1 and %d bytes", m.Ref, MaxMessage)
+		}
+		items = append(items, train.Item{Tree: mime.Bytes(crlf(m.Body), mime.DefaultLimits()), Class: class, Ref: m.Ref})
+	}
+	return l.learn(ctx, items, act, p.Class)
+}
+
+// crlf gives a message the line ends it has on the wire.
+func crlf(b []byte) []byte {
+	return bytes.ReplaceAll(bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
+}
+
+func (l *Learning) holds(ctx context.Context, p Holds, held Held) (Taught, error) {
+	class, act, err := l.begin(ctx, p.Class, p.Domain, "", len(p.IDs))
+	if err != nil {
+		return Taught{}, err
+	}
+	act.Via = train.ViaDesk
+	var items []train.Item
+	for _, id := range p.IDs {
+		r, err := held.Raw(ctx, id)
+		if err != nil {
+			return Taught{}, gone(err)
+		}
+		body, err := io.ReadAll(io.LimitReader(r, MaxMessage))
+		if err = errors.Join(err, r.Close()); err != nil {
+			return Taught{}, err
+		}
+		items = append(items, train.Item{Tree: mime.Bytes(body, mime.DefaultLimits()), Class: class, Ref: id})
+	}
+	return l.learn(ctx, items, act, p.Class)
+}
+
+func gone(err error) error {
+	if errors.Is(err, quarantine.ErrNotFound) {
+		return &control.Error{Kind: control.NotFound, Message: err.Error(), Cause: err}
+	}
+	if errors.Is(err, quarantine.ErrEnded) {
+		return &control.Error{Kind: control.Conflict, Message: err.Error(), Cause: err}
+	}
+	return err
+}
+
+func (l *Learning) learn(ctx context.Context, items []train.Item, act train.Act, class string) (Taught, error) {
+	results, err := l.trainer.Learn(ctx, items, act)
+	out := Taught{Run: act.Run, States: map[string]int{}, Results: results}
+	for _, r := range results {
+		out.States[r.State]++
+	}
+	if len(results) > 0 {
+		err = errors.Join(err, l.parts.Audit(ctx, act.By, "learn", act.Run, nil, out.States, class+" "+act.Scope))
+	}
+	return out, err
+}
+
+func (l *Learning) undo(ctx context.Context, what train.Back) (Undone, error) {
+	n, err := l.trainer.Undo(ctx, what, control.Actor(ctx))
+	switch {
+	case errors.Is(err, train.ErrWhat):
+		return Undone{}, control.Refuse(control.Invalid, "%v", err)
+	case errors.Is(err, train.ErrNotFound):
+		return Undone{}, control.Refuse(control.NotFound, "%v", err)
+	}
+	if n > 0 {
+		err = errors.Join(err, l.parts.Audit(ctx, control.Actor(ctx), "learn-undo", what.ID+what.Run, nil, fmt.Sprint(n, " messages"), ""))
+	}
+	return Undone{n}, err
+}
