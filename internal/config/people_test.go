@@ -10,8 +10,8 @@ import (
 func TestPeople(t *testing.T) {
 	for text, want := range map[string]string{
 		`people: ["Ada Lovelace", "李 明"]`:                                          "",
-		`people: ["Ada"]`:                                                          "people[0]: \"Ada\" is no full name",
-		`people: ["Ada Lovelace", "Ada"]`:                                          "people[1]: \"Ada\" is no full name",
+		`people: ["Ada"]`:                                                          ":6:10: \"Ada\" is no full name",
+		`people: ["Ada Lovelace", "Ada"]`:                                          ":6:26: \"Ada\" is no full name",
 		`people: ["Ada <ada@example.com>"]`:                                        "is an address",
 		`people: ["` + strings.Repeat("Ada ", 60) + `"]`:                           "at most 200",
 		`people: [` + strings.Repeat(`"Ada Lovelace", `, config.MaxPeople+1) + `]`: "at most 10000",
