@@ -1,6 +1,11 @@
 package month
 
-import "time"
+import (
+	"time"
+
+	"postern/abuse/service/credit"
+	"postern/abuse/service/exclusion"
+)
 
 // State says whether a promise was kept.
 type State string
@@ -25,9 +30,11 @@ type Figure struct {
 	Bound   string             `json:"bound,omitempty"` // at most, at least, below
 	Limit   *float64           `json:"limit,omitempty"`
 	State   State              `json:"state"`
-	Of      map[string]float64 `json:"of,omitempty"` // what it was made of
-	Remedy  string             `json:"remedy,omitempty"`
+	Of      map[string]float64 `json:"of,omitempty"`     // what it was made of
+	Remedy  string             `json:"remedy,omitempty"` // of its clause; a person decides about it
 	Note    string             `json:"note,omitempty"`
+	// Exclusions are those approved that were taken out of the figure, or are what it counts.
+	Exclusions []string `json:"exclusions,omitempty"`
 }
 
 // Bounds of a Figure.
@@ -37,15 +44,9 @@ const (
 	Below   = "below"
 )
 
-// Remedies of a broken promise. A person decides about them.
-const (
-	double = "double service time"
-	waived = "fee waived"
-)
-
 // promise is a figure with its limit, not yet counted.
-func promise(id, clause, formula, unit, bound string, limit float64, remedy string) Figure {
-	return Figure{ID: id, Clause: clause, Formula: formula, Unit: unit, Bound: bound, Limit: &limit, State: NoData, Remedy: remedy}
+func promise(id, clause, formula, unit, bound string, limit float64) Figure {
+	return Figure{ID: id, Clause: clause, Formula: formula, Unit: unit, Bound: bound, Limit: &limit, State: NoData, Remedy: credit.Remedy(clause)}
 }
 
 // stated is a figure without a limit.
@@ -83,3 +84,31 @@ func (f Figure) doubt(missing bool) Figure {
 func minutesOf(d time.Duration) float64 { return d.Minutes() }
 
 func share(part, of float64) float64 { return 100 * part / of }
+
+// result is what the ledger of credits is told of a promise.
+func (f Figure) result() credit.Result {
+	return credit.Result{
+		Figure: f.ID, Clause: f.Clause, Kind: f.Remedy, Formula: f.Formula, Unit: f.Unit, Value: f.Value, Bound: f.Bound, Limit: f.Limit, Of: f.Of, Note: f.Note,
+		Exclusions: f.Exclusions, Verdict: string(f.State),
+	}
+}
+
+// Results are what the ledger of credits is told of a month: its promises.
+func (r Report) Results() (out []credit.Result) {
+	for _, f := range r.Figures {
+		if f.Limit != nil {
+			out = append(out, f.result())
+		}
+	}
+	return out
+}
+
+// excluded names the approved exclusions that lie in a period and that take part in a figure.
+func excluded(all []exclusion.Exclusion, in span, takes func(exclusion.Exclusion) bool) (out []string) {
+	for _, e := range all {
+		if e.State == exclusion.Approved && e.To.After(in.from) && e.From.Before(in.to) && takes(e) {
+			out = append(out, e.ID)
+		}
+	}
+	return out
+}

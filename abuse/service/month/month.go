@@ -10,6 +10,7 @@ import (
 
 	"postern/abuse/cases/figures"
 	"postern/abuse/service/book"
+	"postern/abuse/service/credit"
 	"postern/abuse/service/exclusion"
 	"postern/internal/entity"
 )
@@ -81,6 +82,7 @@ type Report struct {
 	Tenants    []Tenant              `json:"tenants"`
 	Lists      []List                `json:"lists"`
 	Proofs     []Proof               `json:"restore_proofs"`
+	Credits    []credit.Credit       `json:"credits"` // what the ledger has of this month
 	Cases      *figures.Figures      `json:"cases,omitempty"`
 	Cut        []string              `json:"cut,omitempty"` // lists that are longer than what is shown
 }

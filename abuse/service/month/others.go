@@ -42,10 +42,10 @@ func faultSpans(all []book.Fault) (out []span) {
 
 // faultFigures are the faults, the changes, and what is made of both.
 func (m *counting) faultFigures() []Figure {
-	faults := promise("fault-minutes", "3", "time in which a fault of the service stood on any node, overlaps counted once, without approved exclusions", "min", AtMost, 100, double)
-	changes := promise("change-minutes", "3", "time of the approved exclusions that are planned changes, overlaps counted once", "min", AtMost, 100, double)
-	available := promise("availability", "3", "100 x (time observed - time with a fault or an unreached door, without approved exclusions) / time observed", "%", AtLeast, 99.99, double)
-	free := promise("fault-free-days", "3", "observed days of the last 365 without a fault and without an unreached minute that counts", "days", AtLeast, 360, double)
+	faults := promise("fault-minutes", "3", "time in which a fault of the service stood on any node, overlaps counted once, without approved exclusions", "min", AtMost, 100)
+	changes := promise("change-minutes", "3", "time of the approved exclusions that are planned changes, overlaps counted once", "min", AtMost, 100)
+	available := promise("availability", "3", "100 x (time observed - time with a fault or an unreached door, without approved exclusions) / time observed", "%", AtLeast, 99.99)
+	free := promise("fault-free-days", "3", "observed days of the last 365 without a fault and without an unreached minute that counts", "days", AtLeast, 360)
 	r := m.out.Groups["service"]
 	left := exclusionSpans(m.exclusions, false)
 	if r.Observed > 0 {
@@ -59,6 +59,10 @@ func (m *counting) faultFigures() []Figure {
 		available = available.is(max(0, share(base-minutesOf(away), base)), map[string]float64{"observed": base, "away": minutesOf(away), "unobserved": unseen})
 		available = available.doubt(share(base-minutesOf(away), base+unseen) < 99.99)
 	}
+	whole := func(e exclusion.Exclusion) bool { return e.Counts("") }
+	faults.Exclusions = excluded(m.exclusions, m.in, whole)
+	changes.Exclusions = excluded(m.exclusions, m.in, func(e exclusion.Exclusion) bool { return e.Counts("") && e.Planned })
+	available.Exclusions = excluded(m.exclusions, m.in, func(exclusion.Exclusion) bool { return true })
 	return []Figure{faults, changes, available, m.freeDays(free)}
 }
 
@@ -83,6 +87,7 @@ func (m *counting) freeDays(f Figure) Figure {
 	if free+faulty == 0 {
 		return f
 	}
+	f.Exclusions = excluded(m.exclusions, back, func(exclusion.Exclusion) bool { return true })
 	of := map[string]float64{"free": free, "faulty": faulty, "unobserved": unseen}
 	if f = f.is(free, of); f.State == Broken && free+unseen >= *f.Limit {
 		f.State, f.Note = Unknown, "there are days at which nobody looked"
@@ -131,11 +136,11 @@ func (m *counting) page(f Figure, name string) Figure {
 
 // ages are the signatures, the pages, and what nobody tells us.
 func (m *counting) ages() []Figure {
-	page := m.page(promise("page-mean", "3", "sum of the times of the probe's own page / pages", "s", AtMost, 10, double), Page)
-	narrow := m.page(promise("page-mean-narrow", "3", "sum of the times of pages over narrow lines / pages", "s", AtMost, 30, double), PageNarrow)
-	billing := promise("billing-error", "3", "disputed or credited invoices / billed customers", "share", AtMost, 3e-5, double)
+	page := m.page(promise("page-mean", "3", "sum of the times of the probe's own page / pages", "s", AtMost, 10), Page)
+	narrow := m.page(promise("page-mean-narrow", "3", "sum of the times of pages over narrow lines / pages", "s", AtMost, 30), PageNarrow)
+	billing := promise("billing-error", "3", "disputed or credited invoices / billed customers", "share", AtMost, 3e-5)
 	billing.Note = "this program sees no invoices"
-	signatures := promise("signature-age", "5", "largest age of the virus signatures, sampled through the month", "h", AtMost, 7*24, waived)
+	signatures := promise("signature-age", "5", "largest age of the virus signatures, sampled through the month", "h", AtMost, 7*24)
 	if a := m.age(Signatures, false); a.Count > 0 {
 		signatures = signatures.is(a.Max/3600, map[string]float64{"samples": float64(a.Count), "last_h": a.Last / 3600})
 	}
@@ -145,9 +150,9 @@ func (m *counting) ages() []Figure {
 // caseFigures are those of the abuse desk.
 func (m *counting) caseFigures() []Figure {
 	frt := stated("first-response", "9", "FRT = sum of the first response times / first responses of people", "h")
-	inDay := promise("first-in-day", "4.2", "100 x cases of people with a first decision within one working day / those that had one or are late", "%", AtLeast, 100, waived)
+	inDay := promise("first-in-day", "4.2", "100 x cases of people with a first decision within one working day / those that had one or are late", "%", AtLeast, 100)
 	result := stated("time-to-result", "4.2g", "sum of the times from receipt to the result that was sent / results", "h")
-	in72 := promise("result-in-72h", "4.2g", "100 x cases of people with a result within 72 h / those that had one or are late", "%", AtLeast, 100, waived)
+	in72 := promise("result-in-72h", "4.2g", "100 x cases of people with a result within 72 h / those that had one or are late", "%", AtLeast, 100)
 	c := m.out.Cases
 	if c == nil {
 		return []Figure{frt, inDay, result, in72}
@@ -172,7 +177,7 @@ func shareOf(f Figure, s *figures.Share) Figure {
 // listFigures are the published lists of servers.
 func (m *counting) listFigures() []Figure {
 	lag := stated("list-lag", "4.2d", "longest time from the publication of a list to its effect here", "h")
-	late := promise("lists-late", "4.2d", "published lists that were not in effect one working day after their publication", "lists", Below, 1, waived)
+	late := promise("lists-late", "4.2d", "published lists that were not in effect one working day after their publication", "lists", Below, 1)
 	var longest, n, behind float64
 	for _, l := range m.out.Lists {
 		end := l.Applied
@@ -197,22 +202,22 @@ func (m *counting) listFigures() []Figure {
 // backups are the ages of the runs, and the trial.
 func (m *counting) backups() []Figure {
 	out := []Figure{
-		promise("backup-age", "7", "largest age of the last backup, sampled through the month", "h", AtMost, 24, waived),
-		promise("backup-full-age", "7", "largest age of the last full backup, sampled through the month", "h", AtMost, 72, waived),
+		promise("backup-age", "7", "largest age of the last backup, sampled through the month", "h", AtMost, 24),
+		promise("backup-full-age", "7", "largest age of the last full backup, sampled through the month", "h", AtMost, 72),
 	}
 	for i, name := range []string{Incremental, Full} {
 		if a := m.age(name, true); a.Count > 0 {
 			out[i] = out[i].is(a.Max/3600, map[string]float64{"samples": float64(a.Count), "last_h": a.Last / 3600})
 		}
 	}
-	oldest := promise("backup-kept", "7", "age of the oldest backup that is kept, as last sampled", "days", AtLeast, 30, waived)
+	oldest := promise("backup-kept", "7", "age of the oldest backup that is kept, as last sampled", "days", AtLeast, 30)
 	if a := m.age(Oldest, false); a.Count > 0 {
 		oldest = oldest.is(a.Last/86400, nil)
 		if oldest.State == Broken {
 			oldest.State, oldest.Note = Unknown, "backups may not have been made for that long yet"
 		}
 	}
-	proof := promise("restore-proofs", "7", "backups that were restored for a trial and found whole", "proofs", AtLeast, 1, waived)
+	proof := promise("restore-proofs", "7", "backups that were restored for a trial and found whole", "proofs", AtLeast, 1)
 	if len(m.out.Proofs) > 0 {
 		good := 0.0
 		for _, p := range m.out.Proofs {

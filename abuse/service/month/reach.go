@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"postern/abuse/service/book"
+	"postern/abuse/service/exclusion"
 )
 
 const notSeen = "nobody looked in some minutes, and they could have failed"
@@ -29,8 +30,8 @@ func (m *counting) reach() []Figure {
 	var total Reach
 	m.dates(m.in, func(date string, from, to time.Time) { m.walk(date, from, to, &total) })
 	m.out.Groups["service"] = total
-	minutes := promise("unreached-minutes", "1", "minutes in which a probe of the service's doors failed on all nodes, without those of approved exclusions", "min", AtMost, 44, double)
-	reached := promise("reachability", "1", "100 x (minutes observed - minutes left out - unreached minutes) / (minutes observed - minutes left out)", "%", AtLeast, 99.9, double)
+	minutes := promise("unreached-minutes", "1", "minutes in which a probe of the service's doors failed on all nodes, without those of approved exclusions", "min", AtMost, 44)
+	reached := promise("reachability", "1", "100 x (minutes observed - minutes left out - unreached minutes) / (minutes observed - minutes left out)", "%", AtLeast, 99.9)
 	if total.Observed == 0 {
 		return []Figure{minutes, reached}
 	}
@@ -38,6 +39,8 @@ func (m *counting) reach() []Figure {
 		"minutes": float64(total.Minutes), "observed": float64(total.Observed), "failed": float64(total.Failed), "excluded": float64(total.Excluded),
 		"left_out": float64(total.OutOfCount), "unobserved": float64(total.Unobserved),
 	}
+	minutes.Exclusions = excluded(m.exclusions, m.in, func(exclusion.Exclusion) bool { return true })
+	reached.Exclusions = minutes.Exclusions
 	unseen := float64(total.Unobserved)
 	minutes = minutes.is(float64(total.Counted), of).doubt(float64(total.Counted)+unseen > 44)
 	if base := float64(total.Observed - min(total.Observed, leftOutOfObserved(total))); base > 0 {
@@ -79,9 +82,9 @@ func (m *counting) delays() []Figure {
 				slowMax++
 			}
 		}
-		mean := promise(w.way+"-delay-mean", w.clause, "sum of the times from the full receipt of a message to "+w.end+" / messages; judged for each domain", "s", AtMost, 60, double)
+		mean := promise(w.way+"-delay-mean", w.clause, "sum of the times from the full receipt of a message to "+w.end+" / messages; judged for each domain", "s", AtMost, 60)
 		longest := stated(w.way+"-delay-max", w.clause, "longest time from the full receipt of a message to "+w.end, "s")
-		late := promise(w.way+"-delay-late", w.clause, "messages later than an hour, of the domain that has most of them", "messages", Below, 2, double)
+		late := promise(w.way+"-delay-late", w.clause, "messages later than an hour, of the domain that has most of them", "messages", Below, 2)
 		held := stated(w.way+"-held", w.clause, "copies that went to the quarantine; they have no delay", "copies")
 		if all.Count > 0 {
 			of := map[string]float64{"messages": float64(all.Count), "sum_s": float64(all.Sum) / 1000, "domains": domains, "domains_broken": slowMean}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"postern/abuse/service/book"
+	"postern/abuse/service/credit"
 	"postern/abuse/service/month"
 )
 
@@ -25,13 +26,20 @@ var ErrUnknown = errors.New("there is no such thing to write")
 // CSV writes the figures, one a row. An empty value is one without data.
 func CSV(w io.Writer, r month.Report) error {
 	out := csv.NewWriter(w)
-	rows := [][]string{{"month", "figure", "clause", "value", "unit", "bound", "limit", "state", "remedy", "formula", "made_of", "note"}}
+	rows := [][]string{{"month", "figure", "clause", "value", "unit", "bound", "limit", "state", "remedy", "formula", "made_of", "note", "credit"}}
+	owed := map[string]string{}
+	for _, c := range r.Credits {
+		owed[c.Figure] = c.ID + " " + string(c.State)
+		if c.Contradicted != nil {
+			owed[c.Figure] += ", contradicted"
+		}
+	}
 	for _, f := range r.Figures {
 		remedy := ""
 		if f.State == month.Broken {
 			remedy = f.Remedy
 		}
-		rows = append(rows, []string{r.Month, f.ID, f.Clause, number(f.Value), f.Unit, f.Bound, number(f.Limit), string(f.State), remedy, f.Formula, parts(f.Of), f.Note})
+		rows = append(rows, []string{r.Month, f.ID, f.Clause, number(f.Value), f.Unit, f.Bound, number(f.Limit), string(f.State), remedy, f.Formula, parts(f.Of), f.Note, owed[f.ID]})
 	}
 	return write(out, rows)
 }
@@ -73,7 +81,7 @@ func parts(of map[string]float64) string {
 
 // Kinds of rows that stand behind the figures.
 func Kinds() []string {
-	return []string{"outages", "minutes", "faults", "exclusions", "tenants", "lists", "proofs"}
+	return []string{"outages", "minutes", "faults", "exclusions", "tenants", "lists", "proofs", "credits"}
 }
 
 // outages are those of the doors, or their failed minutes one by one.
@@ -91,6 +99,21 @@ func outages(all []month.Outage, minutes bool, add func(values ...any)) {
 		for at := o.From; at.Before(o.To); at = at.Add(time.Minute) {
 			add(o.Group, at, o.Counted, o.Excluded, o.Why)
 		}
+	}
+}
+
+// credits are those of the month.
+func credits(all []credit.Credit, add func(values ...any)) {
+	add("id", "figure", "clause", "kind", "value", "unit", "bound", "limit", "exclusions", "state", "drafted", "asked_by", "decided_by", "decided_at", "why", "contradicted", "value_now")
+	for _, c := range all {
+		asked, since, now := "", time.Time{}, (*float64)(nil)
+		if c.Asked != nil {
+			asked = c.Asked.By
+		}
+		if c.Contradicted != nil {
+			since, now = c.Contradicted.At, c.Contradicted.Value
+		}
+		add(c.ID, c.Figure, c.Clause, c.Kind, c.Value, c.Unit, c.Bound, c.Limit, strings.Join(c.Exclusions, " "), c.State, c.At, asked, c.Decided, c.When, c.Why, since, now)
 	}
 }
 
@@ -145,6 +168,8 @@ func Rows(w io.Writer, r month.Report, kind string) error {
 		for _, p := range r.Proofs {
 			add(p.ID, p.Run, p.At, p.OK, p.Records, p.Error)
 		}
+	case "credits":
+		credits(r.Credits, add)
 	default:
 		return fmt.Errorf("%w: %.40q is none of %s", ErrUnknown, kind, strings.Join(Kinds(), ", "))
 	}
@@ -191,6 +216,23 @@ func (p page) Value(f month.Figure) string {
 		return p.Word(month.NoData)
 	}
 	return shorten(*f.Value) + " " + f.Unit
+}
+
+// Owed is what a credit rests on: the value then, and the value now where it contradicts.
+func (p page) Owed(c credit.Credit) string {
+	text := p.Number(c.Value) + " " + c.Unit
+	if o := c.Contradicted; o != nil {
+		text += " (" + p.W("contradicted") + ": " + p.Number(o.Value) + " " + c.Unit + ", " + p.At(o.At) + ")"
+	}
+	return text
+}
+
+// Kind is a remedy in words.
+func (p page) Kind(kind string) string {
+	if w := p.W(kind); w != "" {
+		return w
+	}
+	return kind
 }
 
 // Promise is the limit in words.

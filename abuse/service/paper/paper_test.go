@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postern/abuse/service/book"
+	"postern/abuse/service/credit"
 	"postern/abuse/service/exclusion"
 	"postern/abuse/service/month"
 	"postern/abuse/service/paper"
@@ -27,7 +28,9 @@ func report() month.Report {
 		Exclusions: []exclusion.Exclusion{{ID: "x-1", Class: "a", From: at, To: at.Add(time.Hour), Reason: "=cmd|' /C calc'!A0", State: exclusion.Approved, By: "lea", Decided: "lee"}},
 		Tenants:    []month.Tenant{{Domain: "held.example", Way: "receive", Delay: book.Delay{Held: 1}, State: month.NoData}},
 		Lists:      []month.List{{ID: "l", List: "national", Published: at}},
-		Proofs:     []month.Proof{{ID: "p", Run: "r", At: at, OK: true, Records: 3}},
+		Credits: []credit.Credit{{ID: "c-2026-06-unreached-minutes", Month: "2026-06", State: credit.Approved, Decided: "lou<b>", Why: "=1", Result: credit.Result{Figure: "unreached-minutes", Clause: "1", Kind: credit.Double, Value: &value, Bound: month.AtMost, Limit: &limit, Exclusions: []string{"x-1"}},
+			Contradicted: &credit.Contradiction{At: at, Value: &limit}}},
+		Proofs: []month.Proof{{ID: "p", Run: "r", At: at, OK: true, Records: 3}},
 	}
 }
 
@@ -44,15 +47,15 @@ func TestPage(t *testing.T) {
 				t.Errorf("%s: it has %q", language, bad)
 			}
 		}
-		for _, want := range []string{"&lt;script&gt;", "44.12346", "2026-06-01 08:00:00", "held.example", "@media print", "lee"} {
+		for _, want := range []string{"&lt;script&gt;", "44.12346", "2026-06-01 08:00:00", "held.example", "@media print", "lee", "lou&lt;b&gt;"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s: it lacks %q", language, want)
 			}
 		}
 	}
 	for language, want := range map[string][]string{
-		"en": {"Minutes not reached", "no data", "broken"}, "zh": {"不可达分钟数", "无数据", "未达标"},
-		"ru": {"Минут недоступности", "нет данных", "нарушено"}, "el": {"Λεπτά χωρίς πρόσβαση", "χωρίς στοιχεία", "παραβιάστηκε"},
+		"en": {"Minutes not reached", "no data", "broken", "contradicted, now: 44 "}, "zh": {"不可达分钟数", "无数据", "未达标", "双倍服务时间", "已批准"},
+		"ru": {"Минут недоступности", "нет данных", "нарушено", "двойной срок услуги", "утверждено"}, "el": {"Λεπτά χωρίς πρόσβαση", "χωρίς στοιχεία", "παραβιάστηκε", "διπλός χρόνος υπηρεσίας", "εγκρίθηκε"},
 	} {
 		var b strings.Builder
 		if err := paper.HTML(&b, report(), language); err != nil {
@@ -85,7 +88,7 @@ func TestSpreadsheet(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := read(t, b.String())
-	if len(rows) != 3 || rows[1][3] != "44.123456" || rows[1][10] != "a=1 b=2" || rows[2][3] != "" || rows[2][7] != "no data" || rows[2][8] != "" {
+	if len(rows) != 3 || rows[1][3] != "44.123456" || rows[1][10] != "a=1 b=2" || rows[2][3] != "" || rows[2][7] != "no data" || rows[2][8] != "" || rows[1][12] != "c-2026-06-unreached-minutes approved, contradicted" || rows[2][12] != "" {
 		t.Errorf("%q", rows)
 	}
 	for _, kind := range paper.Kinds() {

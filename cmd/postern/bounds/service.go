@@ -2,6 +2,7 @@ package bounds
 
 import (
 	"postern/abuse/service/book"
+	"postern/abuse/service/credit"
 	"postern/abuse/service/exclusion"
 	"postern/abuse/service/probe"
 )
@@ -20,6 +21,8 @@ func Service() []Row {
 		row("how long the book is kept", book.Keep, "forgotten"),
 		row("length of an exclusion", exclusion.Longest, "refused"),
 		row("how far back and ahead an exclusion lies", exclusion.Window, "refused"),
+		row("how long after its end a month is counted again for credits", credit.Open, "its credits stay as they are"),
+		row("reason of a decision about a credit", credit.MaxReason, "refused"),
 		row("rows of each list in a report", 5000, "cut, and the report says which"),
 	}
 }

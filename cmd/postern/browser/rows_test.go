@@ -110,6 +110,7 @@ var table = map[string]row{
 	"GET /figures":                      {roles: "Alpa", status: 200},
 	"GET /figures/report":               {roles: "Alpa", status: 200},
 	"POST /figures/report/rows":         {roles: everybody, status: 400, form: "kind=rows&month=2026-01"},
+	"POST /figures/report/credit":       {roles: "lp", status: 404, form: "act=refuse&id=c-2026-01-x&why=x"},
 	"GET /outside":                      {roles: "Alpa", status: 200},
 	"GET /outside/source/{id}":          {roles: "Alpa", status: 404},
 	"POST /outside/source/{id}":         {roles: "Alp", status: 404, form: "act=confirm&reason=x"},

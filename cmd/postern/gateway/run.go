@@ -119,6 +119,7 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	background("reports", g.reports.Send)
 	background("backups", g.backups.Run)
 	background("service", g.service.Loop)
+	background("credits", g.service.Owe)
 	background("figures", g.figures.Book.Loop)
 	background("rules", g.ruling.Run)
 	background("test inbox", g.inbox.Run)

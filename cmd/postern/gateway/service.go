@@ -29,7 +29,7 @@ func (g *Gateway) buildService(context.Context) error {
 			age, ok := g.scanner.Age()
 			return g.scanner.Version(), age, ok
 		},
-		Backups: g.backupAges,
+		Backups: g.backupAges, Event: g.event, Alone: g.alone,
 		Lists: func(ctx context.Context, from, to time.Time) ([]month.List, error) {
 			return service.ListsOf(ctx, g.desk.Sources.Published, from, to)
 		},

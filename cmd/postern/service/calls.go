@@ -3,10 +3,11 @@ package service
 import (
 	"context"
 	"errors"
-	"time"
 
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/figures"
+	"postern/abuse/second"
+	"postern/abuse/service/credit"
 	"postern/abuse/service/exclusion"
 	"postern/abuse/service/month"
 	"postern/internal/control"
@@ -58,9 +59,13 @@ func (d *Desk) Handle(s *control.Server) {
 	} {
 		control.Handle(s, name, func(ctx context.Context, q Decision) (exclusion.Exclusion, error) {
 			out, err := f(ctx, person(ctx), q.ID, q.Why)
+			if err == nil {
+				err = d.settleBetween(ctx, out.From, out.To)
+			}
 			return out, known(err)
 		})
 	}
+	d.handleCredits(s)
 }
 
 // person is who calls. A person is one person, whatever the token.
@@ -78,28 +83,12 @@ func known(err error) error {
 	switch {
 	case errors.As(err, &r):
 		return &control.Error{Kind: control.Invalid, Message: r.Words, Cause: err}
-	case errors.Is(err, exclusion.ErrNotFound):
+	case errors.Is(err, exclusion.ErrNotFound), errors.Is(err, credit.ErrNotFound):
 		kind = control.NotFound
-	case errors.Is(err, exclusion.ErrConflict):
+	case errors.Is(err, exclusion.ErrConflict), errors.Is(err, credit.ErrConflict), errors.Is(err, second.ErrSecond):
 		kind = control.Conflict
-	case !errors.Is(err, exclusion.ErrInvalid):
+	case !errors.Is(err, exclusion.ErrInvalid) && !errors.Is(err, credit.ErrInvalid) && !errors.Is(err, second.ErrInvalid):
 		return err
 	}
 	return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
 }
-
-// Report makes the report of a month, with what this node has seen up to now.
-func (d *Desk) Report(ctx context.Context, text string) (month.Report, error) {
-	if err := d.Book.Flush(ctx); err != nil {
-		return month.Report{}, err
-	}
-	return month.Source{
-		Book: d.Book, Exclusions: d.Exclusions, Hostname: d.p.Config().Hostname, Now: d.p.Now, Zone: d.zone, Lists: d.p.Lists, Proofs: d.p.Proofs,
-		Cases: func(ctx context.Context, p figures.Period) (figures.Figures, error) {
-			return figures.Count(ctx, d.p.Cases(), p, d.p.Now(), d.p.Calendars().Team)
-		},
-	}.Count(ctx, text)
-}
-
-// Recent is the month that a moment lies in, as it is asked for.
-func (d *Desk) Recent(at time.Time) string { return at.In(d.zone()).Format("2006-01") }

@@ -13,7 +13,9 @@ import (
 
 	"postern/abuse/calendar"
 	"postern/abuse/cases/figures"
+	"postern/abuse/second"
 	"postern/abuse/service/book"
+	"postern/abuse/service/credit"
 	"postern/abuse/service/exclusion"
 	"postern/abuse/service/month"
 	"postern/abuse/service/probe"
@@ -40,6 +42,9 @@ type Parts struct {
 	Backups   func(ctx context.Context) (Ages, error) // nil: none are made here
 	Lists     func(ctx context.Context, from, to time.Time) ([]month.List, error)
 	Proofs    func(ctx context.Context, from, to time.Time) ([]month.Proof, error)
+	Event     func(key, text string, over bool)
+	// Alone runs f where no other node does the same just now.
+	Alone func(ctx context.Context, job string, f func(ctx context.Context) error) error
 }
 
 // Ages are those of the backups; a negative one is unknown.
@@ -49,6 +54,8 @@ type Ages struct{ Last, Full, Oldest time.Duration }
 type Desk struct {
 	Book       *book.Book
 	Exclusions *exclusion.Desk
+	Credits    *credit.Desk
+	Second     *second.Book // where what waives a fee waits for another person; set before calls are made
 
 	p       Parts
 	doors   atomic.Pointer[[]probe.Door]
@@ -62,6 +69,7 @@ func New(p Parts) *Desk {
 	d := &Desk{p: p, reasons: map[string]bool{}}
 	d.Book = &book.Book{Store: p.Entities, Node: p.Config().Hostname, Zone: d.zone, Now: p.Now, Log: p.Log}
 	d.Exclusions = &exclusion.Desk{Store: p.Entities, Now: p.Now, Audit: p.Audit}
+	d.Credits = &credit.Desk{Store: p.Entities, Now: p.Now, Audit: p.Audit, Alert: p.Event}
 	return d
 }
 

@@ -14,6 +14,7 @@ import (
 	"postern/abuse/calendar"
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/figures"
+	"postern/abuse/second"
 	"postern/abuse/service/exclusion"
 	"postern/abuse/service/month"
 	"postern/cmd/postern/service"
@@ -39,6 +40,7 @@ type world struct {
 	now    time.Time
 	why    []string
 	up     bool
+	second *second.Book
 }
 
 func start(t *testing.T) *world {
@@ -60,7 +62,12 @@ func start(t *testing.T) *world {
 		Backups: func(context.Context) (service.Ages, error) {
 			return service.Ages{Last: time.Hour, Full: -1, Oldest: time.Hour}, nil
 		},
+		Event: func(string, string, bool) {},
+		Alone: func(ctx context.Context, _ string, f func(context.Context) error) error { return f(ctx) },
 	})
+	w.second = &second.Book{Store: &entities.Memory{}, Now: func() time.Time { return w.now }, Alert: func(string, string, bool) {}, Do: w.desk.ApprovedCredit, Dropped: w.desk.DroppedCredit,
+		Audit: func(context.Context, string, string, string, any, any, string) error { return nil }}
+	w.desk.Second = w.second
 	w.desk.Handle(w.server)
 	return w
 }

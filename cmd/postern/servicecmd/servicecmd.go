@@ -25,6 +25,7 @@ type Service struct {
 	Approve    approveCmd    `cmd:"" help:"Approve an exclusion that another person proposed."`
 	Refuse     refuseCmd     `cmd:"" help:"Refuse a proposed exclusion."`
 	Withdraw   withdrawCmd   `cmd:"" help:"End an exclusion: its time counts again."`
+	Credit     creditCmd     `cmd:"" help:"What is owed where a promise was broken: one draft for a figure and a month."`
 }
 
 type reportCmd struct {
@@ -55,11 +56,15 @@ func table(a *app.App, r month.Report) error {
 	for _, f := range r.Figures {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", f.ID, f.Clause, number(f.Value), f.Unit, promise(f), f.State)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || len(r.Credits) == 0 {
+		return err
+	}
+	fmt.Fprintln(a.Stdout)
+	return credits(a, r.Credits)
 }
 
 type rowsCmd struct {
-	Kind  string `arg:"" enum:"outages,minutes,faults,exclusions,tenants,lists,proofs" help:"outages, minutes, faults, exclusions, tenants, lists or proofs."`
+	Kind  string `arg:"" enum:"outages,minutes,faults,exclusions,tenants,lists,proofs,credits" help:"outages, minutes, faults, exclusions, tenants, lists, proofs or credits."`
 	Month string `arg:"" help:"A month: 2026-06."`
 }
 

@@ -29,6 +29,7 @@ func (h *Room) Routes(handle func(pattern string, f http.HandlerFunc)) {
 	handle("GET /figures", h.show)
 	handle("GET /figures/report", h.report)
 	handle("POST /figures/report/rows", h.rows)
+	handle("POST /figures/report/credit", h.decide)
 }
 
 type hist struct {

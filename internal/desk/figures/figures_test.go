@@ -25,11 +25,12 @@ var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
 // gateway answers the calls of the pages.
 type gateway struct {
-	empty  bool
-	deny   map[string]bool
-	ranges []string
-	fail   error
-	month  *month.Report // what is reported; nil: made up figures
+	empty   bool
+	deny    map[string]bool
+	ranges  []string
+	decided []string
+	fail    error
+	month   *month.Report // what is reported; nil: made up figures
 }
 
 func (g *gateway) May(_ context.Context, name string) bool { return !g.deny[name] }
@@ -81,26 +82,36 @@ func (g *gateway) report(month string) any {
 			map[string]any{"id": "c", "state": "broken", "bound": "below", "limit": 1, "value": 2}, map[string]any{"id": "d", "state": "unknown", "value": 1}, map[string]any{"id": "e", "state": "stated", "value": 0},
 		},
 		"exclusions": []any{map[string]any{"id": "x", "class": "a", "from": noon, "to": noon.Add(time.Hour), "reason": evil, "state": "approved", "by": "ann", "decided_by": "the-approver", "decided_at": noon}},
-		"outages":    []any{map[string]any{"group": "web", "minutes": 5, "why": "=1+1", "counts": true}, map[string]any{"group": "smtp-in", "excluded": []string{"x"}, "nil": nil}},
-		"faults":     []any{},
+		"credits": []any{
+			map[string]any{"id": "c-1", "figure": "reachability", "clause": "1", "kind": "double service time", "formula": evil, "value": 99.1, "bound": "at least", "limit": 99.9, "unit": "%", "state": "draft", "exclusions": []string{"x-1", "x-2"}},
+			map[string]any{"id": "c-2", "figure": "e" + evil, "clause": "4.2", "kind": "fee waived", "value": 3, "bound": "below", "limit": 1, "state": "draft", "asked": map[string]any{"by": "lea" + evil, "why": evil, "proposal": "p-1"}},
+			map[string]any{"id": "c-3", "figure": "availability", "clause": "3", "kind": "double service time", "value": 9, "bound": "at least", "limit": 99.99, "state": "approved", "decided_by": "lee", "decided_at": noon, "why": evil, "contradicted": map[string]any{"at": noon, "value": 99.995}},
+		},
+		"outages": []any{map[string]any{"group": "web", "minutes": 5, "why": "=1+1", "counts": true}, map[string]any{"group": "smtp-in", "excluded": []string{"x"}, "nil": nil}},
+		"faults":  []any{},
 	}
 }
 
 func (g *gateway) Call(_ context.Context, name string, params, result any) error {
-	var p struct{ Range, Month string }
+	var p struct{ Range, Month, ID, Why string }
 	raw, _ := json.Marshal(params)
 	if err := json.Unmarshal(raw, &p); err != nil {
 		return err
 	}
 	var out any
 	switch name {
+	case "service.credit-approve", "service.credit-refuse":
+		g.decided = append(g.decided, name+" "+p.ID+" "+p.Why)
+		if g.fail != nil {
+			return g.fail
+		}
 	case "figures.trend":
 		g.ranges = append(g.ranges, p.Range)
 		out = g.trend()
 	case "figures.now":
 		out = g.now()
 	default:
-		if g.fail != nil {
+		if g.fail != nil && len(g.decided) == 0 {
 			return g.fail
 		}
 		if out = g.report(p.Month); g.month != nil {
@@ -115,8 +126,9 @@ func (g *gateway) Call(_ context.Context, name string, params, result any) error
 }
 
 type world struct {
-	h    http.Handler
-	long *work.Desk
+	h     http.Handler
+	long  *work.Desk
+	fresh bool
 }
 
 func newWorld(t *testing.T, g *gateway) *world {
@@ -146,7 +158,7 @@ func (w *world) ask(lang, method, path string, form url.Values) *httptest.Respon
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	rec := httptest.NewRecorder()
-	w.h.ServeHTTP(rec, r.WithContext(page.With(r.Context(), page.Visit{User: &page.User{Name: "olga", Language: lang}, Token: "tok"})))
+	w.h.ServeHTTP(rec, r.WithContext(page.With(r.Context(), page.Visit{User: &page.User{Name: "olga", Language: lang}, Token: "tok", Fresh: w.fresh})))
 	return rec
 }
 
@@ -275,6 +287,46 @@ func TestRows(t *testing.T) {
 		t.Errorf("%q", f.Body)
 	}
 	if got := w.ask("en", "POST", "/figures/report/rows", url.Values{"kind": {"secrets"}}); got.Code != 400 {
+		t.Error(got.Code)
+	}
+}
+
+// TestCredits has what is owed shown with what it rests on, and decided by whoever may, who
+// signed in lately, with a reason.
+func TestCredits(t *testing.T) {
+	g := &gateway{}
+	w := newWorld(t, g)
+	body := w.ask("en", "GET", "/figures/report?month=2026-02", nil).Body.String()
+	for part, want := range map[string]int{
+		"double service time, Clause 1": 1, "fee waived, Clause 4.2": 1, "x-1, x-2": 1, "at least 99.9 %": 1, `href="/approvals/p-1"`: 1, "waits for a second person": 1,
+		`name="act" value="approve"`: 1, `name="act" value="refuse"`: 2, ">contradicted</span>": 1, "99.995": 1, "Credits (3)": 1,
+	} {
+		if n := strings.Count(body, part); n != want {
+			t.Errorf("%q stands %d times in %s", part, n, body)
+		}
+	}
+	form := url.Values{"act": {"approve"}, "id": {"c-1"}, "why": {" it was so "}, "month": {"2026-02"}}
+	if got := w.ask("en", "POST", "/figures/report/credit", form); got.Code == 303 || len(g.decided) > 0 {
+		t.Error("without a fresh sign-in:", got.Code, g.decided)
+	}
+	w.fresh = true
+	if got := w.ask("en", "POST", "/figures/report/credit", form); got.Code != 303 || got.Header().Get("Location") != "/figures/report?month=2026-02#credits" {
+		t.Error(got.Code, got.Header())
+	}
+	g.fail = &page.Error{Status: 409, Words: "c-1 is withdrawn"}
+	form.Set("act", "refuse")
+	if got := w.ask("en", "POST", "/figures/report/credit", form); got.Code != 409 || !strings.Contains(got.Body.String(), "c-1 is withdrawn") || !strings.Contains(got.Body.String(), `value="it was so"`) {
+		t.Error(got.Code, got.Body)
+	}
+	if got := strings.Join(g.decided, ", "); got != "service.credit-approve c-1 it was so, service.credit-refuse c-1 it was so" {
+		t.Error(got)
+	}
+	g.deny = map[string]bool{"service.credit-approve": true, "service.credit-refuse": true}
+	if got := w.ask("en", "POST", "/figures/report/credit", form); got.Code != 403 || strings.Contains(w.ask("en", "GET", "/figures/report", nil).Body.String(), `value="approve"`) {
+		t.Error("who may not:", got.Code)
+	}
+	form.Set("act", "pay")
+	if got := w.ask("en", "POST", "/figures/report/credit", form); got.Code != 400 {
 		t.Error(got.Code)
 	}
 }

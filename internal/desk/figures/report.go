@@ -73,6 +73,10 @@ type report struct {
 		Decided string    `json:"decided_by"`
 		When    time.Time `json:"decided_at"`
 	} `json:"exclusions"`
+	Credits []credit `json:"credits"`
+
+	Problem, Which, Why string `json:"-"` // a decision that was refused, about which credit, and its reason
+	May                 bool   `json:"-"`
 
 	Months []string            `json:"-"`
 	Kinds  []string            `json:"-"`
@@ -84,7 +88,7 @@ type object = map[string]any
 
 // kinds are the rows that stand behind the figures, by their names in the report.
 func kinds() []string {
-	return []string{"outages", "faults", "exclusions", "tenants", "lists", "restore_proofs"}
+	return []string{"outages", "faults", "exclusions", "tenants", "lists", "restore_proofs", "credits"}
 }
 
 // asked is how many months are offered.
@@ -121,12 +125,19 @@ func (h *Room) month(r *http.Request) (m report, err error) {
 }
 
 func (h *Room) report(w http.ResponseWriter, r *http.Request) {
+	h.over(w, r, http.StatusOK, func(*report) {})
+}
+
+// over writes the page of a month.
+func (h *Room) over(w http.ResponseWriter, r *http.Request, status int, also func(*report)) {
 	m, err := h.month(r)
 	if err != nil {
 		h.Kit.Fail(w, r, err)
 		return
 	}
-	h.Kit.Show(w, r, "figures-report", page.View{Title: h.Kit.Language(r).Say("figures.report-of", "month", m.Month), Here: "figures", Body: m})
+	m.May = h.Calls.May(r.Context(), "service.credit-approve")
+	also(&m)
+	h.Kit.ShowStatus(w, r, status, "figures-report", page.View{Title: h.Kit.Language(r).Say("figures.report-of", "month", m.Month), Here: "figures", Body: m})
 }
 
 // rows makes a file of what stands behind the figures.

@@ -207,6 +207,9 @@ var scopes = map[string]people.Scope{
 	"service.refuse":     people.CasesApprove,
 	"service.withdraw":   people.CasesApprove,
 
+	"service.credits": people.CasesRead, "service.credit": people.CasesRead,
+	"service.credit-approve": people.CasesApprove, "service.credit-refuse": people.CasesApprove,
+
 	"calendar.show": people.CasesRead,
 	"calendar.due":  people.CasesRead,
 

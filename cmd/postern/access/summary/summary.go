@@ -209,6 +209,11 @@ var sentences = map[string]string{
 	"service.refuse":     "Refuse that a time does not count.",
 	"service.withdraw":   "Let a time count again.",
 
+	"service.credits":        "What is owed for promises that were broken, by month or state.",
+	"service.credit":         "One credit, with what it rests on.",
+	"service.credit-approve": "Approve a credit; one that waives a fee waits for a second person.",
+	"service.credit-refuse":  "Refuse a credit.",
+
 	"calendar.show": "The business calendars with their holidays.",
 	"calendar.due":  "When a deadline that begins now would end.",
 

@@ -41,6 +41,7 @@ import (
 	"postern/cmd/postern/pace"
 	"postern/cmd/postern/recipients"
 	"postern/cmd/postern/secondcalls"
+	"postern/cmd/postern/service"
 	"postern/cmd/postern/sourcecalls"
 	"postern/cmd/postern/sources"
 	"postern/cmd/postern/suppresscalls"
@@ -76,6 +77,7 @@ type Parts struct {
 	Event    func(key, text string, over bool)
 	OptedOut *suppress.Book // its Link is set here
 	Rules    *atomic.Pointer[rules.Set]
+	Service  *service.Desk // the ledger of credits
 	Sources  sources.Parts // those of its parts that this room does not have
 	// Alone runs f where no other node does the same just now.
 	Alone func(ctx context.Context, job string, f func(ctx context.Context) error) error

@@ -8,6 +8,7 @@ import (
 	"postern/cmd/postern/calls"
 	"postern/cmd/postern/casecalls"
 	"postern/cmd/postern/pace"
+	"postern/cmd/postern/service"
 )
 
 // newSecond keeps what needs two persons.
@@ -23,13 +24,18 @@ func (d *Desk) approved(ctx context.Context, p second.Proposal) error {
 		return pace.Approved(ctx, d.calls, p)
 	case casecalls.ActEnd:
 		return casecalls.Parts{Desk: d.Cases.Cases}.ApprovedEnd(ctx, p)
+	case service.ActCredit:
+		return d.p.Service.ApprovedCredit(ctx, p)
 	}
 	return fmt.Errorf("nobody here does %q", p.Act)
 }
 
 func (d *Desk) dropped(ctx context.Context, p second.Proposal) error {
-	if p.Act == casecalls.ActEnd {
+	switch p.Act {
+	case casecalls.ActEnd:
 		return casecalls.Parts{Desk: d.Cases.Cases}.DroppedEnd(ctx, p)
+	case service.ActCredit:
+		return d.p.Service.DroppedCredit(ctx, p)
 	}
 	return nil
 }
