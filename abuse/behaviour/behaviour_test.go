@@ -176,6 +176,42 @@ func TestOwnVerdict(t *testing.T) {
 	}
 }
 
+// Two messages are enough where they go to many strangers: not to people it writes to, not to a
+// few, and not among many that are clean.
+func TestVerdictOnTwoToStrangers(t *testing.T) {
+	spam := func(p *behaviour.Profiles, id string, n int, to string) {
+		r := row(id, start, 1, many(to, n)...)
+		r.Action = "tag"
+		p.Add(r)
+	}
+	for name, c := range map[string]struct {
+		before, each, clean int
+		want                bool
+	}{
+		"strangers":       {0, 10, 3, true},
+		"among some":      {0, 10, 5, true},
+		"among many":      {0, 10, 6, false},
+		"to a few":        {0, 9, 0, false},
+		"to known people": {10, 10, 0, false},
+	} {
+		p := behaviour.New(behaviour.Config{FilterBits: 20}, nil)
+		for i := range c.before {
+			p.Add(row(fmt.Sprintf("before%d", i), start.AddDate(0, 0, -1), 1, fmt.Sprintf("a%d@example.net", i)))
+		}
+		for i := range c.clean {
+			p.Add(row(fmt.Sprintf("clean%d", i), start, 1, "friend@example.net"))
+		}
+		spam(p, "one", c.each, "a")
+		if _, yes := rules(p, start)[behaviour.OwnVerdict]; yes {
+			t.Errorf("%s: one is enough", name)
+		}
+		spam(p, "two", c.each, "b")
+		if _, yes := rules(p, start)[behaviour.OwnVerdict]; yes != c.want {
+			t.Errorf("%s: %v", name, yes)
+		}
+	}
+}
+
 func TestScore(t *testing.T) {
 	all := []signal.Signal{{Rule: "a", Weight: 30}, {Rule: "a", Weight: 20}, {Rule: "b", Weight: 25}, {Rule: "n", Weight: -10}}
 	if got := behaviour.Score(all); got != 45 {

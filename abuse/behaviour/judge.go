@@ -56,7 +56,7 @@ func (p *Profiles) Judge(account string, now time.Time) (out []signal.Signal) {
 	if tried, gone := a.lastDay(now); tried >= c.DeadTries && signal.Lower(gone, tried) >= c.DeadShare {
 		add(signal.Behaviour, Dead, 20, false, "%d of %d recipients in a day do not exist", gone, tried)
 	}
-	if n := int(h.spam); n >= c.SpamCount && signal.Lower(n, int(h.messages)) >= c.SpamShare {
+	if n := int(h.spam); p.spams(h) {
 		add(signal.Verdicts, OwnVerdict, 35, false, "%d of %d messages in an hour were judged to be spam", n, h.messages)
 	}
 	if all := recent(a.country, now); len(all) >= c.Countries {
@@ -72,6 +72,22 @@ func (p *Profiles) Judge(account string, now time.Time) (out []signal.Signal) {
 		add(signal.Behaviour, Quiet, 10, true, "from a network never seen, in an hour it never sent in")
 	}
 	return out
+}
+
+// pairShare is the part of SpamShare that two messages to strangers must be at least: whoever
+// writes to ten at a time has sent few messages when they have reached very many.
+const pairShare = 2.0 / 3
+
+// spams reports whether our own checks speak against what an account sent in an hour.
+func (p *Profiles) spams(h minutes) bool {
+	n, share := int(h.spam), signal.Lower(int(h.spam), int(h.messages))
+	switch {
+	case n >= p.cfg.SpamCount && share >= p.cfg.SpamShare:
+		return true
+	case n >= 2 && n < p.cfg.SpamCount:
+		return int(h.spamFresh) >= p.cfg.SpamFresh && share >= p.cfg.SpamShare*pairShare
+	}
+	return false
 }
 
 // Loud reports whether signals say that an account sends very much, or is in other hands: to

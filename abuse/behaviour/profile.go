@@ -27,6 +27,7 @@ type Config struct {
 	Speed       float64 // km/h between two places: 1000
 	SpamShare   float64 // at least this share of an hour's mail was judged to be spam: 0.12
 	SpamCount   int     // and at least so many messages: 3
+	SpamFresh   int     // or two of them, to so many together that it never wrote to before: 20
 	MaxAccounts int     // profiles: 100,000 of about 1.2 kB
 	FilterBits  uint    // size of the memory of recipients, as a power of two of bits, twice: 27 = 2 x 16 MB
 }
@@ -50,6 +51,7 @@ func (c Config) filled() Config {
 	ints(&c.Countries, 3)
 	ints(&c.Networks, 5)
 	ints(&c.SpamCount, 3)
+	ints(&c.SpamFresh, 20)
 	ints(&c.MaxAccounts, 100_000)
 	floats(&c.DeadShare, 0.15)
 	floats(&c.Speed, 1000)
@@ -85,6 +87,7 @@ const (
 type minutes struct {
 	number                            int32 // of the slot since 1970
 	recipients, fresh, messages, spam uint32
+	spamFresh                         uint32 // of fresh, those of messages judged to be spam
 }
 
 type day struct {
@@ -181,15 +184,17 @@ func (p *Profiles) first(a *profile, r sent.Row) {
 	at := r.At.Unix()
 	s := a.slot(r.At)
 	s.messages++
-	if suspicious(r) {
-		s.spam++
-	}
+	before := s.fresh
 	s.recipients += uint32(len(r.Copies))
 	name := abuse.Name(r.Account)
 	for _, c := range r.Copies {
 		if !p.known.see(name+"\x00"+strings.ToLower(c.Recipient), at) {
 			s.fresh++
 		}
+	}
+	if suspicious(r) {
+		s.spam++
+		s.spamFresh += s.fresh - before
 	}
 	a.count(r.At, len(r.Copies))
 	p.locate(a, name, r.Client.Addr(), r.At)
@@ -306,6 +311,7 @@ func (a *profile) lastHour(now time.Time) (sum minutes) {
 			sum.fresh += s.fresh
 			sum.messages += s.messages
 			sum.spam += s.spam
+			sum.spamFresh += s.spamFresh
 		}
 	}
 	return sum
