@@ -45,6 +45,12 @@ type office struct {
 // newOffice starts one, with more lines of configuration where they are given.
 func newOffice(t *testing.T, more ...string) *office {
 	t.Helper()
+	return prepareOffice(t, func(_ *office, text string) string { return text + strings.Join(more, "") })
+}
+
+// prepareOffice starts one with what edit makes of its configuration; it may write files for it.
+func prepareOffice(t *testing.T, edit func(o *office, text string) string) *office {
+	t.Helper()
 	dns := mailtest.NewDNS(t, mailtest.Zone{
 		"example.com": {"MX 10 mx1.example.com", "A 127.0.0.1"}, "mx1.example.com": {"A 127.0.0.1"},
 		"isp.example": {"MX 10 mail.isp.example", "TXT v=spf1 ip4:127.0.0.1 -all"}, "mail.isp.example": {"A 127.0.0.1"},
@@ -52,7 +58,9 @@ func newOffice(t *testing.T, more ...string) *office {
 	dns.SetTTL(0)
 	n := &node{t: t, backend: mailtest.NewBackend(t, mailtest.Script{})}
 	o := &office{node: n, dns: dns, out: mailtest.NewBackend(t, mailtest.Script{})}
-	n.Gateway = world.NewGateway(t, fmt.Sprintf(casesYAML, n.backend.Addr(), o.out.Addr(), dns.Addr())+strings.Join(more, ""))
+	text := fmt.Sprintf(casesYAML, n.backend.Addr(), o.out.Addr(), dns.Addr())
+	n.Gateway = world.NewGateway(t, text)
+	n.Write(edit(o, text))
 	t.Cleanup(func() {
 		if log := n.Log(); t.Failed() {
 			t.Logf("the end of its log:\n%s", log[max(0, len(log)-3000):])
@@ -79,13 +87,19 @@ func (o *office) call(name string, params, result any) {
 	}
 }
 
-// sells lets an account write to somebody elsewhere, and returns what arrived there.
+// sells lets Anna write to somebody elsewhere, and returns what arrived there.
 func (o *office) sells(to ...string) []byte {
 	o.t.Helper()
+	return o.sellsAs("anna@example.com", to...)
+}
+
+// sellsAs is sells for another account.
+func (o *office) sellsAs(account string, to ...string) []byte {
+	o.t.Helper()
 	before := len(o.out.Transactions())
-	raw := fmt.Sprintf("X-Account: anna@example.com\r\nFrom: Anna <anna@example.com>\r\nTo: <%s>\r\nSubject: Our catalogue\r\nDate: %s\r\nMessage-ID: <c%d@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+
-		"Dear customer, our new catalogue of garden chairs, parasols and lamps is out. Visit http://shop.example/spring and save a quarter of the price.\r\n", to[0], time.Now().Format(time.RFC1123Z), time.Now().UnixNano())
-	if err := smtp.SendMail(o.Addrs["servers"], nil, "anna@example.com", to, []byte(raw)); err != nil {
+	raw := fmt.Sprintf("X-Account: %[1]s\r\nFrom: Anna <%[1]s>\r\nTo: <%[2]s>\r\nSubject: Our catalogue\r\nDate: %[3]s\r\nMessage-ID: <c%[4]d@example.com>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"+
+		"Dear customer, our new catalogue of garden chairs, parasols and lamps is out. Visit http://shop.example/spring and save a quarter of the price.\r\n", account, to[0], time.Now().Format(time.RFC1123Z), time.Now().UnixNano())
+	if err := smtp.SendMail(o.Addrs["servers"], nil, account, to, []byte(raw)); err != nil {
 		o.t.Fatal(err)
 	}
 	body := o.out.WaitTransactions(o.t, before+1)[before].Body

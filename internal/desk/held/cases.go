@@ -3,6 +3,7 @@ package held
 import (
 	"context"
 	"errors"
+	"time"
 
 	"postern/internal/desk/page"
 )
@@ -23,9 +24,25 @@ type opening struct {
 }
 
 type source struct {
-	IP     string `json:"ip,omitempty"`
-	Helo   string `json:"helo,omitempty"`
-	Domain string `json:"domain,omitempty"`
+	IP     string    `json:"ip,omitempty"`
+	Port   uint16    `json:"port,omitempty"`
+	Time   time.Time `json:"time,omitzero"`
+	Helo   string    `json:"helo,omitempty"`
+	Domain string    `json:"domain,omitempty"`
+	Serial string    `json:"serial,omitempty"`
+}
+
+// of is what the opening asks for with one of its messages: a case is confirmed only where it
+// says when and through which port or as which message the mail came.
+func (o opening) of(h hold) opening {
+	o.Source.Time = h.At
+	if o.Source.IP != "" {
+		o.Source.Port = h.Client.Port
+	}
+	if o.Kind == "local" {
+		o.Source.Serial = h.MessageID
+	}
+	return o
 }
 
 type evidence struct {
@@ -62,7 +79,7 @@ func (h *Room) open(ctx context.Context, b *bulk) {
 		o := x.about()
 		at, known := ids[o]
 		if !known {
-			asked := o
+			asked := o.of(x)
 			if asked.Reason = b.Note; asked.Reason == "" {
 				asked.Reason = "held mail " + x.ID
 			}

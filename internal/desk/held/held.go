@@ -59,6 +59,7 @@ type hold struct {
 	To        []string  `json:"to"`
 	Client    struct {
 		IP      string `json:"ip"`
+		Port    uint16 `json:"port"`
 		Name    string `json:"name"`
 		Helo    string `json:"helo"`
 		Account string `json:"account"`

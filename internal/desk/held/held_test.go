@@ -36,11 +36,15 @@ func (q *quarantine) May(_ context.Context, name string) bool { return !q.deny[n
 
 func (q *quarantine) Call(_ context.Context, name string, params, result any) error {
 	var p struct {
-		ID, Text, Note, Name, Query, Value, Kind, Account string
-		Allow                                             bool
-		Limit, Offset                                     int
-		Expires                                           time.Time
-		Source                                            struct{ IP, Domain string }
+		ID, Text, Note, Name, Query, Value, Kind, Account, About string
+		Allow                                                    bool
+		Limit, Offset                                            int
+		Expires                                                  time.Time
+		Source                                                   struct {
+			IP, Domain, Serial string
+			Port               uint16
+			Time               time.Time
+		}
 	}
 	raw, _ := json.Marshal(params)
 	if err := json.Unmarshal(raw, &p); err != nil {
@@ -83,6 +87,9 @@ func (q *quarantine) Call(_ context.Context, name string, params, result any) er
 		return give(p.ID)
 	case name == "case.open":
 		q.acts = append(q.acts, "case "+p.Kind+" "+p.Account+p.Source.IP)
+		if p.About == "" && (p.Source.Time.IsZero() || p.Source.Port == 0 && p.Source.Serial == "" && p.Source.Domain == "") {
+			q.acts = append(q.acts, "a case that nobody can confirm")
+		}
 		return give(map[string]any{"id": "PA-1"})
 	case name == "case.evidence":
 		q.acts = append(q.acts, "evidence "+p.ID+" "+p.Name)
@@ -126,7 +133,7 @@ func newQuarantine() *quarantine {
 		q.holds[id] = map[string]any{
 			"id": id, "at": "2026-03-04T04:00:00Z", "expires": "2026-04-03T04:00:00Z", "state": state, "class": "quarantine", "policy": "default", "direction": "inbound",
 			"from": evil, "to": []string{evil, "b@x.example"}, "subject": fmt.Sprintf("Subject %d %s", i, evil), "size": 1234, "score": 650,
-			"client":    map[string]any{"ip": "192.0.2.1", "name": evil, "helo": evil},
+			"client":    map[string]any{"ip": "192.0.2.1", "port": 49152, "name": evil, "helo": evil},
 			"reasons":   []any{map[string]any{"symbol": "A", "score": 50, "describe": "Little " + evil}, map[string]any{"symbol": "B", "score": 600, "describe": "Much", "detail": evil}},
 			"unchecked": []any{map[string]any{"step": "clamav", "reason": "was away " + evil}},
 		}
