@@ -41,9 +41,8 @@ const judge = `axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a
 	JSON.stringify(r.violations.filter(v => v.impact == "serious" || v.impact == "critical").map(v => ({ID: v.id, Impact: v.impact, Help: v.help,
 		Nodes: v.nodes.slice(0, 3).map(n => ({Target: n.target, FailureSummary: n.failureSummary}))}))))`
 
-// shifts is how much of what was there has moved by itself, as browsers count it.
-const shifts = `new Promise(done => { let sum = 0; new PerformanceObserver(l => l.getEntries().forEach(e => { if (!e.hadRecentInput) sum += e.value }))
-	.observe({type: "layout-shift", buffered: true}); setTimeout(() => done(sum), 100) })`
+// shifts is how much of what was there has moved by itself, once what is drawn stands.
+const shifts = `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(window.moved))))`
 
 // TestEveryPageCanBeUsedByEverybody walks through the desk along its own links, as a postmaster
 // in each language, light and dark, on a desk and on a phone.

@@ -34,6 +34,9 @@ func (n *node) browse(language string) *browser {
 	return open(n.t, "http://"+n.Addrs["desk"], language)
 }
 
+// counts adds up how much of what was there has moved by itself, as browsers count it.
+const counts = `window.moved = 0; new PerformanceObserver(l => l.getEntries().forEach(e => { if (!e.hadRecentInput) window.moved += e.value })).observe({type: "layout-shift", buffered: true})`
+
 // open starts a browser on a desk. It has as long as the test: each act has an end of its own.
 func open(t *testing.T, base, language string) *browser {
 	t.Helper()
@@ -67,6 +70,10 @@ func open(t *testing.T, base, language string) *browser {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: counts})
+		return err
+	}))
 	return b
 }
 

@@ -38,24 +38,12 @@ func (n *node) abroad() string {
 }
 
 // TestOutside works on a source elsewhere from the queue to the lifted block, takes a list in,
-// and sees what went out, as a person of each language would.
+// and sees what went out.
 func TestOutside(t *testing.T) {
 	t.Parallel()
 	n := start(t)
 	n.user("olga", people.Postmaster)
 	id := n.abroad()
-	paths := []string{"/outside", "/outside/source/" + id, "/outside/source/" + id + "/block", "/outside/blocks", "/outside/published", "/outside/listings", "/notices", "/suppressed", "/feeds", "/feeds/isp"}
-	for _, lang := range []string{"zh-CN", "ru", "el"} {
-		b := n.browse(lang)
-		b.signIn("olga")
-		for _, path := range paths {
-			b.goTo(path, "main h1")
-			if missing := b.ask(`[...document.querySelectorAll("main *")].filter(e => !e.children.length && /^(outside|notices|cases)\.[a-z]/.test(e.textContent)).map(e => e.textContent).join()`); missing != "" {
-				t.Errorf("%s %s lacks texts: %s", lang, path, missing)
-			}
-			b.picture(lang + strings.ReplaceAll(path, "/", "-"))
-		}
-	}
 	b := n.browse("en")
 	b.signIn("olga")
 	b.goTo("/outside", "tr[data-row]")
