@@ -111,7 +111,7 @@ func TestListenerKnobsChangeWhileServing(t *testing.T) {
 		t.Errorf("a recipient too many: %d", code)
 	}
 	c.must(354, "DATA")
-	c.send("From: frank@friend.example\r\nSubject: x\r\n\r\nbare\nline\r\n.\r\n")
+	c.send(letter("x", "bare\nline") + ".\r\n")
 	c.read(250)
 	if tx := b.WaitTransactions(t, 1)[0]; !strings.HasSuffix(string(tx.Body), "bare\r\nline\r\n") {
 		t.Errorf("not normalised: %q", tx.Body)
