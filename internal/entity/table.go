@@ -23,7 +23,8 @@ type Row[T any] struct {
 	Value   T
 	Version uint64
 
-	raw map[string]json.RawMessage
+	raw   []byte // as it was read; nil: it is new
+	known bool   // T has all of its fields, at every depth
 }
 
 // Create writes a new value; ErrExists if its ID is taken.
@@ -113,9 +114,37 @@ func (t Table[T]) Remove(ctx context.Context, r Row[T]) error {
 	return t.Store.Remove(ctx, t.Kind, t.ID(&r.Value), r.Version)
 }
 
+// Update changes a row as Change does, beginning with what was read already.
+func (t Table[T]) Update(ctx context.Context, row Row[T], f func(*T) error) (Row[T], error) {
+	id := t.ID(&row.Value)
+	switch err := f(&row.Value); {
+	case errors.Is(err, ErrUnchanged):
+		return row, nil
+	case err != nil:
+		return row, err
+	}
+	out, err := t.write(ctx, row)
+	if errors.Is(err, ErrConflict) {
+		return t.Change(ctx, id, f)
+	}
+	return out, err
+}
+
+// row reads a record. Most have no field that T does not know, and need not be taken apart again
+// when they are written.
 func (t Table[T]) row(r Record) (Row[T], error) {
-	out := Row[T]{Version: r.Version}
-	if err := errors.Join(json.Unmarshal(r.Data, &out.Value), json.Unmarshal(r.Data, &out.raw)); err != nil {
+	out := Row[T]{Version: r.Version, raw: r.Data}
+	if _, itself := any(&out.Value).(json.Unmarshaler); !itself {
+		d := json.NewDecoder(bytes.NewReader(r.Data))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&out.Value); err == nil && len(bytes.TrimSpace(r.Data[d.InputOffset():])) == 0 {
+			out.known = true
+			return out, nil
+		}
+		var empty T
+		out.Value = empty
+	}
+	if err := json.Unmarshal(r.Data, &out.Value); err != nil {
 		return out, fmt.Errorf("%s %s: %w", t.Kind, r.ID, err)
 	}
 	return out, nil
@@ -127,8 +156,8 @@ func (t Table[T]) write(ctx context.Context, row Row[T]) (Row[T], error) {
 	if err != nil {
 		return row, err
 	}
-	if row.raw != nil {
-		if data, err = t.over(row, data); err != nil {
+	if row.raw != nil && !row.known {
+		if data, err = over[T](row.raw, data); err != nil {
 			return row, err
 		}
 	}
@@ -142,29 +171,28 @@ func (t Table[T]) write(ctx context.Context, row Row[T]) (Row[T], error) {
 	return t.row(r)
 }
 
-// over merges data over the fields of row that T does not know.
-func (t Table[T]) over(row Row[T], data []byte) ([]byte, error) {
+// over merges what is written now over the fields of a stored record that T does not know.
+func over[T any](stored, written []byte) ([]byte, error) {
 	var old T // what T knows of the stored fields, as it would write them
-	stored, err := json.Marshal(row.raw)
-	if err != nil {
+	var fields map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(stored, &old), json.Unmarshal(stored, &fields)); err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(stored, &old); err != nil {
-		return nil, err
+	if fields == nil { // null
+		return written, nil
 	}
 	known, err := json.Marshal(old)
 	if err != nil {
 		return nil, err
 	}
 	var knownFields, now map[string]json.RawMessage
-	if err := errors.Join(json.Unmarshal(known, &knownFields), json.Unmarshal(data, &now)); err != nil {
+	if err := errors.Join(json.Unmarshal(known, &knownFields), json.Unmarshal(written, &now)); err != nil {
 		return nil, err
 	}
-	merged := maps.Clone(row.raw)
 	for name := range knownFields { // a known field that is no longer written was emptied
-		delete(merged, name)
+		delete(fields, name)
 	}
-	maps.Copy(merged, now)
-	out, err := json.Marshal(merged)
+	maps.Copy(fields, now)
+	out, err := json.Marshal(fields)
 	return bytes.TrimSpace(out), err
 }

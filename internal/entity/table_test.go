@@ -128,6 +128,76 @@ func TestFieldsOfANewerProgramSurvive(t *testing.T) {
 	}
 }
 
+// odd reads itself, and keeps what it reads.
+type odd struct {
+	Name string `json:"name"`
+}
+
+func (o *odd) UnmarshalJSON(b []byte) error {
+	var v struct{ Name string }
+	err := json.Unmarshal(b, &v)
+	o.Name = v.Name
+	return err
+}
+
+// A type that reads itself, a record of no fields, and a name of which only the case differs.
+func TestOddRecords(t *testing.T) {
+	ctx, s := t.Context(), &entities.Memory{}
+	for id, raw := range map[string]string{"a": `{"name":"a","more":1}`, "null": "null", "case": `{"name":"case","COUNT":2} `} {
+		if err := s.Put(ctx, entity.Record{Kind: "thing", ID: id, Version: 1, Data: []byte(raw)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data := func(id string) string {
+		r, err := s.Get(ctx, "thing", id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(r.Data)
+	}
+	odds := entity.Table[odd]{Store: s, Kind: "thing", ID: func(*odd) string { return "a" }}
+	for id, want := range map[string]string{"a": `{"more":1,"name":"b"}`, "null": `{"name":"b"}`} {
+		odds.ID = func(*odd) string { return id }
+		if _, err := odds.Change(ctx, id, func(v *odd) error { v.Name = "b"; return nil }); err != nil || data(id) != want {
+			t.Errorf("%s: %s %v", id, data(id), err)
+		}
+	}
+	if _, err := things(s).Change(ctx, "case", func(v *thing) error { v.Count++; return nil }); err != nil || data("case") != `{"name":"case","count":3}` {
+		t.Errorf("%s %v", data("case"), err)
+	}
+}
+
+// A row in hand is changed without being read again, unless somebody was quicker.
+func TestUpdate(t *testing.T) {
+	ctx, s := t.Context(), &entities.Memory{}
+	table := things(s)
+	row, err := table.Create(ctx, thing{Name: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := func(v *thing) error { v.Count++; return nil }
+	now, err := table.Update(ctx, row, more)
+	if err != nil || now.Version != 2 || now.Value.Count != 1 {
+		t.Errorf("%+v %v", now, err)
+	}
+	if now, err = table.Update(ctx, row, more); err != nil || now.Version != 3 || now.Value.Count != 2 { // the row is old
+		t.Errorf("%+v %v", now, err)
+	}
+	if now, err = table.Update(ctx, now, func(*thing) error { return entity.ErrUnchanged }); err != nil || now.Version != 3 {
+		t.Errorf("%+v %v", now, err)
+	}
+	bad := errors.New("bad")
+	if _, err = table.Update(ctx, now, func(*thing) error { return bad }); !errors.Is(err, bad) {
+		t.Errorf("%v", err)
+	}
+	if err := table.Remove(ctx, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = table.Update(ctx, now, more); !errors.Is(err, entity.ErrNotFound) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestDamagedRecords(t *testing.T) {
 	ctx, s := t.Context(), &entities.Memory{}
 	if err := s.Put(ctx, entity.Record{Kind: "thing", ID: "a", Version: 1, Data: []byte(`{"name":5}`), Keys: []entity.Key{{Index: "count"}}}); err != nil {
