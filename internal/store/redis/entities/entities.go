@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -41,6 +42,7 @@ type Store struct {
 	*blobs.Store
 	g     *ground.Ground
 	codec codec
+	seed  maphash.Seed // of prints
 }
 
 // Stored is a record as it is stored.
@@ -48,9 +50,10 @@ type Stored struct {
 	entity.Record
 	Born int64 // 0: there is none
 
-	raw  string // head of what is there, "" = nothing
-	mark int64  // birth of the one of this name that was removed last
-	size int
+	raw   string // head of what is there, "" = nothing
+	mark  int64  // birth of the one of this name that was removed last
+	size  int
+	print uint64 // of all that is there; 0: it says nothing
 }
 
 // New makes a Store. Nothing is asked of the server yet.
@@ -60,7 +63,7 @@ func New(o Options) (*Store, error) {
 	}
 	c, err := newCodec(o.Ring)
 	g := ground.New(o.Conn, o.Ring, o.Now, o.Log)
-	return &Store{Store: blobs.New(g, o.Caps, o.Spool), g: g, codec: c}, err
+	return &Store{Store: blobs.New(g, o.Caps, o.Spool), g: g, codec: c, seed: maphash.MakeSeed()}, err
 }
 
 func (s *Store) slot(kind entity.Kind, id string) string {
@@ -110,6 +113,7 @@ func (s *Store) read(ctx context.Context, names []Name) ([]Stored, error) {
 			continue
 		}
 		out[i], err = s.codec.open(n.Kind, n.ID, []byte(text))
+		out[i].print = s.print(text)
 		if err != nil {
 			out[i] = Stored{}
 			s.g.Say("a record of the store does not verify: it is taken for missing", "kind", n.Kind, "id", n.ID, "error", err)
@@ -212,8 +216,10 @@ func (s *Store) file(ctx context.Context, p redis.Pipeliner, r entity.Record) {
 // what goes wrong here is put right when it is read, or by Reindex.
 func (s *Store) settle(ctx context.Context, old, now entity.Record, records, bytes int) {
 	kind, id := cmpName(now, old)
+	gone := slices.DeleteFunc(entity.Unique(old.Keys), func(k entity.Key) bool { return slices.Contains(now.Keys, k) })
 	_, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
 		s.file(ctx, p, now)
+		s.unfile(ctx, p, kind, id, gone)
 		grow.Run(ctx, p, []string{s.revisionKey(kind)})
 		if records != 0 {
 			p.HIncrBy(ctx, s.sizeKey(), "n", int64(records))
@@ -224,8 +230,7 @@ func (s *Store) settle(ctx context.Context, old, now entity.Record, records, byt
 		s.g.Log.Warn("a record was written, and what finds it not yet", "kind", kind, "id", id, "error", err)
 		return
 	}
-	gone := slices.DeleteFunc(entity.Unique(old.Keys), func(k entity.Key) bool { return slices.Contains(now.Keys, k) })
-	if err := s.clean(ctx, entity.Record{Kind: kind, ID: id}, gone); err != nil {
+	if err := s.refile(ctx, kind, id, gone); err != nil {
 		s.g.Log.Debug("old entries of a record stay until they are read", "kind", kind, "id", id, "error", err)
 	}
 }
@@ -243,14 +248,25 @@ func (s *Store) clean(ctx context.Context, r entity.Record, keys []entity.Key) e
 	if len(keys) == 0 {
 		return nil
 	}
-	if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
-		for _, k := range keys {
-			p.ZRem(ctx, s.indexKey(r.Kind, k.Index, k.Value), member(k.At, r.ID))
-		}
-	}); err != nil {
+	if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) { s.unfile(ctx, p, r.Kind, r.ID, keys) }); err != nil {
 		return err
 	}
-	now, err := s.Read(ctx, r.Kind, r.ID)
+	return s.refile(ctx, r.Kind, r.ID, keys)
+}
+
+// unfile queues that entries are taken away.
+func (s *Store) unfile(ctx context.Context, p redis.Pipeliner, kind entity.Kind, id string, keys []entity.Key) {
+	for _, k := range keys {
+		p.ZRem(ctx, s.indexKey(kind, k.Index, k.Value), member(k.At, id))
+	}
+}
+
+// refile writes again those entries that were taken away and that a record has by now.
+func (s *Store) refile(ctx context.Context, kind entity.Kind, id string, keys []entity.Key) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	now, err := s.Read(ctx, kind, id)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,12 @@ package entities
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
+
+	"github.com/redis/go-redis/v9"
 
 	"postern/internal/entity"
+	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/entities/ground"
 )
 
@@ -19,7 +23,29 @@ func (s *Store) Look(ctx context.Context, names []Name) ([]Fate, error) {
 	}
 	out := make([]Fate, len(found))
 	for i, f := range found {
-		out[i] = Fate{Born: f.Born, Version: f.Version, Removed: f.mark}
+		out[i] = Fate{Born: f.Born, Version: f.Version, Removed: f.mark, Print: f.print}
+	}
+	return out, nil
+}
+
+// print tells what is stored from all else that could be.
+func (s *Store) print(text string) uint64 { return maphash.String(s.seed, text) }
+
+// Unchanged tells of which records just that is stored which had these prints, in the order
+// asked: what was verified then needs no reading again. The print 0 is never that of anything.
+func (s *Store) Unchanged(ctx context.Context, names []Name, prints []uint64) ([]bool, error) {
+	out, cmds := make([]bool, len(names)), make([]*redis.StringCmd, len(names))
+	if _, err := s.g.Conn.Each(ctx, conn.Write, func(p redis.Pipeliner) {
+		for i, n := range names {
+			if prints[i] != 0 {
+				cmds[i] = p.Get(ctx, s.recordKey(n.Kind, n.ID))
+			}
+		}
+	}); err != nil {
+		return nil, err
+	}
+	for i, cmd := range cmds {
+		out[i] = cmd != nil && cmd.Err() == nil && s.print(cmd.Val()) == prints[i]
 	}
 	return out, nil
 }

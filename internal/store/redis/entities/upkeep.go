@@ -40,7 +40,7 @@ func (s *Store) Reindex(ctx context.Context) (out Reindexed, err error) {
 	}
 	bytes := int64(0)
 	if err := s.g.Scan(ctx, s.g.Conn.Key("{e:*}", "r"), func(keys []string) error {
-		n, err := s.refile(ctx, keys, &out)
+		n, err := s.reindexed(ctx, keys, &out)
 		bytes += n
 		return err
 	}); err != nil {
@@ -65,8 +65,8 @@ func (s *Store) names(keys []string) (out []Name) {
 	return out
 }
 
-// refile puts records into all their indexes, and returns what they take.
-func (s *Store) refile(ctx context.Context, keys []string, out *Reindexed) (bytes int64, err error) {
+// reindexed puts records into all their indexes, and returns what they take.
+func (s *Store) reindexed(ctx context.Context, keys []string, out *Reindexed) (bytes int64, err error) {
 	for names := range slices.Chunk(s.names(keys), ground.Look) {
 		found, err := s.read(ctx, names)
 		if err != nil {

@@ -34,7 +34,8 @@ const sealMark = "entity-gone"
 type Fate struct {
 	Born    int64 // of what is there; 0 = nothing is
 	Version uint64
-	Removed int64 // birth of what was removed last
+	Removed int64  // birth of what was removed last
+	Print   uint64 // tells what is stored of a record from all else; 0: nothing verified is
 }
 
 // Ground is safe for concurrent use.

@@ -87,6 +87,7 @@ type mine struct {
 	at      time.Time // when it was promised, or brought to the shared store at last
 	alone   bool      // the shared store could not be told yet
 	alarm   time.Time // when its loss was said last
+	print   uint64    // of what the shared store was found to have of it, whole; 0: it was not looked up yet
 }
 
 // note is the record in the journal.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"postern/internal/entity"
@@ -52,13 +53,41 @@ func (s *Store) Step(ctx context.Context) error {
 	for _, id := range ids {
 		some = append(some, parse(id))
 	}
-	return errors.Join(s.batches(ctx, some, s.compare), s.expire(ctx))
+	return errors.Join(s.look(ctx, some), s.expire(ctx))
 }
 
 // Refresh looks up what this node still has a copy of; of very many some each time.
 func (s *Store) Refresh(ctx context.Context) error {
 	all := s.refs(false, nil)
-	return s.batches(ctx, all[:min(len(all), 8*phase.Batch)], s.compare)
+	return s.look(ctx, all[:min(len(all), 8*phase.Batch)])
+}
+
+// look compares entries with what the shared store has of them. Records that stand there as they
+// were found before are not taken apart again: there may be very many, and this never ends.
+func (s *Store) look(ctx context.Context, all []ref) error {
+	var rest []ref
+	for some := range slices.Chunk(all, phase.Batch) {
+		var refs []ref
+		var names []entities.Name
+		var prints []uint64
+		for _, of := range some {
+			if k, ok := s.known(of); ok && k.print != 0 && s.o.Now().Sub(k.at) <= phase.Keep {
+				refs, names, prints = append(refs, of), append(names, of.name()), append(prints, k.print)
+			} else {
+				rest = append(rest, of)
+			}
+		}
+		same, err := s.Unchanged(ctx, names, prints)
+		if err != nil {
+			return err
+		}
+		for i, of := range refs {
+			if !same[i] {
+				rest = append(rest, of)
+			}
+		}
+	}
+	return s.batches(ctx, rest, s.compare)
 }
 
 func (s *Store) scrubbed() (out []string) {
@@ -184,6 +213,12 @@ func (s *Store) compare(ctx context.Context, of ref, k mine, far entities.Fate) 
 		return s.let(ctx, of, k, true)
 	case !of.blob && (far.Born > k.born || far.Version > k.version), s.o.Now().Sub(k.at) > phase.Keep:
 		return s.let(ctx, of, k, false)
+	case far.Born == k.born && far.Version == k.version:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if now := s.live[of]; now != nil && now.born == k.born && now.version == k.version {
+			now.print = far.Print
+		}
 	}
 	return nil
 }
