@@ -120,8 +120,14 @@ func (d *Desk) Open(ctx context.Context, who Actor, o Opening) (Case, error) {
 	if err := errors.Join(err, dossier.Reason(who, o.Reason)); err != nil {
 		return Case{}, err
 	}
-	fresh := func(id string) (Case, error) { return o.New(id, name, who, d.Now(), d.Calendars().Team(o.Team)) }
-	id, err := d.open(ctx, name, fresh, func(*Case) bool { return true }, d.Now())
+	create := func(id string) error {
+		c, err := o.New(id, name, who, d.Now(), d.Calendars().Team(o.Team))
+		if err != nil {
+			return err
+		}
+		return d.book().Create(ctx, c)
+	}
+	id, err := d.open(ctx, name, create, func(*Case) bool { return true }, d.Now())
 	if err != nil {
 		return Case{}, err
 	}

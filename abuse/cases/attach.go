@@ -20,24 +20,29 @@ import (
 const reopenFor = 30 * 24 * time.Hour
 
 // Attach adds a report to the case it belongs to, or opens one. It is idempotent by
-// Complaint.Report: what a crash has cut short is finished by the next call, or by Tick.
+// Complaint.Report: what a crash or a fault has cut short is finished by the next call for the
+// same report, which the caller owes; once the report is tied to its case, also by Tick.
 func (d *Desk) Attach(ctx context.Context, c Complaint) (Case, error) {
 	if err := c.Check(); err != nil {
 		return Case{}, err
 	}
-	row, err := d.links().Create(ctx, Link{Complaint: c})
-	if errors.Is(err, entity.ErrExists) {
-		row, err = d.links().Get(ctx, dossier.Hashed(c.Report))
+	row, err := d.links().Get(ctx, dossier.Hashed(c.Report))
+	there := err == nil
+	switch {
+	case there && row.Value.Counted:
+		return d.Get(ctx, row.Value.Case)
+	case err != nil && !errors.Is(err, entity.ErrNotFound):
+		return Case{}, err
+	case !there:
+		row.Value = Link{Complaint: c}
 	}
+	link, born, err := d.place(ctx, row.Value, there)
 	if err != nil {
 		return Case{}, err
 	}
-	link := row.Value
-	if link.Counted {
+	if born { // and counted: those who act on it find the report there
+		d.book().Settle(ctx, link.Case)
 		return d.Get(ctx, link.Case)
-	}
-	if link, err = d.place(ctx, link); err != nil {
-		return Case{}, err
 	}
 	out, err := d.count(ctx, link)
 	if err != nil {
@@ -49,41 +54,89 @@ func (d *Desk) Attach(ctx context.Context, c Complaint) (Case, error) {
 	return out, err
 }
 
-// place decides which case a report belongs to and what it is worth, once.
-func (d *Desk) place(ctx context.Context, l Link) (Link, error) {
+// place decides which case a report belongs to and what it is worth, once; there says that its
+// link is written. A case that is born of it has counted it.
+func (d *Desk) place(ctx context.Context, l Link, there bool) (out Link, born bool, err error) {
 	if l.Case != "" {
-		return l, nil
+		return l, false, nil
 	}
-	id, err := d.caseFor(ctx, &l.Complaint)
-	if err != nil {
-		return l, err
+	if l.Counts, l.Duplicate, err = tally.Cast(ctx, d.Entities, &l.Complaint); err != nil {
+		return l, false, err
 	}
-	votes, twice, err := tally.Cast(ctx, d.Entities, &l.Complaint)
-	if err != nil {
-		return l, err
+	if l.Case, born, err = d.caseFor(ctx, &l); err != nil {
+		return l, false, err
+	}
+	l.Counted = born
+	if !there {
+		row, err := d.links().Create(ctx, l)
+		if err == nil {
+			return row.Value, born, nil
+		}
+		if !errors.Is(err, entity.ErrExists) {
+			return l, false, err
+		}
 	}
 	row, err := ledger.Retry(ctx, func() (entity.Row[Link], error) {
 		return d.links().Change(ctx, dossier.Hashed(l.Report), func(stored *Link) error {
 			if stored.Case != "" {
 				return entity.ErrUnchanged
 			}
-			stored.Case, stored.Counts, stored.Duplicate = id, votes, twice
+			stored.Case, stored.Counts, stored.Duplicate = l.Case, l.Counts, l.Duplicate
 			return nil
 		})
 	})
-	return row.Value, err
+	return row.Value, false, err
 }
 
 // caseFor finds the case that a report goes to, opening or reopening one.
-func (d *Desk) caseFor(ctx context.Context, c *Complaint) (string, error) {
-	return d.open(ctx, c.Subject(), func(id string) (Case, error) { return dossier.Fresh(id, c, d.Now(), d.Calendars().Team("")) }, func(old *Case) bool {
+func (d *Desk) caseFor(ctx context.Context, l *Link) (id string, born bool, err error) {
+	c := &l.Complaint
+	id, err = d.open(ctx, c.Subject(), func(id string) (err error) { born, err = d.bear(ctx, id, l); return err }, func(old *Case) bool {
 		return c.Grade >= 2 || c.Kind == External || old.State == flow.ResultSent && c.Person && c.Grade >= 1
 	}, c.At)
+	return id, born, err
 }
 
-// open returns the case about a subject. One that was closed not long ago is reopened where
+// bear writes the case of a report that has none, with the report counted in it. Nobody is told
+// before the report is tied to it; Tick does so should that never come.
+func (d *Desk) bear(ctx context.Context, id string, l *Link) (bool, error) {
+	now := d.Now().UTC()
+	c, err := dossier.Fresh(id, &l.Complaint, now, d.Calendars().Team(""))
+	if err != nil {
+		return false, err
+	}
+	action, tell := d.said(l, 0)
+	if err := ledger.Enter(&c, Machine(), action, now, func(c *Case, e *Event) error {
+		tell(e)
+		c.Counting = []string{l.Report}
+		return c.Sum(l, e, d.calendar(c))
+	}); err != nil {
+		return false, err
+	}
+	for i := range c.Pending {
+		c.Pending[i].Next = now.Add(ledger.FirstWait)
+	}
+	return d.book().Add(ctx, c)
+}
+
+// said is the line of the timeline for a report, beside so many of a flood that were folded.
+func (d *Desk) said(l *Link, folded int) (action string, tell func(e *Event)) {
+	if l.Fold != "" {
+		return "folded", func(e *Event) { e.Text = fmt.Sprintf("%d more like this", folded+1+l.More) }
+	}
+	action = "report"
+	if l.Duplicate {
+		action = "duplicate"
+	}
+	return action, func(e *Event) {
+		e.Report, e.Text = l.Report, l.Sentence
+		e.Data = map[string]string{"proof": fmt.Sprintf("P%d", l.Grade), "trust": fmt.Sprintf("T%d", l.Trust), "votes": fmt.Sprint(l.Counts), "feedback": dossier.Clip(l.Feedback)}
+	}
+}
+
+// open returns the case about a subject, which create writes where there is none. One that was closed not long ago is reopened where
 // reopens says so; else a new one takes its place.
-func (d *Desk) open(ctx context.Context, name string, fresh func(id string) (Case, error), reopens func(*Case) bool, at time.Time) (string, error) {
+func (d *Desk) open(ctx context.Context, name string, create func(id string) error, reopens func(*Case) bool, at time.Time) (string, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return "", err
@@ -94,20 +147,20 @@ func (d *Desk) open(ctx context.Context, name string, fresh func(id string) (Cas
 			if err != nil {
 				return "", err
 			}
-			if _, err = d.subjects().Create(ctx, subject{name, id}); err != nil && !errors.Is(err, entity.ErrExists) {
+			if _, err = d.subjects().Create(ctx, subject{name, id}); errors.Is(err, entity.ErrExists) {
+				continue
+			}
+			if err != nil {
 				return "", err
 			}
-			continue
+			return id, create(id)
 		}
 		if err != nil {
 			return "", err
 		}
 		root, err := d.rootOf(ctx, row.Value.Case)
 		if errors.Is(err, dossier.ErrNotFound) { // its number was taken, then something ended the way
-			if err := d.create(ctx, row.Value.Case, fresh); err != nil {
-				return "", err
-			}
-			return row.Value.Case, nil
+			return row.Value.Case, create(row.Value.Case)
 		}
 		if err != nil || root.Open() && root.State != flow.ResultSent {
 			return row.Value.Case, err
@@ -143,21 +196,12 @@ func (d *Desk) replace(ctx context.Context, old subject) error {
 	return err
 }
 
-func (d *Desk) create(ctx context.Context, id string, fresh func(id string) (Case, error)) error {
-	c, err := fresh(id)
-	if err != nil {
-		return err
-	}
-	return d.book().Create(ctx, c)
-}
-
 // count adds a report to the sums of its case, exactly once.
 func (d *Desk) count(ctx context.Context, l Link) (Case, error) {
 	done, err := d.countedOf(ctx, l.Case)
 	if err != nil {
 		return Case{}, err
 	}
-	silent := l.Fold != ""
 	add := func(c *Case, e *Event) error {
 		// Read after the case: once a report is off Counting, its link says Counted.
 		now, err := d.links().Get(ctx, dossier.Hashed(l.Report))
@@ -170,16 +214,12 @@ func (d *Desk) count(ctx context.Context, l Link) (Case, error) {
 		c.Counting = append(slices.DeleteFunc(c.Counting, func(r string) bool { return slices.Contains(done, r) }), l.Report)
 		return c.Sum(&l, e, d.calendar(c))
 	}
-	if silent {
+	if l.Fold != "" {
 		return d.countFolded(ctx, l, add)
 	}
-	action := "report"
-	if l.Duplicate {
-		action = "duplicate"
-	}
+	action, tell := d.said(&l, 0)
 	return d.change(ctx, l.Case, Machine(), action, func(c *Case, e *Event) error {
-		e.Report, e.Text = l.Report, l.Sentence
-		e.Data = map[string]string{"proof": fmt.Sprintf("P%d", l.Grade), "trust": fmt.Sprintf("T%d", l.Trust), "votes": fmt.Sprint(l.Counts), "feedback": dossier.Clip(l.Feedback)}
+		tell(e)
 		return add(c, e)
 	})
 }
@@ -192,8 +232,9 @@ func (d *Desk) countFolded(ctx context.Context, l Link, add func(*Case, *Event) 
 		return c, err
 	}
 	if n := c.Folded + 1 + l.More; len(strconv.Itoa(n)) > len(strconv.Itoa(c.Folded)) || c.Folded == 0 {
-		return d.change(ctx, l.Case, Machine(), "folded", func(c *Case, e *Event) error {
-			e.Text = fmt.Sprintf("%d more like this", n)
+		action, tell := d.said(&l, c.Folded)
+		return d.change(ctx, l.Case, Machine(), action, func(c *Case, e *Event) error {
+			tell(e)
 			return add(c, e)
 		})
 	}

@@ -113,7 +113,7 @@ func (d *Desk) several(ctx context.Context, rows []entity.Row[Work]) (errs []err
 	floods := map[string][]Work{}
 	for _, row := range rows {
 		start := time.Now()
-		fold, err := d.one(ctx, row.Value)
+		fold, err := d.one(ctx, row)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -145,7 +145,8 @@ func rest(ctx context.Context, took time.Duration) {
 
 // one works on one report, unless it is one of a flood, which it names then. An error is the
 // store's; trouble with the report itself is noted, and after some tries people get it as it is.
-func (d *Desk) one(ctx context.Context, w Work) (fold string, err error) {
+func (d *Desk) one(ctx context.Context, at entity.Row[Work]) (fold string, err error) {
+	w := at.Value
 	row, err := shelf.Reports(d.Home).Get(ctx, w.Report)
 	if err != nil {
 		return "", err
@@ -158,24 +159,20 @@ func (d *Desk) one(ctx context.Context, w Work) (fold string, err error) {
 		return fold, err
 	}
 	// Counted before: what kills the process is not tried for ever.
-	if err := d.tried(ctx, &w, 1); err != nil {
+	if at, err = shelf.Works(d.Home).Update(ctx, at, func(x *Work) error { x.Tries++; return nil }); err != nil {
 		return "", err
 	}
+	w.Tries = at.Value.Tries
 	err = d.guarded(ctx, row.Value, w)
 	switch {
 	case errors.Is(err, dossier.ErrInvalid) || errors.Is(err, entity.ErrInvalid): // it would be so for ever
 		w.Problems = append(w.Problems, err.Error())
 		return "", d.unread(ctx, row.Value, w)
 	case err != nil: // the store's fault is none of the report
-		return "", errors.Join(err, d.tried(context.WithoutCancel(ctx), &w, -1))
+		_, untried := shelf.Works(d.Home).Change(context.WithoutCancel(ctx), w.Report, func(x *Work) error { x.Tries--; return nil })
+		return "", errors.Join(err, untried)
 	}
 	return "", nil
-}
-
-func (d *Desk) tried(ctx context.Context, w *Work, n int) error {
-	row, err := shelf.Works(d.Home).Change(ctx, w.Report, func(x *Work) error { x.Tries += n; return nil })
-	w.Tries = row.Value.Tries
-	return err
 }
 
 // guarded works on a report, whatever is in it.

@@ -88,18 +88,23 @@ func (b *Book) NextID(ctx context.Context) (string, error) {
 
 // Create writes a new case; that it is there already is no error.
 func (b *Book) Create(ctx context.Context, c dossier.Case) error {
+	added, err := b.Add(ctx, c)
+	if added {
+		b.settle(ctx, c)
+	}
+	return err
+}
+
+// Add writes a new case, unless it is there already, and tells nobody yet.
+func (b *Book) Add(ctx context.Context, c dossier.Case) (added bool, err error) {
 	if err := c.Valid(); err != nil {
-		return err
+		return false, err
 	}
-	_, err := dossier.Cases(b.Store).Create(ctx, c)
-	switch {
-	case errors.Is(err, entity.ErrExists):
-		return nil
-	case err != nil:
-		return err
+	_, err = dossier.Cases(b.Store).Create(ctx, c)
+	if errors.Is(err, entity.ErrExists) {
+		return false, nil
 	}
-	b.Settle(ctx, c.ID)
-	return nil
+	return err == nil, err
 }
 
 // Change writes a case together with the event that says what was done, and lets the
@@ -109,17 +114,10 @@ func (b *Book) Change(ctx context.Context, id string, who dossier.Actor, action 
 	row, err := Retry(ctx, func() (entity.Row[dossier.Case], error) {
 		changed = false
 		return dossier.Cases(b.Store).Change(ctx, id, func(c *dossier.Case) error {
-			now := b.Now().UTC()
-			before := c.Stopped()
-			e := dossier.Event{Case: id, At: now, Actor: who.Name, Action: action, From: c.State, Next: now}
-			if err := f(c, &e); err != nil {
+			if err := Enter(c, who, action, b.Now().UTC(), f); err != nil {
 				return err
 			}
-			if len(c.Pending) >= dossier.MaxPending {
-				return dossier.Refuse(dossier.ErrBusy, "%s: %d changes still wait for those who act on them", id, len(c.Pending))
-			}
 			changed = true
-			note(c, e, before, now)
 			return c.Valid()
 		})
 	})
@@ -127,9 +125,23 @@ func (b *Book) Change(ctx context.Context, id string, who dossier.Actor, action 
 		return row.Value, known(id, err)
 	}
 	if changed {
-		b.Settle(ctx, id)
+		b.settle(ctx, row.Value)
 	}
 	return row.Value, nil
+}
+
+// Enter changes a case in hand, and puts the event on it that says what was done.
+func Enter(c *dossier.Case, who dossier.Actor, action string, now time.Time, f func(c *dossier.Case, e *dossier.Event) error) error {
+	before := c.Stopped()
+	e := dossier.Event{Case: c.ID, At: now, Actor: who.Name, Action: action, From: c.State, Next: now}
+	if err := f(c, &e); err != nil {
+		return err
+	}
+	if len(c.Pending) >= dossier.MaxPending {
+		return dossier.Refuse(dossier.ErrBusy, "%s: %d changes still wait for those who act on them", c.ID, len(c.Pending))
+	}
+	note(c, e, before, now)
+	return nil
 }
 
 // note puts an event on its case.
@@ -173,15 +185,23 @@ type settling struct{}
 // Settle hands the events of a case to those who have not answered yet. A follower that
 // changes the case itself only adds an event: this loop comes to it.
 func (b *Book) Settle(ctx context.Context, id string) {
+	if c, err := b.Get(ctx, id); err == nil {
+		b.settle(ctx, c)
+	}
+}
+
+// settle is Settle of a case as it was written or read just now.
+func (b *Book) settle(ctx context.Context, c dossier.Case) {
 	busy, _ := ctx.Value(settling{}).([]string)
-	if slices.Contains(busy, id) {
+	if slices.Contains(busy, c.ID) {
 		return
 	}
-	ctx = context.WithValue(ctx, settling{}, append(slices.Clone(busy), id))
+	ctx = context.WithValue(ctx, settling{}, append(slices.Clone(busy), c.ID))
+	blocked := false
 	for range dossier.MaxPending {
-		c, err := b.Get(ctx, id)
-		if err != nil || len(c.Pending) == 0 || b.round(ctx, c) {
+		if len(c.Pending) == 0 || blocked {
 			return
 		}
+		c, blocked = b.round(ctx, c)
 	}
 }

@@ -13,31 +13,42 @@ import (
 
 // Waits between the tries of a follower.
 const (
-	firstWait = 10 * time.Second
+	FirstWait = 10 * time.Second
 	longest   = 30 * time.Minute
 )
 
 // errWaits marks an event whose followers wait for an earlier one.
 var errWaits = errors.New("an earlier change waits")
 
-// round goes once over the events of a case. Those behind one that a follower did not take are
-// filed and audited all the same.
-func (b *Book) round(ctx context.Context, c dossier.Case) (blocked bool) {
+// round goes once over the events of a case, and returns the case as it is then. Those behind one
+// that a follower did not take are filed and audited all the same. What all have answered is taken
+// off together: whoever dies before that tells it again.
+func (b *Book) round(ctx context.Context, c dossier.Case) (now dossier.Case, blocked bool) {
+	var done []int
 	for _, e := range c.Pending {
 		had := len(e.Answered)
 		failed := b.hand(ctx, c, &e, blocked)
-		blocked = blocked || failed != nil
+		if failed == nil {
+			done = append(done, e.Seq)
+			continue
+		}
+		blocked = true
 		if errors.Is(failed, errWaits) && len(e.Answered) == had {
 			continue
 		}
-		if err := b.answered(ctx, e, failed); err != nil {
-			failed, blocked = errors.Join(failed, err), true
-		}
-		if failed != nil && !errors.Is(failed, errWaits) && ctx.Err() == nil {
+		failed = errors.Join(failed, b.unanswered(ctx, e, failed))
+		if !errors.Is(failed, errWaits) && ctx.Err() == nil {
 			b.Log.Error("a change of a case waits for those who act on it", "case", c.ID, "event", e.Seq, "err", failed)
 		}
 	}
-	return blocked
+	if len(done) == 0 {
+		return c, blocked
+	}
+	now, err := b.takeOff(ctx, c.ID, done)
+	if err != nil && ctx.Err() == nil {
+		b.Log.Error("changes of a case stay on it, and are told again", "case", c.ID, "events", done, "err", err)
+	}
+	return now, blocked || err != nil
 }
 
 // hand calls every follower that has not answered, and notes those that do.
@@ -58,17 +69,28 @@ func (b *Book) hand(ctx context.Context, c dossier.Case, e *dossier.Event, block
 	return nil
 }
 
-// answered takes an event off the case, or notes who answered and when to go on.
-func (b *Book) answered(ctx context.Context, e dossier.Event, failed error) error {
+// takeOff takes events off a case that all have answered.
+func (b *Book) takeOff(ctx context.Context, id string, seqs []int) (dossier.Case, error) {
+	row, err := Retry(ctx, func() (entity.Row[dossier.Case], error) {
+		return dossier.Cases(b.Store).Change(ctx, id, func(c *dossier.Case) error {
+			there := len(c.Pending)
+			c.Pending = slices.DeleteFunc(c.Pending, func(p dossier.Event) bool { return slices.Contains(seqs, p.Seq) })
+			if len(c.Pending) == there {
+				return entity.ErrUnchanged
+			}
+			return nil
+		})
+	})
+	return row.Value, err
+}
+
+// unanswered notes who answered an event that somebody did not take, and when to go on.
+func (b *Book) unanswered(ctx context.Context, e dossier.Event, failed error) error {
 	_, err := Retry(ctx, func() (entity.Row[dossier.Case], error) {
 		return dossier.Cases(b.Store).Change(ctx, e.Case, func(c *dossier.Case) error {
 			i := slices.IndexFunc(c.Pending, func(p dossier.Event) bool { return p.Seq == e.Seq })
 			if i < 0 {
 				return entity.ErrUnchanged
-			}
-			if failed == nil {
-				c.Pending = slices.Delete(c.Pending, i, i+1)
-				return nil
 			}
 			p := &c.Pending[i]
 			for _, name := range e.Answered {
@@ -80,7 +102,7 @@ func (b *Book) answered(ctx context.Context, e dossier.Event, failed error) erro
 				return nil
 			}
 			p.Tries++
-			p.Next = b.Now().UTC().Add(min(firstWait<<min(p.Tries-1, 20), longest))
+			p.Next = b.Now().UTC().Add(min(FirstWait<<min(p.Tries-1, 20), longest))
 			return nil
 		})
 	})

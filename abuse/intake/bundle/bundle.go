@@ -74,7 +74,7 @@ func (b Binder) Take(ctx context.Context, fold string, works []shelf.Work) error
 	if len(works) == 0 {
 		return nil
 	}
-	return b.take(ctx, fold, works[0].At, all)
+	return b.take(ctx, fold, works[0].At, all, nil)
 }
 
 // Sheaves hands those that wait to the cases of their floods, and says how many reports they have.
@@ -83,7 +83,7 @@ func (b Binder) Sheaves(ctx context.Context) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	floods, first := map[string][]Report{}, map[string]time.Time{}
+	floods, first, read := map[string][]Report{}, map[string]time.Time{}, map[string]entity.Row[sheaf.Sheaf]{}
 	for _, row := range rows {
 		f := row.Value
 		if len(floods[f.Fold]) == 0 {
@@ -91,16 +91,18 @@ func (b Binder) Sheaves(ctx context.Context) (n int, err error) {
 		}
 		floods[f.Fold] = append(floods[f.Fold], Report{f.ID, f.SHA256, len(f.Members)})
 		n += len(f.Members)
+		read[f.ID] = row
 	}
 	for _, fold := range slices.Sorted(maps.Keys(floods)) {
-		if err := b.take(ctx, fold, first[fold], floods[fold]); err != nil {
+		if err := b.take(ctx, fold, first[fold], floods[fold], read); err != nil {
 			return n, err
 		}
 	}
 	return n, nil
 }
 
-func (b Binder) take(ctx context.Context, fold string, at time.Time, works []Report) error {
+// take hands them over; read are sheaves as they were found just now.
+func (b Binder) take(ctx context.Context, fold string, at time.Time, works []Report, read map[string]entity.Row[sheaf.Sheaf]) error {
 	for len(works) > 0 {
 		n := min(len(works), Most)
 		one := Bundle{At: at, Fold: fold, Reports: works[:n]}
@@ -112,7 +114,7 @@ func (b Binder) take(ctx context.Context, fold string, at time.Time, works []Rep
 		if _, err := Shelf(b.Home).Create(ctx, one); err != nil && !errors.Is(err, entity.ErrExists) {
 			return err
 		}
-		if err := b.finish(ctx, one); err != nil {
+		if err := b.finish(ctx, one, read); err != nil {
 			return err
 		}
 		works = works[n:]
@@ -124,7 +126,7 @@ func (b Binder) take(ctx context.Context, fold string, at time.Time, works []Rep
 func (b Binder) Finish(ctx context.Context) error {
 	rows, _, err := Shelf(b.Home).Find(ctx, entity.Query{Index: "open", Rising: true, Limit: 100})
 	for _, row := range rows {
-		if err := b.finish(ctx, row.Value); err != nil {
+		if err := b.finish(ctx, row.Value, nil); err != nil {
 			return err
 		}
 	}
@@ -133,7 +135,7 @@ func (b Binder) Finish(ctx context.Context) error {
 
 // finish counts a bundle at its case and ends the work on its reports; doing so again changes
 // nothing.
-func (b Binder) finish(ctx context.Context, one Bundle) error {
+func (b Binder) finish(ctx context.Context, one Bundle, read map[string]entity.Row[sheaf.Sheaf]) error {
 	all := 0
 	for _, r := range one.Reports {
 		all += max(r.Of, 1)
@@ -143,7 +145,7 @@ func (b Binder) finish(ctx context.Context, one Bundle) error {
 		return fmt.Errorf("bundle %s: %w", one.ID, err)
 	}
 	for _, r := range one.Reports {
-		if err := b.end(ctx, one, r, got.ID); err != nil && !errors.Is(err, entity.ErrNotFound) {
+		if err := b.end(ctx, one, r, got.ID, read); err != nil && !errors.Is(err, entity.ErrNotFound) {
 			return fmt.Errorf("report %s: %w", r.ID, err)
 		}
 	}
@@ -152,18 +154,23 @@ func (b Binder) finish(ctx context.Context, one Bundle) error {
 }
 
 // end ends the work on a report, or on a sheaf of them.
-func (b Binder) end(ctx context.Context, one Bundle, r Report, id string) error {
+func (b Binder) end(ctx context.Context, one Bundle, r Report, id string, read map[string]entity.Row[sheaf.Sheaf]) (err error) {
 	if r.Of > 0 {
-		_, err := sheaf.Shelf(b.Home).Change(ctx, r.ID, func(f *sheaf.Sheaf) error {
+		ended := func(f *sheaf.Sheaf) error {
 			if f.State != shelf.New {
 				return entity.ErrUnchanged
 			}
 			f.State, f.Ended, f.Cases = shelf.Folded, b.Now().UTC(), []string{id}
 			return nil
-		})
+		}
+		if row, ok := read[r.ID]; ok {
+			_, err = sheaf.Shelf(b.Home).Update(ctx, row, ended)
+		} else {
+			_, err = sheaf.Shelf(b.Home).Change(ctx, r.ID, ended)
+		}
 		return err
 	}
-	_, err := shelf.Works(b.Home).Change(ctx, r.ID, func(w *shelf.Work) error {
+	_, err = shelf.Works(b.Home).Change(ctx, r.ID, func(w *shelf.Work) error {
 		if w.State != shelf.New {
 			return entity.ErrUnchanged
 		}
