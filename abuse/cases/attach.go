@@ -122,7 +122,8 @@ func (d *Desk) bear(ctx context.Context, id string, l *Link) (bool, error) {
 // said is the line of the timeline for a report, beside so many of a flood that were folded.
 func (d *Desk) said(l *Link, folded int) (action string, tell func(e *Event)) {
 	if l.Fold != "" {
-		return "folded", func(e *Event) { e.Text = fmt.Sprintf("%d more like this", folded+1+l.More) }
+		action = "folded"
+		return action, func(e *Event) { e.Text = fmt.Sprintf("%d more like this", folded+1+l.More) }
 	}
 	action = "report"
 	if l.Duplicate {
@@ -141,13 +142,13 @@ func (d *Desk) open(ctx context.Context, name string, create func(id string) err
 		if err := ctx.Err(); err != nil {
 			return "", err
 		}
-		row, err := d.subjects().Get(ctx, dossier.Hashed(name))
+		row, err := dossier.Subjects(d.Entities).Get(ctx, dossier.Hashed(name))
 		if errors.Is(err, entity.ErrNotFound) {
 			id, err := d.book().NextID(ctx)
 			if err != nil {
 				return "", err
 			}
-			if _, err = d.subjects().Create(ctx, subject{name, id}); errors.Is(err, entity.ErrExists) {
+			if _, err = dossier.Subjects(d.Entities).Create(ctx, dossier.Subject{Name: name, Case: id}); errors.Is(err, entity.ErrExists) {
 				continue
 			}
 			if err != nil {
@@ -179,13 +180,13 @@ func (d *Desk) open(ctx context.Context, name string, create func(id string) err
 }
 
 // replace gives a subject the number of a new case, unless somebody else did.
-func (d *Desk) replace(ctx context.Context, old subject) error {
+func (d *Desk) replace(ctx context.Context, old dossier.Subject) error {
 	id, err := d.book().NextID(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = ledger.Retry(ctx, func() (entity.Row[subject], error) {
-		return d.subjects().Change(ctx, dossier.Hashed(old.Name), func(s *subject) error {
+	_, err = ledger.Retry(ctx, func() (entity.Row[dossier.Subject], error) {
+		return dossier.Subjects(d.Entities).Change(ctx, dossier.Hashed(old.Name), func(s *dossier.Subject) error {
 			if s.Case != old.Case {
 				return entity.ErrUnchanged
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postern/abuse/cases/dossier"
+	"postern/abuse/cases/seek"
 	"postern/internal/entity"
 )
 
@@ -21,7 +22,7 @@ const tickPage = 200
 // Tick does what is due: it tells of clocks, closes what waited long enough, finishes what a
 // crash has cut short. Of several nodes one runs it at a time.
 func (d *Desk) Tick(ctx context.Context) error {
-	return errors.Join(d.tickClocks(ctx), d.tickPending(ctx), d.tickLoose(ctx), d.tickWords(ctx))
+	return errors.Join(d.tickClocks(ctx), d.tickPending(ctx), d.tickLoose(ctx), seek.File(ctx, d.Entities))
 }
 
 func (d *Desk) tickClocks(ctx context.Context) error {

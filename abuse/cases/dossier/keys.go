@@ -154,6 +154,17 @@ func Links(s entity.Store) entity.Table[Link] {
 	}
 }
 
+// Subject says which case the reports about one thing go to.
+type Subject struct {
+	Name string `json:"name"`
+	Case string `json:"case"`
+}
+
+// Subjects is the table of subjects.
+func Subjects(s entity.Store) entity.Table[Subject] {
+	return entity.Table[Subject]{Store: s, Kind: "case-subject", ID: func(s *Subject) string { return Hashed(s.Name) }}
+}
+
 // Hashed makes an ID of any text.
 func Hashed(s string) string {
 	sum := sha256.Sum256([]byte(s))
