@@ -21,6 +21,7 @@ var (
 	ErrNotReleasable = errors.New("evidence copies are not released")
 	ErrBusy          = errors.New("a release is under way")
 	ErrNotSent       = errors.New("the copy was not sent")
+	ErrCursor        = errors.New("the mark of the next page is none of a list in this order")
 )
 
 // Store is a home for holds. Every method is safe for concurrent use. A write that returned
@@ -44,7 +45,8 @@ type Store interface {
 	Get(ctx context.Context, id string) (Hold, error)
 	// FindKey returns the confirmed hold with this key that is open or ended at or after since.
 	FindKey(ctx context.Context, key string, since time.Time) (h Hold, ok bool, err error)
-	// List returns holds that match, newest first; never provisional ones.
+	// List returns holds that match, in the order of the query; never provisional ones. ErrCursor
+	// when After is no place in that order.
 	List(ctx context.Context, q Query) (Page, error)
 	// Body opens the raw bytes. Reading to the end verifies the digest: ErrCorrupt.
 	// ErrNotFound when the hold is missing or ended.
@@ -99,10 +101,33 @@ type Query struct {
 	Direction    string        // inbound | outbound
 	AtLeast      *filter.Score // score, both ends inclusive; nil = no bound
 	AtMost       *filter.Score
-	Oldest       bool   // oldest first, not newest first
+	Order        Order
 	Limit        int    // 0 = 50, at most 1000
-	After        string // the Next of the page before, of the same order
+	After        string // the Next of the page before, of the same order; or the ID of a hold
 }
+
+// Order is how a list is sorted.
+type Order string
+
+// Orders of a list. Holds of one score stand in the order of their time: of the highest the newest
+// is first, of the lowest the oldest.
+const (
+	Newest  Order = "newest" // "" is the same
+	Oldest  Order = "oldest"
+	Highest Order = "highest" // score first
+	Lowest  Order = "lowest"
+)
+
+// Valid reports whether there is such an order.
+func (o Order) Valid() bool {
+	return o == "" || o == Newest || o == Oldest || o == Highest || o == Lowest
+}
+
+// Rising reports whether what is least comes first.
+func (o Order) Rising() bool { return o == Oldest || o == Lowest }
+
+// ByScore reports whether the score decides before the time.
+func (o Order) ByScore() bool { return o == Highest || o == Lowest }
 
 // Scored reports whether a score is one that the query asks for.
 func (q Query) Scored(s filter.Score) bool {

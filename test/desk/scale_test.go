@@ -411,9 +411,19 @@ func (h *hall) measure() {
 		}
 		h.page("held: "+f.what, held(f.q), most)
 	}
-	// What no index has is looked for in the records: that is bounded, and said to be slower.
-	h.page("held: score that none has", held("score:>=99"), limits{100_000, 400_000, 200_000_000})
-	h.page("held: direction that none has", held("direction:outbound"), limits{100_000, 400_000, 200_000_000})
+	for _, order := range []string{"highest", "lowest"} {
+		h.page("held: "+order+" score first", "/held?order="+order, list)
+	}
+	for _, q := range []string{"direction:outbound", "score:>=99", "score:>=18", "to:user17@example.com", "symbol:BAYES_99", "state:deleted", "since:10m"} {
+		most := list
+		if !strings.HasPrefix(q, "score") && !strings.HasPrefix(q, "direction") { // up to 1,000 are read and sorted, or their entries asked for one by one
+			most.cmds, most.bytes = 4000, 1_500_000
+		}
+		h.page("held: highest, "+q, held(q)+"&order=highest", most)
+	}
+	h.page("held: score that none has", held("score:>=99"), list)
+	h.page("held: score that few have", held("score:>=18.4"), limits{100_000, 400, 700_000})
+	h.page("held: direction that none has", held("direction:outbound"), list)
 	next := "/held"
 	for range min(19, h.n.holds/50-2) {
 		m := nextPage.FindStringSubmatch(h.ask("GET", next, nil).Body.String())

@@ -33,9 +33,24 @@ type ID struct {
 // Search is a page of a search over holds.
 type Search struct {
 	Text   string `json:"text"`             // see search.Parse
-	Oldest bool   `json:"oldest,omitempty"` // oldest first
+	Sort   string `json:"sort,omitempty"`   // newest (as ""), oldest, highest or lowest; the last two by score
+	Oldest bool   `json:"oldest,omitempty"` // the same as sort oldest
 	Limit  int    `json:"limit,omitempty"`
 	After  string `json:"after,omitempty"`
+}
+
+// order is how the list is sorted.
+func (p Search) order() (quarantine.Order, error) {
+	o := quarantine.Order(p.Sort)
+	switch {
+	case !o.Valid():
+		return "", control.Refuse(control.Invalid, "sort: %.20q is none of newest, oldest, highest, lowest", p.Sort)
+	case p.Oldest && o == "":
+		return quarantine.Oldest, nil
+	case p.Oldest && o != quarantine.Oldest:
+		return "", control.Refuse(control.Invalid, "sort and oldest contradict each other")
+	}
+	return o, nil
 }
 
 // Piece asks for the bytes of a held message, or for some of them.
@@ -122,6 +137,8 @@ func known(err error) error {
 		return nil
 	case errors.Is(err, quarantine.ErrNotFound), errors.Is(err, outbox.ErrNotFound), errors.Is(err, blocklist.ErrNotFound), errors.Is(err, abuse.ErrNotFound):
 		kind = control.NotFound
+	case errors.Is(err, quarantine.ErrCursor):
+		kind = control.Invalid
 	case errors.Is(err, quarantine.ErrConflict), errors.Is(err, quarantine.ErrEnded), errors.Is(err, quarantine.ErrBusy),
 		errors.Is(err, quarantine.ErrNotReleasable), errors.Is(err, abuse.ErrConflict), errors.Is(err, outbox.ErrLost):
 		kind = control.Conflict
@@ -137,7 +154,10 @@ func (g Parts) quarantineCalls(s *control.Server) {
 		if err != nil {
 			return quarantine.Page{}, control.Refuse(control.Invalid, "%v", err)
 		}
-		q.Limit, q.After, q.Oldest = p.Limit, p.After, p.Oldest
+		if q.Order, err = p.order(); err != nil {
+			return quarantine.Page{}, err
+		}
+		q.Limit, q.After = p.Limit, p.After
 		page, err := g.Quarantine.List(ctx, q)
 		for err == nil && len(page.Holds) == 0 && page.Next != "" { // a bounded look found none yet
 			q.After = page.Next

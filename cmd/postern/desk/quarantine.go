@@ -25,15 +25,16 @@ type Quarantine struct {
 }
 
 type quarantineListCmd struct {
-	Query []string `arg:"" optional:"" help:"Words of the subject, and from: to: symbol: state: class: policy: since: until:."`
+	Query []string `arg:"" optional:"" help:"Words of the subject, and from: to: symbol: state: class: policy: direction: score: since: until:."`
+	Sort  string   `enum:"newest,oldest,highest,lowest" default:"newest" help:"newest or oldest first, or by score: highest or lowest first."`
 	Limit int      `default:"50" help:"Holds of one page."`
 	After string   `help:"The next page's mark."`
 	JSON  bool     `name:"json" help:"Print JSON."`
 }
 
-// Run lists holds, newest first.
+// Run lists holds.
 func (c *quarantineListCmd) Run(a *app.App) error {
-	q := calls.Search{Text: strings.Join(c.Query, " "), Limit: c.Limit, After: c.After}
+	q := calls.Search{Text: strings.Join(c.Query, " "), Sort: c.Sort, Limit: c.Limit, After: c.After}
 	return app.Call(a, "quarantine.list", q, c.JSON, func(p quarantine.Page) {
 		w := tabwriter.NewWriter(a.Stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(w, "ID\tWHEN\tSTATE\tSCORE\tFROM\tTO\tSUBJECT")

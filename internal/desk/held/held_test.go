@@ -312,6 +312,8 @@ func TestFields(t *testing.T) {
 	for form, want := range map[string]string{
 		"fields=1": "/held",
 		"fields=1&words=invoice+paid&from=%40x.example&low=5&high=10&state=held":   "/held?q=" + url.QueryEscape("invoice paid from:@x.example state:held score:5..10"),
+		"fields=1&low=7.5&order=highest":                                           "/held?order=highest&q=" + url.QueryEscape("score:>=7.5"),
+		"fields=1&order=nothing":                                                   "/held",
 		"fields=1&low=7.5&order=oldest":                                            "/held?order=oldest&q=" + url.QueryEscape("score:>=7.5"),
 		"fields=1&high=3&to=" + url.QueryEscape(`"A B" <a@x.example>`):             "/held?q=" + url.QueryEscape(`"to:A B <a@x.example>" score:<=3`),
 		"fields=1&direction=outbound&symbol=VIRUS&class=measure&since=7d&until=1d": "/held?q=" + url.QueryEscape("symbol:VIRUS class:measure direction:outbound since:7d until:1d"),
@@ -414,5 +416,29 @@ func TestAllThatMatch(t *testing.T) {
 	w := ask(h, "en", "POST", "/held/act", url.Values{"act": {"copy"}, "all": {"yes"}, "q": {"symbol:A"}, "id": {"hold-2"}})
 	if w.Code != 200 || q.text != "symbol:A" || !strings.Contains(w.Body.String(), "copies of 3 messages") || !strings.Contains(w.Body.String(), "only the newest 500") {
 		t.Error(w.Code, q.text, w.Body)
+	}
+}
+
+// TestColumnHeads has the heads of the columns ask for the other order, and say which one it is.
+func TestColumnHeads(t *testing.T) {
+	h := desk(t, newQuarantine())
+	for order, want := range map[string][2]string{
+		"":        {`aria-sort="descending"><a href="/held?order=oldest&amp;q=a"`, `aria-sort="none"><a href="/held?order=highest&amp;q=a"`},
+		"oldest":  {`aria-sort="ascending"><a href="/held?q=a"`, `aria-sort="none"><a href="/held?order=highest&amp;q=a"`},
+		"highest": {`aria-sort="none"><a href="/held?q=a"`, `aria-sort="descending"><a href="/held?order=lowest&amp;q=a"`},
+		"lowest":  {`aria-sort="none"><a href="/held?q=a"`, `aria-sort="ascending"><a href="/held?order=highest&amp;q=a"`},
+		"none":    {`aria-sort="descending"`, `aria-sort="none"`},
+	} {
+		for _, lang := range []string{"en", "ru", "el", "zh-CN"} {
+			body := ask(h, lang, "GET", "/held?q=a&order="+order, nil).Body.String()
+			for _, text := range want {
+				if !strings.Contains(body, text) {
+					t.Errorf("%s, %q: no %s", lang, order, text)
+				}
+			}
+			if order == "highest" && !strings.Contains(body, `name="order" value="highest"`) {
+				t.Errorf("%s: a search forgets the order", lang)
+			}
+		}
 	}
 }

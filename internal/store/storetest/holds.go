@@ -56,6 +56,7 @@ func Holds(t *testing.T, open func(t testing.TB) quarantine.Store) {
 		"clock":                     holdsClock,
 		"search":                    holdsSearch,
 		"pages":                     holdsPages,
+		"sorted":                    holdsSorted,
 		"many at once":              holdsConcurrent,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, open(t)) })

@@ -74,9 +74,9 @@ func holdsSearch(t *testing.T, s quarantine.Store) {
 		{"score up to", quarantine.Query{AtMost: score(0), States: all}, []int{5}},
 		{"score between", quarantine.Query{AtLeast: score(-50), AtMost: score(-50), States: all, From: "@sub.example.org"}, []int{5}},
 		{"no such score", quarantine.Query{AtLeast: score(100_000)}, nil},
-		{"oldest first", quarantine.Query{Oldest: true, States: all}, []int{0, 1, 2, 3, 4, 5}},
-		{"oldest of a sender", quarantine.Query{Oldest: true, From: "@example.org", Limit: 50}, []int{0, 2, 3, 4}},
-		{"oldest with a word", quarantine.Query{Oldest: true, Words: []string{"hello"}, To: "@example.com", States: all}, []int{3, 5}},
+		{"oldest first", quarantine.Query{Order: quarantine.Oldest, States: all}, []int{0, 1, 2, 3, 4, 5}},
+		{"oldest of a sender", quarantine.Query{Order: quarantine.Oldest, From: "@example.org", Limit: 50}, []int{0, 2, 3, 4}},
+		{"oldest with a word", quarantine.Query{Order: quarantine.Oldest, Words: []string{"hello"}, To: "@example.com", States: all}, []int{3, 5}},
 		{"several at once", quarantine.Query{From: "@example.org", To: "@example.com", Words: []string{"hello"}, Symbol: "SPF_FAIL"}, []int{3}},
 	} {
 		page, err := s.List(t.Context(), c.q)
@@ -116,7 +116,7 @@ func holdsPages(t *testing.T, s quarantine.Store) {
 	}
 	for size := range 2*n + 2 {
 		var got []string
-		q := quarantine.Query{Limit: size/2 + 1, To: "@example.com", Oldest: size%2 == 1}
+		q := quarantine.Query{Limit: size/2 + 1, To: "@example.com", Order: []quarantine.Order{quarantine.Newest, quarantine.Oldest}[size%2]}
 		size := q.Limit
 		for range n + 1 {
 			page, err := s.List(t.Context(), q)
@@ -137,7 +137,7 @@ func holdsPages(t *testing.T, s quarantine.Store) {
 		for i := n - 1; i >= 0; i-- {
 			want = append(want, Hold(i, "").ID)
 		}
-		if q.Oldest {
+		if q.Order == quarantine.Oldest {
 			slices.Reverse(want)
 		}
 		if d := cmp.Diff(want, got); d != "" {

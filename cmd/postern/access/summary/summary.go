@@ -5,7 +5,7 @@ package summary
 func Of(call string) string { return sentences[call] }
 
 var sentences = map[string]string{
-	"quarantine.list":    "Held mail that matches a search, the newest first.",
+	"quarantine.list":    "Held mail that matches a search, the newest first, or as sort says: newest, oldest, highest or lowest (score).",
 	"quarantine.show":    "One hold with the verdict that it rests on.",
 	"quarantine.raw":     "A held message as it came, in base64.",
 	"quarantine.release": "Deliver a held message to its recipients.",

@@ -105,32 +105,41 @@ func (s *Store) Stats(ctx context.Context) (quarantine.Stats, error) {
 
 // List implements quarantine.Store.
 func (s *Store) List(ctx context.Context, q quarantine.Query) (quarantine.Page, error) {
+	if q.Order.ByScore() {
+		return s.byScore(ctx, q)
+	}
 	c, from, ok, err := s.find(ctx, q)
 	if !ok || err != nil {
 		return quarantine.Page{}, err
 	}
+	return s.page(ctx, q, c, from)
+}
+
+// page reads the holds that a search finds, in the order of its driver.
+func (s *Store) page(ctx context.Context, q quarantine.Query, c *search.Clause, from driver) (quarantine.Page, error) {
 	size := q.PageSize()
 	c.Args = append(c.Args, size+1)
 	way := " DESC"
-	if q.Oldest {
+	if q.Order.Rising() {
 		way = " ASC"
 	}
+	sorted := func(columns string) string { return strings.ReplaceAll(columns, ",", way+",") + way }
 	// The records are read last: sorting them would move them all.
 	found, err := selectHolds(ctx, s.ground.R,
-		"holds h WHERE h.n IN (SELECT h.n FROM "+from.tables+" "+c.String()+" ORDER BY "+from.order+way+" LIMIT ?) ORDER BY "+from.last+way, c.Args...)
+		"holds h WHERE h.n IN (SELECT h.n FROM "+from.tables+" "+c.String()+" ORDER BY "+sorted(from.order)+" LIMIT ?) ORDER BY "+sorted(from.last), c.Args...)
 	if err != nil {
 		return quarantine.Page{}, err
 	}
 	page := quarantine.Page{Holds: found}
 	if len(found) > size {
-		page.Holds, page.Next = found[:size], found[size-1].ID
+		page.Holds, page.Next = found[:size], cursor(q.Order, found[size-1])
 	}
 	return page, nil
 }
 
 // Count implements quarantine.Counter. The newest come first: searches of late times end early.
 func (s *Store) Count(ctx context.Context, q quarantine.Query, limit int) (n int, err error) {
-	q.After = ""
+	q.After, q.Order = "", quarantine.Newest
 	c, from, ok, err := s.find(ctx, q)
 	if !ok || err != nil {
 		return 0, err
@@ -211,11 +220,14 @@ func (s *Store) find(ctx context.Context, q quarantine.Query) (c *search.Clause,
 	}
 	states(c, q, d.tables == "holds h" && q.From == "")
 	behind := " < ?"
-	if q.Oldest {
+	if q.Order.Rising() {
 		behind = " > ?"
 	}
+	fields(c, q)
 	switch {
 	case q.After == "":
+	case strings.HasPrefix(q.After, scoreMark): // of a list by score; no ID has a point
+		return c, d, false, quarantine.ErrCursor
 	case d.last == "h.n":
 		var n int64
 		if n, err = placeOf(ctx, s.ground.R, q.After); err != nil {
@@ -225,6 +237,11 @@ func (s *Store) find(ctx context.Context, q quarantine.Query) (c *search.Clause,
 	default:
 		c.And(d.order+behind, q.After)
 	}
+	return c, d, true, nil
+}
+
+// fields asks for what stands in the indexes that lead lists.
+func fields(c *search.Clause, q quarantine.Query) {
 	if !q.Since.IsZero() {
 		c.And("+h.at >= ?", q.Since.UnixMilli())
 	}
@@ -246,7 +263,6 @@ func (s *Store) find(ctx context.Context, q quarantine.Query) (c *search.Clause,
 	if q.AtMost != nil {
 		c.And("h.score <= ?", *q.AtMost)
 	}
-	return c, d, true, nil
 }
 
 // states asks for the states of the query. A plus keeps SQLite from walking the index on

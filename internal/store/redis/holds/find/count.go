@@ -13,7 +13,7 @@ import (
 // Count implements quarantine.Counter. Where the indexes of the states tell, no
 // record is read, and the number may be off by what a crash left behind.
 func (s Finder) Count(ctx context.Context, q quarantine.Query, limit int) (n int, err error) {
-	q.After = ""
+	q.After, q.Order = "", quarantine.Newest
 	plan, ok := index.NewPlan(q, "")
 	if !ok {
 		return 0, nil
@@ -24,6 +24,14 @@ func (s Finder) Count(ctx context.Context, q quarantine.Query, limit int) (n int
 	case plan.Whole():
 		members, _, err := s.members(ctx, plan.Ways[0], plan, limit)
 		return min(len(members), limit), err
+	case plan.Rated() && plan.RatedWhole():
+		if usable, err := s.complete(ctx, plan.Named()); err != nil {
+			return 0, err
+		} else if usable {
+			low, high := plan.ScoreRange()
+			n, err := s.between(ctx, plan.ScoreWay(), low, high, limit)
+			return int(min(n, int64(limit))), err
+		}
 	}
 	for n < limit {
 		q.Limit = min(limit-n, quarantine.MaxPage)

@@ -4,6 +4,7 @@ package find
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -17,10 +18,13 @@ import (
 )
 
 // Finder looks holds up. It is safe for concurrent use. Its methods are those of quarantine.Store.
-type Finder struct{ g *ground.Ground }
+type Finder struct {
+	g       *ground.Ground
+	checked *checked
+}
 
 // New makes a Finder.
-func New(g *ground.Ground) Finder { return Finder{g} }
+func New(g *ground.Ground) Finder { return Finder{g, newChecked()} }
 
 const (
 	// maxWords is how many words a beginning may stand for and still lead a search.
@@ -40,6 +44,9 @@ func (s Finder) List(ctx context.Context, q quarantine.Query) (quarantine.Page, 
 }
 
 func (s Finder) list(ctx context.Context, q quarantine.Query, size int) (quarantine.Page, error) {
+	if q.Order.ByScore() {
+		return s.byScore(ctx, q, size)
+	}
 	after := ""
 	if q.After != "" {
 		var err error
@@ -51,23 +58,57 @@ func (s Finder) list(ctx context.Context, q quarantine.Query, size int) (quarant
 	if !ok {
 		return quarantine.Page{}, nil
 	}
-	lead, others, err := s.ways(ctx, plan)
-	if err != nil || len(lead) == 0 {
+	r, least, err := s.ways(ctx, plan)
+	if err != nil || len(r.lead) == 0 {
 		return quarantine.Page{}, err
 	}
-	return s.walk(ctx, plan, route{lead, others}, size)
+	if plan.Rated() {
+		if r, err = s.rated(ctx, plan, r, least); err != nil || r.found != nil && len(r.found) == 0 {
+			return quarantine.Page{}, err
+		}
+	}
+	return s.walk(ctx, plan, r, size)
 }
 
 // route is how a list is walked: down the indexes that lead, past what the others do not have.
 type route struct {
-	lead   []string
-	others [][]string // of each, one index must have an entry
+	lead    []string
+	others  [][]string  // of each, one index must have an entry
+	found   []string    // the members that are walked, where they were read before; no index leads then
+	byScore *index.Plan // the bounds of time, where indexes by score lead
+}
+
+// bare is a member as indexes by time have it.
+func (r route) bare(member string) string {
+	if r.byScore != nil {
+		return index.Bare(member)
+	}
+	return member
+}
+
+// member is the member of a hold in the indexes that lead.
+func (r route) member(h quarantine.Hold) string {
+	if r.byScore != nil {
+		return index.ScoreMember(h)
+	}
+	return index.Member(h)
+}
+
+// cursor is a place on the route as text.
+func (r route) cursor(member string) string {
+	if r.byScore != nil {
+		return index.ScoreCursor(member)
+	}
+	return index.Cursor(member)
 }
 
 // place is where a page begins: a cursor, or the ID of a hold.
 func (s Finder) place(ctx context.Context, after string) (string, error) {
 	if m, ok := index.Place(after); ok {
 		return m, nil
+	}
+	if _, ok := index.ScorePlace(after); ok {
+		return "", quarantine.ErrCursor
 	}
 	r, err := s.g.Row(ctx, after)
 	if err != nil {
@@ -76,12 +117,15 @@ func (s Finder) place(ctx context.Context, after string) (string, error) {
 	return index.Member(r.Hold), nil
 }
 
+// unknown is more entries than any index has.
+const unknown = math.MaxInt64
+
 // ways chooses the indexes that lead, none when one of those needed is empty, and those that
-// are asked.
-func (s Finder) ways(ctx context.Context, plan index.Plan) (lead []string, others [][]string, err error) {
+// are asked; least is how many entries the leading ones have.
+func (s Finder) ways(ctx context.Context, plan index.Plan) (r route, least int64, err error) {
 	ways := plan.Ways
 	if len(ways) == 1 && len(plan.Prefixes) == 0 {
-		return ways[0], nil, nil
+		return route{lead: ways[0]}, unknown, nil
 	}
 	words := make([]*redis.StringSliceCmd, len(plan.Prefixes))
 	if err := s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
@@ -89,7 +133,7 @@ func (s Finder) ways(ctx context.Context, plan index.Plan) (lead []string, other
 			words[i] = p.ZRangeByLex(ctx, s.g.IndexKey(index.Vocabulary), &redis.ZRangeBy{Min: "[" + prefix, Max: "[" + prefix + "\xff", Count: maxWords + 1})
 		}
 	}); err != nil {
-		return nil, nil, err
+		return route{}, 0, err
 	}
 	for _, cmd := range words {
 		found := cmd.Val()
@@ -102,20 +146,21 @@ func (s Finder) ways(ctx context.Context, plan index.Plan) (lead []string, other
 		}
 		ways = append(slices.Clip(ways), way)
 	}
-	best, err := s.smallest(ctx, ways)
+	best, least, err := s.smallest(ctx, ways)
 	if err != nil || best < 0 {
-		return nil, nil, err
+		return route{}, 0, err
 	}
+	r.lead = ways[best]
 	for i, way := range ways[1:] { // the first is that of the states, which change
 		if i+1 != best && len(way) == 1 {
-			others = append(others, way)
+			r.others = append(r.others, way)
 		}
 	}
-	return ways[best], others, nil
+	return r, least, nil
 }
 
 // smallest is the number of the way with the fewest entries, -1 when it has none.
-func (s Finder) smallest(ctx context.Context, ways [][]string) (int, error) {
+func (s Finder) smallest(ctx context.Context, ways [][]string) (best int, least int64, err error) {
 	sizes := make([][]*redis.IntCmd, len(ways))
 	if err := s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) {
 		for i, way := range ways {
@@ -124,9 +169,9 @@ func (s Finder) smallest(ctx context.Context, ways [][]string) (int, error) {
 			}
 		}
 	}); err != nil {
-		return -1, err
+		return -1, 0, err
 	}
-	best, least := -1, int64(-1)
+	best, least = -1, -1
 	for i := range ways {
 		sum, broken := int64(0), false
 		for _, cmd := range sizes[i] {
@@ -138,34 +183,34 @@ func (s Finder) smallest(ctx context.Context, ways [][]string) (int, error) {
 		}
 	}
 	if least == 0 {
-		return -1, nil
+		return -1, 0, nil
 	}
-	return best, nil
+	return best, least, nil
 }
 
 // walk goes down the indexes that lead until a page is full.
 func (s Finder) walk(ctx context.Context, plan index.Plan, r route, size int) (page quarantine.Page, err error) {
 	batch, most := min(size+1, ground.MaxRows), ground.MaxRows
-	if len(r.others) > 0 {
+	if len(r.others) > 0 || r.byScore != nil && r.byScore.Bounded() {
 		batch, most = ground.MaxRows, maxBatch
 	}
 	last := ""
 	for looked, asked := 0, 0; looked < maxLooked && asked < maxAsked; {
-		members, more, err := s.members(ctx, r.lead, plan, batch)
+		members, more, err := s.next(ctx, &r, plan, batch)
 		if err != nil {
 			return page, err
 		}
-		likely, err := s.inOthers(ctx, r.others, members)
+		likely, err := s.inOthers(ctx, r, members)
 		if err != nil {
 			return page, err
 		}
 		for part := range slices.Chunk(likely, size+1) {
-			full, err := s.match(ctx, plan, r.lead, part, size, &page, &last)
+			full, err := s.match(ctx, plan, r, part, size, &page, &last)
 			if err != nil {
 				return page, err
 			}
 			if full {
-				page.Next = index.Cursor(last)
+				page.Next = r.cursor(last)
 				return page, nil
 			}
 		}
@@ -178,8 +223,18 @@ func (s Finder) walk(ctx context.Context, plan index.Plan, r route, size int) (p
 		plan.Behind(last)
 		batch = min(4*batch, most)
 	}
-	page.Next = index.Cursor(last)
+	page.Next = r.cursor(last)
 	return page, nil
+}
+
+// next takes the next members of a route.
+func (s Finder) next(ctx context.Context, r *route, plan index.Plan, n int) (members []string, more bool, err error) {
+	if r.found == nil {
+		return s.members(ctx, r.lead, plan, n)
+	}
+	n = min(n, len(r.found))
+	members, r.found = r.found[:n], r.found[n:]
+	return members, len(r.found) > 0, nil
 }
 
 // members reads the next ones of a way, in the order of the plan.
@@ -207,26 +262,26 @@ func (s Finder) members(ctx context.Context, way []string, plan index.Plan, n in
 
 // match reads the holds behind members and adds those that match to the page; full is true
 // when there was one more than fits. last is the member of the last one on the page.
-func (s Finder) match(ctx context.Context, plan index.Plan, way, members []string, size int, page *quarantine.Page, last *string) (full bool, err error) {
+func (s Finder) match(ctx context.Context, plan index.Plan, r route, members []string, size int, page *quarantine.Page, last *string) (full bool, err error) {
 	ids := make([]string, len(members))
 	for i, m := range members {
-		ids[i] = index.ID(m)
+		ids[i] = index.ID(r.bare(m))
 	}
 	rows, err := s.g.Rows(ctx, ids)
 	if err != nil {
 		return false, err
 	}
 	var stale []ground.Entry
-	for i, r := range rows {
-		if r.Missing() || r.Good && strays(r.Hold, members[i]) {
-			for _, key := range way {
+	for i, row := range rows {
+		if row.Missing() || row.Good && r.member(row.Hold) != members[i] {
+			for _, key := range r.lead {
 				stale = append(stale, ground.Entry{Key: key, Member: members[i]})
 			}
 			continue
 		}
-		if !r.Good || !plan.Match(r.Hold) {
-			if r.Good && r.Hold.State != quarantine.Provisional {
-				stale = append(stale, elsewhere(r.Hold, way, members[i])...)
+		if !row.Good || !plan.Match(row.Hold) {
+			if row.Good && row.Hold.State != quarantine.Provisional {
+				stale = append(stale, elsewhere(row.Hold, r.lead, members[i])...)
 			}
 			continue
 		}
@@ -234,14 +289,11 @@ func (s Finder) match(ctx context.Context, plan index.Plan, way, members []strin
 			full = true
 			break
 		}
-		page.Holds = append(page.Holds, r.Hold)
+		page.Holds = append(page.Holds, row.Hold)
 		*last = members[i]
 	}
 	return full, s.g.Clean(ctx, stale)
 }
-
-// strays reports whether a member is not the one of its hold.
-func strays(h quarantine.Hold, member string) bool { return index.Member(h) != member }
 
 // elsewhere are the entries of a way that a hold has no more, when it has none of them.
 func elsewhere(h quarantine.Hold, way []string, member string) []ground.Entry {

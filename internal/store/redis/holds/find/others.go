@@ -2,10 +2,12 @@ package find
 
 import (
 	"context"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
 	"postern/internal/store/redis/conn"
+	"postern/internal/store/redis/holds/index"
 )
 
 // maxBatch is how many entries are read and asked for at once.
@@ -23,15 +25,19 @@ else
 end
 return table.concat(out)`
 
-// inOthers leaves out the members that one of the ways does not have. Each way is one index.
-func (s Finder) inOthers(ctx context.Context, others [][]string, members []string) ([]string, error) {
-	for _, way := range others {
+// inOthers leaves out the members that are not within the bounds of the route, and those that one
+// of its ways does not have. Each way is one index.
+func (s Finder) inOthers(ctx context.Context, r route, members []string) ([]string, error) {
+	if r.byScore != nil && r.byScore.Bounded() {
+		members = slices.DeleteFunc(slices.Clone(members), func(m string) bool { return !r.byScore.Within(index.Bare(m)) })
+	}
+	for _, way := range r.others {
 		if len(members) == 0 {
 			break
 		}
 		args := make([]any, len(members))
 		for i, m := range members {
-			args[i] = m
+			args[i] = r.bare(m)
 		}
 		var cmd *redis.Cmd
 		if err := s.g.Pipe(ctx, conn.Write, func(p redis.Pipeliner) { cmd = have.Run(ctx, p, []string{s.g.IndexKey(way[0])}, args...) }); err != nil {

@@ -226,13 +226,8 @@ func HasEntry(h quarantine.Hold, want index.Entry) bool {
 // Entry is a member of an index that no hold stands behind.
 type Entry struct{ Key, Member string }
 
-func (e Entry) ID() string {
-	switch e.Key {
-	case index.Provisional, index.Due, index.Next, index.Ended:
-		return record.Unpack(e.Member)
-	}
-	return index.ID(e.Member)
-}
+// ID is the ID of the hold that the entry names.
+func (e Entry) ID() string { return index.EntryID(e.Key, e.Member) }
 
 // Clean takes entries away, and puts back those of holds that came to them meanwhile.
 func (g *Ground) Clean(ctx context.Context, stale []Entry) error {

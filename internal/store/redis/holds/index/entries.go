@@ -85,7 +85,12 @@ func Place(cursor string) (member string, ok bool) {
 }
 
 // StateKey is the index of the holds in a state.
-func StateKey(s quarantine.State) string { return "state:" + string(s) }
+func StateKey(s quarantine.State) string { return statePrefix + string(s) }
+
+const statePrefix = "state:"
+
+// OfState reports whether an index is that of a state: holds come and go.
+func OfState(key string) bool { return strings.HasPrefix(key, statePrefix) }
 
 // WordKey is the index of the holds with a word in their subject.
 func WordKey(word string) string { return "w:" + conn.Hash(word) }
@@ -107,7 +112,7 @@ func Entries(h quarantine.Hold) []Entry {
 	}
 	m := Member(h)
 	out := make([]Entry, 0, 24)
-	out = append(out, Entry{Key: StateKey(h.State), Member: m})
+	out = append(out, Entry{Key: StateKey(h.State), Member: m}, Entry{Key: ScoreKey(h.State, h.Direction), Member: ScoreMember(h)})
 	switch {
 	case h.State.Ended():
 		if h.Ended != nil {

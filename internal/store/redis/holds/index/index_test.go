@@ -1,15 +1,17 @@
 package index_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	diff "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"postern/filter"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/holds/index"
 	"postern/internal/store/redis/holds/record"
@@ -37,12 +39,12 @@ func TestEntries(t *testing.T) {
 	h.Subject, h.To = "Hello hello World", []string{"a@Example.com", "b@example.com", "local"}
 	h.Reasons = append(h.Reasons, h.Reasons[0])
 	want := []string{
-		"due", "state:held", "from:" + conn.Hash("sender@example.org"), "dom:" + conn.Hash("example.org"), "sym:" + conn.Hash("SPF_FAIL"),
+		"due", "state:held", "sc:held:inbound", "from:" + conn.Hash("sender@example.org"), "dom:" + conn.Hash("example.org"), "sym:" + conn.Hash("SPF_FAIL"),
 		"to:" + conn.Hash("a@example.com"), "to:" + conn.Hash("b@example.com"), "to:" + conn.Hash("@example.com"), "to:" + conn.Hash("local"),
 		"w:" + conn.Hash("hello"), "w:" + conn.Hash("world"),
 	}
 	slices.Sort(want)
-	if d := cmp.Diff(want, keys(h)); d != "" {
+	if d := diff.Diff(want, keys(h)); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 	for _, e := range index.Entries(h) {
@@ -50,7 +52,7 @@ func TestEntries(t *testing.T) {
 			if e.Score != h.Expires.UnixMilli() || record.Unpack(e.Member) != h.ID {
 				t.Errorf("%+v", e)
 			}
-		} else if e.Score != 0 || index.ID(e.Member) != h.ID {
+		} else if e.Score != 0 || index.EntryID(e.Key, e.Member) != h.ID {
 			t.Errorf("%+v", e)
 		}
 	}
@@ -78,7 +80,7 @@ func TestEntriesFollowState(t *testing.T) {
 				byTime = append(byTime, e)
 			}
 		}
-		if d := cmp.Diff([]index.Entry{want}, byTime); d != "" {
+		if d := diff.Diff([]index.Entry{want}, byTime); d != "" {
 			t.Errorf("%s: -want +got\n%s", state, d)
 		}
 		if state == quarantine.Provisional && len(index.Entries(h)) != 1 {
@@ -100,7 +102,7 @@ func TestGone(t *testing.T) {
 		got = append(got, e.Key)
 	}
 	slices.Sort(got)
-	if d := cmp.Diff([]string{"due", "state:held"}, got); d != "" {
+	if d := diff.Diff([]string{"due", "sc:held:inbound", "state:held"}, got); d != "" {
 		t.Error(d)
 	}
 	now = held(1)
@@ -248,4 +250,36 @@ func TestMerge(t *testing.T) {
 			rt.Fatalf("%v, want %v", got, want)
 		}
 	})
+}
+
+// Members by score are in the order of scores, then in that of the others, and their cursors lead
+// back to them.
+func TestScoreMember(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		some := func(name string) quarantine.Hold {
+			h := held(rapid.IntRange(0, 5).Draw(rt, name))
+			h.Score = filter.Score(rapid.OneOf(rapid.IntRange(-2, 2), rapid.IntRange(-1e6, 1e6)).Draw(rt, name+" score"))
+			return h
+		}
+		a, b := some("a"), some("b")
+		want := cmp.Compare(a.Score, b.Score)
+		if want == 0 {
+			want = strings.Compare(index.Member(a), index.Member(b))
+		}
+		ma := index.ScoreMember(a)
+		if got := strings.Compare(ma, index.ScoreMember(b)); got != want {
+			rt.Errorf("%s and %s: %d, not %d", a.Score, b.Score, got, want)
+		}
+		if got, ok := index.ScorePlace(index.ScoreCursor(ma)); !ok || got != ma || index.Bare(ma) != index.Member(a) {
+			rt.Errorf("%q became %q", index.ScoreCursor(ma), got)
+		}
+	})
+	for _, bad := range []string{"", "s", "1.2.a-00", "s1.2", "s99999999999.1.a-00", index.Cursor(index.Member(held(1)))} {
+		if m, ok := index.ScorePlace(bad); ok {
+			t.Errorf("%q is a place: %q", bad, m)
+		}
+	}
+	if index.Bare("short") != "" || index.ScoreCursor("short") != "" {
+		t.Error("what is no member has a place")
+	}
 }

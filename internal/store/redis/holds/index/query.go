@@ -25,11 +25,12 @@ type Plan struct {
 	query    quarantine.Query
 	wanted   []search.Term
 	states   []quarantine.State
+	named    []quarantine.State // those that lists may show, each once
 }
 
 // NewPlan reads a query; ok is false when nothing can match. After is a place in the list.
 func NewPlan(q quarantine.Query, after string) (p Plan, ok bool) {
-	p = Plan{query: q, wanted: search.Wanted(q.Words), Min: "-", Max: "+", Rising: q.Oldest}
+	p = Plan{query: q, wanted: search.Wanted(q.Words), Min: "-", Max: "+", Rising: q.Order.Rising()}
 	p.query.From, p.query.To = strings.ToLower(q.From), strings.ToLower(q.To)
 	if len(q.Words) > 0 && len(p.wanted) == 0 {
 		return p, false
@@ -40,8 +41,8 @@ func NewPlan(q quarantine.Query, after string) (p Plan, ok bool) {
 	}
 	var states []string
 	for _, s := range p.states {
-		if s != quarantine.Provisional && s.Valid() && !slices.Contains(states, StateKey(s)) {
-			states = append(states, StateKey(s))
+		if s != quarantine.Provisional && s.Valid() && !slices.Contains(p.named, s) {
+			states, p.named = append(states, StateKey(s)), append(p.named, s)
 		}
 	}
 	if len(states) == 0 {
