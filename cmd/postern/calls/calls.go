@@ -40,15 +40,12 @@ type Search struct {
 }
 
 // order is how the list is sorted.
-func (p Search) order() (quarantine.Order, error) {
-	o := quarantine.Order(p.Sort)
-	switch {
-	case !o.Valid():
-		return "", control.Refuse(control.Invalid, "sort: %.20q is none of newest, oldest, highest, lowest", p.Sort)
-	case p.Oldest && o == "":
-		return quarantine.Oldest, nil
-	case p.Oldest && o != quarantine.Oldest:
-		return "", control.Refuse(control.Invalid, "sort and oldest contradict each other")
+func (p Search) order() (o quarantine.Order, err error) {
+	if o = quarantine.Order(p.Sort); p.Oldest && o == "" {
+		o = quarantine.Oldest
+	}
+	if !o.Valid() || p.Oldest && o != quarantine.Oldest {
+		return "", control.Refuse(control.Invalid, "sort: %.20q is none of newest, oldest, highest, lowest, or not what oldest says", p.Sort)
 	}
 	return o, nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	terms "postern/internal/desk/held/search"
 	"postern/internal/desk/page"
 	"postern/internal/desk/work"
 )
@@ -141,7 +142,7 @@ func (h *Room) over(w http.ResponseWriter, r *http.Request, b bulk) {
 // choose finds what the form names: holds by their IDs, or all that a search finds.
 func (h *Room) choose(r *http.Request, b *bulk) error {
 	if r.PostFormValue("all") != "" {
-		holds, next, err := h.find(r.Context(), search{Text: r.PostFormValue("q"), Sort: order(r), Limit: MaxBulk})
+		holds, next, err := h.find(r.Context(), search{Text: r.PostFormValue("q"), Sort: terms.Sorted(r.PostForm), Limit: MaxBulk})
 		b.Cut = next != ""
 		for _, x := range holds {
 			b.sort(x)

@@ -19,7 +19,7 @@ type found struct {
 	Query       string
 	Fields      terms.Query
 	After, Next string
-	Order       string // as in the address, "" is the newest first
+	Sorted      terms.Order
 	Holds       []hold
 	N           int  // that match, 0 where nobody counted
 	More        bool // there are more than N
@@ -83,10 +83,10 @@ func (h *Room) own(ctx context.Context, query string) (out []view, err error) {
 }
 
 type search struct {
-	Text  string `json:"text"`
-	Sort  string `json:"sort,omitempty"`
-	Limit int    `json:"limit,omitempty"`
-	After string `json:"after,omitempty"`
+	Text  string      `json:"text"`
+	Sort  terms.Order `json:"sort,omitempty"`
+	Limit int         `json:"limit,omitempty"`
+	After string      `json:"after,omitempty"`
 }
 
 func (h *Room) find(ctx context.Context, s search) (holds []hold, next string, err error) {
@@ -103,11 +103,11 @@ func (h *Room) find(ctx context.Context, s search) (holds []hold, next string, e
 
 func (h *Room) list(w http.ResponseWriter, r *http.Request) {
 	if q, ok := terms.Filled(r.URL.Query()); ok {
-		http.Redirect(w, r, "/held"+string(page.Query("q", q.String(), "order", order(r))), http.StatusSeeOther)
+		http.Redirect(w, r, "/held"+string(page.Query("q", q.String(), "order", string(terms.Sorted(r.URL.Query())))), http.StatusSeeOther)
 		return
 	}
 	query := strings.TrimSpace(r.FormValue("q"))
-	f := found{Query: query, Fields: terms.Read(query), After: r.FormValue("after"), Order: order(r), Views: views(query), Can: h.can(r.Context()), MayKeep: h.Calls.May(r.Context(), "view.save"), Said: h.said(r)}
+	f := found{Query: query, Fields: terms.Read(query), After: r.FormValue("after"), Sorted: terms.Sorted(r.URL.Query()), Views: views(query), Can: h.can(r.Context()), MayKeep: h.Calls.May(r.Context(), "view.save"), Said: h.said(r)}
 	status := http.StatusOK
 	err := h.fill(r.Context(), &f)
 	if refused := new(page.Error); errors.As(err, &refused) && refused.Status == http.StatusBadRequest {
@@ -119,45 +119,6 @@ func (h *Room) list(w http.ResponseWriter, r *http.Request) {
 	h.Kit.ShowStatus(w, r, status, "held", page.View{Title: h.Kit.Language(r).Say("held.title"), Here: "held", Wide: true, Body: f})
 }
 
-// order is what the list is asked to be sorted by, "" for what no column head asks for.
-func order(r *http.Request) string {
-	switch o := r.FormValue("order"); o {
-	case "oldest", "highest", "lowest":
-		return o
-	}
-	return ""
-}
-
-// head is a column that the list can be sorted by.
-type head struct {
-	Key     string
-	Now     string // ascending, descending or none, as aria-sort says it
-	Order   string // that a click asks for
-	Numbers bool
-}
-
-// Time is the column of times: the newest first at the first click.
-func (f found) Time() head {
-	switch f.Order {
-	case "":
-		return head{Key: "time", Now: "descending", Order: "oldest"}
-	case "oldest":
-		return head{Key: "time", Now: "ascending"}
-	}
-	return head{Key: "time", Now: "none"}
-}
-
-// Score is the column of scores: the highest first at the first click.
-func (f found) Score() head {
-	switch f.Order {
-	case "highest":
-		return head{Key: "score", Now: "descending", Order: "lowest", Numbers: true}
-	case "lowest":
-		return head{Key: "score", Now: "ascending", Order: "highest", Numbers: true}
-	}
-	return head{Key: "score", Now: "none", Order: "highest", Numbers: true}
-}
-
 // fill finds the page, and counts what matches where the page does not tell.
 func (h *Room) fill(ctx context.Context, f *found) (err error) {
 	if f.MayKeep {
@@ -165,7 +126,7 @@ func (h *Room) fill(ctx context.Context, f *found) (err error) {
 			return err
 		}
 	}
-	if f.Holds, f.Next, err = h.find(ctx, search{Text: f.Query, Limit: PerPage, After: f.After, Sort: f.Order}); err != nil {
+	if f.Holds, f.Next, err = h.find(ctx, search{Text: f.Query, Limit: PerPage, After: f.After, Sort: f.Sorted}); err != nil {
 		return err
 	}
 	if f.After == "" && f.Next == "" {
