@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,7 +193,19 @@ func drive(q quarantine.Query, c *search.Clause) (d driver, ok bool) {
 		c.And("y.symbol = ?", q.Symbol)
 		return driver{"hold_symbols y CROSS JOIN holds h ON h.id = y.id", "y.id", "h.id"}, true
 	}
+	if from == "" { // the planner would take an index by score, and sort
+		return driver{indexed(q, "holds_open", "holds_state"), "h.id", "h.id"}, true
+	}
 	return driver{"holds h", "h.id", "h.id"}, true
+}
+
+// indexed is the table of holds with the index that leads: of the open ones, or of those of named
+// states.
+func indexed(q quarantine.Query, open, named string) string {
+	if len(q.States) > 0 {
+		return "holds h INDEXED BY " + named
+	}
+	return "holds h INDEXED BY " + open
 }
 
 // matches asks the index of words for all words and marks.
@@ -218,7 +231,7 @@ func (s *Store) find(ctx context.Context, q quarantine.Query) (c *search.Clause,
 	if d, ok = drive(q, c); !ok {
 		return c, d, false, nil
 	}
-	states(c, q, d.tables == "holds h" && q.From == "")
+	states(c, q, strings.Contains(d.tables, "INDEXED BY"))
 	behind := " < ?"
 	if q.Order.Rising() {
 		behind = " > ?"
@@ -276,11 +289,19 @@ func states(c *search.Clause, q quarantine.Query, leads bool) {
 		c.And(plus + "h.state IN ('held', 'releasing', 'refused')") // as in the index holds_open
 		return
 	}
-	marks, args := []string{"NULL"}, []any{}
+	var args []any
 	for _, s := range q.States {
-		if s != quarantine.Provisional {
-			marks, args = append(marks, "?"), append(args, s)
+		if s != quarantine.Provisional && !slices.Contains(args, any(s)) {
+			args = append(args, s)
 		}
+	}
+	if len(args) == 1 { // an index on one state is in order, one on several is not
+		c.And(plus+"h.state = ?", args...)
+		return
+	}
+	marks := []string{"NULL"}
+	for range args {
+		marks = append(marks, "?")
 	}
 	c.And(plus+"h.state IN ("+strings.Join(marks, ", ")+")", args...)
 }

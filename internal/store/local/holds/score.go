@@ -91,10 +91,6 @@ func (s *Store) byScore(ctx context.Context, q quarantine.Query) (quarantine.Pag
 // scoreDriver walks the index by score of the states asked for; what the others would lead to is
 // asked of each.
 func scoreDriver(q quarantine.Query, c *search.Clause) (d driver, ok bool) {
-	table := "holds h INDEXED BY holds_score"
-	if len(q.States) > 0 {
-		table = "holds h INDEXED BY holds_state_score"
-	}
 	states(c, q, true)
 	c.Sender("h", q.From)
 	if q.To != "" {
@@ -104,5 +100,5 @@ func scoreDriver(q quarantine.Query, c *search.Clause) (d driver, ok bool) {
 		c.And("EXISTS (SELECT 1 FROM hold_symbols y WHERE y.symbol = ? AND y.id = h.id)", q.Symbol)
 	}
 	ok = c.Words("h.n IN (SELECT rowid FROM hold_words WHERE words MATCH ?)", q.Words)
-	return driver{tables: table, order: "h.score, h.id"}, ok
+	return driver{tables: indexed(q, "holds_score", "holds_state_score"), order: "h.score, h.id"}, ok
 }
