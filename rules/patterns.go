@@ -1,28 +1,16 @@
 package rules
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"io"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"postern/filter"
 	"postern/internal/mime"
-	"postern/internal/mime/header"
 	"postern/internal/strict"
 	"postern/rules/book"
+	"postern/rules/look"
 	"postern/rules/pattern"
-)
-
-// Bounds of what one message makes the patterns read.
-const (
-	rawBytes   = 1 << 20 // of the message as received, read in stretches
-	maxValues  = 500     // links, file names or fields of one name
-	valueBytes = 8 << 10 // of one of those
-	overlap    = 4 << 10 // how far stretches of the raw message reach into each other
 )
 
 // view is one way to look at a message and the patterns that do.
@@ -82,23 +70,23 @@ func (s *Set) search(ctx context.Context, m *filter.Message) ([]filter.Finding, 
 
 // search looks for the view's patterns in every text of the message it shows.
 func (v *view) search(ctx context.Context, m *filter.Message, tree *mime.Tree) ([]filter.Finding, error) {
-	texts, err := v.texts(m, tree)
+	texts, err := look.Texts(v.in, v.header, m, tree)
 	if err != nil {
 		return nil, &filter.CouldNot{Words: "the message could not be read", Cause: err}
 	}
-	seen := make([]bool, len(v.patterns))
+	seen, counts := make([]bool, len(v.patterns)), map[int]int{}
 	var found []filter.Finding
 	for _, text := range texts {
 		clean := pattern.Clean(text)
-		if v.isProse() {
-			clean = plainBlanks(clean)
+		if look.IsProse(v.in) {
+			clean = look.PlainBlanks(clean)
 		}
 		hits, err := v.matcher.Match(ctx, clean)
 		if err != nil {
 			return found, err
 		}
 		for _, i := range hits {
-			if !seen[i] {
+			if !seen[i] && v.often(i, clean, counts) {
 				seen[i] = true
 				found = append(found, filter.Finding{Symbol: v.patterns[i].ID, Detail: v.matcher.Excerpt(i, clean)})
 			}
@@ -107,88 +95,15 @@ func (v *view) search(ctx context.Context, m *filter.Message, tree *mime.Tree) (
 	return found, nil
 }
 
-// isProse tells that a view is text as a reader sees it.
-func (v *view) isProse() bool { return v.in == "subject" || v.in == "from" || v.in == "body" }
-
-// blanks are the characters that look like a blank and are none to an expression's \s.
-var blanks = strings.NewReplacer("\u00a0", " ", "\u2002", " ", "\u2003", " ", "\u2007", " ", "\u2009", " ", "\u200a", " ", "\u202f", " ", "\u3000", " ")
-
-// plainBlanks makes them blanks. Most text has none of the bytes they begin with.
-func plainBlanks(text []byte) []byte {
-	if bytes.IndexByte(text, 0xc2) < 0 && bytes.IndexByte(text, 0xe2) < 0 && bytes.IndexByte(text, 0xe3) < 0 {
-		return text
+// often counts the matches of a pattern that must be there several times, over all texts,
+// and tells that they are enough.
+func (v *view) often(i int, text []byte, counts map[int]int) bool {
+	times := v.patterns[i].Times
+	if times <= 1 {
+		return true
 	}
-	return []byte(blanks.Replace(string(text)))
-}
-
-func (v *view) texts(m *filter.Message, tree *mime.Tree) ([]string, error) {
-	switch v.in {
-	case "subject":
-		return []string{tree.Subject()}, nil
-	case "from":
-		return fields(tree, "From"), nil
-	case "header":
-		return fields(tree, v.header), nil
-	case "body":
-		return []string{tree.Text()}, nil
-	case "html":
-		return []string{tree.HTMLText()}, nil
-	case "url":
-		var out []string
-		for _, u := range tree.URLs() {
-			out = append(out, u.Raw)
-		}
-		return bounded(out), nil
-	case "filename":
-		return bounded(tree.FileNames()), nil
-	default:
-		return raw(m)
-	}
-}
-
-func fields(tree *mime.Tree, name string) []string {
-	var out []string
-	for _, value := range tree.Root.Header.All(name) {
-		out = append(out, header.Words(value))
-	}
-	return bounded(out)
-}
-
-// bounded keeps as many values, and as much of each, as one message is searched for.
-func bounded(values []string) []string {
-	seen := map[string]bool{}
-	var out []string
-	for _, v := range values {
-		if len(v) > valueBytes {
-			v = v[:valueBytes]
-		}
-		if !seen[v] {
-			seen[v] = true
-			out = append(out, v)
-		}
-		if len(out) == maxValues {
-			break
-		}
-	}
-	return out
-}
-
-// raw reads the beginning of the message as received, in stretches that overlap.
-func raw(m *filter.Message) ([]string, error) {
-	b := make([]byte, min(m.Size, rawBytes))
-	if n, err := m.Body.ReadAt(b, 0); err != nil && (n < len(b) || !errors.Is(err, io.EOF)) {
-		return nil, err
-	}
-	const step = pattern.MaxText - overlap
-	var out []string
-	for at := 0; at == 0 || at < len(b)-overlap; at += step {
-		from := at
-		for from > 0 && from < len(b) && !utf8.RuneStart(b[from]) {
-			from++
-		}
-		out = append(out, string(b[from:min(at+pattern.MaxText, len(b))]))
-	}
-	return out, nil
+	counts[i] += v.matcher.Count(i, text, times-counts[i])
+	return counts[i] >= times
 }
 
 // check runs the patterns' own tests.
@@ -211,5 +126,5 @@ func (v *view) check() strict.Errors {
 
 func (v *view) fires(i int, text string) bool {
 	hits, err := v.matcher.Match(context.Background(), pattern.Clean(text))
-	return err == nil && slices.Contains(hits, i)
+	return err == nil && slices.Contains(hits, i) && v.often(i, pattern.Clean(text), map[int]int{})
 }

@@ -34,6 +34,25 @@ func (t *Tree) Text() string { return t.view().text }
 // HTMLText returns the decoded source of all HTML parts in UTF-8, at most Limits.Text bytes.
 func (t *Tree) HTMLText() string { return t.view().html }
 
+// Sources returns the decoded source of each text part by itself, HTML as written, in UTF-8
+// with LF line ends, together at most Limits.Text bytes. Parts of other readings come last.
+func (t *Tree) Sources() []string {
+	var out []string
+	left := t.lim.Text
+	for _, alternate := range []bool{false, true} {
+		for _, p := range t.Parts {
+			if p.Alternate != alternate || !p.IsLeaf() {
+				continue
+			}
+			for _, s := range (view.Body{MediaType: p.MediaType, Charset: p.Charset, Names: p.FileNames, Readings: p.Readings()}).Sources(left) {
+				left -= len(s)
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
 // URLs returns the links of text and HTML parts, at most Limits.URLs.
 func (t *Tree) URLs() []URL { return t.view().urls }
 

@@ -34,9 +34,10 @@ const (
 // Pattern is one expression looked for in one view of a message.
 type Pattern struct {
 	ID     string
-	In     string // subject, from, header, body, html, url, filename or raw
-	Header string // lower-case field name when In is header
+	In     string // the way to look at a message, see package look
+	Header string // lower-case names of fields where In asks for them, and what is taken of them
 	Match  string // RE2 syntax
+	Times  int    // how often it must match, where that is more than once
 	Hit    []Sample
 	Miss   []Sample
 	Place  strict.Place

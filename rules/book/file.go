@@ -105,6 +105,7 @@ type patternEntry struct {
 	Describe *string    `yaml:"describe"`
 	In       *string    `yaml:"in"`
 	Match    *string    `yaml:"match"`
+	Times    *int       `yaml:"times"`
 	Score    *points    `yaml:"score"`
 	Action   *string    `yaml:"action"`
 	Unless   *names     `yaml:"unless"`

@@ -12,13 +12,16 @@ import (
 	"postern/filter"
 	"postern/internal/strict"
 	"postern/rules/expr"
+	"postern/rules/look"
 	"postern/rules/pattern"
 )
 
-// maxDescribe bounds the sentence of a rule, maxMatch an expression, in bytes.
+// maxDescribe bounds the sentence of a rule, maxMatch an expression, in bytes; maxTimes how
+// often one may have to match.
 const (
 	maxDescribe = 200
 	maxMatch    = 8 << 10
+	maxTimes    = 100
 )
 
 // merger builds a book out of files, layer by layer.
@@ -226,6 +229,12 @@ func (m *merger) pattern(d *strict.Document, path string, e *patternEntry) {
 	if e.In != nil {
 		p.In, p.Header = where(d, path+".in", *e.In)
 	}
+	if e.Times != nil {
+		p.Times = *e.Times
+		if p.Times < 1 || p.Times > maxTimes {
+			d.Fail(path+".times", "expected 1 to %d; found %d", maxTimes, p.Times)
+		}
+	}
 	if e.Match != nil {
 		p.Match = *e.Match
 		p.Hit, p.Miss = nil, nil // the tests of an earlier layer belong to its expression
@@ -249,17 +258,11 @@ func require(d *strict.Document, path, name string, keys map[string]bool) {
 
 // where reads the view a pattern looks at.
 func where(d *strict.Document, path, word string) (view, header string) {
-	if name, ok := strings.CutPrefix(word, "header:"); ok {
-		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) {
-			d.Fail(path, "%q is no name of a header field", clip(name))
-		}
-		return "header", strings.ToLower(name)
+	view, header, err := look.Parse(word)
+	if err != nil {
+		d.Fail(path, "%v", err)
 	}
-	oneOf(d, path, &word, "subject", "from", "header:NAME", "body", "html", "url", "filename", "raw")
-	if word == "header:NAME" {
-		d.Fail(path, "write the name of the field behind header:")
-	}
-	return word, ""
+	return view, header
 }
 
 func checkMatch(d *strict.Document, path, match string) {

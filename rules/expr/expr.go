@@ -1,11 +1,12 @@
 // Package expr reads and evaluates the conditions of composite rules: names of symbols
 // joined by and, or, not and parentheses. "not" binds tighter than "and", "and" tighter
-// than "or".
+// than "or". "2 of (A, B and C, D)" holds when at least so many of the list do.
 package expr
 
 import (
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // Limits of one condition.
@@ -25,10 +26,11 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("at character %d: %s", e.Offset+1, e.Message) }
 
-// node is one operation: a name, or not, and, or over its operands.
+// node is one operation: a name, or not, and, or, a count over its operands.
 type node struct {
 	op   operation
 	name string
+	min  int // of a count
 	subs []node
 }
 
@@ -39,6 +41,7 @@ const (
 	isNot
 	isAnd
 	isOr
+	isCount
 )
 
 // Parse reads a condition. Every error is an *Error.
@@ -86,9 +89,24 @@ func (n node) eval(has func(string) bool) bool {
 		return !slices.ContainsFunc(n.subs, func(s node) bool { return !s.eval(has) })
 	case isOr:
 		return slices.ContainsFunc(n.subs, func(s node) bool { return s.eval(has) })
+	case isCount:
+		return n.count(has)
 	default:
 		return n.name != "" && has(n.name)
 	}
+}
+
+func (n node) count(has func(string) bool) bool {
+	left := n.min
+	for i, s := range n.subs {
+		if s.eval(has) {
+			left--
+		}
+		if left == 0 || left > len(n.subs)-i-1 {
+			break
+		}
+	}
+	return left == 0
 }
 
 // parser reads by recursive descent; word is the token ahead, "" at the end.
@@ -170,6 +188,8 @@ func (p *parser) operand() (node, error) {
 		}
 		p.advance()
 		return sub, err
+	case p.word != "" && p.word[0] >= '0' && p.word[0] <= '9':
+		return p.counted()
 	case ValidName(p.word):
 		name := p.word
 		p.advance()
@@ -177,6 +197,36 @@ func (p *parser) operand() (node, error) {
 	default:
 		return node{}, p.unexpected("a symbol")
 	}
+}
+
+// counted reads "2 of (A, B, C)".
+func (p *parser) counted() (node, error) {
+	at, word := p.from, p.word
+	p.advance()
+	if p.word != "of" {
+		return node{}, p.unexpected(`"of"`)
+	}
+	if p.advance(); p.word != "(" {
+		return node{}, p.unexpected(`"("`)
+	}
+	n := node{op: isCount}
+	for more := true; more; more = p.word == "," {
+		p.advance()
+		sub, err := p.alternatives()
+		if err != nil {
+			return node{}, err
+		}
+		n.subs = append(n.subs, sub)
+	}
+	if p.word != ")" {
+		return node{}, p.unexpected(`"," or ")"`)
+	}
+	p.advance()
+	var err error
+	if n.min, err = strconv.Atoi(word); err != nil || n.min < 1 || n.min > len(n.subs) {
+		return node{}, &Error{at, fmt.Sprintf("%s of %d: expected 1 to %d", word, len(n.subs), len(n.subs))}
+	}
+	return n, nil
 }
 
 // MaxName is the longest name of a symbol in bytes.

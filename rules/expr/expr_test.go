@@ -31,6 +31,14 @@ func TestEval(t *testing.T) {
 		"not(XX)":                    true,
 		"AA and BB and not XX":       true,
 		"XX and AA or BB and not YY": true,
+		"2 of (AA, BB, XX)":          true,
+		"2 of (AA, XX, YY)":          false,
+		"1 of (XX, AA)":              true,
+		"3 of (AA, AA, not XX)":      true,
+		"2 of(XX or AA,AA and YY)":   false,
+		"XX or 1 of (AA) and BB":     true,
+		"not 1 of (XX, YY)":          true,
+		"2 of (XX, 1 of (AA), BB)":   true,
 	} {
 		e, err := expr.Parse(src)
 		if err != nil {
@@ -46,6 +54,13 @@ func TestEval(t *testing.T) {
 func TestErrors(t *testing.T) {
 	for src, want := range map[string]string{
 		"":                                "at character 1: ends where a symbol was expected",
+		"2 of (AA)":                       "at character 1: 2 of 1: expected 1 to 1",
+		"0 of (AA)":                       "at character 1: 0 of 1: expected 1 to 1",
+		"AA or 2 AA":                      `at character 9: "AA" where "of" was expected`,
+		"2 of AA":                         `at character 6: "AA" where "(" was expected`,
+		"2 of (AA BB)":                    `at character 10: "BB" where "," or ")" was expected`,
+		"2 of (AA,":                       "at character 10: ends where a symbol was expected",
+		"99999999999999999999 of (AA)":    "at character 1: 99999999999999999999 of 1",
 		"AA and":                          "at character 7: ends where a symbol was expected",
 		"AA BB":                           `at character 4: "BB" where "and", "or" or the end was expected`,
 		"(AA or BB":                       `at character 10: ends where ")" was expected`,

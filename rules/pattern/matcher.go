@@ -292,6 +292,14 @@ func (m *Matcher) Excerpt(i int, text []byte) string {
 	return strings.Join(strings.Fields(strings.ToValidUTF8(string(found), "")), " ") + more
 }
 
+// Count is how often expression i matches in the text, without overlap, up to most.
+func (m *Matcher) Count(i int, text []byte, most int) int {
+	if e := &m.exprs[i]; e.re != nil {
+		return len(e.re.FindAllIndex(text, most))
+	}
+	return len(m.exprs[i].std.FindAllIndex(text, most))
+}
+
 func (e *expr) first(text []byte) []int {
 	if e.re != nil {
 		return e.re.FindIndex(text)

@@ -332,3 +332,15 @@ func BenchmarkCompile(b *testing.B) {
 		compile(b, sources...)
 	}
 }
+
+func TestCount(t *testing.T) {
+	m := compile(t, `foo`, `[a-z]\d`)
+	for i, want := range []int{3, 2} {
+		if got := m.Count(i, []byte("foo a1 foo b2 foofoo"), want); got != want {
+			t.Errorf("expression %d: %d, want %d", i, got, want)
+		}
+	}
+	if got := m.Count(0, []byte("bar"), 5); got != 0 {
+		t.Errorf("%d of none", got)
+	}
+}

@@ -24,18 +24,41 @@ func (c *Collector) Add(b Body) {
 		return
 	}
 	for _, data := range b.Readings {
-		name := b.Charset
-		data = data[:min(len(data), c.left.Text+64)] // a little more than fits, so that the cut is seen
-		if html && name == "" {
-			name = metaCharset(data)
-		}
-		text, _ := charset.UTF8(name, data)
+		text := b.utf8(data[:min(len(data), c.left.Text+64)]) // a little more than fits, so that the cut is seen
 		if html {
 			c.AddHTML(text)
 		} else {
 			c.Plain(text)
 		}
 	}
+}
+
+// utf8 is a reading of the body in UTF-8.
+func (b Body) utf8(data []byte) []byte {
+	name := b.Charset
+	if name == "" && b.isHTML() {
+		name = metaCharset(data)
+	}
+	text, _ := charset.UTF8(name, data)
+	return text
+}
+
+// Sources are the readings of a body that is text in UTF-8 with LF line ends, tags and all,
+// together at most so many bytes.
+func (b Body) Sources(most int) []string {
+	if !b.isHTML() && !strings.HasPrefix(b.MediaType, "text/") {
+		return nil
+	}
+	var out []string
+	for _, data := range b.Readings {
+		text := b.utf8(data[:min(len(data), most)])
+		text = bytes.ReplaceAll(text[:min(len(text), most)], []byte("\r\n"), []byte("\n"))
+		if len(text) > 0 {
+			out = append(out, string(text))
+		}
+		most -= len(text)
+	}
+	return out
 }
 
 // isHTML reports whether a mail program would open the body as a page.

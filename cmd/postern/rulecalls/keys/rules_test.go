@@ -147,6 +147,19 @@ patterns:
 `,
 		},
 		{
+			path: "patterns[].times",
+			at:   "times:",
+			text: `
+patterns:
+  - id: HOUSE_ONE
+    describe: One
+    in: body
+    match: 'prize'
+    times: 3
+    score: 1
+`,
+		},
+		{
 			path: "patterns[].score",
 			at:   "score:",
 			text: `

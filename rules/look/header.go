@@ -1,0 +1,84 @@
+package look
+
+import (
+	"strings"
+
+	"postern/internal/mime"
+	"postern/internal/mime/header"
+)
+
+// joined is all fields of the names as one text, a line each; none when there is no such
+// field. of is "to,cc" or "from:addr".
+func joined(tree *mime.Tree, of string) []string {
+	names, take, _ := strings.Cut(of, ":")
+	var lines []string
+	for name := range strings.SplitSeq(names, ",") {
+		for i := range tree.Root.Header.Fields {
+			if f := &tree.Root.Header.Fields[i]; strings.EqualFold(f.Name, name) && len(lines) < maxValues {
+				lines = append(lines, taken(f, take)...)
+			}
+		}
+	}
+	if lines == nil {
+		return nil
+	}
+	return []string{cut(strings.Join(lines, "\n"), maxBlock)}
+}
+
+// taken is what a way takes of a field: its addresses, their names, its bytes, or its value.
+func taken(f *header.Field, take string) []string {
+	switch take {
+	case "raw":
+		return []string{cut(rawValue(f), valueBytes)}
+	case "addr", "name":
+		var out []string
+		for _, m := range header.Mailboxes(cut(f.Value, valueBytes)) {
+			if take == "addr" {
+				out = append(out, m.Address)
+			} else {
+				out = append(out, m.Name)
+			}
+		}
+		return out
+	}
+	return []string{header.Words(cut(f.Value, valueBytes))}
+}
+
+// rawValue is the value as it came, folds and encoded words kept, lines ending in LF.
+func rawValue(f *header.Field) string {
+	_, value, _ := strings.Cut(string(f.Raw), ":")
+	value = strings.ReplaceAll(value, "\r\n", "\n")
+	return strings.TrimRight(strings.TrimLeft(value, " \t"), "\n")
+}
+
+// partFields are the decoded values of fields of one name in the headers of all parts, the
+// message's own among them.
+func partFields(tree *mime.Tree, name string) []string {
+	var out []string
+	for _, p := range tree.Parts {
+		out = append(out, fields(p, name)...)
+	}
+	return bounded(out)
+}
+
+// block is the whole header as "Name: value" lines, decoded, or as it came.
+func block(tree *mime.Tree, raw bool) string {
+	var b strings.Builder
+	for i := range tree.Root.Header.Fields {
+		f := &tree.Root.Header.Fields[i]
+		if b.Len() > maxBlock {
+			break
+		}
+		if raw {
+			b.WriteString(strings.ReplaceAll(string(f.Raw), "\r\n", "\n"))
+			continue
+		}
+		b.WriteString(f.Name)
+		b.WriteString(": ")
+		b.WriteString(header.Words(cut(f.Value, valueBytes)))
+		b.WriteByte('\n')
+	}
+	return cut(b.String(), maxBlock)
+}
+
+func cut(s string, most int) string { return s[:min(len(s), most)] }

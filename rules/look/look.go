@@ -1,0 +1,139 @@
+// Package look shows a message to patterns: each way to look at one yields texts, inside
+// bounds.
+package look
+
+import (
+	"fmt"
+	"strings"
+
+	"postern/filter"
+	"postern/internal/mime"
+	"postern/internal/mime/header"
+)
+
+// Bounds of what one message makes the patterns read.
+const (
+	rawBytes   = 1 << 20 // of the message as received, read in stretches
+	maxValues  = 500     // links, file names or fields of one name
+	valueBytes = 8 << 10 // of one of those
+	maxBlock   = 256 << 10
+)
+
+// Ways are the ways to look at a message, as rule files write them.
+func Ways() []string {
+	return []string{"subject", "from", "header:NAME", "fields:NAME", "fields:NAME:addr", "fields:NAME:name", "fields:NAME:raw",
+		"part:NAME", "headers", "headers:raw", "mailfrom", "body", "paragraphs", "html", "rawbody", "url", "filename", "raw"}
+}
+
+// Parse reads a way to look as rule files write it: in is its first word, of the names of
+// fields and what is taken of them, in lower case. The error is for people.
+func Parse(word string) (in, of string, err error) {
+	in, of, named := strings.Cut(word, ":")
+	switch in {
+	case "header", "part", "fields":
+		names, take := of, ""
+		if in == "fields" {
+			names, take, _ = strings.Cut(of, ":")
+		}
+		for name := range strings.SplitSeq(names, ",") {
+			if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) {
+				return in, of, fmt.Errorf("%.40q is no name of a header field", of)
+			}
+		}
+		switch {
+		case word == in+":NAME":
+			return in, of, fmt.Errorf("write the name of the field behind %s:", in)
+		case take != "" && take != "addr" && take != "name" && take != "raw":
+			return in, of, fmt.Errorf("expected addr, name or raw behind the field; found %.40q", take)
+		}
+		return in, strings.ToLower(of), nil
+	case "headers":
+		if !named || of == "raw" {
+			return in, of, nil
+		}
+	case "subject", "from", "mailfrom", "body", "paragraphs", "html", "rawbody", "url", "filename", "raw":
+		if !named {
+			return in, "", nil
+		}
+	}
+	return in, of, fmt.Errorf("expected one of %s; found %.40q", strings.Join(Ways(), ", "), word)
+}
+
+// Word writes a way to look as Parse reads it.
+func Word(in, of string) string {
+	if of == "" {
+		return in
+	}
+	return in + ":" + of
+}
+
+// IsProse tells that a way shows text as a reader sees it.
+func IsProse(in string) bool {
+	return in == "subject" || in == "from" || in == "body" || in == "paragraphs"
+}
+
+// Texts are the texts that a way shows of a message. The error is that of reading it.
+func Texts(in, of string, m *filter.Message, tree *mime.Tree) ([]string, error) {
+	switch in {
+	case "subject":
+		return []string{tree.Subject()}, nil
+	case "from":
+		return fields(tree.Root, "From"), nil
+	case "header":
+		return fields(tree.Root, of), nil
+	case "fields":
+		return joined(tree, of), nil
+	case "part":
+		return partFields(tree, of), nil
+	case "headers":
+		return []string{block(tree, of == "raw")}, nil
+	case "mailfrom":
+		return []string{m.From}, nil
+	case "body":
+		return []string{tree.Text()}, nil
+	case "paragraphs":
+		return []string{paragraphs(tree)}, nil
+	case "html":
+		return []string{tree.HTMLText()}, nil
+	case "rawbody":
+		return tree.Sources(), nil
+	case "url":
+		var out []string
+		for _, u := range tree.URLs() {
+			out = append(out, u.Raw)
+		}
+		return bounded(out), nil
+	case "filename":
+		return bounded(tree.FileNames()), nil
+	default:
+		return raw(m)
+	}
+}
+
+// fields are the decoded values of all fields of one name.
+func fields(p *mime.Part, name string) []string {
+	var out []string
+	for _, value := range p.Header.All(name) {
+		out = append(out, header.Words(value))
+	}
+	return bounded(out)
+}
+
+// bounded keeps as many values, and as much of each, as one message is searched for.
+func bounded(values []string) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, v := range values {
+		if len(v) > valueBytes {
+			v = v[:valueBytes]
+		}
+		if !seen[v] {
+			seen[v] = true
+			out = append(out, v)
+		}
+		if len(out) == maxValues {
+			break
+		}
+	}
+	return out
+}

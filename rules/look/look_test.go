@@ -1,0 +1,146 @@
+package look_test
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"postern/filter"
+	"postern/internal/mime"
+	"postern/rules/look"
+)
+
+const letter = `From: "Ann Lee" <ann@a.example>, Bob <bob@b.example>
+To: one@c.example
+Cc: =?utf-8?q?Tw=C3=B6?= <two@c.example>
+Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=
+ and more
+Received: from a
+Received: from b
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain; charset=utf-8; name=one.txt
+Content-Transfer-Encoding: quoted-printable
+
+First line =
+goes on
+and	 on.
+
+Second=C2=A0paragraph
+--b
+Content-Type: text/html
+X-Part: =?utf-8?q?=C3=A9?=
+
+<p>Third <b>one</b></p>
+--b--
+`
+
+func message(t *testing.T, src string) (*filter.Message, *mime.Tree) {
+	t.Helper()
+	raw := []byte(strings.ReplaceAll(src, "\n", "\r\n"))
+	return &filter.Message{From: "env@a.example", Body: bytes.NewReader(raw), Size: int64(len(raw))}, mime.Bytes(raw, mime.Limits{})
+}
+
+func TestTexts(t *testing.T) {
+	m, tree := message(t, letter)
+	for way, want := range map[string][]string{
+		"subject":                 {"Grüße and more"},
+		"from":                    {`"Ann Lee" <ann@a.example>, Bob <bob@b.example>`},
+		"header:Received":         {"from a", "from b"},
+		"header:none":             nil,
+		"fields:received":         {"from a\nfrom b"},
+		"fields:none":             nil,
+		"fields:To,Cc":            {"one@c.example\nTwö <two@c.example>"},
+		"fields:from:addr":        {"ann@a.example\nbob@b.example"},
+		"fields:from:name":        {"Ann Lee\nBob"},
+		"fields:to,cc:addr":       {"one@c.example\ntwo@c.example"},
+		"fields:subject:raw":      {"=?utf-8?q?Gr=C3=BC=C3=9Fe?=\n and more"},
+		"part:x-part":             {"é"},
+		"part:content-type":       {"multipart/mixed; boundary=b", "text/plain; charset=utf-8; name=one.txt", "text/html"},
+		"mailfrom":                {"env@a.example"},
+		"paragraphs":              {"Grüße and more\nFirst line goes on and on.\nSecond paragraph Third one"},
+		"rawbody":                 {"First line goes on\nand\t on.\n\nSecond\u00a0paragraph", "<p>Third <b>one</b></p>"},
+		"html":                    {"<p>Third <b>one</b></p>"},
+		"filename":                {"one.txt"},
+		"url":                     nil,
+		"fields:subject,received": {"Grüße and more\nfrom a\nfrom b"},
+	} {
+		in, of, err := look.Parse(way)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := look.Texts(in, of, m, tree)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q %v, want %q", way, got, err, want)
+		}
+		if back := look.Word(in, of); back != strings.ToLower(way) {
+			t.Errorf("%s is written %s", way, back)
+		}
+	}
+}
+
+func TestWholeHeader(t *testing.T) {
+	m, tree := message(t, letter)
+	for way, want := range map[string][]string{
+		"headers":     {"Cc: Twö <two@c.example>\nSubject: Grüße and more\n", "Received: from b\n"},
+		"headers:raw": {"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n and more\nReceived: from a\n"},
+		"raw":         {"\r\nReceived: from a\r\n", "--b--\r\n"},
+		"body":        {"goes on\nand\t on.\n\nSecond"},
+	} {
+		in, of, err := look.Parse(way)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := look.Texts(in, of, m, tree)
+		for _, w := range want {
+			if err != nil || len(got) != 1 || !strings.Contains(got[0], w) {
+				t.Errorf("%s: %q %v holds no %q", way, got, err, w)
+			}
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for way, want := range map[string]string{
+		"boddy": "expected one of subject, from, header:NAME", "body:x": "expected one of", "headers:odd": "expected one of",
+		"header:": "is no name", "header:NAME": "write the name of the field behind header:", "part:": "is no name",
+		"fields:a,,b": "is no name", "fields:from:host": "expected addr, name or raw", "header:from:addr": "is no name", "fields:": "is no name",
+	} {
+		if _, _, err := look.Parse(way); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", way, err, want)
+		}
+	}
+	for _, way := range look.Ways() {
+		in, of, err := look.Parse(strings.ReplaceAll(way, "NAME", "x-y"))
+		if err != nil {
+			t.Errorf("%s: %v %s %s", way, err, in, of)
+		}
+	}
+}
+
+func TestBounds(t *testing.T) {
+	many := "X-Long: " + strings.Repeat("w", 20_000) + "\n" + strings.Repeat("X-One: "+strings.Repeat("v", 300)+"\n", 900) + "\nbody " + strings.Repeat("b", 3<<20)
+	m, tree := message(t, many)
+	for way, most := range map[string]int{"header:x-one": 500 * 300, "fields:x-one": 256 << 10, "fields:x-long": 8 << 10, "fields:x-long:raw": 8 << 10, "headers": 256 << 10, "headers:raw": 256 << 10, "raw": 2 << 20, "rawbody": 4 << 20} {
+		in, of, _ := look.Parse(way)
+		texts, err := look.Texts(in, of, m, tree)
+		size := 0
+		for _, text := range texts {
+			size += len(text)
+		}
+		if err != nil || size == 0 || size > most {
+			t.Errorf("%s: %d bytes, at most %d: %v", way, size, most, err)
+		}
+	}
+}
+
+func TestPlainBlanks(t *testing.T) {
+	if got := string(look.PlainBlanks([]byte("a\u00a0b\u3000c\u2009d é"))); got != "a b c d é" {
+		t.Errorf("%q", got)
+	}
+	if !look.IsProse("paragraphs") || look.IsProse("rawbody") {
+		t.Error("prose")
+	}
+}
