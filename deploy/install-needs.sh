@@ -19,6 +19,7 @@ for need in "$@"; do
     python3) want python3 python3 ;;
     strace) want strace strace ;;
     rspamd) want rspamd rspamd ;;
+    spamassassin) want spamassassin spamassassin ;;
     redis) want redis-server redis-server; want redis-cli redis-tools ;;
     dpkg) want dpkg-deb dpkg; want lintian lintian ;;
     unbound) want unbound unbound ;;

@@ -48,6 +48,7 @@ type cli struct {
 	Cfg        configCmd            `cmd:"" name:"config" help:"Check, print and describe the configuration."`
 	Rules      rulesCmd             `cmd:"" help:"The rules: check, test, explain; what they did, switch them off, their history."`
 	Learn      learncmd.Learn       `cmd:"" help:"Learn what is spam and what is good; forget, take back, say how well it does."`
+	Rules      rulesCmd             `cmd:"" help:"The rules: check, test, explain, import; what they did, switch them off, their history."`
 	Quarantine desk.Quarantine      `cmd:"" help:"List, show, release and delete held mail."`
 	Digest     digestcmd.Digest     `cmd:"" help:"Letters to recipients about their held mail: list, preview, send."`
 	Inbox      inboxcmd.Inbox       `cmd:"" help:"Mail of test domains, which is kept and goes nowhere."`

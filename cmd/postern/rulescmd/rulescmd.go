@@ -29,6 +29,7 @@ type Rules struct {
 	Rollback rollbackCmd `cmd:"" help:"Make a file what it was after a change."`
 	Send     sendCmd     `cmd:"" help:"Offer a file of this node to the other nodes, each of which checks it."`
 	Sent     sentCmd     `cmd:"" help:"Say what the other nodes made of a file; exit 1 if one refused it."`
+	Import   importCmd   `cmd:"" help:"Make rule files of the rules of other filters."`
 }
 
 type listCmd struct {

@@ -1,0 +1,168 @@
+package perlre
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// possible joins bytes above 0x7f that make characters in UTF-8, which is what texts are in,
+// and leaves out alternatives that no such text holds. Bytes alone may begin a character that
+// goes on behind the group: then they stay.
+func (p *parser) possible(alts [][]node) ([][]node, error) {
+	if _, ok := strings8(alts); ok && p.at < len(p.src) {
+		return alts, nil
+	}
+	var out [][]node
+	for _, seq := range alts {
+		switch joined, err := p.characters(seq); {
+		case err == nil:
+			out = append(out, joined)
+		case len(alts) == 1:
+			return nil, err
+		default:
+			p.note("bytes that make no character are left out")
+		}
+	}
+	if len(out) == 0 {
+		return nil, errBytes
+	}
+	return out, nil
+}
+
+func (p *parser) characters(seq []node) ([]node, error) {
+	var out []node
+	for i := 0; i < len(seq); {
+		if !high(seq[i]) {
+			out = append(out, seq[i])
+			i++
+			continue
+		}
+		n, used, err := p.character(seq[i:])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, n)
+		i += used
+	}
+	return out, nil
+}
+
+// high tells that a node is bytes above 0x7f alone.
+func high(n node) bool {
+	_, ok := strings8([][]node{{n}})
+	return ok
+}
+
+// maxMade bounds how many characters a few bytes may make.
+const maxMade = 4096
+
+// strings8 are the strings of bytes that alternatives of nothing but such bytes can be.
+func strings8(alts [][]node) ([]string, bool) {
+	var all []string
+	for _, seq := range alts {
+		made := []string{""}
+		for i, n := range seq {
+			var next []string
+			switch {
+			case n.repeat != "" && (i < len(seq)-1 || len(alts) > 1 || len(seq) > 1):
+				return nil, false
+			case n.kind == octets:
+				for c, in := range n.bytes {
+					if in {
+						next = append(next, string([]byte{byte(c)}))
+					}
+				}
+			case n.kind == group && n.flags == "":
+				sub, ok := strings8(n.alts)
+				if !ok {
+					return nil, false
+				}
+				next = sub
+			default:
+				return nil, false
+			}
+			if len(made)*len(next) > maxMade {
+				return nil, false
+			}
+			var more []string
+			for _, m := range made {
+				for _, s := range next {
+					more = append(more, m+s)
+				}
+			}
+			made = more
+		}
+		if len(seq) == 0 || len(all)+len(made) > maxMade {
+			return nil, false
+		}
+		all = append(all, made...)
+	}
+	return all, len(all) > 0
+}
+
+// character reads the characters that bytes make at the beginning of seq. Where some make
+// none, those are left out.
+func (p *parser) character(seq []node) (n node, used int, err error) {
+	for used = 1; used <= len(seq) && high(seq[used-1]); used++ {
+		made, ok := strings8([][]node{plainly(seq[:used])})
+		if !ok {
+			break
+		}
+		runes, all := decoded(made)
+		last := seq[used-1].repeat
+		if more := used < len(seq) && high(seq[used]) && last == ""; len(runes) == 0 && more {
+			continue
+		}
+		if len(runes) == 0 || last != "" && used > 1 {
+			break // the quantifier is the last byte's alone
+		}
+		if !all {
+			p.note("bytes that make no character are left out")
+		}
+		slices.Sort(runes)
+		runes = slices.Compact(runes)
+		return node{text: alternatives(runes), plain: len(runes) == 1, repeat: last}, used, nil
+	}
+	return n, 0, errBytes
+}
+
+// plainly is seq without the quantifier at its end.
+func plainly(seq []node) []node {
+	out := slices.Clone(seq)
+	out[len(out)-1].repeat = ""
+	return out
+}
+
+// decoded reads byte strings as one character each; all tells that each is one.
+func decoded(made []string) (runes []rune, all bool) {
+	for _, m := range made {
+		if r, size := utf8.DecodeRuneInString(m); r != utf8.RuneError && size == len(m) {
+			runes = append(runes, r)
+		}
+	}
+	return runes, len(runes) == len(made)
+}
+
+// alternatives is a class of characters in rising order.
+func alternatives(runes []rune) string {
+	if len(runes) == 1 {
+		return quote(runes[0])
+	}
+	var b strings.Builder
+	b.WriteByte('[')
+	for i := 0; i < len(runes); {
+		j := i
+		for j+1 < len(runes) && runes[j+1] == runes[j]+1 {
+			j++
+		}
+		fmt.Fprintf(&b, `\x{%x}`, runes[i])
+		if j > i {
+			fmt.Fprintf(&b, `-\x{%x}`, runes[j])
+		}
+		i = j + 1
+	}
+	b.WriteByte(']')
+	return b.String()
+}
