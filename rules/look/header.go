@@ -1,6 +1,7 @@
 package look
 
 import (
+	"regexp"
 	"strings"
 
 	"postern/internal/mime"
@@ -41,7 +42,15 @@ func taken(f *header.Field, take string) []string {
 		}
 		return out
 	}
-	return []string{header.Words(cut(f.Value, valueBytes))}
+	return []string{decoded(f)}
+}
+
+// fold is a line break inside a value and what it goes on with.
+var fold = regexp.MustCompile(`\r?\n[ \t]+`)
+
+// decoded is a value on one line, a blank for each fold, encoded words decoded.
+func decoded(f *header.Field) string {
+	return header.Words(cut(strings.TrimSpace(fold.ReplaceAllString(rawValue(f), " ")), valueBytes))
 }
 
 // rawValue is the value as it came, folds and encoded words kept, lines ending in LF.
@@ -75,7 +84,7 @@ func block(tree *mime.Tree, raw bool) string {
 		}
 		b.WriteString(f.Name)
 		b.WriteString(": ")
-		b.WriteString(header.Words(cut(f.Value, valueBytes)))
+		b.WriteString(decoded(f))
 		b.WriteByte('\n')
 	}
 	return cut(b.String(), maxBlock)

@@ -22,7 +22,7 @@ const (
 // Ways are the ways to look at a message, as rule files write them.
 func Ways() []string {
 	return []string{"subject", "from", "header:NAME", "fields:NAME", "fields:NAME:addr", "fields:NAME:name", "fields:NAME:raw",
-		"part:NAME", "headers", "headers:raw", "mailfrom", "body", "paragraphs", "html", "rawbody", "url", "filename", "raw"}
+		"part:NAME", "headers", "headers:raw", "mailfrom", "body", "paragraphs", "html", "rawbody", "url", "uri", "filename", "raw"}
 }
 
 // Parse reads a way to look as rule files write it: in is its first word, of the names of
@@ -51,7 +51,7 @@ func Parse(word string) (in, of string, err error) {
 		if !named || of == "raw" {
 			return in, of, nil
 		}
-	case "subject", "from", "mailfrom", "body", "paragraphs", "html", "rawbody", "url", "filename", "raw":
+	case "subject", "from", "mailfrom", "body", "paragraphs", "html", "rawbody", "url", "uri", "filename", "raw":
 		if !named {
 			return in, "", nil
 		}
@@ -103,6 +103,8 @@ func Texts(in, of string, m *filter.Message, tree *mime.Tree) ([]string, error) 
 			out = append(out, u.Raw)
 		}
 		return bounded(out), nil
+	case "uri":
+		return uris(tree), nil
 	case "filename":
 		return bounded(tree.FileNames()), nil
 	default:

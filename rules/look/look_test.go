@@ -65,6 +65,7 @@ func TestTexts(t *testing.T) {
 		"html":                    {"<p>Third <b>one</b></p>"},
 		"filename":                {"one.txt"},
 		"url":                     nil,
+		"uri":                     nil,
 		"fields:subject,received": {"Grüße and more\nfrom a\nfrom b"},
 	} {
 		in, of, err := look.Parse(way)
@@ -132,6 +133,25 @@ func TestBounds(t *testing.T) {
 		}
 		if err != nil || size == 0 || size > most {
 			t.Errorf("%s: %d bytes, at most %d: %v", way, size, most, err)
+		}
+	}
+}
+
+func TestURIs(t *testing.T) {
+	m, tree := message(t, "Content-Type: text/html\n\nwww.a.example <a href=\"//b.example/x\">b</a> <a href='https://c.example'>ann@d.example</a> <a href=\"mailto:bob@e.example?subject=x\">write</a>")
+	got, err := look.Texts("uri", "", m, tree)
+	want := []string{"http://b.example/x", "http://www.a.example", "https://c.example", "mailto:ann@d.example", "mailto:bob@e.example"}
+	if slices.Sort(got); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
+func TestFoldsAreBlanks(t *testing.T) {
+	m, tree := message(t, "To:\n a@b.example,\n\t c@d.example\nX: y\n\nz")
+	for way, want := range map[string]string{"fields": "a@b.example, c@d.example", "headers": "To: a@b.example, c@d.example\nX: y\n"} {
+		of := map[string]string{"fields": "to"}[way]
+		if got, err := look.Texts(way, of, m, tree); err != nil || len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q %v", way, got, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,6 +44,31 @@ func paragraphs(tree *mime.Tree) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// address finds addresses of mail in text.
+var address = regexp.MustCompile(`[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.)+[A-Za-z]{2,24}\b`)
+
+// uris are the links with a scheme before those written without, and the addresses of mail in
+// text and source as mailto links.
+func uris(tree *mime.Tree) []string {
+	var out []string
+	for _, u := range tree.URLs() {
+		raw := u.Raw
+		switch {
+		case strings.HasPrefix(raw, "//"):
+			raw = "http:" + raw
+		case !strings.Contains(raw, ":"):
+			raw = "http://" + raw
+		}
+		out = append(out, raw)
+	}
+	for _, text := range []string{tree.Text(), tree.HTMLText()} {
+		for _, a := range address.FindAllString(cut(text, pattern.MaxText), maxValues) {
+			out = append(out, "mailto:"+a)
+		}
+	}
+	return bounded(out)
 }
 
 // blanks are the characters that look like a blank and are none to an expression's \s.

@@ -150,6 +150,8 @@ func TestFires(t *testing.T) {
 		"body A /<b>/":                                             false,
 		"rawbody A /<b>cheap<.b>\\npills/":                         true,
 		"uri A m{^http://x\\.example/}":                            true,
+		"uri A /^mailto:x@/":                                       false,
+		"header A exists:ToCc":                                     true,
 		"uri A /^here/":                                            false,
 		"full A /spam\\.example>\\nTo: one/":                       true,
 		"body __B /cheap/\ntflags __B multiple\nmeta A __B > 2":    true,

@@ -43,7 +43,7 @@ func (im *importer) translate(r *cf.Rule, m *made) {
 	case "rawbody":
 		err = im.text(r, m, "rawbody", perlre.Options{})
 	case "uri":
-		err = im.text(r, m, "url", perlre.Options{})
+		err = im.text(r, m, "uri", perlre.Options{})
 	case "full":
 		m.notes = append(m.notes, "the first megabyte of the message is searched")
 		err = im.text(r, m, "raw", perlre.Options{CRLF: true})
@@ -203,7 +203,12 @@ var headerTest = regexp.MustCompile(`^([^\s=!~]+)\s*(=~|!~)\s*(.*?)(?:\s+\[if-un
 // header makes what looks at fields: a pattern, or a composite where their absence counts.
 func (im *importer) header(r *cf.Rule, m *made) error {
 	if name, ok := strings.CutPrefix(r.Test, "exists:"); ok && r.Kind == "header" {
-		return m.exists(strings.TrimSpace(name))
+		name = strings.TrimSpace(name)
+		if in := ofFields[name]; in != "" {
+			m.patterns = []pattern{{m.symbol, in, `(?s).`}}
+			return nil
+		}
+		return m.exists(name)
 	}
 	parts := headerTest.FindStringSubmatch(r.Test)
 	if parts == nil {

@@ -53,7 +53,7 @@ func (v number) truth() node {
 	var subs []node
 	for _, t := range v.terms {
 		positive = positive && t.weight > 0
-		subs = append(subs, t.node)
+		subs = append(subs, once(t.node))
 	}
 	switch {
 	case positive && v.base > 0:
@@ -104,11 +104,11 @@ func (v number) atLeast(least int) (node, error) {
 			least += weight
 		}
 		for range weight / divisor {
-			parts = append(parts, n)
+			parts = append(parts, once(n))
 		}
 		if more := min(n.max, (least+weight-1)/weight, maxParts); more > 1 {
 			for i := 2; i <= more; i++ {
-				again := n
+				again := once(n)
 				again.use.Times = i
 				for range weight / divisor {
 					parts = append(parts, again)
@@ -120,6 +120,12 @@ func (v number) atLeast(least int) (node, error) {
 		}
 	}
 	return atLeast(ceil(least, divisor), parts), nil
+}
+
+// once is a condition that holds or not, however often its rule counts.
+func once(n node) node {
+	n.max = 1
+	return n
 }
 
 func ceil(a, b int) int {

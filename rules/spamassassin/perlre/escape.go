@@ -53,7 +53,7 @@ func (p *parser) escape() (n node, ok bool, err error) {
 	case c == 'E':
 		p.at += 2
 		return n, false, nil
-	case c >= '1' && c <= '9' || c == 'k' || c == 'g':
+	case c >= '1' && c <= '9' && !octal(p.src[p.at+1:]) || c == 'k' || c == 'g':
 		return n, false, errBackReference
 	case c == 'p' || c == 'P':
 		n.text, err = p.property()
@@ -74,6 +74,11 @@ func (p *parser) escape() (n node, ok bool, err error) {
 		n = node{text: quote(v.r), plain: true}
 	}
 	return n, true, nil
+}
+
+// octal tells that s begins with three octal digits: fewer refer to a group.
+func octal(s string) bool {
+	return len(s) > 2 && s[0] <= '3' && strings.Trim(s[:3], "01234567") == ""
 }
 
 // quoted reads \Q...\E.
@@ -117,13 +122,13 @@ func (p *parser) code() (value, error) {
 	switch {
 	case c == 'x':
 		return p.hex()
-	case c == '0':
-		from := p.at
-		for p.at < len(p.src) && p.at < from+2 && p.src[p.at] >= '0' && p.src[p.at] <= '7' {
+	case c >= '0' && c <= '7':
+		from := p.at - 1
+		for p.at < len(p.src) && p.at < from+3 && p.src[p.at] >= '0' && p.src[p.at] <= '7' {
 			p.at++
 		}
-		v, _ := strconv.ParseUint("0"+p.src[from:p.at], 8, 8)
-		return value{r: rune(v)}, nil
+		v, _ := strconv.ParseUint(p.src[from:p.at], 8, 16)
+		return value{r: rune(v), isByte: v >= utf8.RuneSelf && v < 256}, nil
 	case letters[c] != "":
 		return value{r: map[byte]rune{'n': '\n', 'r': '\r', 't': '\t', 'f': '\f', 'a': 7, 'e': 27}[c]}, nil
 	case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':

@@ -27,6 +27,8 @@ func TestWritten(t *testing.T) {
 		`\e\a\0\015`:                      `\x1b\x07\x00\r`,
 		`a{2,}b{,3}c{x}d{1}`:              `a{2,}b{0,3}c\{x\}d{1}`,
 		`\Qa.b\E+c`:                       `(?:a\.b)+c`,
+		`\101[\042\60-9]`:                 `A["0-9]`,
+		`\303\251`:                        `é`,
 		`foo\Z`:                           `foo\z`,
 		`a\Kb`:                            `ab`,
 		`\p{Greek}\pL`:                    `\p{Greek}\pL`,

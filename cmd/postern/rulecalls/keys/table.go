@@ -15,7 +15,7 @@ func rulesKeys() []Entry {
 		{"patterns", "list", nil, "Expressions that are looked for in messages.", "patterns:\n  - id: SUBJ_PRIZE\n    describe: The subject announces a prize\n    in: subject\n    match: '(?i)\\bprize\\b'\n    score: 2"},
 		{"patterns[].id", "text", nil, "Name of the symbol that the pattern raises: capitals, digits and _.", "SUBJ_PRIZE"},
 		{"patterns[].describe", "text", nil, "One plain sentence that people read as the reason.", "The subject announces a prize"},
-		{"patterns[].in", "text", look.Ways(), "Where it is looked for. body is the text as people read it, paragraphs the subject and the text with a paragraph a line; rawbody is each decoded text part with its HTML; fields joins all fields of the names (to,cc), part is those of the parts; url is each link by itself.", "header:X-Mailer"},
+		{"patterns[].in", "text", look.Ways(), "Where it is looked for. body is the text as people read it, paragraphs the subject and the text with a paragraph a line; rawbody is each decoded text part with its HTML; fields joins all fields of the names (to,cc), part is those of the parts; url is each link by itself; uri has addresses of mail among them and a scheme before each.", "header:X-Mailer"},
 		{"patterns[].match", "text", nil, "A regular expression (RE2). (?i) at its beginning ignores capitals. It must not match the empty text.", "'(?i)\\bprize\\b'"},
 		{"patterns[].times", "whole number", nil, "How often it must match to count, from 1 to 100; counted over all its texts.", "3"},
 		{"patterns[].score", "number", nil, "Points that it adds, with at most two places, from -100 to 100.", "2.0"},
