@@ -230,8 +230,7 @@ func (m *merger) pattern(d *strict.Document, path string, e *patternEntry) {
 		p.In, p.Header = where(d, path+".in", *e.In)
 	}
 	if e.Times != nil {
-		p.Times = *e.Times
-		if p.Times < 1 || p.Times > maxTimes {
+		if p.Times = *e.Times; p.Times < 1 || p.Times > maxTimes {
 			d.Fail(path+".times", "expected 1 to %d; found %d", maxTimes, p.Times)
 		}
 	}

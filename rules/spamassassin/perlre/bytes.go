@@ -1,10 +1,9 @@
 package perlre
 
 import (
-	"fmt"
 	"slices"
-	"strings"
-	"unicode/utf8"
+
+	"postern/rules/spamassassin/perlre/literal"
 )
 
 // possible joins bytes above 0x7f that make characters in UTF-8, which is what texts are in,
@@ -110,7 +109,7 @@ func (p *parser) character(seq []node) (n node, used int, err error) {
 		if !ok {
 			break
 		}
-		runes, all := decoded(made)
+		runes, all := literal.Decode(made)
 		last := seq[used-1].repeat
 		if more := used < len(seq) && high(seq[used]) && last == ""; len(runes) == 0 && more {
 			continue
@@ -123,7 +122,7 @@ func (p *parser) character(seq []node) (n node, used int, err error) {
 		}
 		slices.Sort(runes)
 		runes = slices.Compact(runes)
-		return node{text: alternatives(runes), plain: len(runes) == 1, repeat: last}, used, nil
+		return node{text: literal.Class(runes), plain: len(runes) == 1, repeat: last}, used, nil
 	}
 	return n, 0, errBytes
 }
@@ -133,36 +132,4 @@ func plainly(seq []node) []node {
 	out := slices.Clone(seq)
 	out[len(out)-1].repeat = ""
 	return out
-}
-
-// decoded reads byte strings as one character each; all tells that each is one.
-func decoded(made []string) (runes []rune, all bool) {
-	for _, m := range made {
-		if r, size := utf8.DecodeRuneInString(m); r != utf8.RuneError && size == len(m) {
-			runes = append(runes, r)
-		}
-	}
-	return runes, len(runes) == len(made)
-}
-
-// alternatives is a class of characters in rising order.
-func alternatives(runes []rune) string {
-	if len(runes) == 1 {
-		return quote(runes[0])
-	}
-	var b strings.Builder
-	b.WriteByte('[')
-	for i := 0; i < len(runes); {
-		j := i
-		for j+1 < len(runes) && runes[j+1] == runes[j]+1 {
-			j++
-		}
-		fmt.Fprintf(&b, `\x{%x}`, runes[i])
-		if j > i {
-			fmt.Fprintf(&b, `-\x{%x}`, runes[j])
-		}
-		i = j + 1
-	}
-	b.WriteByte(']')
-	return b.String()
 }

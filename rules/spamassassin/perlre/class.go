@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"unicode/utf8"
+
+	"postern/rules/spamassassin/perlre/literal"
 )
 
 // brackets is a class while it is read.
@@ -112,7 +114,7 @@ func (b *brackets) add(from, to value) error {
 	}
 	if to.isByte {
 		if low := min(to.r, utf8.RuneSelf-1); !from.isByte {
-			b.text.WriteString(quote(from.r) + "-" + quote(low))
+			b.text.WriteString(literal.Quote(from.r) + "-" + literal.Quote(low))
 			b.ascii = true
 		}
 		b.high = true
@@ -122,9 +124,9 @@ func (b *brackets) add(from, to value) error {
 		return nil
 	}
 	b.ascii = true
-	b.text.WriteString(quote(from.r))
+	b.text.WriteString(literal.Quote(from.r))
 	if to.r > from.r {
-		b.text.WriteString("-" + quote(to.r))
+		b.text.WriteString("-" + literal.Quote(to.r))
 	}
 	return nil
 }

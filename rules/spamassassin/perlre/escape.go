@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"postern/rules/spamassassin/perlre/literal"
 )
 
 // classes are the escapes that stand for classes of characters: outside brackets, inside
@@ -71,7 +72,7 @@ func (p *parser) escape() (n node, ok bool, err error) {
 		n = node{kind: octets, bytes: &set{}}
 		n.bytes[v.r] = true
 	default:
-		n = node{text: quote(v.r), plain: true}
+		n = node{text: literal.Quote(v.r), plain: true}
 	}
 	return n, true, nil
 }
@@ -87,7 +88,7 @@ func (p *parser) quoted() (n node, ok bool, err error) {
 	p.at = min(p.at+2+len(text)+2, len(p.src))
 	var seq []node
 	for _, r := range text {
-		seq = append(seq, node{text: quote(r), plain: true})
+		seq = append(seq, node{text: literal.Quote(r), plain: true})
 	}
 	return node{kind: group, alts: [][]node{seq}}, true, nil
 }
@@ -167,23 +168,4 @@ func (p *parser) hex() (value, error) {
 	}
 	v, _ := strconv.ParseUint("0"+digits, 16, 8)
 	return value{r: rune(v), isByte: v >= utf8.RuneSelf}, nil
-}
-
-// quote writes one character as RE2 reads it, in brackets as outside them.
-func quote(r rune) string {
-	switch {
-	case r == '\n':
-		return `\n`
-	case r == '\t':
-		return `\t`
-	case r == '\r':
-		return `\r`
-	case r < ' ' || r == 0x7f:
-		return fmt.Sprintf(`\x%02x`, r)
-	case strings.ContainsRune(`\.+*?()|[]{}^$-`, r):
-		return `\` + string(r)
-	case r >= utf8.RuneSelf && !unicode.IsPrint(r):
-		return fmt.Sprintf(`\x{%x}`, r)
-	}
-	return string(r)
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"postern/rules/spamassassin/perlre/literal"
 )
 
 // What RE2 cannot do.
@@ -95,12 +97,12 @@ func (p *parser) element(depth int) (n node, ok bool, err error) {
 		if r == utf8.RuneError {
 			return n, false, errBytes
 		}
-		n = node{text: quote(r), plain: true}
+		n = node{text: literal.Quote(r), plain: true}
 	case strings.IndexByte("*+?", c) >= 0:
 		return n, false, fmt.Errorf("%q has nothing before it", c)
 	case c == '{' || c == '}' || c == ']' || c < ' ':
 		p.at++
-		n = node{text: quote(rune(c)), plain: true}
+		n = node{text: literal.Quote(rune(c)), plain: true}
 	default:
 		p.at++
 		n = node{text: string(c), plain: true}
