@@ -46,7 +46,6 @@ type cli struct {
 	Trace      desk.Trace           `cmd:"" help:"Tell what became of a message."`
 	TraceKey   desk.TraceKey        `cmd:"" name:"trace-key" help:"Keys of the tokens that outbound mail is traced by."`
 	Cfg        configCmd            `cmd:"" name:"config" help:"Check, print and describe the configuration."`
-	Rules      rulesCmd             `cmd:"" help:"The rules: check, test, explain; what they did, switch them off, their history."`
 	Learn      learncmd.Learn       `cmd:"" help:"Learn what is spam and what is good; forget, take back, say how well it does."`
 	Rules      rulesCmd             `cmd:"" help:"The rules: check, test, explain, import; what they did, switch them off, their history."`
 	Quarantine desk.Quarantine      `cmd:"" help:"List, show, release and delete held mail."`
