@@ -28,6 +28,7 @@ type quarantine struct {
 	fail  map[string]error // of acts, by ID
 	acts  []string
 	text  string
+	sort  string
 	views []map[string]string
 	long  []byte // stands for the bytes of a hold, where set
 }
@@ -36,11 +37,11 @@ func (q *quarantine) May(_ context.Context, name string) bool { return !q.deny[n
 
 func (q *quarantine) Call(_ context.Context, name string, params, result any) error {
 	var p struct {
-		ID, Text, Note, Name, Query, Value, Kind, Account, About string
-		Allow                                                    bool
-		Limit, Offset                                            int
-		Expires                                                  time.Time
-		Source                                                   struct {
+		ID, Text, Sort, Note, Name, Query, Value, Kind, Account, About string
+		Allow                                                          bool
+		Limit, Offset                                                  int
+		Expires                                                        time.Time
+		Source                                                         struct {
 			IP, Domain, Serial string
 			Port               uint16
 			Time               time.Time
@@ -60,7 +61,7 @@ func (q *quarantine) Call(_ context.Context, name string, params, result any) er
 	h, there := q.holds[p.ID]
 	switch {
 	case name == "quarantine.list":
-		q.text = p.Text
+		q.text, q.sort = p.Text, p.Sort
 		if strings.Contains(p.Text, "color:") {
 			return &page.Error{Status: 400, Words: `"color:" is no field`}
 		}
@@ -414,8 +415,12 @@ func TestAllThatMatch(t *testing.T) {
 	q := newQuarantine()
 	h := desk(t, q)
 	w := ask(h, "en", "POST", "/held/act", url.Values{"act": {"copy"}, "all": {"yes"}, "q": {"symbol:A"}, "id": {"hold-2"}})
-	if w.Code != 200 || q.text != "symbol:A" || !strings.Contains(w.Body.String(), "copies of 3 messages") || !strings.Contains(w.Body.String(), "only the newest 500") {
+	if w.Code != 200 || q.text != "symbol:A" || q.sort != "" || !strings.Contains(w.Body.String(), "copies of 3 messages") || !strings.Contains(w.Body.String(), "only the first 500 in the order of the list") {
 		t.Error(w.Code, q.text, w.Body)
+	}
+	ask(h, "en", "POST", "/held/act", url.Values{"act": {"copy"}, "all": {"yes"}, "q": {"symbol:A"}, "order": {"lowest"}})
+	if q.sort != "lowest" {
+		t.Errorf("what the list does not show first is hit: %q", q.sort)
 	}
 }
 
