@@ -42,7 +42,7 @@ func Parse(word string) (in, of string, err error) {
 		}
 		switch {
 		case word == in+":NAME":
-			return in, of, fmt.Errorf("write the name of the field behind %s:", in)
+			return in, of, fmt.Errorf("write the name of the field behind \"%s:\"", in)
 		case take != "" && take != "addr" && take != "name" && take != "raw":
 			return in, of, fmt.Errorf("expected addr, name or raw behind the field; found %.40q", take)
 		}

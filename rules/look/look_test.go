@@ -106,7 +106,7 @@ func TestWholeHeader(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for way, want := range map[string]string{
 		"boddy": "expected one of subject, from, header:NAME", "body:x": "expected one of", "headers:odd": "expected one of",
-		"header:": "is no name", "header:NAME": "write the name of the field behind header:", "part:": "is no name",
+		"header:": "is no name", "header:NAME": "write the name of the field behind \"header:\"", "part:": "is no name",
 		"fields:a,,b": "is no name", "fields:from:host": "expected addr, name or raw", "header:from:addr": "is no name", "fields:": "is no name",
 	} {
 		if _, _, err := look.Parse(way); err == nil || !strings.Contains(err.Error(), want) {

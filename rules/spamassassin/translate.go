@@ -164,7 +164,7 @@ func (im *importer) condition(r *cf.Rule, m *made) error {
 	switch {
 	case circle != "":
 		return errors.New("depends on itself through " + circle)
-	case errors.Is(err, meta.Never) && !lost:
+	case errors.Is(err, meta.ErrNever) && !lost:
 		m.off = "never fires"
 		return nil
 	case err != nil:

@@ -61,7 +61,7 @@ func loads(files map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if err := store(dir, files); err != nil {
 		return err
 	}

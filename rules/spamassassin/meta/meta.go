@@ -38,11 +38,11 @@ type Result struct {
 	root    node
 }
 
-// Never is the error of a condition that no message meets.
-var Never = errors.New("it never fires without what could not be taken or is off")
+// ErrNever is the error of a condition that no message meets.
+var ErrNever = errors.New("it never fires without what could not be taken or is off")
 
-// Always is the error of one that all meet.
-var Always = errors.New("it fires on every message without what could not be taken or is off")
+// ErrAlways is the error of one that all meet.
+var ErrAlways = errors.New("it fires on every message without what could not be taken or is off")
 
 // Parse reads a condition; ask says what a name stands for. The error says in plain words
 // why it cannot be turned.
@@ -64,9 +64,9 @@ func Parse(source string, ask func(name string) Known) (*Result, error) {
 	case err != nil:
 		return nil, err
 	case root.op == constant && !root.yes:
-		return nil, Never
+		return nil, ErrNever
 	case root.op == constant:
-		return nil, Always
+		return nil, ErrAlways
 	}
 	r.root = root
 	r.collect(root)

@@ -65,6 +65,8 @@ func TestWritten(t *testing.T) {
 		"A1 != B1":                   "(A1 or not B1) and A1 and not B1 or not (A1 or not B1)",
 		"A1 + !B1 > 1":               "A1 and not B1",
 		"A1 && A1":                   "A1 and A1",
+		"0*A1 + B1":                  "B1",
+		"1000*A1 + 1000*B1 > 1000":   "A1 and B1",
 		"__A_B1 && (1)":              "__A_B1",
 	} {
 		got, err := meta.Parse(source, ask)
@@ -132,7 +134,7 @@ func TestRefuses(t *testing.T) {
 			t.Errorf("%.30s: %v %v, want %s", source, got, err, want)
 		}
 	}
-	if _, err := meta.Parse("OFF", ask); !errors.Is(err, meta.Never) {
+	if _, err := meta.Parse("OFF", ask); !errors.Is(err, meta.ErrNever) {
 		t.Error(err)
 	}
 }
@@ -142,6 +144,8 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{"A1 + B1 > 1", "!(MANY >= 3) && A1", "A1 - 2*B1 == 0", "A1 || (GONE && B1)"} {
 		f.Add(s)
 	}
+	f.Add("0*A00+A0000")
+	f.Add("999999*999999*999999*A1 - 3*MANY < 999999")
 	f.Fuzz(func(t *testing.T, source string) {
 		got, err := meta.Parse(source, func(n string) meta.Known {
 			if k := ask(n); k.State != meta.Taken {

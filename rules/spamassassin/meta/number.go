@@ -17,6 +17,8 @@ type number struct {
 	terms []weighted
 }
 
+var errParts = fmt.Errorf("it counts up to more than %d", maxParts)
+
 type weighted struct {
 	weight int
 	node   node
@@ -33,9 +35,11 @@ func counted(n node) number {
 }
 
 func (v number) times(k int) number {
-	out := number{base: v.base * k / unit}
+	out := number{base: scaled(v.base, k)}
 	for _, t := range v.terms {
-		out.terms = append(out.terms, weighted{t.weight * k / unit, t.node})
+		if weight := scaled(t.weight, k); weight != 0 {
+			out.terms = append(out.terms, weighted{weight, t.node})
+		}
 	}
 	return out
 }
@@ -103,6 +107,9 @@ func (v number) atLeast(least int) (node, error) {
 			n, weight = negate(n), -weight
 			least += weight
 		}
+		if weight/divisor > maxParts {
+			return node{}, errParts
+		}
 		for range weight / divisor {
 			parts = append(parts, once(n))
 		}
@@ -116,10 +123,25 @@ func (v number) atLeast(least int) (node, error) {
 			}
 		}
 		if len(parts) > maxParts {
-			return node{}, fmt.Errorf("it counts up to more than %d", maxParts)
+			return node{}, errParts
 		}
 	}
 	return atLeast(ceil(least, divisor), parts), nil
+}
+
+// largest bounds numbers, so that none runs over; what comes near is counted up to nowhere.
+const largest = 1 << 50
+
+// scaled multiplies two numbers in thousandths.
+func scaled(a, b int) int {
+	switch f := float64(a) * float64(b) / unit; {
+	case f > largest:
+		return largest
+	case f < -largest:
+		return -largest
+	}
+	high, low := a/unit, a%unit
+	return high*b + low*b/unit
 }
 
 // once is a condition that holds or not, however often its rule counts.

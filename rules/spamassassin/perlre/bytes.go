@@ -2,6 +2,7 @@ package perlre
 
 import (
 	"slices"
+	"unicode/utf8"
 
 	"postern/rules/spamassassin/perlre/literal"
 )
@@ -104,7 +105,7 @@ func strings8(alts [][]node) ([]string, bool) {
 // character reads the characters that bytes make at the beginning of seq. Where some make
 // none, those are left out.
 func (p *parser) character(seq []node) (n node, used int, err error) {
-	for used = 1; used <= len(seq) && high(seq[used-1]); used++ {
+	for used = 1; used <= min(len(seq), utf8.UTFMax) && high(seq[used-1]); used++ {
 		made, ok := strings8([][]node{plainly(seq[:used])})
 		if !ok {
 			break

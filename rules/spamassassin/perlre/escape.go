@@ -31,14 +31,14 @@ func (p *parser) escape() (n node, ok bool, err error) {
 		return n, false, errors.New("ends with a backslash")
 	}
 	c := p.src[p.at+1]
-	if text, known := points[c]; known && !(c == 'b' && strings.HasPrefix(p.src[p.at:], `\b{`)) {
+	if text, known := points[c]; known && !strings.HasPrefix(p.src[p.at:], `\b{`) {
 		p.at += 2
 		if p.lines && (c == 'A' || c == 'z' || c == 'Z') {
 			text = map[byte]string{'A': "(?m:^)", 'z': "(?m:$)", 'Z': "(?m:$)"}[c]
 		}
 		return node{kind: point, text: text}, true, nil
 	}
-	if text, known := classes[c]; known && !(c == 'N' && p.peek(`\N{`)) {
+	if text, known := classes[c]; known && !p.peek(`\N{`) {
 		p.at += 2
 		if p.lines {
 			return node{text: text[2]}, true, nil

@@ -189,7 +189,7 @@ func (t *tree) avoid(end string, behind, lines bool) (string, bool) {
 	}
 	var not, deeper strings.Builder
 	for _, text := range slices.Sorted(maps.Keys(t.next)) {
-		inside, ok := inBrackets(text, lines)
+		inside, ok := inBrackets(text)
 		if !ok {
 			return "", false
 		}
@@ -215,7 +215,7 @@ func (t *tree) avoid(end string, behind, lines bool) (string, bool) {
 }
 
 // inBrackets writes a character or a class as a member of a class.
-func inBrackets(text string, lines bool) (string, bool) {
+func inBrackets(text string) (string, bool) {
 	switch {
 	case strings.HasPrefix(text, `[^\S\n]`):
 		return ` \t\v\f\r`, true
