@@ -31,12 +31,12 @@ func Combine(counts []Count, all Count) Judgement {
 	}
 	said := make([]float64, 0, len(counts))
 	for _, c := range counts {
-		if f := worth(c, all); math.Abs(f-0.5) >= least {
-			said = append(said, f)
+		if d := lean(c, all); math.Abs(d) >= least {
+			said = append(said, d)
 		}
 	}
 	slices.SortFunc(said, func(a, b float64) int {
-		switch x, y := math.Abs(a-0.5), math.Abs(b-0.5); {
+		switch x, y := math.Abs(a), math.Abs(b); {
 		case x > y:
 			return -1
 		case x < y:
@@ -53,24 +53,25 @@ func Combine(counts []Count, all Count) Judgement {
 		return Judgement{P: 0.5}
 	}
 	var spam, ham float64
-	for _, f := range said {
-		spam -= math.Log(1 - f)
-		ham -= math.Log(f)
+	for _, d := range said {
+		spam -= math.Log(0.5 - d)
+		ham -= math.Log(0.5 + d)
 	}
 	n := float64(len(said)) * apart
 	s, h := tail(spam*apart, n), tail(ham*apart, n)
 	return Judgement{P: (1 + h - s) / 2, Lean: (spam - ham) / float64(len(said)), Used: len(said)}
 }
 
-// worth is the probability that a message with the token is spam.
-func worth(c Count, all Count) float64 {
+// lean is how far the probability that a message with the token is spam lies from one half. With
+// the classes changed for each other it is the same with the other sign, to the last bit.
+func lean(c Count, all Count) float64 {
 	n := float64(c.Spam + c.Ham)
 	if n <= 0 {
-		return 0.5
+		return 0
 	}
 	spam, ham := float64(c.Spam)/float64(all.Spam), float64(c.Ham)/float64(all.Ham)
-	p := min(spam/(spam+ham), 1)
-	return (strength*0.5 + n*p) / (strength + n)
+	d := (spam - ham) / (2 * (spam + ham))
+	return n / (strength + n) * max(-0.5, min(d, 0.5))
 }
 
 // tail is the probability that n tokens that say nothing say as much together as x, the sum of
