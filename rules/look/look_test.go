@@ -164,3 +164,16 @@ func TestPlainBlanks(t *testing.T) {
 		t.Error("prose")
 	}
 }
+
+func TestNothingThere(t *testing.T) {
+	m, tree := message(t, "X: y\n\n")
+	for _, way := range []string{"fields:to", "fields:to:addr", "part:to", "rawbody", "uri", "url", "filename", "from", "header:to"} {
+		in, of, err := look.Parse(way)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if texts, err := look.Texts(in, of, m, tree); err != nil || len(texts) != 0 {
+			t.Errorf("%s: %q %v", way, texts, err)
+		}
+	}
+}
