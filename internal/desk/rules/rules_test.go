@@ -147,7 +147,7 @@ func answers() map[string]any {
 			},
 		},
 		"rules.file":     map[string]any{"id": "rules/own.yaml", "kind": "rules", "name": "own.yaml", "path": "/etc/rules.d/own.yaml", "hash": "h", "text": "patterns: []\n# " + evil + "\n"},
-		"rules.keys":     map[string]any{"path": "patterns[].in", "key": map[string]any{"path": "patterns[].in", "type": "text", "describe": "Where it is looked for. body is the text as people read it; url is each link by itself.", "values": []string{"subject"}}, "keys": []any{map[string]any{"path": "patterns[].id", "type": "text", "describe": "name", "example": "A_B"}}},
+		"rules.keys":     map[string]any{"path": "patterns[].in", "key": map[string]any{"path": "patterns[].in", "type": "text", "describe": "Where it is looked for. body is the text as people read it, paragraphs the subject and the text with a paragraph a line; rawbody is each decoded text part with its HTML; fields joins all fields of the names (to,cc), part is those of the parts; url is each link by itself; uri has addresses of mail among them and a scheme before each.", "values": []string{"subject"}}, "keys": []any{map[string]any{"path": "patterns[].id", "type": "text", "describe": "name", "example": "A_B"}}},
 		"rules.sent":     map[string]any{"sent": map[string]any{"by": "olga", "at": now, "node": "mx1"}, "answers": []any{map[string]any{"node": "mx2", "ok": false, "says": "no" + evil}}, "waiting": []string{"mx3"}},
 		"rules.send":     map[string]any{},
 		"rules.history":  map[string]any{"changes": []any{change}, "next": "n&1"},
