@@ -118,7 +118,8 @@ func TestSenders(t *testing.T) {
 	desk.do(click(`form[action$="/unblock"] button`), absent(`form[action$="/unblock"]`))
 	desk.do(click(`form[action$="/allow"] button`), visible(".said"))
 	desk.picture("allowed")
-	if err := smtp.SendMail(n.Addrs["mx"], nil, "anna@bakery.example", []string{"ada@example.com"}, []byte("From: <anna@bakery.example>\r\nTo: <ada@example.com>\r\nSubject: Bread\r\n\r\nHello again.\r\n")); err != nil {
+	again := "From: Anna <anna@bakery.example>\r\nTo: <ada@example.com>\r\nSubject: Bread\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMessage-ID: <again@bakery.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nHello again.\r\n"
+	if err := smtp.SendMail(n.Addrs["mx"], nil, "anna@bakery.example", []string{"ada@example.com"}, []byte(again)); err != nil {
 		t.Errorf("let through, and refused: %v", err)
 	}
 	desk.do(keys("#answer", "Συγγνώμη, στείλτε ξανά."), keys("#note", "known bakery"), click(`button[value="granted"]`), absent("#answer"))
