@@ -56,7 +56,7 @@ func (l *look) person(from mime.Mailbox, to []mime.Mailbox) {
 	if len(name) < 2 {
 		return // one word is no name of a person for certain
 	}
-	if l.known.people[strings.Join(name, " ")] {
+	if l.people[strings.Join(name, " ")] {
 		l.add(FromNamePerson, from.Name+" <"+from.Address+">")
 		return
 	}
