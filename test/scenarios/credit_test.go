@@ -70,6 +70,7 @@ func TestCreditsOfBrokenPromises(t *testing.T) {
 		}
 		n.pass(4 * 24 * time.Hour) // a working day too, wherever the weekend is
 		n.await("the drafts are there", func() bool { return len(n.owed(of)) >= 2 })
+		n.command("service", "report", of) // what was being drafted just then is drafted now
 		drafts := n.owed(of)
 		if c := drafts["change-minutes"]; c.State != credit.Draft || c.Kind != credit.Double || *c.Value != 180 || *c.Limit != 100 || len(c.Exclusions) != 1 || c.Exclusions[0] != x.ID || c.Formula == "" {
 			t.Fatalf("%+v", c)

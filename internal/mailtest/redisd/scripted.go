@@ -31,7 +31,11 @@ type Scripted struct {
 	script   atomic.Pointer[func(args []string) Answer]
 	accepted atomic.Int64
 	open     atomic.Int64
+	late     atomic.Int64
 }
+
+// Lates is how many answers that nobody asked for were sent.
+func (s *Scripted) Lates() int { return int(s.late.Load()) }
 
 // StartScripted starts a server that asks script about every command but HELLO and AUTH.
 func StartScripted(t testing.TB, script func(args []string) Answer) *Scripted {
@@ -111,6 +115,7 @@ func (s *Scripted) serve(c net.Conn, ended <-chan struct{}) {
 			if _, err := io.WriteString(c, a.Late); err != nil {
 				return
 			}
+			s.late.Add(1)
 		}
 	}
 }

@@ -115,7 +115,8 @@ func (w *world) lose(rt *rapid.T) {
 }
 
 // cut takes a node off the net, or gives it back. What the node ended before was seen by those who
-// have copies: they look every few seconds.
+// have copies: they look every few seconds. One that was not told yet of a loss stays: it may be
+// the only one that knows of an end.
 func (w *world) cut(rt *rapid.T) {
 	n := w.node(rt)
 	if n.link.down {
@@ -124,6 +125,9 @@ func (w *world) cut(rt *rapid.T) {
 		if err := n.store.Lost(w.t.Context(), "outage"); err != nil {
 			rt.Fatal(err)
 		}
+		return
+	}
+	if _, waits := w.untold[n]; waits {
 		return
 	}
 	for _, other := range w.nodes {
