@@ -17,7 +17,7 @@ func (l *look) author() {
 		l.add(ToMissing, "")
 	}
 	authors := l.tree.From()
-	for _, from := range authors[:min(len(authors), maxAuthors)] {
+	for _, from := range authors[:min(len(authors), MaxAuthors)] {
 		if from.Domain == "" {
 			continue
 		}
@@ -35,8 +35,8 @@ func (l *look) author() {
 	}
 }
 
-// maxAuthors bounds the authors of one message that are compared.
-const maxAuthors = 20
+// MaxAuthors bounds the authors of one message that are compared.
+const MaxAuthors = 20
 
 // likeOwn compares what was registered: our example.com with their exarnple.com.
 func (l *look) likeOwn(domain string) {
@@ -60,7 +60,7 @@ func (l *look) person(from mime.Mailbox, to []mime.Mailbox) {
 		l.add(FromNamePerson, from.Name+" <"+from.Address+">")
 		return
 	}
-	for _, r := range to[:min(len(to), maxAuthors)] {
+	for _, r := range to[:min(len(to), MaxAuthors)] {
 		if l.isReader(r.Address) && !strings.EqualFold(r.Address, from.Address) && slices.Equal(words(r.Name), name) {
 			l.add(FromNameReader, from.Name+" <"+from.Address+">")
 			return

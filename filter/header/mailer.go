@@ -62,7 +62,7 @@ func (l *look) rewritten(id string) bool {
 		return false
 	}
 	for i, hop := range l.head.All("Received") {
-		if i == maxHops {
+		if i == MaxHops {
 			break
 		}
 		if by := hopBy.FindStringSubmatch(hop); by != nil && org(strings.ToLower(by[1])) == org(host) {

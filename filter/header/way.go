@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// maxHops bounds the Received fields that are read.
-const maxHops = 50
+// MaxHops bounds the Received fields that are read.
+const MaxHops = 50
 
 var (
 	hopBy      = regexp.MustCompile(`(?i)\bby\s+([A-Za-z0-9._-]+)`)
@@ -19,7 +19,7 @@ var (
 func (l *look) way() {
 	forged, impossible := false, false
 	for i, hop := range l.head.All("Received") {
-		if i == maxHops {
+		if i == MaxHops {
 			return
 		}
 		by := hopBy.FindStringSubmatch(hop)

@@ -54,8 +54,8 @@ func (c *Check) Reload(domains []string) {
 	c.own.Store(&own)
 }
 
-// maxOrgs bounds the organisations of one message that are compared with ours.
-const maxOrgs = 200
+// MaxOrgs bounds the organisations of one message that are compared with ours.
+const MaxOrgs = 200
 
 // Check implements filter.Check.
 func (c *Check) Check(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
@@ -122,7 +122,7 @@ func (l *look) link(u mime.URL) {
 	if shown := shownOrg(u.Text); shown != "" && shown != o {
 		l.add(Mismatch, "shows "+shown+", leads to "+u.Host)
 	}
-	if l.seen[o] || len(l.seen) >= maxOrgs {
+	if l.seen[o] || len(l.seen) >= MaxOrgs {
 		return
 	}
 	l.seen[o] = true

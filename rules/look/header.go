@@ -15,7 +15,7 @@ func joined(tree *mime.Tree, of string) []string {
 	var lines []string
 	for name := range strings.SplitSeq(names, ",") {
 		for i := range tree.Root.Header.Fields {
-			if f := &tree.Root.Header.Fields[i]; strings.EqualFold(f.Name, name) && len(lines) < maxValues {
+			if f := &tree.Root.Header.Fields[i]; strings.EqualFold(f.Name, name) && len(lines) < MaxValues {
 				lines = append(lines, taken(f, take)...)
 			}
 		}
@@ -23,17 +23,17 @@ func joined(tree *mime.Tree, of string) []string {
 	if lines == nil {
 		return nil
 	}
-	return []string{cut(strings.Join(lines, "\n"), maxBlock)}
+	return []string{cut(strings.Join(lines, "\n"), MaxBlock)}
 }
 
 // taken is what a way takes of a field: its addresses, their names, its bytes, or its value.
 func taken(f *header.Field, take string) []string {
 	switch take {
 	case "raw":
-		return []string{cut(rawValue(f), valueBytes)}
+		return []string{cut(rawValue(f), ValueBytes)}
 	case "addr", "name":
 		var out []string
-		for _, m := range header.Mailboxes(cut(f.Value, valueBytes)) {
+		for _, m := range header.Mailboxes(cut(f.Value, ValueBytes)) {
 			if take == "addr" {
 				out = append(out, m.Address)
 			} else {
@@ -50,7 +50,7 @@ var fold = regexp.MustCompile(`\r?\n[ \t]+`)
 
 // decoded is a value on one line, a blank for each fold, encoded words decoded.
 func decoded(f *header.Field) string {
-	return header.Words(cut(strings.TrimSpace(fold.ReplaceAllString(rawValue(f), " ")), valueBytes))
+	return header.Words(cut(strings.TrimSpace(fold.ReplaceAllString(rawValue(f), " ")), ValueBytes))
 }
 
 // rawValue is the value as it came, folds and encoded words kept, lines ending in LF.
@@ -75,7 +75,7 @@ func block(tree *mime.Tree, raw bool) string {
 	var b strings.Builder
 	for i := range tree.Root.Header.Fields {
 		f := &tree.Root.Header.Fields[i]
-		if b.Len() > maxBlock {
+		if b.Len() > MaxBlock {
 			break
 		}
 		if raw {
@@ -87,7 +87,7 @@ func block(tree *mime.Tree, raw bool) string {
 		b.WriteString(decoded(f))
 		b.WriteByte('\n')
 	}
-	return cut(b.String(), maxBlock)
+	return cut(b.String(), MaxBlock)
 }
 
 func cut(s string, most int) string { return s[:min(len(s), most)] }

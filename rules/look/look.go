@@ -13,10 +13,10 @@ import (
 
 // Bounds of what one message makes the patterns read.
 const (
-	rawBytes   = 1 << 20 // of the message as received, read in stretches
-	maxValues  = 500     // links, file names or fields of one name
-	valueBytes = 8 << 10 // of one of those
-	maxBlock   = 256 << 10
+	RawBytes   = 1 << 20 // of the message as received, read in stretches
+	MaxValues  = 500     // links, file names or fields of one name
+	ValueBytes = 8 << 10 // of one of those
+	MaxBlock   = 256 << 10
 )
 
 // Ways are the ways to look at a message, as rule files write them.
@@ -126,14 +126,14 @@ func bounded(values []string) []string {
 	seen := map[string]bool{}
 	var out []string
 	for _, v := range values {
-		if len(v) > valueBytes {
-			v = v[:valueBytes]
+		if len(v) > ValueBytes {
+			v = v[:ValueBytes]
 		}
 		if !seen[v] {
 			seen[v] = true
 			out = append(out, v)
 		}
-		if len(out) == maxValues {
+		if len(out) == MaxValues {
 			break
 		}
 	}

@@ -64,7 +64,7 @@ func uris(tree *mime.Tree) []string {
 		out = append(out, raw)
 	}
 	for _, text := range []string{tree.Text(), tree.HTMLText()} {
-		for _, a := range address.FindAllString(cut(text, pattern.MaxText), maxValues) {
+		for _, a := range address.FindAllString(cut(text, pattern.MaxText), MaxValues) {
 			out = append(out, "mailto:"+a)
 		}
 	}
@@ -84,7 +84,7 @@ func PlainBlanks(text []byte) []byte {
 
 // raw reads the beginning of the message as received, in stretches that overlap.
 func raw(m *filter.Message) ([]string, error) {
-	b := make([]byte, min(m.Size, rawBytes))
+	b := make([]byte, min(m.Size, RawBytes))
 	if n, err := m.Body.ReadAt(b, 0); err != nil && (n < len(b) || !errors.Is(err, io.EOF)) {
 		return nil, err
 	}

@@ -15,11 +15,11 @@ import (
 )
 
 // maxCount is how often a rule counts that names no maximum, maxWhen the longest condition
-// and maxMatch the longest expression that rule files may hold.
+// and MaxMatch the longest expression that rule files may hold.
 const (
 	maxCount = 30
 	maxWhen  = 4096
-	maxMatch = 8 << 10
+	MaxMatch = 8 << 10
 )
 
 // translate fills m, with a reason where it cannot.
@@ -92,8 +92,8 @@ func (im *importer) expression(name, test string, o perlre.Options, m *made) (st
 	o.Flags = flags
 	res, err := perlre.Translate(source, o)
 	m.notes = append(m.notes, res.Notes...)
-	if err == nil && len(res.Match) > maxMatch {
-		err = fmt.Errorf("its expression has %d bytes; at most %d are compiled", len(res.Match), maxMatch)
+	if err == nil && len(res.Match) > MaxMatch {
+		err = fmt.Errorf("its expression has %d bytes; at most %d are compiled", len(res.Match), MaxMatch)
 	}
 	return res.Match, err
 }

@@ -34,8 +34,8 @@ func (p *parser) peek(s string) bool { return strings.HasPrefix(p.src[p.at:], s)
 
 // alternatives reads up to a closing parenthesis or the end.
 func (p *parser) alternatives(depth int) ([][]node, error) {
-	if depth > maxDepth {
-		return nil, fmt.Errorf("groups deeper than %d", maxDepth)
+	if depth > MaxDepth {
+		return nil, fmt.Errorf("groups deeper than %d", MaxDepth)
 	}
 	alts := [][]node{nil}
 	for p.at < len(p.src) && p.src[p.at] != ')' {

@@ -22,16 +22,16 @@ type Result struct {
 	Notes []string // where it may differ from the original, in plain words
 }
 
-// maxSource bounds an expression in bytes, maxDepth groups inside each other.
+// MaxSource bounds an expression in bytes, MaxDepth groups inside each other.
 const (
-	maxSource = 64 << 10
-	maxDepth  = 60
+	MaxSource = 64 << 10
+	MaxDepth  = 60
 )
 
 // Translate turns an expression. The error says in plain words what RE2 cannot say.
 func Translate(source string, o Options) (Result, error) {
-	if len(source) > maxSource {
-		return Result{}, fmt.Errorf("longer than %d bytes", maxSource)
+	if len(source) > MaxSource {
+		return Result{}, fmt.Errorf("longer than %d bytes", MaxSource)
 	}
 	p := &parser{src: source, lines: o.Lines, extended: strings.Contains(o.Flags, "x"), crlf: o.CRLF}
 	if strings.Contains(o.Flags, "n") && strings.Contains(source, `\1`) {

@@ -1,0 +1,33 @@
+package bounds
+
+import (
+	"postern/filter/header"
+	"postern/filter/link"
+	"postern/rules/look"
+	"postern/rules/spamassassin"
+	"postern/rules/spamassassin/cf"
+	"postern/rules/spamassassin/perlre"
+)
+
+// Judgement bounds what checks and patterns compare of one message, and what is read of rules
+// that come from elsewhere.
+func Judgement() []Row {
+	row := func(room, what string, value any, past string) Row { return Row{room, what, Shown(value), past, ""} }
+	const rest = "the rest is not looked at"
+	const refused, left = "refused", "the rule is left out, with the reason"
+	return []Row{
+		row("checks", "authors and readers of a message that are compared", header.MaxAuthors, rest),
+		row("checks", "Received fields that are compared", header.MaxHops, rest),
+		row("checks", "organisations of links that are compared", link.MaxOrgs, rest),
+		row("patterns", "bytes of a message as received", look.RawBytes, rest),
+		row("patterns", "links, file names or fields of one name", look.MaxValues, rest),
+		row("patterns", "bytes of one of them", look.ValueBytes, rest),
+		row("patterns", "bytes of fields that are read together", look.MaxBlock, rest),
+		row("rules import", "bytes of a file", cf.MaxFile, refused),
+		row("rules import", "files", cf.MaxFiles, refused),
+		row("rules import", "rules", cf.MaxRules, refused),
+		row("rules import", "bytes of an expression of Perl", perlre.MaxSource, left),
+		row("rules import", "groups of it inside each other", perlre.MaxDepth, left),
+		row("rules import", "bytes of an expression that is written", spamassassin.MaxMatch, left),
+	}
+}
