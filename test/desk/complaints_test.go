@@ -45,6 +45,7 @@ func (o *office) opens(do func()) string {
 		}
 		return id != ""
 	})
+	world.Await(o.t, "it is written what happened in the case", patience, func() bool { return len(o.shown(id).Timeline) > 0 })
 	return id
 }
 

@@ -87,6 +87,8 @@ type Day struct {
 	Delays   map[string]Delay  `json:"delays,omitempty"` // by way
 	Slow     []Slow            `json:"slow,omitempty"`
 	Ages     map[string]Age    `json:"ages,omitempty"` // by name
+
+	Merged []string `json:"merged,omitempty"` // digests of records of another home that are in it
 }
 
 // Tenants is the mail of some domains, as one node saw it on one day.
@@ -96,6 +98,8 @@ type Tenants struct {
 	Node   string                      `json:"node"`
 	From   time.Time                   `json:"from"`
 	Delays map[string]map[string]Delay `json:"delays"` // by domain and way
+
+	Merged []string `json:"merged,omitempty"` // as in Day
 }
 
 // plus is both together.

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"postern/abuse/service/book"
+
 	"postern/internal/config"
 	"postern/internal/entity"
 	"postern/internal/opfiles"
@@ -193,6 +195,9 @@ func merges() map[entity.Kind]move.Merge {
 	out := map[entity.Kind]move.Merge{opfiles.KnownKind: func(_, there []byte) ([]byte, error) { return there, nil }}
 	for _, kind := range trend.Kinds() {
 		out[kind] = trend.Merge
+	}
+	for kind, m := range book.Merges() {
+		out[kind] = m
 	}
 	return out
 }
