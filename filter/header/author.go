@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"postern/filter"
+	"postern/internal/address"
 	"postern/internal/mime"
 	"postern/internal/mime/alike"
 	"postern/internal/mime/header"
@@ -40,7 +41,7 @@ const MaxAuthors = 20
 
 // likeOwn compares what was registered: our example.com with their exarnple.com.
 func (l *look) likeOwn(domain string) {
-	theirs := org(domain)
+	theirs := address.Registered(domain)
 	name := alike.Of(theirs)
 	for own, n := range l.orgs {
 		if theirs != own && n.Close(name) {
@@ -84,7 +85,7 @@ func (l *look) nameAddress(from mime.Mailbox) {
 			continue
 		}
 		domain := strings.ToLower(strings.Trim(part[at+1:], "."))
-		if !strings.Contains(domain, ".") || org(domain) == org(from.Domain) {
+		if !strings.Contains(domain, ".") || address.Registered(domain) == address.Registered(from.Domain) {
 			continue
 		}
 		if l.ours(domain) {
@@ -110,7 +111,7 @@ func (l *look) answers() {
 	}
 	from := authors[0].Domain
 	for _, r := range reply {
-		if r.Domain == "" || org(r.Domain) == org(from) || l.ours(r.Domain) {
+		if r.Domain == "" || address.Registered(r.Domain) == address.Registered(from) || l.ours(r.Domain) {
 			return // one of them leads back, or to a list of ours
 		}
 	}

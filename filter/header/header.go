@@ -7,9 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"golang.org/x/net/publicsuffix"
-
 	"postern/filter"
+	"postern/internal/address"
 	"postern/internal/mime"
 	"postern/internal/mime/alike"
 )
@@ -78,7 +77,7 @@ func (c *Check) Reload(us Us) {
 	k := &known{host: strings.ToLower(us.Host), domains: map[string]bool{}, orgs: map[string]alike.Name{}, people: map[string]bool{}}
 	for _, d := range us.Domains {
 		k.domains[d] = true
-		o := org(d)
+		o := address.Registered(d)
 		k.orgs[o] = alike.Of(o)
 	}
 	for _, p := range us.People {
@@ -134,12 +133,4 @@ func (k *known) ours(domain string) bool {
 		_, domain, _ = strings.Cut(domain, ".")
 	}
 	return false
-}
-
-// org is the registered domain a domain belongs to, or the domain itself.
-func org(domain string) string {
-	if o, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
-		return o
-	}
-	return domain
 }

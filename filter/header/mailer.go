@@ -3,6 +3,8 @@ package header
 import (
 	"regexp"
 	"strings"
+
+	"postern/internal/address"
 )
 
 var (
@@ -65,7 +67,7 @@ func (l *look) rewritten(id string) bool {
 		if i == MaxHops {
 			break
 		}
-		if by := hopBy.FindStringSubmatch(hop); by != nil && org(strings.ToLower(by[1])) == org(host) {
+		if by := hopBy.FindStringSubmatch(hop); by != nil && address.Registered(strings.ToLower(by[1])) == address.Registered(host) {
 			return true
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
-	"golang.org/x/net/publicsuffix"
 
 	"postern/filter"
 	"postern/internal/address"
@@ -48,7 +47,7 @@ func New(domains []string) *Check {
 func (c *Check) Reload(domains []string) {
 	own := make(map[string]alike.Name, len(domains))
 	for _, d := range domains {
-		o := org(d)
+		o := address.Registered(d)
 		own[o] = alike.Of(o)
 	}
 	c.own.Store(&own)
@@ -66,7 +65,7 @@ func (c *Check) Check(_ context.Context, m *filter.Message) ([]filter.Finding, e
 	l := &look{own: *c.own.Load(), seen: map[string]bool{}, told: map[string]bool{}}
 	for _, from := range tree.From() {
 		if from.Domain != "" {
-			l.senders = append(l.senders, org(from.Domain))
+			l.senders = append(l.senders, address.Registered(from.Domain))
 		}
 	}
 	for _, u := range tree.URLs() {
@@ -112,7 +111,7 @@ func (l *look) link(u mime.URL) {
 	if u.Host == "" || strings.Contains(u.Host, ":") {
 		return
 	}
-	o := org(u.Host)
+	o := address.Registered(u.Host)
 	if l.hosts++; l.first == "" {
 		l.first = u.Host
 	}
@@ -193,12 +192,4 @@ func latin(label string) bool {
 		}
 	}
 	return true
-}
-
-// org is the registered domain a host belongs to, or the host itself.
-func org(host string) string {
-	if o, err := publicsuffix.EffectiveTLDPlusOne(host); err == nil {
-		return o
-	}
-	return host
 }

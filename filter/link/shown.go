@@ -37,7 +37,7 @@ func shownOrg(text string) string {
 	if suffix, icann := publicsuffix.PublicSuffix(a); !icann || suffix == a || !named && fileEnding(a) {
 		return ""
 	}
-	return org(a)
+	return address.Registered(a)
 }
 
 // fileEnding reports names that are files more often than hosts.

@@ -7,8 +7,7 @@ import (
 	"strings"
 	"unicode"
 
-	"golang.org/x/net/publicsuffix"
-
+	"postern/internal/address"
 	"postern/internal/mime"
 )
 
@@ -66,11 +65,7 @@ func (b *bag) domain(k kind, domain string) {
 }
 
 func organization(domain string) string {
-	domain = strings.ToLower(strings.TrimSuffix(cut(domain, 255), "."))
-	if org, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
-		return org
-	}
-	return domain
+	return address.Registered(strings.ToLower(strings.TrimSuffix(cut(domain, 255), ".")))
 }
 
 func addressDomain(field string) string {

@@ -12,9 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/publicsuffix"
-
 	"postern/filter/bayes"
+	"postern/internal/address"
 	"postern/internal/entity"
 	"postern/internal/mime"
 )
@@ -135,10 +134,7 @@ func sender(tree *mime.Tree) string {
 	if len(from) == 0 {
 		return ""
 	}
-	domain := strings.ToLower(from[0].Domain)
-	if org, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
-		domain = org
-	}
+	domain := address.Registered(strings.ToLower(from[0].Domain))
 	if len(domain) > 255 {
 		domain = domain[:255]
 	}
