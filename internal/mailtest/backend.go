@@ -201,11 +201,13 @@ func (b *Backend) Restart() error {
 	return nil
 }
 
-// Drop closes connections: all of them, or only those outside a transaction.
+// Drop closes the connections open now: all at once, or each as soon as it is outside a
+// transaction. A client may have read its last answer before the session knows of that end.
 func (b *Backend) Drop(idleOnly bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for c := range b.conns {
+		c.leaving.Store(true)
 		if !idleOnly || !c.busy.Load() {
 			_ = c.raw.Close()
 		}

@@ -21,7 +21,9 @@ type backendConn struct {
 	raw  net.Conn // the TCP connection, whatever runs over it
 	conn net.Conn
 	r    *bufio.Reader
-	busy atomic.Bool // between MAIL and the answer to the final dot
+
+	busy    atomic.Bool // between MAIL and the answer to the final dot
+	leaving atomic.Bool // to be closed once it is not busy
 
 	greeted bool
 	tls     bool
@@ -153,7 +155,7 @@ func (c *backendConn) startTLS(s Script) error {
 	c.conn, c.r = tc, bufio.NewReaderSize(tc, 64<<10)
 	c.tx = Transaction{Conn: c.n, TLS: true, XClient: c.tx.XClient}
 	c.tls, c.greeted, c.mail = true, false, false
-	c.busy.Store(false)
+	c.rest()
 	return nil
 }
 
@@ -275,7 +277,7 @@ func (c *backendConn) mailFrom(arg string) error {
 		c.mail, c.tx.From, c.tx.FromParams = true, addr, params
 		return nil
 	}
-	c.busy.Store(false)
+	c.rest()
 	return err
 }
 
@@ -337,6 +339,14 @@ func path(arg, prefix string) (addr string, params []string, ok bool) {
 
 func (c *backendConn) clear() {
 	c.mail = false
-	c.busy.Store(false)
+	c.rest()
 	c.tx = Transaction{Conn: c.n, Helo: c.tx.Helo, TLS: c.tls, User: c.tx.User, XClient: c.tx.XClient}
+}
+
+// rest ends what made the session busy.
+func (c *backendConn) rest() {
+	c.busy.Store(false)
+	if c.leaving.Load() {
+		_ = c.raw.Close()
+	}
 }

@@ -170,8 +170,10 @@ func TestBackendDropsIdleOnly(t *testing.T) {
 		return c
 	}
 	open("EHLO idle\r\n")
-	open("EHLO x\r\nMAIL FROM:<a@b>\r\nNOOP\r\n")
+	busy := open("EHLO x\r\nMAIL FROM:<a@b>\r\nNOOP\r\n")
 	b.Wait(t, "both to have spoken", func() bool { return len(b.Lines()) == 4 })
 	b.Drop(true)
 	b.Wait(t, "one to be left", func() bool { o, most, _ := b.Connections(); return o == 1 && most == 2 })
+	io.WriteString(busy, "RSET\r\n")
+	b.Wait(t, "the other to go when its transaction ended", func() bool { o, _, _ := b.Connections(); return o == 0 })
 }
