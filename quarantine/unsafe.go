@@ -12,3 +12,14 @@ func (h *Hold) Unsafe() bool {
 	}
 	return false
 }
+
+// Infected reports whether a virus was found in the message: its bytes are not handed out as others
+// are.
+func (h *Hold) Infected() bool {
+	for _, r := range h.Reasons {
+		if r.Symbol == "VIRUS" || r.Symbol == "STRIP_FAILED" {
+			return true
+		}
+	}
+	return false
+}

@@ -75,7 +75,7 @@ func rawBytes(t *testing.T, r *rig.Rig, holds []quarantine.Hold, sent func(n int
 		if i%max(1, len(holds)/40) != 0 {
 			continue
 		}
-		out, errs, code := r.Run("quarantine", "show", h.ID, "--raw")
+		out, errs, code := r.Run("quarantine", "show", h.ID, "--raw", "--reason", "to compare it")
 		if code != 0 || !bytes.Equal([]byte(out), bodies[h.SHA256]) {
 			t.Errorf("hold %s: exit %d, %s, %d bytes instead of %d", h.ID, code, errs, len(out), len(bodies[h.SHA256]))
 		}

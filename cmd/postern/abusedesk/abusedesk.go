@@ -29,6 +29,8 @@ type Parts struct {
 	CalendarDir string        // "" = the program's own calendars
 	Followers   []cases.Named // rooms that act on what happens to a case
 	Second      *second.Book  // what one person may not do alone; nil: nobody looks
+
+	Held func(ctx context.Context, id string, limit int64) ([]byte, error) // the bytes of a held message
 }
 
 // Desk is the abuse desk.
@@ -72,7 +74,7 @@ func (d *Desk) Calendars() *calendar.Set { return d.calendars.Load() }
 
 // Handle adds the desk's calls to s.
 func (d *Desk) Handle(s *control.Server) {
-	casecalls.Parts{Desk: d.Cases, Office: d.Office, Calendars: d.Calendars, Purgers: d.Purgers, Second: d.parts.Second, Now: d.parts.Now}.Handle(s)
+	casecalls.Parts{Desk: d.Cases, Office: d.Office, Calendars: d.Calendars, Purgers: d.Purgers, Second: d.parts.Second, Now: d.parts.Now, Held: d.parts.Held}.Handle(s)
 }
 
 // Tend does what is due; of several nodes one does it at a time.

@@ -31,6 +31,7 @@ func (b bounded) table() map[string]boundedCall {
 		"quarantine.list":    b.list,
 		"quarantine.show":    b.show,
 		"quarantine.raw":     b.raw,
+		"quarantine.view":    b.view,
 		"quarantine.release": b.act("quarantine.release"),
 		"quarantine.delete":  b.act("quarantine.delete"),
 		"view.list":          b.whole("view.list"),
@@ -133,21 +134,41 @@ func (b bounded) show(ctx context.Context, p people.Principal, raw json.RawMessa
 	return own(p, h), nil
 }
 
-// raw gives nothing of what a virus was found in: that is for the abuse desk.
+// clean is a hold that the principal may read: what a virus was found in is for the abuse desk.
+func (b bounded) clean(ctx context.Context, p people.Principal, id string) error {
+	h, err := b.hold(ctx, p, id)
+	if err == nil && h.Infected() {
+		err = control.Refuse(control.Conflict, "a virus was found in it: ask the postmaster")
+	}
+	return err
+}
+
 func (b bounded) raw(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
-	id, err := params[calls.Piece](raw)
+	ask, err := params[calls.Piece](raw)
 	if err != nil {
 		return nil, err
 	}
-	h, err := b.hold(ctx, p, id.ID)
-	if err != nil {
+	if err := b.clean(ctx, p, ask.ID); err != nil {
 		return nil, err
-	}
-	if slices.Contains(h.Symbols(), "VIRUS") {
-		return nil, control.Refuse(control.Conflict, "a virus was found in it: ask the postmaster")
 	}
 	var out calls.Raw
-	if err := b.calls.Call(ctx, "quarantine.raw", id, &out); err != nil {
+	if err := b.calls.Call(ctx, "quarantine.raw", ask, &out); err != nil {
+		return nil, err
+	}
+	out.Hold = own(p, out.Hold)
+	return out, nil
+}
+
+func (b bounded) view(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
+	id, err := params[calls.ID](raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.clean(ctx, p, id.ID); err != nil {
+		return nil, err
+	}
+	var out calls.Seen
+	if err := b.calls.Call(ctx, "quarantine.view", id, &out); err != nil {
 		return nil, err
 	}
 	out.Hold = own(p, out.Hold)

@@ -40,6 +40,7 @@ var table = map[string]row{
 	"GET /held/{id}/html":        {roles: everybody, status: 404},
 	"GET /held/{id}/raw":         {roles: everybody, status: 404},
 	"GET /held/{id}/part/{path}": {roles: everybody, status: 404},
+	"POST /held/{id}/take":       {roles: everybody, status: 404, form: "note=why"},
 
 	"GET /trace":      {roles: "dAlpa", status: 200},
 	"GET /trace/{id}": {roles: "dAlpa", status: 404},

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
 	"time"
@@ -55,6 +54,7 @@ type Piece struct {
 	ID     string `json:"id"`
 	Offset int64  `json:"offset,omitempty"`
 	Limit  int64  `json:"limit,omitempty"` // 0 = all
+	Note   string `json:"note,omitempty"`  // why, of what a virus was found in
 }
 
 // Raw is the bytes of a held message.
@@ -62,6 +62,15 @@ type Raw struct {
 	Hold quarantine.Hold `json:"hold"`
 	Body []byte          `json:"body"`
 	More bool            `json:"more,omitempty"` // there are more behind these
+}
+
+// Seen is what may be looked at of a held message: its beginning; where a virus was found in it,
+// its headers and texts alone.
+type Seen struct {
+	Hold  quarantine.Hold `json:"hold"`
+	Body  []byte          `json:"body"`
+	More  bool            `json:"more,omitempty"`  // there is more of the message
+	Texts bool            `json:"texts,omitempty"` // its files are left out
 }
 
 // Paging asks for a page.
@@ -167,7 +176,6 @@ func (g Parts) quarantineCalls(s *control.Server) {
 		h, err := g.Quarantine.Show(ctx, p.ID)
 		return h, known(err)
 	})
-	control.Handle(s, "quarantine.raw", g.rawHold)
 	control.Handle(s, "quarantine.release", func(ctx context.Context, p ID) (quarantine.Hold, error) {
 		h, err := g.Quarantine.Release(ctx, p.ID, control.Actor(ctx))
 		return h, known(err)
@@ -176,30 +184,6 @@ func (g Parts) quarantineCalls(s *control.Server) {
 		h, err := g.Quarantine.Delete(ctx, p.ID, control.Actor(ctx), p.Note)
 		return h, known(err)
 	})
-}
-
-func (g Parts) rawHold(ctx context.Context, p Piece) (Raw, error) {
-	if p.Offset < 0 || p.Limit < 0 {
-		return Raw{}, control.Refuse(control.Invalid, "offset and limit are not negative")
-	}
-	h, err := g.Quarantine.Show(ctx, p.ID)
-	if err != nil {
-		return Raw{}, known(err)
-	}
-	r, err := g.Quarantine.Raw(ctx, p.ID)
-	if err != nil {
-		return Raw{}, known(err)
-	}
-	defer r.Close()
-	if _, err := io.CopyN(io.Discard, r, p.Offset); err != nil && !errors.Is(err, io.EOF) {
-		return Raw{}, known(err)
-	}
-	if p.Limit == 0 {
-		b, err := io.ReadAll(r)
-		return Raw{Hold: h, Body: b}, known(err)
-	}
-	b, err := io.ReadAll(io.LimitReader(r, p.Limit))
-	return Raw{Hold: h, Body: b, More: p.Offset+int64(len(b)) < h.Size}, known(err)
 }
 
 func (g Parts) outboxCalls(s *control.Server) {

@@ -29,6 +29,7 @@ type Parts struct {
 	Purgers   []guarantee.Purger
 	Second    *second.Book // nil: who approves is not looked at
 	Now       func() time.Time
+	Held      func(ctx context.Context, id string, limit int64) ([]byte, error) // the bytes of a held message
 }
 
 // maxEvidence bounds what one call brings as evidence, in octets.
@@ -202,6 +203,7 @@ type Work struct {
 	Source     *cases.Source    `json:"source,omitempty"`
 	Name       string           `json:"name,omitempty"`
 	Bytes      []byte           `json:"bytes,omitempty"` // evidence
+	Held       string           `json:"held,omitempty"`  // a held message whose bytes, or the first of them, are the evidence
 }
 
 // Move names a case and where it is to go.
@@ -251,7 +253,12 @@ func (p Parts) workCalls(s *control.Server) {
 	act(s, "case.evidence", p.evidence)
 }
 
-func (p Parts) evidence(ctx context.Context, who cases.Actor, w Work) (cases.Case, error) {
+func (p Parts) evidence(ctx context.Context, who cases.Actor, w Work) (c cases.Case, err error) {
+	if w.Held != "" && len(w.Bytes) == 0 && p.Held != nil {
+		if w.Bytes, err = p.Held(ctx, w.Held, maxEvidence); err != nil {
+			return c, err
+		}
+	}
 	if len(w.Bytes) == 0 || len(w.Bytes) > maxEvidence {
 		return cases.Case{}, dossier.Refuse(dossier.ErrInvalid, "evidence has 1 to %d octets, this has %d", maxEvidence, len(w.Bytes))
 	}

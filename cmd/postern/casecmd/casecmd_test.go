@@ -3,6 +3,7 @@ package casecmd_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +60,12 @@ func newWorld(t *testing.T) *world {
 		Entities: &entities.Memory{}, Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
 		Audit: func(context.Context, string, string, string, any, any, string) error { return nil },
 		Event: func(key, _ string, over bool) { w.events = append(w.events, fmt.Sprint(key, over)) },
+		Held: func(_ context.Context, id string, _ int64) ([]byte, error) {
+			if id != "h-1" {
+				return nil, control.Refuse(control.NotFound, "no such hold: %s", id)
+			}
+			return []byte("what was held"), nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -168,6 +176,9 @@ func TestACaseByCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.run(app.Fine, "case", "evidence", id, file)
+	w.says(app.Finding, "no such hold: h-2", "case", "evidence", id, "--held", "h-2")
+	w.run(app.Fine, "case", "evidence", id, "--held", "h-1")
+	w.says(app.Usage, "name a file or --held", "case", "evidence", id)
 	w.says(app.Usage, "--ip needs", "case", "source", id, "--ip", "x", "--at", "2026-06-08T10:00:00Z", "--reason", "log")
 	w.run(app.Fine, "case", "source", id, "--ip", "203.0.113.9:4000", "--at", "2026-06-08T10:00:00Z", "--reason", "log")
 	w.says(app.Fine, "VERIFIED", "case", "state", id, "verified", "--reason", "seen")
@@ -178,6 +189,10 @@ func TestACaseByCommand(t *testing.T) {
 	w.run(app.Fine, "case", "hold", id, "police")
 	w.run(app.Fine, "case", "unhold", id, "over")
 	shown := runJSON[casecalls.Shown](w, "case", "show", id)
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte("what was held")))
+	if !slices.ContainsFunc(shown.Case.Evidence, func(e cases.Evidence) bool { return e.Name == "h-1.eml" && e.Sum == sum }) {
+		t.Errorf("the held message is no evidence: %+v", shown.Case.Evidence)
+	}
 	if shown.Case.Owner != "anna" || len(shown.Case.Seals) != 1 || len(shown.Timeline) < 12 || shown.Case.ResultNote != "N-2" || shown.Case.LegalHold {
 		t.Errorf("%+v, %d events", shown.Case, len(shown.Timeline))
 	}

@@ -141,12 +141,19 @@ func (c *sourceCmd) Run(a *app.App) error {
 
 type evidenceCmd struct {
 	ID   string `arg:"" help:"The case."`
-	File string `arg:"" type:"path" help:"The file."`
+	File string `arg:"" optional:"" type:"path" help:"The file."`
+	Held string `help:"A held message, instead of a file."`
 	JSON bool   `name:"json" help:"Print JSON."`
 }
 
 // Run adds evidence.
 func (c *evidenceCmd) Run(a *app.App) error {
+	switch {
+	case (c.File == "") == (c.Held == ""):
+		return app.Usagef("name a file or --held and a held message")
+	case c.Held != "":
+		return app.Call(a, "case.evidence", casecalls.Work{ID: c.ID, Name: c.Held + ".eml", Held: c.Held}, c.JSON, done(a))
+	}
 	text, err := readFile(c.File)
 	if err != nil {
 		return err

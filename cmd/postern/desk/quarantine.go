@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -59,17 +60,36 @@ func cut(s string, n int) string {
 }
 
 type quarantineShowCmd struct {
-	ID   string `arg:"" help:"ID of the hold."`
-	Raw  bool   `help:"Write the message as it came in."`
-	JSON bool   `name:"json" help:"Print JSON."`
+	ID     string `arg:"" help:"ID of the hold."`
+	Raw    bool   `help:"Write the message as it came in."`
+	Reason string `help:"Why it is needed, where a virus was found in it; the audit keeps it."`
+	JSON   bool   `name:"json" help:"Print JSON."`
 }
+
+// rawPiece is how much of a message is fetched at once, in octets.
+const rawPiece = 8 << 20
 
 // Run shows a hold.
 func (c *quarantineShowCmd) Run(a *app.App) error {
 	if c.Raw {
-		return app.Call(a, "quarantine.raw", calls.ID{ID: c.ID}, false, func(r calls.Raw) { _, _ = a.Stdout.Write(r.Body) })
+		return c.raw(a)
 	}
 	return app.Call(a, "quarantine.show", calls.ID{ID: c.ID}, c.JSON, func(h quarantine.Hold) { printHold(a.Stdout, h) })
+}
+
+// raw writes the message piece by piece.
+func (c *quarantineShowCmd) raw(a *app.App) error {
+	for ask := (calls.Piece{ID: c.ID, Limit: rawPiece, Note: c.Reason}); ; {
+		var more bool
+		var wrote error
+		err := app.Call(a, "quarantine.raw", ask, false, func(r calls.Raw) {
+			_, wrote = a.Stdout.Write(r.Body)
+			ask.Offset, more = ask.Offset+int64(len(r.Body)), r.More && len(r.Body) > 0
+		})
+		if err = errors.Join(err, wrote); err != nil || !more {
+			return err
+		}
+	}
 }
 
 func printHold(w io.Writer, h quarantine.Hold) {

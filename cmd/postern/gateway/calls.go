@@ -27,7 +27,7 @@ func (g *Gateway) Calls() *control.Server {
 	}}
 	g.care.Handle(s)
 	g.backups.Handle(s)
-	holdcalls.New(g.now, g.quarantine, g.home.Entities, &g.cfg).Handle(s)
+	holdcalls.New(g.now, g.quarantine, g.home.Entities, g.audit, &g.cfg).Handle(s)
 	g.door.Handle(s)
 	g.desk.Handle(s)
 	g.handleClock(s)

@@ -15,6 +15,7 @@ import (
 	"postern/internal/desk/views"
 	"postern/internal/entity"
 	"postern/internal/people"
+	"postern/internal/record"
 	"postern/quarantine"
 	"postern/quarantine/search"
 )
@@ -25,11 +26,14 @@ type Parts struct {
 	Quarantine *quarantine.Quarantine
 	Views      *views.Book
 	Routed     func(address string) bool // mail for it goes to a server behind
+	Audit      func(ctx context.Context, actor, action, object string, before, after any, note string) error
+
+	open *reading
 }
 
 // New are the calls over the parts of a gateway.
-func New(now func() time.Time, q *quarantine.Quarantine, store entity.Store, c *atomic.Pointer[config.Config]) Parts {
-	return Parts{Now: now, Quarantine: q, Views: views.New(store), Routed: func(to string) bool {
+func New(now func() time.Time, q *quarantine.Quarantine, store entity.Store, audit *record.Auditor, c *atomic.Pointer[config.Config]) Parts {
+	return Parts{Now: now, Quarantine: q, Views: views.New(store), Audit: audit.Write, Routed: func(to string) bool {
 		_, ok := glue.RouteFor(c.Load(), address.DomainOf(to))
 		return ok
 	}}
@@ -64,6 +68,9 @@ type Copied struct {
 
 // Handle adds the calls.
 func (p Parts) Handle(s *control.Server) {
+	p.open = &reading{}
+	control.Handle(s, "quarantine.raw", p.raw)
+	control.Handle(s, "quarantine.view", p.view)
 	control.Handle(s, "quarantine.count", p.count)
 	control.Handle(s, "quarantine.copy", p.copy)
 	control.Handle(s, "view.list", func(ctx context.Context, _ struct{}) ([]views.View, error) { return p.Views.List(ctx, owner(ctx)) })
@@ -87,6 +94,8 @@ func owner(ctx context.Context) string {
 func known(err error) error {
 	var kind control.Kind
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, views.ErrInvalid):
 		kind = control.Invalid
 	case errors.Is(err, quarantine.ErrNotFound):

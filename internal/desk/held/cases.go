@@ -46,9 +46,9 @@ func (o opening) of(h hold) opening {
 }
 
 type evidence struct {
-	ID    string `json:"id"`
-	Name  string `json:"name"`
-	Bytes []byte `json:"bytes"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	Held string `json:"held"`
 }
 
 // about is the case that a hold belongs to: that of the account it came from, else that of the
@@ -68,9 +68,6 @@ func (h hold) about() opening {
 	}
 	return o
 }
-
-// maxEvidence bounds what a case takes of a message, in octets.
-const maxEvidence = 32 << 20
 
 // open opens a case for each that the holds are about, with the messages as evidence.
 func (h *Room) open(ctx context.Context, b *bulk) {
@@ -93,14 +90,8 @@ func (h *Room) open(ctx context.Context, b *bulk) {
 			at = len(b.Cases)
 			ids[o], b.Cases = at, append(b.Cases, opened{ID: c.ID})
 		}
-		var raw struct {
-			Body []byte `json:"body"`
-		}
-		err := h.Calls.Call(ctx, "quarantine.raw", piece{ID: x.ID, Limit: maxEvidence}, &raw)
-		if err == nil {
-			var c struct{}
-			err = h.Calls.Call(ctx, "case.evidence", evidence{ID: b.Cases[at].ID, Name: x.ID + ".eml", Bytes: raw.Body}, &c)
-		}
+		var c struct{}
+		err := h.Calls.Call(ctx, "case.evidence", evidence{ID: b.Cases[at].ID, Name: x.ID + ".eml", Held: x.ID}, &c)
 		if err != nil {
 			b.fail(x, err)
 			continue

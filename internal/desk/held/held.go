@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/internal/desk/held/letter"
+	"postern/internal/desk/held/take"
 	"postern/internal/desk/page"
 	"postern/internal/desk/work"
 )
@@ -40,8 +41,7 @@ func (h *Room) Routes(handle func(pattern string, f http.HandlerFunc)) {
 	handle("GET /held/{id}", h.message)
 	handle("GET /held/{id}/html", h.html)
 	handle("GET /held/{id}/link/{n}", h.link)
-	handle("GET /held/{id}/raw", h.raw)
-	handle("GET /held/{id}/part/{path}", h.part)
+	(&take.Room{Kit: h.Kit, Calls: h.Calls}).Routes(handle)
 }
 
 // hold is what the pages show of a hold.
@@ -153,7 +153,7 @@ func (h hold) Rest() int {
 
 // Infected reports whether a virus was found in it.
 func (h hold) Infected() bool {
-	return slices.ContainsFunc(h.Reasons, func(r reason) bool { return r.Symbol == "VIRUS" })
+	return slices.ContainsFunc(h.Reasons, func(r reason) bool { return take.Virus(r.Symbol) })
 }
 
 // tidy makes what strangers wrote fit to be shown; the sender is kept as it was for what is done

@@ -31,17 +31,27 @@ type quarantine struct {
 	sort  string
 	views []map[string]string
 	long  []byte // stands for the bytes of a hold, where set
+
+	pieces []string // of holds that were read
+	looks  int      // at holds
+}
+
+func (q *quarantine) body(id string) []byte {
+	if q.long != nil {
+		return q.long
+	}
+	return []byte(q.raw[id])
 }
 
 func (q *quarantine) May(_ context.Context, name string) bool { return !q.deny[name] }
 
 func (q *quarantine) Call(_ context.Context, name string, params, result any) error {
 	var p struct {
-		ID, Text, Sort, Note, Name, Query, Value, Kind, Account, About string
-		Allow                                                          bool
-		Limit, Offset                                                  int
-		Expires                                                        time.Time
-		Source                                                         struct {
+		ID, Text, Sort, Note, Name, Query, Value, Kind, Account, About, Held string
+		Allow                                                                bool
+		Limit, Offset                                                        int
+		Expires                                                              time.Time
+		Source                                                               struct {
 			IP, Domain, Serial string
 			Port               uint16
 			Time               time.Time
@@ -93,17 +103,19 @@ func (q *quarantine) Call(_ context.Context, name string, params, result any) er
 		}
 		return give(map[string]any{"id": "PA-1"})
 	case name == "case.evidence":
-		q.acts = append(q.acts, "evidence "+p.ID+" "+p.Name)
+		q.acts = append(q.acts, "evidence "+p.ID+" "+p.Name+" of "+p.Held)
 		return give(map[string]any{"id": "PA-1"})
 	case !there:
 		return &page.Error{Status: 404, Words: "no such hold"}
 	case name == "quarantine.show":
 		return give(h)
+	case name == "quarantine.view":
+		q.looks++
+		body := q.body(p.ID)
+		return give(map[string]any{"body": body[:min(4<<20, len(body))], "more": len(body) > 4<<20})
 	case name == "quarantine.raw":
-		body := q.long
-		if body == nil {
-			body = []byte(q.raw[p.ID])
-		}
+		q.pieces = append(q.pieces, fmt.Sprintf("%d+%d %s", p.Offset, p.Limit, p.Note))
+		body := q.body(p.ID)
 		body = body[min(p.Offset, len(body)):]
 		piece := body[:min(p.Limit, len(body))]
 		return give(map[string]any{"body": piece, "more": len(piece) < len(body)})
@@ -141,6 +153,7 @@ func newQuarantine() *quarantine {
 		q.raw[id] = "From: x\r\nSubject: =?utf-8?q?Hi?=\r\nX-Evil: " + evil + "\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" +
 			"--b\r\nContent-Type: text/plain\r\n\r\nHello " + evil + " \x1b[31m\r\n--b\r\nContent-Type: text/html\r\n\r\n<p onclick=x style='background:url(http://e/)'>Hi <b>you</b><img src=http://evil.example/x.png><a href='javascript:alert(1)'>go</a><svg onload=x><style>@import 'http://e'</style><base href=http://e><meta http-equiv=refresh content=0><iframe srcdoc=x></iframe><form action=http://e><input></form></p>\r\n" +
 			"--b\r\nContent-Type: text/html; name=\"a" + "'>.html\"\r\nContent-Disposition: attachment; filename=\"x.html\"\r\n\r\n<script>1</script>\r\n--b--\r\n"
+		q.holds[id]["size"], q.holds[id]["sha256"] = len(q.raw[id]), "sum-of-"+id
 	}
 	return q
 }
@@ -404,7 +417,7 @@ func TestCases(t *testing.T) {
 	q := newQuarantine()
 	h := desk(t, q)
 	w := ask(h, "en", "POST", "/held/act", url.Values{"act": {"case"}, "id": {"hold-0", "hold-1", "hold-3"}, "seen": {"yes"}})
-	want := []string{"case external 192.0.2.1", "evidence PA-1 hold-0.eml", "evidence PA-1 hold-1.eml", "evidence PA-1 hold-3.eml"}
+	want := []string{"case external 192.0.2.1", "evidence PA-1 hold-0.eml of hold-0", "evidence PA-1 hold-1.eml of hold-1", "evidence PA-1 hold-3.eml of hold-3"}
 	if w.Code != 200 || !slices.Equal(q.acts, want) || !strings.Contains(w.Body.String(), `href="/cases/PA-1"`) || !strings.Contains(w.Body.String(), "3 messages as evidence") {
 		t.Error(w.Code, q.acts, w.Body)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	terms "postern/internal/desk/held/search"
+	"postern/internal/desk/held/take"
 	"postern/internal/desk/page"
 )
 
@@ -41,7 +42,7 @@ func (h *Room) can(ctx context.Context) can {
 	may := func(call string) bool { return h.Calls.May(ctx, call) }
 	return can{
 		Release: may("quarantine.release"), Delete: may("quarantine.delete"), Copy: may("quarantine.copy"),
-		List: may("blocklist.add"), Case: may("case.open") && may("case.evidence"), Infected: may("approval.approve"), // who answers for others
+		List: may("blocklist.add"), Case: may("case.open") && may("case.evidence"), Infected: take.May(ctx, h.Calls),
 	}
 }
 

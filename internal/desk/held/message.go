@@ -1,12 +1,12 @@
 package held
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"slices"
 
 	"postern/internal/desk/held/letter"
+	"postern/internal/desk/held/take"
 	"postern/internal/desk/page"
 	"postern/internal/desk/words"
 )
@@ -54,7 +54,7 @@ func (h *Room) message(w http.ResponseWriter, r *http.Request) {
 	m.hold, m.Why = x, x.sentences(h.Kit.Words(), l)
 	if x.Open() {
 		var refused *page.Error
-		if m.Letter, refused, err = h.letter(r.Context(), x.ID); err != nil {
+		if m.Letter, refused, err = take.View(r.Context(), h.Calls, x.ID); err != nil {
 			h.Kit.Fail(w, r, err)
 			return
 		}
@@ -77,7 +77,7 @@ func (h *Room) message(w http.ResponseWriter, r *http.Request) {
 	h.Kit.Show(w, r, "held-message", page.View{Title: title, Here: "held", Wide: true, Body: m})
 }
 
-// Guarded reports whether the reader may not take files from it.
+// Guarded reports whether the reader takes nothing from it.
 func (m message) Guarded() bool { return m.Infected() && !m.Can.Infected }
 
 // From is the author's domain.
@@ -119,27 +119,4 @@ func (h hold) sentences(book *words.Book, l *words.Language) []sentence {
 		return int(b.Score - a.Score)
 	})
 	return out
-}
-
-type piece struct {
-	ID     string `json:"id"`
-	Offset int64  `json:"offset,omitempty"`
-	Limit  int64  `json:"limit,omitempty"`
-}
-
-type raw struct {
-	Body []byte `json:"body"`
-	More bool   `json:"more"`
-}
-
-// letter is what a page shows of a held message: of a large one, of its beginning.
-func (h *Room) letter(ctx context.Context, id string) (l *letter.Letter, refused *page.Error, err error) {
-	var out raw
-	if err := h.Calls.Call(ctx, "quarantine.raw", piece{ID: id, Limit: letter.MaxRead}, &out); err != nil {
-		if asRefusal(err, &refused) && refused.Status == http.StatusConflict {
-			return nil, refused, nil
-		}
-		return nil, nil, err
-	}
-	return letter.Read(out.Body, out.More), nil, nil
 }

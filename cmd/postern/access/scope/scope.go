@@ -12,7 +12,8 @@ import (
 var scopes = map[string]people.Scope{
 	"quarantine.list":    people.HoldsRead,
 	"quarantine.show":    people.HoldsRead,
-	"quarantine.raw":     people.HoldsRead,
+	"quarantine.raw":     people.HoldsRead, // what a virus was found in needs cases:approve
+	"quarantine.view":    people.HoldsRead,
 	"quarantine.release": people.HoldsAct,
 	"quarantine.count":   people.HoldsRead,
 	"quarantine.copy":    people.HoldsAct,

@@ -7,7 +7,8 @@ func Of(call string) string { return sentences[call] }
 var sentences = map[string]string{
 	"quarantine.list":    "Held mail that matches a search, the newest first, or as sort says: newest, oldest, highest or lowest (score).",
 	"quarantine.show":    "One hold with the verdict that it rests on.",
-	"quarantine.raw":     "A held message as it came, in base64.",
+	"quarantine.raw":     "A held message as it came, or a piece of it, in base64; of what a virus was found in with a reason, for who approves.",
+	"quarantine.view":    "What may be looked at of a held message: its beginning; where a virus was found in it, its headers and texts.",
 	"quarantine.release": "Deliver a held message to its recipients.",
 	"quarantine.delete":  "Forget a held message; nobody receives it.",
 	"quarantine.copy":    "Send a copy of a held message to somebody else.",

@@ -111,7 +111,7 @@ const sweepEvery = 24 * time.Hour
 func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	d = &Desk{p: p}
 	c := p.Config.Load()
-	parts := abusedesk.Parts{Entities: p.Entities, Now: p.Now, Log: p.Log, Audit: p.Audit, Event: p.Event, CalendarDir: c.Abuse.Calendar.Dir}
+	parts := abusedesk.Parts{Entities: p.Entities, Now: p.Now, Log: p.Log, Audit: p.Audit, Event: p.Event, CalendarDir: c.Abuse.Calendar.Dir, Held: p.Held.Bytes}
 	d.Second = d.newSecond()
 	parts.Second = d.Second
 	parts.Followers = []cases.Named{

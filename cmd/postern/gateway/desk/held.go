@@ -11,6 +11,7 @@ import (
 	"postern/abuse"
 	"postern/cmd/postern/glue"
 	"postern/filter"
+	"postern/internal/control"
 	"postern/internal/entity"
 	"postern/internal/spool"
 	"postern/quarantine"
@@ -29,6 +30,19 @@ const (
 	heldPages = 50
 	heldPage  = 1000
 )
+
+// Bytes are the first limit octets of a hold, infected or not, for the case that it is evidence of.
+func (h *Held) Bytes(ctx context.Context, id string, limit int64) ([]byte, error) {
+	r, err := h.Quarantine.Raw(ctx, id)
+	if errors.Is(err, quarantine.ErrNotFound) {
+		return nil, control.Refuse(control.NotFound, "%v", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, limit))
+}
 
 // keptMark notes a hold that was looked at again and stays for what it is.
 type keptMark struct {
