@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"postern/cmd/postern/calls"
+	"postern/quarantine"
 )
 
 // Files is what lies in a state folder.

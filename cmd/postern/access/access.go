@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"postern/cmd/postern/access/looks"
 	"postern/cmd/postern/access/summary"
 	"postern/internal/control"
 	"postern/internal/desk/api"
@@ -30,9 +31,7 @@ type Access struct {
 	Need     []string // roles that need a second factor
 	Base     string   // where browsers find the pages
 
-	// Audit writes down that somebody who sees a part alone reached for what is not theirs; nil:
-	// nobody wants to know.
-	Audit func(ctx context.Context, actor, action, object string, before, after any, note string) error
+	Looks *looks.Book // somebody who sees a part alone reached for what is not theirs; nil: nobody wants to know
 
 	Now func() time.Time
 	Log *slog.Logger
@@ -129,13 +128,10 @@ func (a *Access) call(bound map[string]boundedCall) func(context.Context, string
 // refused writes down that a bounded reader asked for what is not there or not theirs.
 func (a *Access) refused(ctx context.Context, name string, raw json.RawMessage, err error) {
 	e := new(control.Error)
-	if a.Audit == nil || !errors.As(err, &e) || e.Kind != control.NotFound {
+	if a.Looks == nil || !errors.As(err, &e) || e.Kind != control.NotFound {
 		return
 	}
-	what := string(raw)
-	if err := a.Audit(ctx, control.Actor(ctx), "refused", name, nil, nil, what[:min(len(what), 200)]); err != nil {
-		a.Log.Error("the audit does not take a refusal", "error", err)
-	}
+	a.Looks.Note(ctx, looks.Look{Actor: control.Actor(ctx), Kind: name, Object: name, Note: string(raw)})
 }
 
 // explain keeps the cause of a fault here: who has a token is not who runs the machine.

@@ -15,6 +15,7 @@ import (
 
 	"postern/abuse"
 	"postern/cmd/postern/access"
+	"postern/cmd/postern/access/looks"
 	"postern/cmd/postern/access/summary"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/calls"
@@ -92,7 +93,7 @@ func newWorld(t *testing.T) *world {
 		w.token[r] = secret
 	}
 	var err error
-	w.h, err = (&access.Access{Audit: w.audit, Calls: s, People: w.people, Keys: once.New(&entities.Memory{}, time.Now), Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}).Handler()
+	w.h, err = (&access.Access{Looks: &looks.Book{Audit: w.audit, Now: time.Now, Log: slog.New(slog.DiscardHandler)}, Calls: s, People: w.people, Keys: once.New(&entities.Memory{}, time.Now), Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}).Handler()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"postern/abuse/notice/snippet"
 	"postern/abuse/second"
 	"postern/abuse/suppress"
+	"postern/cmd/postern/access/looks"
 	"postern/cmd/postern/holdcalls"
 	"postern/internal/desk/api"
 	"postern/internal/desk/held"
@@ -37,6 +38,8 @@ func Desk() []Row {
 		row("messages that one act in the browser hits", held.MaxBulk, "refused"),
 		row("octets of a held message that are looked at", holdcalls.MaxSeen, "not shown; the raw source has all"),
 		row("octets of the reason for taking an infected message", holdcalls.MaxNote, "400"),
+		row("refused looks of one person at one kind of thing, within "+Shown(looks.Per), 1, "counted, one line of the audit for all of them"),
+		row("people and kinds of refused looks that are counted at a time", looks.MaxOpen, "the oldest is written early"),
 		row("messages that are open between two pieces", holdcalls.OpenMost, "the oldest is read from its beginning again"),
 		row("held messages that are counted", holdcalls.MaxCount, "said to be more"),
 		row("octets of a letter's words, with its variables", letter.MaxSource, "refused"),

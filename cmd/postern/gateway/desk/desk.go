@@ -31,6 +31,7 @@ import (
 	"postern/abuse/sent"
 	"postern/abuse/suppress"
 	"postern/cmd/postern/abusedesk"
+	"postern/cmd/postern/access/looks"
 	"postern/cmd/postern/appeals"
 	"postern/cmd/postern/casefile"
 	"postern/cmd/postern/glue"
@@ -72,6 +73,7 @@ type Parts struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
+	Looks    *looks.Book                                                               // at what is not theirs
 	Entries  func(ctx context.Context, after int64, limit int) ([]record.Entry, error) // of the audit trail
 	Alerts   *alert.Alerter
 	Event    func(key, text string, over bool)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"postern/cmd/postern/access"
+	"postern/cmd/postern/access/looks"
 	"postern/cmd/postern/recipients"
 	"postern/internal/control"
 	"postern/internal/desk/form"
@@ -45,9 +46,7 @@ func (d *Desk) Public(calls *control.Server) http.Handler {
 		&mine.Room{
 			Kit: kit, Calls: pages, Digests: r.Digests, Enters: r.Enters, Visits: r.Visits, Used: r.Used, As: recipients.As, Ask: r.Ask,
 			Refused: func(ctx context.Context, address, what string) {
-				if err := p.Audit(ctx, "recipient "+address, "refused", what[:min(len(what), 64)], nil, nil, "it is not there, or not theirs"); err != nil {
-					p.Log.Error("the audit does not take a refusal", "err", err)
-				}
+				p.Looks.Note(ctx, looks.Look{Actor: "recipient " + address, Kind: "own mail", Object: what[:min(len(what), 64)], Note: "it is not there, or not theirs"})
 			},
 			Secure: c.Public.Secure(), Now: p.Now, Log: p.Log,
 		},
