@@ -88,7 +88,7 @@ func newInner(t *testing.T, store quarantine.Store, users ...people.User) *inner
 	})
 	s := calls.Parts{Now: time.Now, Quarantine: q}.Server()
 	in.calls = s
-	holdcalls.Parts{Now: time.Now, Quarantine: q, Views: views.New(memory), Routed: func(string) bool { return true }}.Handle(s)
+	holdcalls.Parts{Now: time.Now, Quarantine: q, Views: views.New(memory), Routed: func(string) bool { return true }, Audit: note}.Handle(s)
 	changes.Parts{Holds: store, Entities: memory}.Handle(s)
 	door.Handle(s)
 	b, err := rooms.New(rooms.Parts{Calls: s, Door: door, Config: cfg, Now: time.Now, Log: log, Audit: note})
