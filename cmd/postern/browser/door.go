@@ -24,7 +24,6 @@ type Door struct {
 	Entities entity.Store
 	Now      func() time.Time
 	Log      *slog.Logger
-	Looks    *looks.Book
 	Audit    func(ctx context.Context, actor, action, object string, before, after any, note string) error
 }
 
@@ -36,7 +35,7 @@ func NewDoor(d Door) (*access.Access, error) {
 		return nil, fmt.Errorf("the key of second factors: %w", err)
 	}
 	return &access.Access{
-		People: people.New(d.Entities, d.Now, d.Audit), Keys: once.New(d.Entities, d.Now), Sessions: session.New(d.Entities, d.Now, d.Config.Desk.Secure()), Need: d.Config.Desk.TOTP, Base: d.Config.Desk.URL, Now: d.Now, Log: d.Log, Looks: d.Looks,
+		People: people.New(d.Entities, d.Now, d.Audit), Keys: once.New(d.Entities, d.Now), Sessions: session.New(d.Entities, d.Now, d.Config.Desk.Secure()), Need: d.Config.Desk.TOTP, Base: d.Config.Desk.URL, Now: d.Now, Log: d.Log, Looks: &looks.Book{Audit: d.Audit, Now: d.Now, Log: d.Log},
 		Factors: &factor.Book{Store: d.Entities, Key: key, Now: d.Now, Audit: d.Audit},
 	}, nil
 }

@@ -12,7 +12,7 @@ func (g *Gateway) buildDesk(ctx context.Context) (err error) {
 	g.desk, err = desk.New(ctx, desk.Parts{
 		Config: &g.cfg, Entities: g.home.Entities, Sent: g.home.Sent, Accounts: g.checks.Accounts, Keys: g.keys, Ring: g.outbound.Ring(), Key: g.key,
 		Held:   &desk.Held{Quarantine: g.quarantine, Pipeline: g.pipeline.Load, Spool: g.spool, Store: g.home.Entities},
-		Submit: g.submitter(), Now: g.now, Log: g.log, Audit: g.audit.Write, Looks: g.looks, Entries: g.audit.Store.Entries, Alerts: g.alerts, Event: g.event, Alone: g.alone, OptedOut: g.checks.OptedOut, Rules: &g.rules, Service: g.service,
+		Submit: g.submitter(), Now: g.now, Log: g.log, Audit: g.audit.Write, Looks: g.door.Looks, Entries: g.audit.Store.Entries, Alerts: g.alerts, Event: g.event, Alone: g.alone, OptedOut: g.checks.OptedOut, Rules: &g.rules, Service: g.service,
 		Sources: sources.Parts{Lists: g.home.Lists, Own: g.checks.Own, Observer: g.checks.Sources, DNS: g.resolver, Traffic: g.home.Traffic, Sent: g.home.Sent, Version: g.opt.Version, Right: g.clockRight},
 	})
 	if err == nil {

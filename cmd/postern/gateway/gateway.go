@@ -19,7 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"postern/cmd/postern/access"
-	"postern/cmd/postern/access/looks"
 	"postern/cmd/postern/backups"
 	"postern/cmd/postern/browser"
 	"postern/cmd/postern/calls"
@@ -99,7 +98,6 @@ type Gateway struct {
 	backups    *backups.Desk
 	audit      *record.Auditor
 	door       *access.Access
-	looks      *looks.Book // at what is not theirs
 	registry   *prometheus.Registry
 	metrics    *record.Metrics
 	sizes      *gauges.Sizes
@@ -176,8 +174,7 @@ func (g *Gateway) buildStore(ctx context.Context) error {
 	}
 	g.home = h
 	g.audit = &record.Auditor{Store: h.Audit, Now: g.now}
-	g.looks = &looks.Book{Audit: g.audit.Write, Now: g.now, Log: g.log}
-	g.door, err = browser.NewDoor(browser.Door{Config: c, Entities: h.Entities, Now: g.now, Log: g.opt.Log, Looks: g.looks, Audit: g.audit.Write})
+	g.door, err = browser.NewDoor(browser.Door{Config: c, Entities: h.Entities, Now: g.now, Log: g.opt.Log, Audit: g.audit.Write})
 	if err == nil {
 		g.key, err = glue.NodeKey(filepath.Join(c.State, "trace.key"), g.opt.Random)
 	}

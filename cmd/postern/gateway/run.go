@@ -123,7 +123,7 @@ func (g *Gateway) startLoops(ctx context.Context, background func(string, func(c
 	background("figures", g.figures.Book.Loop)
 	background("rules", g.ruling.Run)
 	background("test inbox", g.inbox.Run)
-	background("refused looks", g.looks.Run)
+	background("refused looks", g.door.Looks.Run)
 }
 
 // keyWatch sees when the record of a new key is in the DNS.
