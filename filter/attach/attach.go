@@ -1,5 +1,6 @@
-// Package attach looks at how a message and the archives in it are built: what cannot be
-// read for certain, what is encrypted, what is a bomb, what is odd.
+// Package attach looks at how a message and the archives in it are built, and at the files they
+// carry: what cannot be read for certain, what is encrypted, what is a bomb, what is odd, what
+// acts when it is opened, what is dressed as something else.
 package attach
 
 import (
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"postern/filter"
+	"postern/filter/attach/office"
 	"postern/internal/archive"
 	"postern/internal/mime"
 )
@@ -30,7 +32,7 @@ func Symbol(k mime.Kind) string { return "MIME_" + string(k) }
 
 // Symbols are all symbols this check can emit.
 func Symbols() []string {
-	out := []string{Unscannable, Encrypted, ArchiveBomb, ArchiveBroken, MailEncrypted, ViewCut}
+	out := append([]string{Unscannable, Encrypted, ArchiveBomb, ArchiveBroken, MailEncrypted, ViewCut}, fileSymbols()...)
 	for _, k := range mime.Kinds() {
 		out = append(out, Symbol(k))
 	}
@@ -49,10 +51,10 @@ func (c *Check) Check(ctx context.Context, m *filter.Message) ([]filter.Finding,
 	if err != nil {
 		return nil, &filter.CouldNot{Words: "the message could not be read", Cause: err}
 	}
-	l := look{ctx: ctx, left: c.Limits}
+	l := look{ctx: ctx, left: c.Limits, work: MaxWork}
 	l.structure(tree)
 	for p := range tree.Leaves() {
-		if err := l.part(p); err != nil {
+		if err := l.leaf(p); err != nil {
 			return l.found, &filter.CouldNot{Words: "archives took too long", Cause: err}
 		}
 	}
@@ -67,7 +69,12 @@ type look struct {
 		bytes   int64
 		entries int
 	}
-	found []filter.Finding
+	work   int64 // bytes of files that may still be looked through
+	files  int   // files looked at
+	leaves int   // those attached by themselves
+	found  []filter.Finding
+	times  map[string]int // symbols of files, each told a few times
+	part   *mime.Part     // the part in hand
 }
 
 func (l *look) add(symbol, detail string) {
@@ -109,13 +116,18 @@ func mailEncrypted(p *mime.Part) bool {
 	return false
 }
 
-// part looks into every reading of a leaf.
-func (l *look) part(p *mime.Part) error {
+// leaf looks into every reading of a leaf.
+func (l *look) leaf(p *mime.Part) error {
+	l.part = p
 	name := p.Path
 	if len(p.FileNames) > 0 {
 		name = p.FileNames[0]
 	}
 	for _, data := range p.Readings() {
+		attached := isFile(p, data)
+		if attached {
+			l.attached(p, data)
+		}
 		if strings.HasPrefix(p.MediaType, "text/") && archive.Detect(data[:min(len(data), 1024)]) == "" {
 			continue
 		}
@@ -137,7 +149,9 @@ func (l *look) walk(name string, data []byte) error {
 	}
 	lim.Bytes = max(lim.Bytes-l.spent.bytes, 1)
 	lim.Entries = max(lim.Entries-l.spent.entries, 1)
-	facts, err := archive.Walk(l.ctx, name, bytes.NewReader(data), int64(len(data)), lim, nil)
+	m := &members{l: l, seen: map[string]bool{}, parcels: map[string]*office.Facts{}}
+	facts, err := archive.Walk(l.ctx, name, bytes.NewReader(data), int64(len(data)), lim, m.visit)
+	m.rest(facts)
 	l.spent.bytes += facts.Expanded
 	l.spent.entries += len(facts.Entries)
 	l.report(name, facts)

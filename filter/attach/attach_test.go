@@ -18,6 +18,7 @@ import (
 	"postern/filter/attach"
 	"postern/internal/archive"
 	"postern/internal/mailtest"
+	"postern/internal/mailtest/samples"
 	"postern/internal/mime"
 )
 
@@ -93,7 +94,6 @@ func office(t *testing.T) []byte {
 // TestOrdinaryMailIsClean: what offices send every day has no finding at all.
 func TestOrdinaryMailIsClean(t *testing.T) {
 	pdf := []byte("%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\nstream\n" + strings.Repeat("x\x9cK\xca\xc9", 200) + "\nendstream\ntrailer<<>>\nstartxref\n9\n%%EOF\n")
-	ole := append([]byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), make([]byte, 4096)...)
 	tnef := append([]byte("\x78\x9f\x3e\x22\x01\x00"), make([]byte, 300)...)
 	p7 := append([]byte{0x30, 0x82, 0x05, 0x00, 0x06, 0x09}, make([]byte, 1000)...)
 	signed := "From: a@example.com\r\nContent-Type: multipart/signed; protocol=\"application/%s\"; micalg=sha-256;\r\n boundary=\"----S\"\r\n\r\n" +
@@ -105,7 +105,7 @@ func TestOrdinaryMailIsClean(t *testing.T) {
 		"zip":           mail("application/zip; name=a.zip", zipped(t, map[string]string{"a.txt": "text", "b/c.txt": "more"})),
 		"docx in zip":   mail("application/zip; name=a.zip", zipped(t, map[string]string{"a.docx": string(office(t))})),
 		"pdf":           mail("application/pdf; name=\"a.pdf\"", pdf),
-		"doc":           mail("application/msword; name=a.doc", ole),
+		"doc":           mail("application/msword; name=a.doc", samples.Compound(nil, samples.Text("WordDocument", "letter"))),
 		"winmail.dat":   mail("application/ms-tnef; name=winmail.dat", tnef),
 		"S/MIME signed": fmt.Appendf(nil, signed, "pkcs7-signature", "pkcs7-signature", "smime.p7s", "smime.p7s", base64.StdEncoding.EncodeToString(p7)),
 		"PGP signed":    fmt.Appendf(nil, signed, "pgp-signature", "pgp-signature", "signature.asc", "signature.asc", base64.StdEncoding.EncodeToString([]byte("-----BEGIN PGP SIGNATURE-----"))),
@@ -149,7 +149,7 @@ func TestFindings(t *testing.T) {
 		want []string
 	}{
 		"locked zip":       {mail("application/zip; name=a.zip", locked(z)), []string{attach.Encrypted}},
-		"locked in zip":    {mail("application/zip; name=a.zip", zipped(t, map[string]string{"in.zip": string(locked(z))})), []string{attach.Encrypted}},
+		"locked in zip":    {mail("application/zip; name=a.zip", zipped(t, map[string]string{"in.zip": string(locked(z))})), []string{attach.ArchiveNested, attach.NestedLocked, attach.Encrypted}},
 		"locked office":    {mail("application/msword; name=a.docx", encOLE), []string{attach.Encrypted}},
 		"locked rar 5":     {mail("application/x-rar; name=a.rar", rar5), []string{attach.Encrypted}},
 		"locked rar 4":     {mail("application/x-rar; name=a.rar", rar4), []string{attach.Encrypted}},
@@ -187,7 +187,7 @@ func TestEverySymbolIsListed(t *testing.T) {
 			t.Errorf("%s is listed twice or badly written", s)
 		}
 	}
-	if len(all) != 6+len(mime.Kinds()) {
+	if len(all) != 6+29+len(mime.Kinds()) {
 		t.Errorf("%d symbols", len(all))
 	}
 }

@@ -201,7 +201,7 @@ func (w *walk) guess(p *Part, body []byte, names []string) {
 		}
 		at += i
 		l, next := lines.At(body, at)
-		if lines.Begins(body, at) && len(l) > 2 && lines.HasContentField(body[next:min(len(body), next+512)], true) {
+		if lines.Begins(body, at) && len(l) >= 2 && lines.HasContentField(body[next:min(len(body), next+512)], true) {
 			b := strings.TrimRight(string(l[2:]), " \t")
 			if cuts, real := w.cuts(p, body, b); real {
 				w.boundaries = append(w.boundaries, b)

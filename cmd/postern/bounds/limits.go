@@ -8,8 +8,12 @@ import (
 	"postern/abuse/complaint/claim"
 	"postern/abuse/complaint/xarf"
 	"postern/cmd/postern/judge"
+	"postern/filter/attach"
+	"postern/filter/attach/office"
+	"postern/filter/attach/pdf"
 	"postern/filter/clamav"
 	"postern/internal/archive"
+	"postern/internal/archive/cfb"
 	"postern/internal/config"
 	"postern/internal/control"
 	"postern/internal/mime"
@@ -77,6 +81,9 @@ func parserLimits() []Row {
 	row := func(room, what string, value any) Row {
 		return Row{room, what, fmt.Sprint(value), clamav.Unscannable, ""}
 	}
+	file := func(what string, value any, symbol string) Row {
+		return Row{"files", what, fmt.Sprint(value), symbol, ""}
+	}
 	return []Row{
 		row("MIME", "levels of parts", m.Depth), row("MIME", "parts", m.Parts), row("MIME", "header fields of a part", m.Fields),
 		row("MIME", "bytes of a header", m.Header), row("MIME", "bytes looked at, times the size", m.Work),
@@ -84,5 +91,8 @@ func parserLimits() []Row {
 		row("MIME", "HTML tokens", m.Tokens), row("MIME", "links", m.URLs),
 		row("archives", "levels", a.Depth), row("archives", "members", a.Entries), row("archives", "bytes expanded", a.Bytes),
 		row("archives", "bytes of a member", a.EntryBytes), row("archives", "expansion ratio", a.Ratio),
+		file("files attached", attach.ManyFiles, attach.Many), file("files looked at", attach.MaxFiles, attach.Cut),
+		file("bytes looked through for what acts", attach.MaxWork, attach.Cut), file("bytes of a PDF", pdf.MaxBytes, attach.Cut),
+		file("objects in an office file", office.MaxPacked, attach.Cut), file("entries of a compound file", cfb.MaxEntries, attach.Cut),
 	}
 }
