@@ -85,6 +85,15 @@ type Book struct {
 	Do func(ctx context.Context, p Proposal) error
 	// Dropped is told of what is not done.
 	Dropped func(ctx context.Context, p Proposal) error
+	// Moot says how an open proposal ended whose object was decided without it; nil while it
+	// waits. Its state is Refused or Withdrawn.
+	Moot func(ctx context.Context, p Proposal) (*End, error)
+}
+
+// End is how a proposal ends without having been decided itself.
+type End struct {
+	State      State
+	By, Reason string
 }
 
 func (b *Book) table() entity.Table[Proposal] {
@@ -268,17 +277,53 @@ func (b *Book) end(ctx context.Context, actor, id string, to State, reason strin
 	return p, errors.Join(errs...)
 }
 
-// Tend lets expire what nobody decided in time.
+// Look ends a proposal that waits although its object was decided without it.
+func (b *Book) Look(ctx context.Context, id string) error {
+	p, err := b.Get(ctx, id)
+	if errors.Is(err, entity.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return b.tend(ctx, p)
+}
+
+// Tend lets expire what nobody decided in time, and ends what waits for nothing.
 func (b *Book) Tend(ctx context.Context) error {
-	open, err := b.List(ctx, Open, "", entity.MaxPage)
-	errs := []error{err}
-	for _, p := range open.Proposals {
-		if b.Now().Before(p.Until) {
-			continue
+	var errs []error
+	for after := ""; ; {
+		open, err := b.List(ctx, Open, after, entity.MaxPage)
+		errs = append(errs, err)
+		for _, p := range open.Proposals {
+			errs = append(errs, b.tend(ctx, p))
 		}
-		if _, err := b.end(ctx, "abuse-desk", p.ID, Expired, "nobody decided in time"); !errors.Is(err, ErrOver) {
-			errs = append(errs, err)
+		if after = open.Next; after == "" {
+			return errors.Join(errs...)
 		}
 	}
-	return errors.Join(errs...)
+}
+
+func (b *Book) tend(ctx context.Context, p Proposal) error {
+	if p.State != Open {
+		return nil
+	}
+	var end *End
+	if b.Moot != nil {
+		var err error
+		if end, err = b.Moot(ctx, p); err != nil {
+			return err
+		}
+	}
+	if end == nil && !b.Now().Before(p.Until) {
+		end = &End{Expired, "abuse-desk", "nobody decided in time"}
+	}
+	if end == nil {
+		return nil
+	}
+	_, err := b.end(ctx, end.By, p.ID, end.State, end.Reason[:min(len(end.Reason), MaxReason)])
+	if errors.Is(err, ErrOver) {
+		return nil
+	}
+	return err
 }

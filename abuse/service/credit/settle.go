@@ -22,6 +22,9 @@ type Desk struct {
 	Audit func(ctx context.Context, actor, action, object string, before, after any, note string) error
 	// Alert, if set, says that a draft waits for a person, or that none does any more.
 	Alert func(key, text string, over bool)
+	// Over, if set, is told that a credit does not wait for its proposal any more. What it does is
+	// done again by whoever tends the proposals.
+	Over func(ctx context.Context, proposal string)
 }
 
 // Settle brings the ledger in step with the figures of a month that is over. The same figures
@@ -101,9 +104,10 @@ func (d *Desk) follow(c *Credit, r Result) (action string, err error) {
 
 // change writes the audit first: what it does not have does not take effect.
 func (d *Desk) change(ctx context.Context, id, who, why string, f func(*Credit) (string, error)) error {
-	said := ""
+	said, asked := "", ""
 	row, err := table(d.Store).Change(ctx, id, func(c *Credit) error {
 		before := *c
+		asked = before.asked()
 		action, err := f(c)
 		if err != nil || action == "" || action == said {
 			return err
@@ -113,10 +117,29 @@ func (d *Desk) change(ctx context.Context, id, who, why string, f func(*Credit) 
 		}
 		return err
 	})
-	if err == nil && said != "" {
-		d.say(row.Value)
+	if err != nil || said == "" {
+		return err
 	}
-	return err
+	d.say(row.Value)
+	if d.Over != nil && asked != "" && row.Value.asked() != asked {
+		d.Over(ctx, asked)
+	}
+	return nil
+}
+
+// asked is the proposal that a draft waits for, or "".
+func (c Credit) asked() string {
+	if c.State != Draft || c.Asked == nil {
+		return ""
+	}
+	return c.Asked.Proposal
+}
+
+// Waits reports whether a proposal of that time may still decide about a credit, and the credit.
+// The draft that it was about may have gone, and another have come.
+func (d *Desk) Waits(ctx context.Context, id string, at time.Time) (Credit, bool, error) {
+	c, err := d.Get(ctx, id)
+	return c, err == nil && c.State == Draft && !at.Before(c.At), err
 }
 
 func (d *Desk) say(c Credit) {

@@ -1,8 +1,10 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 
 	"postern/abuse/second"
 	"postern/abuse/service/credit"
@@ -115,6 +117,32 @@ func (d *Desk) ApprovedCredit(ctx context.Context, p second.Proposal) error {
 	}
 	_, err = d.Credits.Decide(ctx, p.Decided.By, p.Object, true, p.Reason)
 	return known(err)
+}
+
+// MootCredit says how a proposal ended whose credit was decided without it.
+func (d *Desk) MootCredit(ctx context.Context, p second.Proposal) (*second.End, error) {
+	c, waits, err := d.Credits.Waits(ctx, p.Object, p.At)
+	switch {
+	case errors.Is(err, credit.ErrNotFound):
+		return &second.End{State: second.Withdrawn, By: credit.Actor, Reason: "there is no such credit any more"}, nil
+	case err != nil || waits:
+		return nil, err
+	case c.State == credit.Refused:
+		return &second.End{State: second.Refused, By: c.Decided, Reason: c.Why}, nil
+	case c.State == credit.Approved:
+		return &second.End{State: second.Withdrawn, By: c.Decided, Reason: "approved without it: " + c.Why}, nil
+	}
+	return &second.End{State: second.Withdrawn, By: credit.Actor, Reason: cmp.Or(c.Why, "it is another draft now")}, nil
+}
+
+// over ends a proposal at once that its credit waits for no more.
+func (d *Desk) over(ctx context.Context, proposal string) {
+	if d.Second == nil {
+		return
+	}
+	if err := d.Second.Look(ctx, proposal); err != nil {
+		d.p.Log.Warn("a proposal about a credit that is decided stays open for now", "proposal", proposal, "err", err)
+	}
 }
 
 // DroppedCredit notes that nobody waits for a second person any more.

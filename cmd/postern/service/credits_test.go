@@ -120,11 +120,7 @@ func TestFeeOfTwo(t *testing.T) {
 	w := start(t)
 	w.now = after
 	for _, figure := range []string{"first", "second"} {
-		value, limit := 200.0, 168.0
-		r := credit.Result{Figure: figure, Clause: "5", Kind: credit.Waived, Value: &value, Bound: "at most", Limit: &limit, Verdict: credit.Broken}
-		if err := w.desk.Credits.Settle(t.Context(), "2026-06", []credit.Result{r}); err != nil {
-			t.Fatal(err)
-		}
+		w.settle(t, figure, credit.Broken)
 	}
 	const id = "c-2026-06-first"
 	var c credit.Credit
@@ -154,6 +150,82 @@ func TestFeeOfTwo(t *testing.T) {
 	if c.State != credit.Approved || c.Decided != "break-glass by unix:root" {
 		t.Errorf("%+v", c)
 	}
+}
+
+// A credit that is decided without its proposal leaves none that waits: refused by a person,
+// approved by who broke the glass, or gone with its breach, at once or when the proposals are
+// looked after.
+func TestNoProposalOutlivesItsCredit(t *testing.T) {
+	w := start(t)
+	w.now = after
+	ask := func(figure string) string {
+		t.Helper()
+		w.settle(t, figure, credit.Broken)
+		var c credit.Credit
+		w.call(t, as(t, "lea"), "service.credit-approve", service.CreditDecision{ID: credit.ID("2026-06", figure), Why: "owed"}, &c)
+		return c.Asked.Proposal
+	}
+	ended := func(id string, state second.State, by, why string) {
+		t.Helper()
+		p, err := w.second.Get(t.Context(), id)
+		if err != nil || p.State != state || p.Decided == nil || p.Decided.By != by || !strings.Contains(p.Decided.Reason, why) {
+			t.Errorf("%+v %+v %v", p, p.Decided, err)
+		}
+		if _, err := w.second.Approve(t.Context(), lead("lee"), id, "", ""); !errors.Is(err, second.ErrOver) {
+			t.Error(err)
+		}
+	}
+	refused, alone, gone, waits := ask("refused"), ask("alone"), ask("gone"), ask("waits")
+	w.call(t, as(t, "lee"), "service.credit-refuse", service.CreditDecision{ID: "c-2026-06-refused", Why: "it was maintenance"}, nil)
+	ended(refused, second.Refused, "lee", "maintenance")
+	w.call(t, control.WithActor(t.Context(), "unix:root"), "service.credit-approve", service.CreditDecision{ID: "c-2026-06-alone", Why: "a holiday", BreakGlass: "nobody is here"}, nil)
+	ended(alone, second.Withdrawn, "break-glass by unix:root", "a holiday")
+	w.settle(t, "gone", "kept")
+	ended(gone, second.Withdrawn, credit.Actor, "kept")
+
+	w.desk.Second = nil // a process that died between the two
+	late, old := w.proposed(t, "late"), w.proposed(t, "old")
+	if _, err := w.desk.Credits.Decide(t.Context(), "lee", "c-2026-06-late", false, "it was so"); err != nil {
+		t.Fatal(err)
+	}
+	w.settle(t, "old", "kept")
+	w.now = w.now.Add(time.Hour)
+	w.settle(t, "old", credit.Broken)
+	for range 2 {
+		if err := w.second.Tend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended(late, second.Refused, "lee", "it was so")
+	ended(old, second.Withdrawn, credit.Actor, "another draft")
+	if open, err := w.second.List(t.Context(), second.Open, "", 100); err != nil || len(open.Proposals) != 1 || open.Proposals[0].ID != waits {
+		t.Errorf("%+v %v", open, err)
+	}
+}
+
+// settle counts a figure whose breach waives a fee.
+func (w *world) settle(t *testing.T, figure, verdict string) {
+	t.Helper()
+	value, limit := 200.0, 168.0
+	r := credit.Result{Figure: figure, Clause: "5", Kind: credit.Waived, Value: &value, Bound: "at most", Limit: &limit, Verdict: verdict}
+	if err := w.desk.Credits.Settle(t.Context(), "2026-06", []credit.Result{r}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// proposed asks for a second person for a new draft, without the calls.
+func (w *world) proposed(t *testing.T, figure string) string {
+	t.Helper()
+	w.settle(t, figure, credit.Broken)
+	id := credit.ID("2026-06", figure)
+	p, err := w.second.Propose(t.Context(), lead("lea"), second.Proposal{Act: service.ActCredit, Object: id, Reason: "owed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.desk.Credits.Ask(t.Context(), "lea", id, p.ID, "owed"); err != nil {
+		t.Fatal(err)
+	}
+	return p.ID
 }
 
 // The ledger follows months that are over by itself, and ends with its context.

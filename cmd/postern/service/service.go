@@ -69,7 +69,7 @@ func New(p Parts) *Desk {
 	d := &Desk{p: p, reasons: map[string]bool{}}
 	d.Book = &book.Book{Store: p.Entities, Node: p.Config().Hostname, Zone: d.zone, Now: p.Now, Log: p.Log}
 	d.Exclusions = &exclusion.Desk{Store: p.Entities, Now: p.Now, Audit: p.Audit}
-	d.Credits = &credit.Desk{Store: p.Entities, Now: p.Now, Audit: p.Audit, Alert: p.Event}
+	d.Credits = &credit.Desk{Store: p.Entities, Now: p.Now, Audit: p.Audit, Alert: p.Event, Over: d.over}
 	return d
 }
 

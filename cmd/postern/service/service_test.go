@@ -65,7 +65,7 @@ func start(t *testing.T) *world {
 		Event: func(string, string, bool) {},
 		Alone: func(ctx context.Context, _ string, f func(context.Context) error) error { return f(ctx) },
 	})
-	w.second = &second.Book{Store: &entities.Memory{}, Now: func() time.Time { return w.now }, Alert: func(string, string, bool) {}, Do: w.desk.ApprovedCredit, Dropped: w.desk.DroppedCredit,
+	w.second = &second.Book{Store: &entities.Memory{}, Now: func() time.Time { return w.now }, Alert: func(string, string, bool) {}, Do: w.desk.ApprovedCredit, Dropped: w.desk.DroppedCredit, Moot: w.desk.MootCredit,
 		Audit: func(context.Context, string, string, string, any, any, string) error { return nil }}
 	w.desk.Second = w.second
 	w.desk.Handle(w.server)

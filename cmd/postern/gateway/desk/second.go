@@ -13,7 +13,7 @@ import (
 
 // newSecond keeps what needs two persons.
 func (d *Desk) newSecond() *second.Book {
-	return &second.Book{Store: d.p.Entities, Now: d.p.Now, Audit: d.p.Audit, Alert: d.p.Event, Do: d.approved, Dropped: d.dropped}
+	return &second.Book{Store: d.p.Entities, Now: d.p.Now, Audit: d.p.Audit, Alert: d.p.Event, Do: d.approved, Dropped: d.dropped, Moot: d.moot}
 }
 
 func (d *Desk) approved(ctx context.Context, p second.Proposal) error {
@@ -28,6 +28,13 @@ func (d *Desk) approved(ctx context.Context, p second.Proposal) error {
 		return d.p.Service.ApprovedCredit(ctx, p)
 	}
 	return fmt.Errorf("nobody here does %q", p.Act)
+}
+
+func (d *Desk) moot(ctx context.Context, p second.Proposal) (*second.End, error) {
+	if p.Act == service.ActCredit {
+		return d.p.Service.MootCredit(ctx, p)
+	}
+	return nil, nil
 }
 
 func (d *Desk) dropped(ctx context.Context, p second.Proposal) error {
