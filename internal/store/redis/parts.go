@@ -45,9 +45,10 @@ func (h *Home) openShared(context.Context) (err error) {
 		return err
 	}
 	h.Traffic = h.rows
-	if h.Sent, err = sent.New(sent.Options{Conn: h.conn, Ring: o.Ring, Now: o.Now, Log: o.Log, Cap: o.Caps.Sent, Event: o.Event}); err != nil {
+	if h.log, err = sent.New(sent.Options{Conn: h.conn, Ring: o.Ring, Now: o.Now, Log: o.Log, Cap: o.Caps.Sent, Event: o.Event}); err != nil {
 		return err
 	}
+	h.Sent = h.log
 	h.closers = append(h.closers, h.rows.Close)
 	h.Reports, err = reports.New(reports.Options{Conn: h.conn, Now: o.Now, Log: o.Log, Write: write})
 	return err
@@ -67,7 +68,7 @@ func (h *Home) openJournal(context.Context) (err error) {
 	h.held = durable.NewHolds(h.far, h.journal, d)
 	h.owed = durable.NewOutbox(h.owes, &ends.Store{Conn: h.conn, Ring: h.o.Ring, Log: h.o.Log}, h.journal, d)
 	h.kept = kept.New(h.things, h.journal, h.o.Spool, d)
-	h.noted = noted.New(h.Sent, h.journal, noted.Options{Now: h.o.Now, Log: h.o.Log})
+	h.noted = noted.New(h.log, h.journal, noted.Options{Now: h.o.Now, Log: h.o.Log})
 	h.Sent = h.noted
 	h.Holds, h.Outbox, h.Entities = hinted{h.held, h.publish}, h.owed, h.kept
 	return nil

@@ -39,6 +39,7 @@ import (
 	"postern/internal/store/redis/nodes"
 	"postern/internal/store/redis/outbox"
 	"postern/internal/store/redis/sealed"
+	sentlog "postern/internal/store/redis/sent"
 	"postern/internal/store/redis/sent/noted"
 	"postern/internal/store/redis/traffic"
 	"postern/internal/store/redis/watch"
@@ -100,6 +101,7 @@ type Home struct {
 	trail   *audit.Audit
 	rows    *traffic.Store
 	things  *entities.Store
+	log     *sentlog.Store
 	journal *journal.Journal   // nil unless strict
 	held    *durable.HoldStore // the same
 	owed    *owed.Store        // the same

@@ -40,9 +40,10 @@ type Options struct {
 // Store implements entity.Home. It is safe for concurrent use.
 type Store struct {
 	*blobs.Store
-	g     *ground.Ground
-	codec codec
-	seed  maphash.Seed // of prints
+	g      *ground.Ground
+	codec  codec
+	seed   maphash.Seed // of prints
+	lately lately
 }
 
 // Stored is a record as it is stored.
@@ -141,6 +142,7 @@ func (s *Store) Get(ctx context.Context, kind entity.Kind, id string) (entity.Re
 	if err == nil && found.Born == 0 {
 		err = fmt.Errorf("%w: %s %s", entity.ErrNotFound, kind, id)
 	}
+	s.lately.keep(Name{kind, id}, found)
 	return found.Record, err
 }
 
@@ -155,11 +157,14 @@ func (s *Store) Write(ctx context.Context, r entity.Record) (born int64, err err
 	if err := r.Validate(); err != nil {
 		return 0, err
 	}
+	old, known := s.lately.take(Name{r.Kind, r.ID}, r.Version-1)
 	for range ground.Tries {
-		old, err := s.Read(ctx, r.Kind, r.ID)
-		if err != nil {
-			return 0, err
+		if !known {
+			if old, err = s.Read(ctx, r.Kind, r.ID); err != nil {
+				return 0, err
+			}
 		}
+		known = false
 		switch {
 		case r.Version == 1 && old.Born != 0:
 			return 0, fmt.Errorf("%w: %s %s", entity.ErrExists, r.Kind, r.ID)
@@ -201,6 +206,7 @@ func (s *Store) replace(ctx context.Context, old Stored, r entity.Record, born i
 	if old.Born == 0 {
 		fresh = 1
 	}
+	s.lately.keep(Name{r.Kind, r.ID}, Stored{Record: r, Born: born, raw: string(text[:min(headLen, len(text))]), mark: old.mark, size: len(text)})
 	s.settle(context.WithoutCancel(ctx), old.Record, r, fresh, len(text)-old.size)
 	return false, nil
 }

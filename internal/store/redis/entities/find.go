@@ -109,6 +109,7 @@ func (w *walk) records(ctx context.Context, members []string) ([]hit, error) {
 	}
 	for i, f := range found {
 		k := entity.Key{Index: w.q.Index, Value: w.q.Value, At: out[i].at}
+		w.s.lately.keep(names[i], f)
 		if f.Born != 0 && slices.Contains(f.Keys, k) {
 			out[i].r = f.Record
 			continue

@@ -1,9 +1,11 @@
 package sent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -52,6 +54,35 @@ func (s *Store) rows(ctx context.Context, serials []string) ([]sent.Row, error) 
 				continue
 			}
 			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// Same reports which rows stand here, in the log, with just these texts in JSON. One that does
+// not verify is not the same.
+func (s *Store) Same(ctx context.Context, texts map[string][]byte) (map[string]bool, error) {
+	out := make(map[string]bool, len(texts))
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(texts)), atOnce) {
+		cmds := make([]*redis.StringCmd, len(some))
+		listed := make([]*redis.FloatCmd, len(some))
+		if _, err := s.Conn.Each(ctx, conn.Background, func(p redis.Pipeliner) {
+			for i, serial := range some {
+				cmds[i], listed[i] = p.Get(ctx, s.key(serial)), p.ZScore(ctx, s.log("at"), serial)
+			}
+		}); err != nil {
+			return nil, err
+		}
+		for i, serial := range some {
+			if listed[i].Err() != nil {
+				continue
+			}
+			packed, err := s.Ring.Open(kind, serial, []byte(cmds[i].Val()))
+			if err != nil {
+				continue
+			}
+			text, _, err := s.codec.Unpack(packed)
+			out[serial] = err == nil && bytes.Equal(text, texts[serial])
 		}
 	}
 	return out, nil

@@ -1,6 +1,7 @@
 package sent_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -70,6 +71,44 @@ func TestForgedRows(t *testing.T) {
 	}
 	if rows, _, err := s.Since(t.Context(), "", 10); err != nil || len(rows) != 1 || rows[0].Serial != b.Serial {
 		t.Errorf("the tail has %d rows, %v", len(rows), err)
+	}
+}
+
+// What stands here as it is there is known by its text; what is forged, missing, in no log or
+// other is not the same.
+func TestSame(t *testing.T) {
+	c := redistest.Mini(t)
+	s := open(t, c)
+	texts := map[string][]byte{}
+	var rows []sent.Row
+	for n := range 5 {
+		r := senttest.Row(t, n, "anna@example.com").Fit()
+		if err := s.Begin(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, texts[r.Serial] = append(rows, r), text
+	}
+	key := func(r sent.Row) string { return c.Key("{sn:" + r.Serial + "}") }
+	r := c.Client()
+	r.Set(t.Context(), key(rows[1]), r.Get(t.Context(), key(rows[0])).Val(), 0)
+	r.ZRem(t.Context(), c.Key("{sent}", "at"), rows[2].Serial)
+	if err := s.Settle(t.Context(), rows[3].Serial, []sent.Copy{{Recipient: rows[3].Copies[0].Recipient, Bounced: "5.1.1"}}); err != nil {
+		t.Fatal(err)
+	}
+	r.Del(t.Context(), key(rows[4]))
+	r.LPush(t.Context(), key(rows[4]), "a list")
+	same, err := s.Same(t.Context(), texts)
+	if err != nil || !same[rows[0].Serial] {
+		t.Errorf("%v, %v", same, err)
+	}
+	for _, other := range rows[1:] {
+		if same[other.Serial] {
+			t.Errorf("%s is not the same", other.Serial)
+		}
 	}
 }
 

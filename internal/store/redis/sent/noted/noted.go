@@ -25,8 +25,17 @@ const Keep = 24 * time.Hour
 const (
 	farTime = 2 * time.Second // mail waits no longer for the shared store
 	every   = 5 * time.Second
-	atOnce  = 500 // rows of one round
+	atOnce  = 500  // rows of one round that are brought or forgotten
+	askMost = 5000 // rows of one round that are asked for
 )
+
+// Far is the shared store.
+type Far interface {
+	sent.Store
+	// Same reports which rows stand there, found by what leads to them, with just these texts
+	// in JSON.
+	Same(ctx context.Context, texts map[string][]byte) (map[string]bool, error)
+}
 
 // Options are what a Store works with.
 type Options struct {
@@ -37,19 +46,22 @@ type Options struct {
 // Store implements sent.Store. What it reads is what the shared store says.
 type Store struct {
 	sent.Store // the shared store; what is not overridden goes there
+	far        Far
 	jrn        *journal.Journal
 	o          Options
 	seed       maphash.Seed
 	locks      [64]sync.Mutex
 
-	mu   sync.Mutex
-	mine map[string]*state
+	mu     sync.Mutex
+	mine   map[string]*state
+	losses int // how often all became due again
 }
 
 // state is what is known of a row in the journal.
 type state struct {
 	at  time.Time // of the last change
 	due bool      // the shared store may lack it
+	old bool      // it most likely has it: due since a restart or a loss
 }
 
 // note is the record in the journal: a row that was begun here, or what became of copies of
@@ -63,8 +75,8 @@ type note struct {
 
 // New joins the shared store and the journal. What an earlier life of the node left is looked
 // after in the first rounds.
-func New(far sent.Store, j *journal.Journal, o Options) *Store {
-	s := &Store{Store: far, jrn: j, o: o, seed: maphash.MakeSeed(), mine: map[string]*state{}}
+func New(far Far, j *journal.Journal, o Options) *Store {
+	s := &Store{Store: far, far: far, jrn: j, o: o, seed: maphash.MakeSeed(), mine: map[string]*state{}}
 	ids, _ := j.IDs(kind)
 	for _, id := range ids {
 		n, err := s.read(id)
@@ -72,7 +84,7 @@ func New(far sent.Store, j *journal.Journal, o Options) *Store {
 			o.Log.Error("a row of the send log in the journal cannot be read", "serial", id, "error", err)
 			continue
 		}
-		s.mine[id] = &state{at: n.At, due: true}
+		s.mine[id] = &state{at: n.At, due: true, old: true}
 	}
 	return s
 }
@@ -224,6 +236,9 @@ func (s *Store) Run(ctx context.Context) {
 
 // Step is one round of Run.
 func (s *Store) Step(ctx context.Context) {
+	if err := s.ask(ctx); err != nil {
+		return // the next round tries again
+	}
 	due, old := s.work()
 	for _, serial := range due {
 		if err := s.push(ctx, serial); err != nil {
@@ -246,6 +261,46 @@ func (s *Store) Step(ctx context.Context) {
 	for _, serial := range old {
 		delete(s.mine, serial)
 	}
+}
+
+// ask finds out, many at once, what of the rows due since a restart or a loss the shared store
+// has as they are here; the others are brought.
+func (s *Store) ask(ctx context.Context) error {
+	s.mu.Lock()
+	losses, asked := s.losses, map[string]*state{}
+	for serial, st := range s.mine {
+		if st.due && st.old && len(asked) < askMost {
+			asked[serial] = st
+		}
+	}
+	s.mu.Unlock()
+	if len(asked) == 0 {
+		return nil
+	}
+	texts := make(map[string][]byte, len(asked))
+	for serial := range asked {
+		if e, err := s.jrn.Get(kind, serial); err == nil {
+			var n struct {
+				Row json.RawMessage `json:"row"`
+			}
+			if json.Unmarshal(e.Record, &n) == nil && len(n.Row) > 0 {
+				texts[serial] = n.Row
+			}
+		}
+	}
+	same, err := s.far.Same(ctx, texts)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.losses != losses {
+		return nil // what was there may not be there any more
+	}
+	for serial, st := range asked { // one that changed meanwhile has another state by now
+		st.old, st.due = false, !same[serial]
+	}
+	return nil
 }
 
 // Size implements sent.Store. What the shared store was too slow to take is brought first: its
@@ -278,7 +333,7 @@ func (s *Store) work() (due, old []string) {
 	now := s.o.Now()
 	for serial, st := range s.mine {
 		switch {
-		case st.due && len(due) < atOnce:
+		case st.due && !st.old && len(due) < atOnce:
 			due = append(due, serial)
 		case !st.due && now.Sub(st.at) > Keep && len(old) < atOnce:
 			old = append(old, serial)
@@ -318,8 +373,9 @@ func (s *Store) push(ctx context.Context, serial string) error {
 func (s *Store) Lost(context.Context, string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.losses++
 	for _, st := range s.mine {
-		st.due = true
+		st.due, st.old = true, true
 	}
 	return nil
 }

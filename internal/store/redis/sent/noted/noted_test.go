@@ -1,9 +1,12 @@
 package noted_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,7 +31,24 @@ type node struct {
 	dir string
 	now time.Time
 	j   *journal.Journal
+	far counted
 	*noted.Store
+}
+
+// counted is the shared store, and what it was asked.
+type counted struct {
+	*store.Store
+	begun, asked []string
+}
+
+func (c *counted) Begin(ctx context.Context, r sent.Row) error {
+	c.begun = append(c.begun, r.Serial)
+	return c.Store.Begin(ctx, r)
+}
+
+func (c *counted) Same(ctx context.Context, texts map[string][]byte) (map[string]bool, error) {
+	c.asked = append(c.asked, slices.Sorted(maps.Keys(texts))...)
+	return c.Store.Same(ctx, texts)
 }
 
 func newNode(t *testing.T, c *conn.Conn) *node {
@@ -48,7 +68,8 @@ func (n *node) start() {
 	if n.j, err = journal.Open(journal.Options{Dir: n.dir, Now: func() time.Time { return n.now }}); err != nil {
 		n.t.Fatal(err)
 	}
-	n.Store = noted.New(far, n.j, noted.Options{Now: func() time.Time { return n.now }, Log: slog.New(slog.DiscardHandler)})
+	n.far = counted{Store: far}
+	n.Store = noted.New(&n.far, n.j, noted.Options{Now: func() time.Time { return n.now }, Log: slog.New(slog.DiscardHandler)})
 }
 
 func (n *node) crash() {
@@ -132,6 +153,76 @@ func TestSizeCountsWhatIsDue(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	t.Error("it is never counted")
+}
+
+// After a restart the store is asked once for all rows together, and only what it does not have
+// as it is here is brought: a row it lost, one whose index it lost, and one that others know more
+// of, which stays as they know it.
+func TestRestartBringsOnlyWhatIsMissing(t *testing.T) {
+	c := redistest.Mini(t)
+	n := newNode(t, c)
+	var rows []sent.Row
+	for i := range 8 {
+		rows = append(rows, n.begin(i))
+	}
+	if err := n.Settle(t.Context(), rows[1].Serial, []sent.Copy{{Recipient: rows[1].Copies[0].Recipient, State: sent.Delivered, Reply: "250 <ok> & queued"}}); err != nil {
+		t.Fatal(err)
+	}
+	lost, unlisted, told := rows[2], rows[3], rows[4]
+	r := c.Client()
+	if err := errors.Join(r.Del(t.Context(), c.Key("{sn:"+lost.Serial+"}")).Err(), r.ZRem(t.Context(), c.Key("{sent}", "at"), unlisted.Serial).Err()); err != nil {
+		t.Fatal(err)
+	}
+	if err := newNode(t, c).Settle(t.Context(), told.Serial, []sent.Copy{{Recipient: told.Copies[0].Recipient, Bounced: "5.1.1"}}); err != nil {
+		t.Fatal(err)
+	}
+	n.crash()
+	n.Step(t.Context())
+	want := []string{lost.Serial, unlisted.Serial, told.Serial}
+	slices.Sort(n.far.begun)
+	if slices.Sort(want); !slices.Equal(n.far.begun, want) || len(n.far.asked) != len(rows) {
+		t.Errorf("brought %v, not %v; asked %v", n.far.begun, want, n.far.asked)
+	}
+	n.Step(t.Context())
+	if len(n.far.begun) != len(want) || len(n.far.asked) != len(rows) {
+		t.Errorf("again: brought %v, asked %v", n.far.begun, n.far.asked)
+	}
+	for _, r := range rows {
+		got, err := n.far.BySerial(t.Context(), r.Serial)
+		if err != nil || len(got.Copies) != 2 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if r.Serial == told.Serial && got.Copies[0].Bounced != "5.1.1" {
+			t.Errorf("%+v", got.Copies[0])
+		}
+	}
+	if score := r.ZScore(t.Context(), c.Key("{sent}", "at"), unlisted.Serial).Val(); score == 0 {
+		t.Error("it is still not in the log")
+	}
+}
+
+// A store that is away when it is asked is asked again.
+func TestAskedAgain(t *testing.T) {
+	server := redistest.Server(t)
+	n := newNode(t, redistest.Empty(t, server))
+	r := n.begin(1)
+	if err := n.c.Client().Del(t.Context(), n.c.Key("{sn:"+r.Serial+"}")).Err(); err != nil {
+		t.Fatal(err)
+	}
+	n.crash()
+	server.Kill()
+	n.Step(t.Context())
+	if len(n.far.begun) > 0 {
+		t.Error("brought without an answer")
+	}
+	server.Run(t)
+	for range 300 {
+		if n.Step(t.Context()); len(n.far.begun) > 0 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Error("it was not brought")
 }
 
 // What the store lost is given back, with what others settled.
