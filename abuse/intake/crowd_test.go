@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -118,6 +119,50 @@ func TestAFloodIsKeptByTheDozen(t *testing.T) {
 	r, _ := w.get(ids[42])
 	if got := w.listed(intake.Search{SHA256: r.SHA256}); !slices.Equal(got, ids[42:43]) {
 		t.Errorf("by its digest: %v", got)
+	}
+}
+
+// asked counts what is read by name.
+type asked struct {
+	entity.Home
+	names []string
+}
+
+func (a *asked) Get(ctx context.Context, kind entity.Kind, id string) (entity.Record, error) {
+	a.names = append(a.names, string(kind)+" "+id)
+	return a.Home.Get(ctx, kind, id)
+}
+
+// The reports of a page are those of its works, each what Get says, and what is kept together is
+// read once for all of them.
+func TestReportsOfAPage(t *testing.T) {
+	w := newWorld(t)
+	w.desk.Rates = intake.Rates{Network: 3, Unproved: 3}
+	ids := slices.Concat(w.crowd(unknown, mails(3, "first@nowhere.example")), w.crowd(unknown, mails(90, "then@nowhere.example")))
+	w.round()
+	if err := w.desk.SetApart(t.Context(), ids[50]); err != nil {
+		t.Fatal(err)
+	}
+	works, _, err := w.desk.Find(t.Context(), intake.Search{Limit: 500})
+	if err != nil || len(works) != len(ids) {
+		t.Fatal(len(works), err)
+	}
+	gone := intake.Work{Report: "q-000000000000000000000000.1"}
+	count := &asked{Home: w.home}
+	w.desk.Home = count
+	got, err := w.desk.Reports(t.Context(), append(works, gone, intake.Work{Report: "nothing"}))
+	w.desk.Home = w.home
+	if err != nil || len(got) != len(ids) {
+		t.Fatal(len(got), err)
+	}
+	for _, id := range ids {
+		if r, _ := w.get(id); !reflect.DeepEqual(got[id], r) {
+			t.Errorf("%+v is not %+v", got[id], r)
+		}
+	}
+	slices.Sort(count.names)
+	if once := slices.Compact(slices.Clone(count.names)); len(once) != len(count.names) || len(once) > 12 {
+		t.Errorf("%d are read, %d different: %v", len(count.names), len(once), once)
 	}
 }
 

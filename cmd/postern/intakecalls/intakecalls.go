@@ -108,17 +108,16 @@ func (p Parts) list(ctx context.Context, q Query) (Page, error) {
 		State: q.State, Reporter: q.Reporter, Account: q.Account, Case: q.Case, Fold: q.Fold, Feed: q.Feed, SHA256: q.SHA256, From: q.Since, After: q.After, Limit: q.Limit,
 	})
 	out := Page{Complaints: []Complaint{}, Next: next}
-	for _, w := range all {
-		r, _, err := p.Desk.Get(ctx, w.Report)
-		if errors.Is(err, entity.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return out, err
-		}
-		out.Complaints = append(out.Complaints, Complaint{Report: r, Work: w})
+	if err != nil {
+		return out, refused(err)
 	}
-	return out, refused(err)
+	reports, err := p.Desk.Reports(ctx, all)
+	for _, w := range all {
+		if r, ok := reports[w.Report]; ok {
+			out.Complaints = append(out.Complaints, Complaint{Report: r, Work: w})
+		}
+	}
+	return out, err
 }
 
 func (p Parts) one(ctx context.Context, id string) (Complaint, error) {
