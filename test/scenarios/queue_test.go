@@ -103,9 +103,17 @@ func TestScenario14QueueOfPostfixHeld(t *testing.T) {
 		if held := len(inQueue(t, p, "hold")); held != len(ofLoud)+2 {
 			t.Errorf("with Postern killed %d are held", held)
 		}
+		later := n.waits(p, bert, 1) // nobody answers Postfix
+		super(t, p, "-h", later[0])
 		n.serve()
 		n.command("account", "undo", "--reason", "nothing was found", bert)
-		n.await("it goes on", func() bool { return slices.Equal(inQueue(t, p, "hold"), ofLoud) })
+		byHandToo := slices.Sorted(slices.Values(append(later, ofLoud...)))
+		n.await("it goes on, but for what the postmaster held meanwhile", func() bool { return slices.Equal(inQueue(t, p, "hold"), byHandToo) })
+		n.pass(time.Minute)
+		if held := inQueue(t, p, "hold"); !slices.Equal(held, byHandToo) {
+			t.Errorf("held: %v, not %v", held, byHandToo)
+		}
+		super(t, p, "-H", later[0])
 
 		super(t, p, "-H", ofLoud[0]) // somebody lifts it
 		n.pass(11 * time.Minute)

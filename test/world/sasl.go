@@ -117,17 +117,18 @@ func (s *SASL) Login(service, name, password, from string) bool {
 // table (either may be "") about each. It keeps what it takes in its queue.
 func StartSubmission(t testing.TB, s *SASL, policy, table string) *Postfix {
 	t.Helper()
-	checks := []string{}
+	checks, end := []string{}, ""
 	if table != "" {
 		checks = append(checks, "check_sasl_access "+table)
 	}
 	if policy != "" {
 		checks = append(checks, "check_policy_service { "+policy+", timeout=5s, default_action=DUNNO, policy_context=submission }")
+		end = "check_policy_service { " + policy + ", timeout=5s, default_action=DUNNO, policy_context=eom }"
 	}
 	checks = append(checks, "permit_sasl_authenticated", "reject")
 	return StartPostfix(t, []string{"bob@example.com"},
 		"smtpd_sasl_auth_enable = yes", "smtpd_sasl_type = dovecot", "smtpd_sasl_path = "+s.Socket, "smtpd_tls_security_level = none", "smtpd_tls_auth_only = no",
-		"smtpd_relay_restrictions = "+strings.Join(checks, ", "), "smtpd_recipient_restrictions =")
+		"smtpd_relay_restrictions = "+strings.Join(checks, ", "), "smtpd_recipient_restrictions =", "smtpd_end_of_data_restrictions = "+end)
 }
 
 // Queued lists what lies in a queue, such as hold.

@@ -140,8 +140,13 @@ type Decider struct {
 	// Slow counts one recipient of a throttled account's message, and reports whether it is
 	// beyond what the account may still send. Nil: throttling is not done here.
 	Slow func(ctx context.Context, account, instance string) (beyond bool, err error)
+	// Held is told which message Postfix puts on hold by our answer, before it is answered. Nil:
+	// nobody asks.
+	Held func(queueID, login string)
 	// Help is where people read what to do; "" = nowhere.
 	Help string
+
+	held held
 }
 
 // Decide answers a request.
@@ -150,6 +155,7 @@ func (d *Decider) Decide(ctx context.Context, q Request) string {
 		return Dunno
 	}
 	acc := d.Force(q.Login)
+	d.note(q, acc.Effective() == abuse.M2)
 	switch level := acc.Effective(); {
 	case level >= abuse.M3:
 		return "REJECT 5.7.1 sending is suspended" + d.about(acc)

@@ -82,6 +82,38 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// A message that Postfix puts on hold by our answer is told of by its ID, as soon as it has one:
+// also where only its first recipient was answered so.
+func TestHeld(t *testing.T) {
+	level := abuse.M2
+	var told []string
+	d := &policy.Decider{
+		Force: func(a string) abuse.Account { return abuse.Account{Name: a, Level: level} },
+		Held:  func(id, login string) { told = append(told, id+" "+login) },
+	}
+	ask := func(instance, id, state string) string {
+		return d.Decide(t.Context(), policy.Request{Login: "anna", State: state, Instance: instance, QueueID: id})
+	}
+	if got := ask("1", "", "RCPT"); got != "HOLD" || len(told) > 0 {
+		t.Errorf("%q, %v", got, told)
+	}
+	ask("1", "A1", "RCPT")
+	ask("1", "A1", "END-OF-MESSAGE")
+	ask("2", "", "RCPT")
+	ask("", "", "RCPT")
+	level = abuse.M0
+	for _, c := range [][2]string{{"2", "A2"}, {"3", "A3"}, {"", "A4"}} {
+		if got := ask(c[0], c[1], "END-OF-MESSAGE"); got != policy.Dunno {
+			t.Errorf("%q", got)
+		}
+	}
+	level = abuse.M3
+	ask("4", "A5", "RCPT")
+	if want := "A1 anna,A1 anna,A2 anna"; strings.Join(told, ",") != want {
+		t.Errorf("told of %v, want %s", told, want)
+	}
+}
+
 func TestServe(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"postern/abuse"
 )
@@ -24,8 +23,6 @@ type entry struct {
 	Sender string `json:"sender"`
 	Login  string `json:"login"`
 }
-
-func (e entry) arrived() time.Time { return time.Unix(e.At, 0) }
 
 // maxID bounds a queue ID.
 const maxID = 40
@@ -174,7 +171,7 @@ func (q *Queue) load() error {
 }
 
 // keep writes what this connector holds, whole and synced, where it changed.
-func (q *Queue) keep(next map[string]entry) (err error) {
+func (q *Queue) keep(next map[string]entry) error {
 	same := len(next) == len(q.ours)
 	for id, e := range next {
 		same = same && q.ours[id].At == e.At
@@ -182,11 +179,20 @@ func (q *Queue) keep(next map[string]entry) (err error) {
 	if same {
 		return nil
 	}
-	b, err := json.Marshal(next)
+	if err := write(q.Path, next); err != nil {
+		return err
+	}
+	q.ours = next
+	return nil
+}
+
+// write writes a file whole and synced, or not at all.
+func write(path string, v any) (err error) {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(q.Path)
+	dir := filepath.Dir(path)
 	tmp, err := os.CreateTemp(dir, ".held-*")
 	if err != nil {
 		return err
@@ -200,10 +206,9 @@ func (q *Queue) keep(next map[string]entry) (err error) {
 	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
-	if err = os.Rename(tmp.Name(), q.Path); err != nil {
+	if err = os.Rename(tmp.Name(), path); err != nil {
 		return err
 	}
-	q.ours = next
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

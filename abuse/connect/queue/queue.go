@@ -45,10 +45,12 @@ type Queue struct {
 	Must     bool     // a measure is not active before this proved it
 	Path     string   // file of what this connector holds
 	Accounts Accounts
+	Now      func() time.Time
 
-	mu     sync.Mutex
-	ours   map[string]entry // by queue ID; nil = not read yet
-	logins map[string]entry // of messages whose envelope was read
+	mu      sync.Mutex
+	ours    map[string]entry // by queue ID; nil = not read yet
+	logins  map[string]entry // of messages whose envelope was read
+	answers answers
 }
 
 var _ measure.Connector = (*Queue)(nil)
@@ -64,13 +66,9 @@ func (q *Queue) Capabilities() measure.Capabilities {
 	return measure.Capabilities{Levels: []abuse.Level{abuse.M2, abuse.M3, abuse.M4, abuse.M5, abuse.M6, abuse.M7}, Domains: true, Required: q.Must}
 }
 
-// paused reports whether mail of a login stays here, and since when.
-func (q *Queue) paused(login string) (since time.Time, yes bool) {
-	if login == "" {
-		return since, false
-	}
-	acc := q.Accounts.Force(login)
-	return acc.At, acc.Effective() >= abuse.M2
+// paused reports whether mail of a login stays here.
+func (q *Queue) paused(login string) bool {
+	return login != "" && q.Accounts.Force(login).Effective() >= abuse.M2
 }
 
 // of reports whether a login is meant by the target of a measure.
@@ -100,19 +98,23 @@ func (q *Queue) Undo(ctx context.Context, _ measure.Measure, _ string) error {
 func (q *Queue) Verify(ctx context.Context, m measure.Measure, _ string) (bool, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	told, err := q.answered()
+	if err != nil {
+		return false, err
+	}
 	all, err := q.look(ctx)
 	if err != nil {
 		return false, err
 	}
 	ending := m.State == measure.PendingRemoval || m.State == measure.Removed
-	if _, yes := q.paused(m.Target); !ending && m.Auto && !yes && abuse.Scope(m.Target) == "account" {
+	if !ending && m.Auto && !q.paused(m.Target) && abuse.Scope(m.Target) == "account" {
 		return true, nil // automation is switched off: there is nothing to keep
 	}
 	for _, e := range all {
 		if !q.of(e.Login, m.Target) {
 			continue
 		}
-		if _, yes := q.paused(e.Login); ending && e.Queue == onHold && q.holds(e) && !yes {
+		if ending && e.Queue == onHold && (q.holds(e) || told[e.ID].holds(e)) && !q.paused(e.Login) {
 			return true, nil
 		}
 		if !ending && e.Queue != onHold {
@@ -135,27 +137,37 @@ func (q *Queue) Idle() (bool, error) {
 	if err := q.load(); err != nil {
 		return false, err
 	}
+	if told, err := q.answered(); err != nil || len(told) > 0 {
+		return false, err
+	}
 	return len(q.ours) == 0 && !slices.ContainsFunc(q.Accounts.Known(), func(a abuse.Account) bool { return a.Effective() >= abuse.M2 }), nil
 }
 
-// Sync holds what restricted accounts have in the queue, and lets go what was held of others. It
-// is written down before it is done, so that what a process left behind that died is let go later.
+// Sync holds what restricted accounts have in the queue, and lets go what was held of others: what
+// it held itself, and what the policy service had Postfix hold. All else on hold is somebody
+// else's, and stays. It is written down before it is done, so that what a process left behind that
+// died is let go later.
 func (q *Queue) Sync(ctx context.Context) (held, freed int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	told, err := q.answered() // before the look: what is told later is seen by the next one
+	if err != nil {
+		return 0, 0, err
+	}
 	all, err := q.look(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	next := map[string]entry{}
+	next, in := map[string]entry{}, map[string]bool{}
 	var hold, free []string
 	for _, e := range all {
-		since, yes := q.paused(e.Login)
-		switch ours := q.holds(e); {
+		in[e.ID] = true
+		yes := q.paused(e.Login)
+		switch ours := q.holds(e) || told[e.ID].holds(e); {
 		case yes && e.Queue != onHold:
 			hold = append(hold, e.ID)
 			next[e.ID] = e
-		case yes && (ours || !e.arrived().Before(since.Truncate(time.Second))): // or by our answer at its end
+		case yes && ours:
 			next[e.ID] = e
 		case ours && e.Queue == onHold:
 			free = append(free, e.ID)
@@ -163,6 +175,9 @@ func (q *Queue) Sync(ctx context.Context) (held, freed int, err error) {
 		}
 	}
 	if err := q.keep(next); err != nil {
+		return 0, 0, err
+	}
+	if err := q.seen(told, in); err != nil {
 		return 0, 0, err
 	}
 	if err := errors.Join(q.move(ctx, "-h", hold), q.move(ctx, "-H", free)); err != nil {

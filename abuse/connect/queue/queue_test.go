@@ -46,6 +46,7 @@ type postfix struct {
 	dir string
 	*Queue
 	restricted
+	now time.Time
 }
 
 // programs of a queue in $DIR: each message is a file QUEUE/ID with its arrival, login and sender.
@@ -90,7 +91,7 @@ exit 0
 
 func start(t *testing.T) *postfix {
 	t.Helper()
-	p := &postfix{t: t, dir: t.TempDir(), restricted: restricted{}}
+	p := &postfix{t: t, dir: t.TempDir(), restricted: restricted{}, now: began}
 	for _, d := range []string{"active", "deferred", "hold", "bin"} {
 		if err := os.Mkdir(filepath.Join(p.dir, d), 0o700); err != nil {
 			t.Fatal(err)
@@ -109,7 +110,7 @@ func start(t *testing.T) *postfix {
 
 // restart is a new process over the same queue.
 func (p *postfix) restart() {
-	p.Queue = &Queue{Label: "postfix-queue", Config: "/etc/postfix", Path: filepath.Join(p.dir, "ours.json"), Accounts: p.restricted, Must: true}
+	p.Queue = &Queue{Label: "postfix-queue", Config: "/etc/postfix", Path: filepath.Join(p.dir, "ours.json"), Accounts: p.restricted, Must: true, Now: func() time.Time { return p.now }}
 }
 
 func (p *postfix) put(queue, id, login string, at time.Time) {
@@ -161,7 +162,11 @@ func TestHoldAndLetGo(t *testing.T) {
 		t.Fatalf("%q, held %s, %v", handle, p.in("hold"), err)
 	}
 	p.verify(m, true)
-	p.put("hold", "A5", "anna@x.example", began.Add(time.Minute)) // HOLD was the policy service's answer
+	if err := p.Answered("A5", "Anna@x.example"); err != nil { // HOLD was the policy service's answer
+		t.Fatal(err)
+	}
+	p.put("hold", "A5", "anna@x.example", began.Add(time.Minute))
+	p.put("hold", "A6", "anna@x.example", began.Add(time.Minute)) // by the postmaster, while the measure is in force
 	if err := os.Rename(filepath.Join(p.dir, "hold/A1"), filepath.Join(p.dir, "deferred/A1")); err != nil {
 		t.Fatal(err)
 	}
@@ -174,19 +179,98 @@ func TestHoldAndLetGo(t *testing.T) {
 
 	m.State = measure.PendingRemoval
 	p.restrict("anna@x.example", abuse.M2) // another measure stands
-	if err := p.Undo(t.Context(), m, handle); err != nil || p.in("hold") != "A1 A2 A3 A4 A5" {
+	if err := p.Undo(t.Context(), m, handle); err != nil || p.in("hold") != "A1 A2 A3 A4 A5 A6" {
 		t.Errorf("held %s, %v", p.in("hold"), err)
 	}
 	p.verify(m, false)
 	delete(p.restricted, "anna@x.example")
 	p.verify(m, true)
 	p.restart()
-	if err := p.Undo(t.Context(), m, handle); err != nil || p.in("hold") != "A4" || p.in("deferred") != "A1 A2 A3 A5 B1 C1" {
+	if err := p.Undo(t.Context(), m, handle); err != nil || p.in("hold") != "A4 A6" || p.in("deferred") != "A1 A2 A3 A5 B1 C1" {
 		t.Errorf("held %s, deferred %s, %v", p.in("hold"), p.in("deferred"), err)
 	}
 	p.verify(m, false)
 	if idle, err := p.Idle(); err != nil || !idle {
 		t.Errorf("%v %v", idle, err)
+	}
+}
+
+// What an answer put on hold is let go whenever it comes into the queue: also when the measure has
+// ended before anybody looked, and by the next process. An ID that another's message has by then
+// is none of ours.
+func TestAnsweredHold(t *testing.T) {
+	p := start(t)
+	p.restrict("anna@x.example", abuse.M2)
+	for _, id := range []string{"A1", "A2", "A3"} {
+		for range 2 {
+			if err := p.Answered(id, "anna@x.example"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, odd := range []string{"", "-d", "A 1"} {
+		if err := p.Answered(odd, "anna@x.example"); err != nil {
+			t.Error(err)
+		}
+	}
+	p.put("hold", "A1", "anna@x.example", began)
+	delete(p.restricted, "anna@x.example")
+	p.restart()
+	if idle, err := p.Idle(); idle || err != nil {
+		t.Errorf("idle: %v, %v", idle, err)
+	}
+	m := measure.Measure{ID: "m-1", Target: "anna@x.example", Level: abuse.M2, State: measure.PendingRemoval}
+	p.verify(m, true)
+	if _, freed, err := p.Sync(t.Context()); err != nil || freed != 1 || p.in("deferred") != "A1" {
+		t.Errorf("%d freed, held %s, %v", freed, p.in("hold"), err)
+	}
+	p.verify(m, false)
+	p.put("hold", "A2", "dora@y.example", began)
+	if _, freed, err := p.Sync(t.Context()); err != nil || freed != 0 || p.in("hold") != "A2" {
+		t.Errorf("%d freed, held %s, %v", freed, p.in("hold"), err)
+	}
+	p.now = began.Add(answeredFor) // A3 never came
+	if _, _, err := p.Sync(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if idle, err := p.Idle(); !idle || err != nil {
+		t.Errorf("idle: %v, %v", idle, err)
+	}
+	p.put("hold", "A3", "anna@x.example", p.now)
+	if _, freed, err := p.Sync(t.Context()); err != nil || freed != 0 {
+		t.Errorf("%d freed, %v", freed, err)
+	}
+}
+
+// Answers are bounded, those that are over give way, and a file that cannot be read is an error.
+func TestAnswersAreBounded(t *testing.T) {
+	p := start(t)
+	many := map[string]answer{}
+	for i := range AnsweredMost {
+		many[fmt.Sprint("A", i)] = answer{"anna@x.example", began}
+	}
+	if err := write(p.answersPath(), many); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Answered("B1", "anna@x.example"); !errors.Is(err, ErrTooMany) {
+		t.Errorf("%v", err)
+	}
+	p.now = began.Add(answeredFor)
+	if err := p.Answered("B1", "anna@x.example"); err != nil {
+		t.Error(err)
+	}
+	if told, err := p.answered(); err != nil || len(told) != 1 {
+		t.Errorf("%d, %v", len(told), err)
+	}
+	if err := os.WriteFile(p.answersPath(), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.restart()
+	if _, _, err := p.Sync(t.Context()); err == nil || !strings.Contains(err.Error(), ".answered") {
+		t.Errorf("%v", err)
+	}
+	if err := p.Answered("B1", "anna@x.example"); err == nil {
+		t.Error("a file that cannot be read is written over")
 	}
 }
 

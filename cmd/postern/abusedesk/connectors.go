@@ -69,7 +69,7 @@ func NewConnectors(p ConnectorParts) (*Connectors, error) {
 	if m := c.config.Queue; m.Config != "" {
 		c.queue = &queue.Queue{
 			Label: "postfix-queue", Config: m.Config, AsRoot: m.AsRoot, Senders: m.Senders, Must: m.Required,
-			Path: filepath.Join(p.Config.State, "postfix-queue.json"), Accounts: p.Accounts,
+			Path: filepath.Join(p.Config.State, "postfix-queue.json"), Accounts: p.Accounts, Now: p.Now,
 		}
 		c.All = append(c.All, c.queue)
 	}
@@ -190,6 +190,9 @@ func (c *Connectors) Loops(l Listeners, learn func(authpolicy.Login)) []func(con
 		d := &policy.Decider{Force: c.accounts.Force, Help: c.config.PolicyService.Help, Slow: func(_ context.Context, account, instance string) (bool, error) {
 			return c.counter.Beyond(abuse.Name(account), instance), nil
 		}}
+		if c.queue != nil {
+			d.Held = c.answeredHold
+		}
 		s := &policy.Server{Decide: d.Decide, Log: c.log}
 		loops = append(loops, func(ctx context.Context) error { return s.Serve(ctx, l.policy) })
 	}

@@ -12,3 +12,10 @@ func (c *Connectors) keepQueue(ctx context.Context) error {
 		c.event("connector-queue", text, err == nil)
 	})
 }
+
+// answeredHold has the queue know which message is on hold by our own answer.
+func (c *Connectors) answeredHold(id, login string) {
+	if err := c.queue.Answered(id, login); err != nil {
+		c.log.Error("a message that is put on hold by our answer is not noted: it stays on hold when the measure ends, until postsuper -H", "queue_id", id, "login", login, "error", err)
+	}
+}
