@@ -22,8 +22,9 @@ type configCmd struct {
 }
 
 type configCheckCmd struct {
-	File   string `arg:"" optional:"" help:"The file; by default that of --config."`
-	Bypass bool   `help:"Also look for ways around us: MX names that are not ours, backends on public addresses."`
+	File    string `arg:"" optional:"" help:"The file; by default that of --config."`
+	Against string `placeholder:"FILE" help:"Name the keys that differ from this earlier file; by default from what the running gateway has."`
+	Bypass  bool   `help:"Also look for ways around us: MX names that are not ours, backends on public addresses."`
 }
 
 // Run prints everything wrong; warnings alone are exit 0.
@@ -61,6 +62,9 @@ func (c *configCheckCmd) Run(a *app.App) error {
 			wrong++
 			fmt.Fprintln(a.Stdout, "way around us:", app.Clean(w))
 		}
+	}
+	if err := c.differ(a, path, cfg); err != nil {
+		return err
 	}
 	if wrong > 0 {
 		return app.Findf("%s: %d things are wrong", path, wrong)

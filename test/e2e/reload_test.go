@@ -165,11 +165,28 @@ func TestChangesThatNeedARestartAreNamed(t *testing.T) {
 	b := mailtest.NewBackend(t, mailtest.Script{})
 	p := plan{Backend: b.Addr()}
 	g := start(t, p)
+	next := p
+	next.MX, next.More = ", greet_pause: 400ms", "headers: {verdict: X-Ours}\n"
+	g.WriteFile("next.yaml.new", strings.ReplaceAll(next.yaml(g.DNS.Addr()), "DIR", g.Dir)) // no file that is watched
+	path := filepath.Join(g.Dir, "next.yaml.new")
+	for _, args := range [][]string{{"config", "check", path}, {"config", "check", path, "--against", g.Config}} {
+		out := g.run(t, 0, args...)
+		if !strings.Contains(out, "in effect when it is reloaded: listeners[mx].greet_pause\n") || !strings.Contains(out, "in effect after a restart: headers.verdict\n") {
+			t.Errorf("%v: %s", args, out)
+		}
+	}
+	if out := g.run(t, 0, "config", "check"); !strings.Contains(out, "nothing differs from the running") {
+		t.Errorf("its own: %s", out)
+	}
+	g.configure(next)
+	g.awaitLog(t, "took effect", "listeners[mx].greet_pause")
+	g.awaitLog(t, "takes effect after a restart", "headers.verdict")
+	if out := g.run(t, 0, "config", "check"); strings.Contains(out, "greet_pause") || !strings.Contains(out, "after a restart: headers.verdict") {
+		t.Errorf("when it was reloaded: %s", out)
+	}
 	p.Listeners = `  - {name: second, kind: inbound, addr: "127.0.0.1:0"}`
 	g.configure(p)
-	if line := g.awaitLog(t, "takes effect after a restart"); !strings.Contains(line, "listeners") {
-		t.Errorf("logged %s", line)
-	}
+	g.awaitLog(t, "takes effect after a restart", `"changed":"listeners"`)
 }
 
 func TestRoutesAndBackendsChangeWhileServing(t *testing.T) {

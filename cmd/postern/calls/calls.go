@@ -101,6 +101,7 @@ type Parts struct {
 // Reloaded is what a reload took.
 type Reloaded struct {
 	Rules   string   `json:"rules"`             // revision
+	Changed []string `json:"changed,omitempty"` // what of the configuration took effect
 	Restart []string `json:"restart,omitempty"` // what of the configuration takes effect after a restart
 }
 

@@ -18,6 +18,7 @@ func (g *Gateway) Reload(ctx context.Context) error {
 	if g.opt.ReadConfig == nil {
 		return errors.New("this gateway was not started from files")
 	}
+	before := g.cfg.Load()
 	err := g.reload(ctx)
 	if err != nil {
 		g.log.Error("reload refused; what was in effect stays", "err", err)
@@ -25,7 +26,7 @@ func (g *Gateway) Reload(ctx context.Context) error {
 		return err
 	}
 	g.alerts.Clear("reload")
-	g.ruling.Reloaded(ctx)
+	g.ruling.Reloaded(ctx, before)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"postern/cmd/postern/rulecalls/check"
 	"postern/cmd/postern/rulecalls/list"
 	"postern/cmd/postern/setup"
+	"postern/internal/config"
 	"postern/internal/control"
 	"postern/internal/diff"
 	"postern/internal/opfiles"
@@ -125,13 +126,29 @@ func (d *Desk) files(ctx context.Context) (Files, error) {
 	return out, nil
 }
 
-// Waiting is what of the configuration takes effect after a restart.
-func (d *Desk) Waiting() []string {
-	what := setup.NeedsRestart(d.Started, d.Config())
-	if what == "" {
-		return nil
+// Waiting are the keys of the configuration that take effect after a restart.
+func (d *Desk) Waiting() []string { return setup.Differ(d.Started, d.Config(), d.Config()).Restart }
+
+// compare says what of a configuration would take effect when it is reloaded, and what after a
+// restart.
+func (d *Desk) compare(_ context.Context, p ConfigText) (Compared, error) {
+	cfg, err := config.Parse(p.File, []byte(p.Text))
+	if err != nil {
+		return Compared{}, control.Refuse(control.Invalid, "%v", err)
 	}
-	return strings.Split(what, ", ")
+	return Compared{Node: d.Node, Difference: setup.Differ(d.Started, d.Config(), cfg)}, nil
+}
+
+// ConfigText is a text of postern.yaml; File is only the name shown in errors.
+type ConfigText struct {
+	File string `json:"file"`
+	Text string `json:"text"`
+}
+
+// Compared is how a configuration differs from that of a running node.
+type Compared struct {
+	Node string `json:"node"`
+	setup.Difference
 }
 
 // maxDiff bounds what the audit keeps of a difference, in octets.

@@ -13,6 +13,7 @@ import (
 	"postern/cmd/postern/home"
 	"postern/cmd/postern/rulecalls/check"
 	"postern/cmd/postern/rulecalls/list"
+	"postern/cmd/postern/setup"
 	"postern/filter"
 	"postern/internal/config"
 	"postern/internal/control"
@@ -83,6 +84,7 @@ func (d *Desk) Handle(s *control.Server) {
 	d.sendCalls(s)
 	control.Handle(s, "rules.try", d.try)
 	control.Handle(s, "rules.keys", keysCall)
+	control.Handle(s, "config.compare", d.compare)
 }
 
 // lookEvery is how often a node looks for rules that are switched off, and for files that
@@ -116,12 +118,16 @@ func (d *Desk) ReloadNow(ctx context.Context) (calls.Reloaded, error) {
 	if d.Reload == nil {
 		return calls.Reloaded{}, errors.New("this gateway was not started from files")
 	}
+	before := d.Config()
 	err := d.Reload(ctx)
-	return calls.Reloaded{Rules: d.Rules().Revision(), Restart: d.Waiting()}, err
+	return calls.Reloaded{Rules: d.Rules().Revision(), Changed: setup.Differ(d.Started, before, d.Config()).Reload, Restart: d.Waiting()}, err
 }
 
-// Reloaded says what needs a restart, and notes what was changed on the disk.
-func (d *Desk) Reloaded(ctx context.Context) {
+// Reloaded says what took effect and what needs a restart, and notes what was changed on the disk.
+func (d *Desk) Reloaded(ctx context.Context, before *config.Config) {
+	if what := setup.Differ(d.Started, before, d.Config()).Reload; len(what) > 0 {
+		d.Log.Info("took effect", "changed", strings.Join(what, ", "))
+	}
 	if what := d.Waiting(); len(what) > 0 {
 		d.Log.Warn("takes effect after a restart", "changed", strings.Join(what, ", "))
 	}

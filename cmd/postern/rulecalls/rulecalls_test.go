@@ -202,7 +202,7 @@ func TestWhatTheNodeDoesNotTakeIsNotLeftOnTheDisk(t *testing.T) {
 func TestChangesByHandAreNoticed(t *testing.T) {
 	n := newNode(t, "mx1", &entities.Memory{})
 	n.put("rules.d/own.yaml", own+"# by hand\n")
-	n.desk.Reloaded(t.Context())
+	n.desk.Reloaded(t.Context(), n.desk.Config())
 	past, _ := call[rulecalls.Changes](n, "rules.history", rulecalls.Past{})
 	if past.Changes[0].How != "disk" || past.Changes[0].Actor != "" || !slices.Contains(n.audited, "postern file-changed rules/own.yaml") {
 		t.Errorf("%+v %q", past.Changes[0], n.audited)
@@ -213,7 +213,7 @@ func TestConfigurationSaysWhatNeedsARestart(t *testing.T) {
 	n := newNode(t, "mx1", &entities.Memory{})
 	text := n.text("postern.yaml") + "clamav: {addrs: [\"127.0.0.1:3310\"]}\n"
 	c, _ := call[check.Checked](n, "rules.check", rulecalls.Text{File: "config/postern.yaml", Text: text})
-	if !c.OK || !slices.Equal(c.Restart, []string{"clamav"}) || len(c.Warnings) == 0 {
+	if !c.OK || !slices.Equal(c.Restart, []string{"clamav.addrs"}) || len(c.Warnings) == 0 {
 		t.Errorf("%+v", c)
 	}
 	c, _ = call[check.Checked](n, "rules.check", rulecalls.Text{File: "config/postern.yaml", Text: text + "nonsense: 1\n"})

@@ -234,6 +234,7 @@ var scopes = map[string]people.Scope{
 	"rules.file":     people.SystemRead,
 	"rules.check":    people.SystemRead,
 	"rules.keys":     people.SystemRead,
+	"config.compare": people.SystemRead,
 	"rules.list":     people.SystemRead,
 	"rules.try":      people.SystemAct, // it reads held mail
 	"rules.history":  people.SystemRead,

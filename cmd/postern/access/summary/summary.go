@@ -226,6 +226,7 @@ var sentences = map[string]string{
 	"rules.file":     "One file with its text; secrets are not shown.",
 	"rules.check":    "Say what is wrong with a text of a file, and what it would change.",
 	"rules.keys":     "The keys that may stand in a file, or at one place of it.",
+	"config.compare": "What of a configuration would take effect when it is reloaded, and what after a restart.",
 	"rules.list":     "Every rule with what it did in the last day.",
 	"rules.try":      "What a held message would get with a text of a file.",
 	"rules.history":  "Changes of files, the newest first.",

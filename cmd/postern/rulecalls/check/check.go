@@ -239,9 +239,7 @@ func (c *Checker) config(out *Checked, folder opfiles.Folder, name, text string)
 	for _, err := range setup.Beside(cfg) {
 		out.fail(out.File, folder, err)
 	}
-	if what := setup.NeedsRestart(c.Started(), cfg); what != "" {
-		out.Restart = strings.Split(what, ", ")
-	}
+	out.Restart = setup.Differ(c.Started(), c.Config(), cfg).Restart
 }
 
 // calendar reads the folder as it would be. What stands beside the text is real files.

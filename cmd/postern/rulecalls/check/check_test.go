@@ -412,7 +412,7 @@ func TestTheConfigurationIsCheckedWithWhatStandsBesideIt(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	got = w.check("config/postern.yaml", conf+"rules: {dir: "+w.dir+"/rules.d}\nstate: /srv/postern\ndesk: {addr: \"127.0.0.1:1\"}\n", false)
-	if !got.OK || !slices.Equal(got.Restart, []string{"state", "desk"}) {
+	if !got.OK || !slices.Equal(got.Restart, []string{"desk.addr", "state"}) {
 		t.Errorf("%+v", got)
 	}
 	got = w.check("config/postern.yaml", conf+"lists:\n  - {name: x, zone: x.example, codes: {127.0.0.2: NOT_KNOWN}}\n", false)
