@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"postern/abuse/intake"
+	"postern/abuse/intake/sheaf"
 	"postern/abuse/intake/shelf"
 	"postern/abuse/intake/verdict"
 	"postern/internal/entity"
@@ -149,9 +150,7 @@ func TestReportsOfAPage(t *testing.T) {
 	}
 	gone := intake.Work{Report: "q-000000000000000000000000.1"}
 	count := &asked{Home: w.home}
-	w.desk.Home = count
-	got, err := w.desk.Reports(t.Context(), append(works, gone, intake.Work{Report: "nothing"}))
-	w.desk.Home = w.home
+	got, err := sheaf.Reports(t.Context(), count, append(works, gone, intake.Work{Report: "nothing"}))
 	if err != nil || len(got) != len(ids) {
 		t.Fatal(len(got), err)
 	}

@@ -238,28 +238,6 @@ func (d *Desk) Get(ctx context.Context, id string) (Report, Work, error) {
 	return r.Value, w.Value, err
 }
 
-// Reports returns the reports of works by their IDs, without those that are gone meanwhile. A
-// sheaf is read once for all that stand in it.
-func (d *Desk) Reports(ctx context.Context, works []Work) (map[string]Report, error) {
-	sheaves := sheaf.Reader{Store: d.Home}
-	out := make(map[string]Report, len(works))
-	for _, w := range works {
-		r, err := sheaves.Report(ctx, w.Report)
-		if errors.Is(err, entity.ErrNotFound) { // it has a record of its own
-			var row entity.Row[Report]
-			row, err = shelf.Reports(d.Home).Get(ctx, w.Report)
-			r = row.Value
-		}
-		switch {
-		case err == nil:
-			out[w.Report] = r
-		case !errors.Is(err, entity.ErrNotFound):
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
 // Bytes opens a report as it came. What is read is verified against its SHA-256.
 func (d *Desk) Bytes(ctx context.Context, r Report) (io.ReadCloser, error) {
 	if sheaf.Holds(r.ID) {

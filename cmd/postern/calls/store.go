@@ -113,9 +113,8 @@ func (c *Store) begin(ctx context.Context, name string, work func(context.Contex
 		return c.job, control.Refuse(control.Conflict, "a %s of the store is under way since %s", c.job.Name, c.job.Started.Format(time.RFC3339))
 	}
 	live, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c.stop = stop
 	over := make(chan struct{})
-	c.over = over
+	c.stop, c.over = stop, over
 	c.job = StoreJob{Name: name, Running: true, Started: c.Now().UTC()}
 	c.mu.Unlock()
 	go func() {

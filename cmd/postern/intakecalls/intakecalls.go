@@ -10,6 +10,7 @@ import (
 
 	"postern/abuse/intake"
 	"postern/abuse/intake/bundle"
+	"postern/abuse/intake/sheaf"
 	"postern/abuse/intake/verdict"
 	"postern/internal/control"
 	"postern/internal/entity"
@@ -111,7 +112,7 @@ func (p Parts) list(ctx context.Context, q Query) (Page, error) {
 	if err != nil {
 		return out, refused(err)
 	}
-	reports, err := p.Desk.Reports(ctx, all)
+	reports, err := sheaf.Reports(ctx, p.Desk.Home, all)
 	for _, w := range all {
 		if r, ok := reports[w.Report]; ok {
 			out.Complaints = append(out.Complaints, Complaint{Report: r, Work: w})
