@@ -103,7 +103,7 @@ func (r Reader) Judge(ctx context.Context, scope string, tokens []uint64) (j Jud
 		counts[i].Ham += more.Ham
 	}
 	all = counts[n-1]
-	return Combine(counts[:n-1], all), all, nil
+	return Combine(tokens, counts[:n-1], all), all, nil
 }
 
 // Check is the check at OnData.

@@ -197,6 +197,9 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// tokens are words for so many counts.
+func tokens(counts []bayes.Count) []uint64 { return make([]uint64, len(counts)) }
+
 func TestCombine(t *testing.T) {
 	all := bayes.Count{Spam: 100, Ham: 300}
 	same := func(n int, c bayes.Count) []bayes.Count { return slices.Repeat([]bayes.Count{c}, n) }
@@ -213,11 +216,11 @@ func TestCombine(t *testing.T) {
 		"one word":       {same(1, bayes.Count{Spam: 100}), 0.5, 0.8},
 		"wrong counts":   {same(50, bayes.Count{Spam: -5, Ham: 5}), 0, 0.5},
 	} {
-		if j := bayes.Combine(c.counts, all); j.P < c.low || j.P > c.top {
+		if j := bayes.Combine(tokens(c.counts), c.counts, all); j.P < c.low || j.P > c.top {
 			t.Errorf("%s: %v, want %v to %v", name, j, c.low, c.top)
 		}
 	}
-	if j := bayes.Combine(same(50, bayes.Count{Spam: 5}), bayes.Count{Spam: 5}); j.P != 0.5 {
+	if j := bayes.Combine(tokens(same(50, bayes.Count{})), same(50, bayes.Count{Spam: 5}), bayes.Count{Spam: 5}); j.P != 0.5 {
 		t.Errorf("with one class alone: %v", j)
 	}
 }
@@ -230,19 +233,19 @@ func TestCombineHolds(t *testing.T) {
 		counts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) bayes.Count {
 			return bayes.Count{Spam: rapid.IntRange(0, all.Spam).Draw(t, "s"), Ham: rapid.IntRange(0, all.Ham).Draw(t, "h")}
 		}), 0, 600).Draw(t, "counts")
-		j := bayes.Combine(counts, all)
+		j := bayes.Combine(tokens(counts), counts, all)
 		if !(j.P >= 0 && j.P <= 1) || math.IsNaN(j.Lean) {
 			t.Fatalf("%v", j)
 		}
 		turned := slices.Clone(counts)
 		slices.Reverse(turned)
-		if again := bayes.Combine(turned, all); again != j {
+		if again := bayes.Combine(tokens(turned), turned, all); again != j {
 			t.Fatalf("%v in another order is %v", j, again)
 		}
 		for i, c := range turned {
 			turned[i] = bayes.Count{Spam: c.Ham, Ham: c.Spam}
 		}
-		if back := bayes.Combine(turned, bayes.Count{Spam: all.Ham, Ham: all.Spam}); math.Abs(back.P+j.P-1) > 1e-9 && len(counts) < 400 {
+		if back := bayes.Combine(tokens(turned), turned, bayes.Count{Spam: all.Ham, Ham: all.Spam}); math.Abs(back.P+j.P-1) > 1e-9 && len(counts) < 400 {
 			t.Fatalf("%v turned round is %v", j, back)
 		}
 	})

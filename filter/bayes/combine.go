@@ -1,19 +1,27 @@
 package bayes
 
 import (
+	"cmp"
 	"math"
 	"slices"
+
+	"postern/filter/bayes/token"
 )
 
 // How counts become a probability.
 const (
-	telling  = 400  // tokens that speak at most, the most telling ones
 	strength = 1.0  // how many messages the assumption weighs that a token says nothing
 	least    = 0.10 // how far from even a token must be to speak
-	// apart is how much of a token is news: neighbours in a text are seldom independent, and
-	// the test of Fisher believes that all are.
-	apart = 0.06
 )
+
+// A voice speaks by its most telling tokens. news is how much of a token is news: neighbours in a
+// text are seldom independent, and the test of Fisher believes that all are.
+func telling(v token.Voice) (most int, news float64) {
+	if v == token.Mark {
+		return 100, 0.20
+	}
+	return 400, 0.04
+}
 
 // Judgement is what the counts say of a message.
 type Judgement struct {
@@ -22,44 +30,43 @@ type Judgement struct {
 	Used int     // how many tokens spoke
 }
 
-// Combine says how likely a message is spam, by the counts of its tokens and of all messages,
-// after Robinson: Fisher's test over the most telling tokens, for either class. Classes weigh
-// alike however many messages each has.
-func Combine(counts []Count, all Count) Judgement {
+// Combine says how likely a message is spam, by its tokens, their counts and that of all
+// messages, after Robinson: Fisher's test over the most telling tokens of each voice, for either
+// class. Classes weigh alike however many messages each has.
+func Combine(tokens []uint64, counts []Count, all Count) Judgement {
 	if all.Spam <= 0 || all.Ham <= 0 {
 		return Judgement{P: 0.5}
 	}
-	said := make([]float64, 0, len(counts))
-	for _, c := range counts {
+	var said [2][]float64
+	for i, c := range counts {
 		if d := lean(c, all); math.Abs(d) >= least {
-			said = append(said, d)
+			v := token.VoiceOf(tokens[i])
+			said[v] = append(said[v], d)
 		}
 	}
-	slices.SortFunc(said, func(a, b float64) int {
-		switch x, y := math.Abs(a), math.Abs(b); {
-		case x > y:
-			return -1
-		case x < y:
-			return 1
-		case a < b: // the same whatever the order of the tokens
-			return -1
-		case a > b:
-			return 1
+	var spam, ham, n float64
+	used := 0
+	for v, all := range said {
+		most, news := telling(token.Voice(v))
+		slices.SortFunc(all, further)
+		all = all[:min(len(all), most)]
+		for _, d := range all {
+			spam -= news * math.Log(0.5-d)
+			ham -= news * math.Log(0.5+d)
 		}
-		return 0
-	})
-	said = said[:min(len(said), telling)]
-	if len(said) == 0 {
+		n += news * float64(len(all))
+		used += len(all)
+	}
+	if used == 0 {
 		return Judgement{P: 0.5}
 	}
-	var spam, ham float64
-	for _, d := range said {
-		spam -= math.Log(0.5 - d)
-		ham -= math.Log(0.5 + d)
-	}
-	n := float64(len(said)) * apart
-	s, h := tail(spam*apart, n), tail(ham*apart, n)
-	return Judgement{P: (1 + h - s) / 2, Lean: (spam - ham) / float64(len(said)), Used: len(said)}
+	s, h := tail(spam, n), tail(ham, n)
+	return Judgement{P: (1 + h - s) / 2, Lean: (spam - ham) / n, Used: used}
+}
+
+// further orders by how far from even, and the same however the tokens stood.
+func further(a, b float64) int {
+	return cmp.Or(cmp.Compare(math.Abs(b), math.Abs(a)), cmp.Compare(a, b))
 }
 
 // lean is how far the probability that a message with the token is spam lies from one half. With

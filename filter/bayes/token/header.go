@@ -1,6 +1,7 @@
 package token
 
 import (
+	"iter"
 	"net/netip"
 	"path"
 	"strconv"
@@ -125,12 +126,10 @@ func rough(n int) string {
 	return strconv.Itoa(p)
 }
 
-// links adds where links lead, and whether they say so.
+// links adds where links lead, and whether they say so. Where images and styles are loaded from
+// tells how a message was made and by whose tools, not what it wants.
 func (b *bag) links(all []mime.URL) {
-	for _, u := range all[:min(len(all), MaxLinks)] {
-		if u.Host == "" {
-			continue
-		}
+	for u := range followed(all) {
 		if _, err := netip.ParseAddr(strings.Trim(u.Host, "[]")); err == nil {
 			b.add(kindHost, "an address")
 		} else {
@@ -143,6 +142,21 @@ func (b *bag) links(all []mime.URL) {
 			b.add(kindHost, "shows another")
 		}
 		b.path(u.Raw)
+	}
+}
+
+// followed are the links that a reader can follow, at most MaxLinks.
+func followed(all []mime.URL) iter.Seq[mime.URL] {
+	return func(yield func(mime.URL) bool) {
+		n := 0
+		for _, u := range all {
+			if u.Host == "" || u.Embedded {
+				continue
+			}
+			if n++; n > MaxLinks || !yield(u) {
+				return
+			}
+		}
 	}
 }
 

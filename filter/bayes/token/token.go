@@ -30,6 +30,7 @@ func (t Tokenizer) Of(tree *mime.Tree) []uint64 {
 	b := bag{key: t.Key, all: make([]uint64, 0, 2*MaxWords)}
 	b.header(tree)
 	b.structure(tree)
+	b.relations(tree)
 	b.links(tree.URLs())
 	text := tree.Text()
 	b.text(kindWord, cut(text, MaxText), MaxWords)
@@ -51,7 +52,7 @@ func (t Tokenizer) In(scope string, token uint64) uint64 {
 	if scope == "" {
 		return token
 	}
-	return t.Key.Sum(append(appendHash([]byte{byte(kindScope)}, token), scope...))
+	return t.Key.Sum(append(appendHash([]byte{byte(kindScope)}, token), scope...))&^1 | token&1
 }
 
 // kind keeps tokens of different places apart.
@@ -73,7 +74,32 @@ const (
 	kindHost
 	kindPath
 	kindFile
+	kindRelation
 )
+
+// Version is that of what the tokens mean: those of another one do not count with them.
+const Version = "2"
+
+// Voice is which of the two voices a token speaks with.
+type Voice uint8
+
+// The voices. Words of the text are many, and one says much the same as its neighbour; marks are
+// what the header, the links and the structure say.
+const (
+	Word Voice = iota
+	Mark
+)
+
+// VoiceOf returns the voice of a token, which its last bit tells.
+func VoiceOf(token uint64) Voice { return Voice(token & 1) }
+
+// voiced puts the voice into the last bit of a hash.
+func (k kind) voiced(h uint64) uint64 {
+	if k == kindWord || k == kindPair {
+		return h &^ 1
+	}
+	return h | 1
+}
 
 // bag collects hashed tokens.
 type bag struct {
@@ -84,7 +110,7 @@ type bag struct {
 
 func (b *bag) add(k kind, text string) uint64 {
 	b.buf = append(append(b.buf[:0], byte(k)), text...)
-	h := b.key.Sum(b.buf)
+	h := k.voiced(b.key.Sum(b.buf))
 	b.all = append(b.all, h)
 	return h
 }
@@ -92,7 +118,7 @@ func (b *bag) add(k kind, text string) uint64 {
 // pair adds two tokens that stand side by side, or with one between them.
 func (b *bag) pair(k kind, first, second uint64, between byte) {
 	b.buf = appendHash(appendHash(append(b.buf[:0], byte(k), between), first), second)
-	b.all = append(b.all, b.key.Sum(b.buf))
+	b.all = append(b.all, k.voiced(b.key.Sum(b.buf)))
 }
 
 func appendHash(to []byte, h uint64) []byte {

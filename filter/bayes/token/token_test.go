@@ -32,15 +32,15 @@ func TestSum(t *testing.T) {
 }
 
 func has(all []uint64, k kind, text string) bool {
-	return slices.Contains(all, Key{7}.Sum(append([]byte{byte(k)}, text...)))
+	return slices.Contains(all, k.voiced(Key{7}.Sum(append([]byte{byte(k)}, text...))))
 }
 
 func hasPair(all []uint64, k kind, first, second string, between byte) bool {
 	b := []byte{byte(k) + 1, between}
 	for _, w := range []string{first, second} {
-		b = binary.LittleEndian.AppendUint64(b, Key{7}.Sum(append([]byte{byte(k)}, w...)))
+		b = binary.LittleEndian.AppendUint64(b, k.voiced(Key{7}.Sum(append([]byte{byte(k)}, w...))))
 	}
-	return slices.Contains(all, Key{7}.Sum(b))
+	return slices.Contains(all, (k + 1).voiced(Key{7}.Sum(b)))
 }
 
 func TestWords(t *testing.T) {
@@ -166,4 +166,57 @@ func FuzzTokens(f *testing.F) {
 			t.Errorf("%d and %d tokens", len(first), len(second))
 		}
 	})
+}
+
+// TestRelations: how the parts of a message fit each other.
+func TestRelations(t *testing.T) {
+	for text, want := range map[string][]string{
+		"From: Bank News <a@mail.bank.example>\nSubject: x\n\nsee https://www.bank.example/a and https://bank.example/b\n": {"name domain", "local short", "links home"},
+		"From: Your Bank <x7q2w9e1@else.example>\nSubject: x\n\nsee https://crook.example/a https://crook.example/b\n":     {"name elsewhere", "local short mixed", "links one elsewhere"},
+		"From: averyveryverylongname1234@else.example\nSubject: x\n\nhttps://a.example/ https://b.example/\n":              {"name none", "local long digits", "links elsewhere"},
+		"From: A <a@home.example>\nSubject: x\n\nhttps://home.example/ https://b.example/ https://c.example/\n":            {"links some home"},
+		"From: A <a@home.example>\nSubject: your prize AB12CD\n\nnone\n":                                                   {"links none", "subject code"},
+		"From: A <a@home.example>\nSubject: you     w\u200bon\n\np\u0430ypal\n":                                            {"subject padded", "subject hidden 1", "text mixed 2"},
+		"From: \U0001d400 <a@home.example>\nSubject: \U0001d400\U0001d401\U0001d402\n\n\u0433\u043e\u0434 year\n":          {"name styled 1", "subject styled 4"},
+	} {
+		got := of(text)
+		for _, w := range want {
+			if !has(got, kindRelation, w) {
+				t.Errorf("%q: no token %q", text, w)
+			}
+		}
+	}
+	plain := of("From: A <a@home.example>\nSubject: your prize in 2024\n\nwords \u0441\u043b\u043e\u0432\u0430 \u05e9\u05dc\u200f\u05d5\u05dd and \u200b\n")
+	for _, w := range []string{"subject code", "subject padded", "text mixed 1", "text hidden 2"} {
+		if has(plain, kindRelation, w) {
+			t.Errorf("plain text has the token %q", w)
+		}
+	}
+}
+
+// TestVoices: words of the text speak with one voice, all else with the other, within a scope too.
+func TestVoices(t *testing.T) {
+	tok := Tokenizer{Key{7}}
+	words, marks := 0, 0
+	for _, h := range of("From: a@b.example\nSubject: one two\n\nthree four five\n") {
+		if VoiceOf(tok.In("shop.example", h)) != VoiceOf(h) {
+			t.Errorf("%x speaks otherwise within a scope", h)
+		}
+		if VoiceOf(h) == Word {
+			words++
+		} else {
+			marks++
+		}
+	}
+	if words != 6 || marks < 8 { // three words, three pairs
+		t.Errorf("%d words, %d marks", words, marks)
+	}
+}
+
+// TestEmbedded: what is loaded with a message is no link.
+func TestEmbedded(t *testing.T) {
+	got := of("From: a@b.example\nContent-Type: text/html\n\n<img src=\"https://cdn.example/logo.png\"><link rel=stylesheet href=\"https://style.example/\"><a href=\"https://go.example/\">x</a>\n")
+	if has(got, kindHost, "cdn.example") || has(got, kindHost, "style.example") || !has(got, kindHost, "go.example") {
+		t.Error("hosts of images and styles count, or those of links do not")
+	}
 }

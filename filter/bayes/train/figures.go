@@ -48,7 +48,7 @@ func (t *Trainer) try(ctx context.Context, e Entry) (Trial, error) {
 		return trial, err
 	}
 	all := counts[len(counts)-1]
-	j := bayes.Combine(counts[:len(counts)-1], all)
+	j := bayes.Combine(tokens, counts[:len(counts)-1], all)
 	trial.Band, trial.P = bayes.Band(j, all), math.Round(j.P*1e4)/1e4
 	return trial, nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"postern/filter/bayes"
+	"postern/filter/bayes/token"
 	"postern/internal/address"
 	"postern/internal/entity"
 	"postern/internal/mime"
@@ -116,7 +117,7 @@ func (t *Trainer) identity(tree *mime.Tree, scope string) string {
 	h := sha256.New()
 	key := t.Reader.Tokenizer.Key
 	h.Write(key[:])
-	for _, field := range []string{"message", scope, strings.TrimSpace(tree.Root.Header.Get("Message-ID")), string(body[:])} {
+	for _, field := range []string{"message " + token.Version, scope, strings.TrimSpace(tree.Root.Header.Get("Message-ID")), string(body[:])} {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(field)))
 		h.Write(n[:])
@@ -126,7 +127,9 @@ func (t *Trainer) identity(tree *mime.Tree, scope string) string {
 }
 
 // keyID names a key without saying anything about it.
-func (t *Trainer) keyID() string { return fmt.Sprintf("%08x", uint32(t.Reader.Tokenizer.Name("key"))) }
+func (t *Trainer) keyID() string {
+	return fmt.Sprintf("%08x", uint32(t.Reader.Tokenizer.Name("key "+token.Version)))
+}
 
 // sender is the domain of the author as registered.
 func sender(tree *mime.Tree) string {

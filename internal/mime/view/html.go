@@ -83,7 +83,9 @@ func (p *page) start(z *html.Tokenizer) {
 		switch string(key) {
 		case "href", "xlink:href":
 			p.link(tag, string(val))
-		case "src", "action", "formaction", "background", "poster", "data", "ping":
+		case "src", "background", "poster", "data":
+			p.c.put(string(val), p.base, "", true)
+		case "action", "formaction", "ping":
 			p.c.add(string(val), p.base, "")
 		case "alt":
 			if tag == atom.Img && !p.nested {
@@ -113,7 +115,7 @@ func (p *page) link(tag atom.Atom, val string) {
 		p.href, p.anchor = val, p.c.text.Len()
 		p.scanned = p.anchor
 	default:
-		p.c.add(val, p.base, "")
+		p.c.put(val, p.base, "", tag == atom.Link)
 	}
 }
 

@@ -14,6 +14,8 @@ type URL struct {
 	Raw  string // as written, entities decoded, at most 2,048 bytes
 	Host string // lower-case A-label or address without port and user; "" if it has none
 	Text string // what an HTML link shows instead; "" when found in text
+
+	Embedded bool // an image, a style and the like: loaded with the mail, not followed
 }
 
 // maxURL bounds one link in bytes.

@@ -110,7 +110,10 @@ func invisible(r rune) bool {
 }
 
 // add keeps a link.
-func (c *Collector) add(raw, base, shown string) {
+func (c *Collector) add(raw, base, shown string) { c.put(raw, base, shown, false) }
+
+// put keeps a link, or what is shown along with the text.
+func (c *Collector) put(raw, base, shown string, embedded bool) {
 	if len(c.urls) >= c.left.URLs {
 		c.full = true
 		return
@@ -127,5 +130,6 @@ func (c *Collector) add(raw, base, shown string) {
 		return
 	}
 	c.seen[u] = struct{}{}
+	u.Embedded = embedded
 	c.urls = append(c.urls, u)
 }

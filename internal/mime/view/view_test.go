@@ -161,3 +161,18 @@ func FuzzViews(f *testing.F) {
 		}
 	})
 }
+
+// TestEmbedded tells what is loaded with a message from links to follow.
+func TestEmbedded(t *testing.T) {
+	c := view.NewCollector(wide)
+	c.AddHTML([]byte(`<link href="http://style.example/"><img src="http://image.example/"><a href="http://link.example/">x</a><form action="http://form.example/"><area href="http://area.example/"><body background="http://back.example/">`))
+	want := map[string]bool{"style.example": true, "image.example": true, "back.example": true, "link.example": false, "form.example": false, "area.example": false}
+	for _, u := range c.URLs() {
+		if embedded, ok := want[u.Host]; !ok || u.Embedded != embedded {
+			t.Errorf("%s: embedded %v", u.Host, u.Embedded)
+		}
+	}
+	if len(c.URLs()) != len(want) {
+		t.Errorf("%d links, want %d", len(c.URLs()), len(want))
+	}
+}
