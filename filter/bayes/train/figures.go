@@ -2,94 +2,29 @@ package train
 
 import (
 	"context"
+	"math"
+	"slices"
+	"time"
+
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"math"
-	"time"
 
 	"postern/filter/bayes"
 	"postern/internal/entity"
 )
 
-// FiguresKind is that of the records of what was judged before it was learned.
-const FiguresKind entity.Kind = "learn-figures"
+// Bounds of a test.
+const (
+	MaxTested = 500 // messages of each class and scope that were kept aside last
+	MaxMisses = 20  // that a test names, of each class and scope
+)
 
-// maxTrials is how many of the latest trials of a scope are kept.
-const maxTrials = 2000
-
-// Trial is a message that was judged by what was known before it was learned.
-type Trial struct {
-	At   time.Time   `json:"at"`
-	Is   bayes.Class `json:"is"`   // what a person said
-	Band string      `json:"band"` // "": too little was known to say anything
-	P    float64     `json:"p"`
-}
-
-type trials struct {
-	Trials []Trial `json:"trials"`
-}
-
-// held reports whether a message is one of those that are judged first. By its identity, which
+// aside reports whether a message is one of those that are kept aside. By its identity, which
 // nobody outside can choose.
-func (t *Trainer) held(id string) bool {
+func (t *Trainer) aside(id string) bool {
 	b, err := hex.DecodeString(id)
 	n := t.Limits().Aside
 	return err == nil && len(b) >= 8 && n > 0 && binary.BigEndian.Uint64(b)%uint64(n) == 0
-}
-
-// try judges a message that is not learned yet. The last of its tokens is the count of all.
-func (t *Trainer) try(ctx context.Context, e Entry) (Trial, error) {
-	trial := Trial{At: e.At, Is: e.Class, P: 0.5}
-	tokens := e.tokens()
-	counts, err := t.Reader.Store.Counts(ctx, tokens)
-	if err != nil {
-		return trial, err
-	}
-	all := counts[len(counts)-1]
-	j := bayes.Combine(tokens, counts[:len(counts)-1], all)
-	trial.Band, trial.P = bayes.Band(j, all), math.Round(j.P*1e4)/1e4
-	return trial, nil
-}
-
-func figuresID(scope string) string {
-	if scope == "" {
-		return "all"
-	}
-	return "domain:" + scope
-}
-
-func (t *Trainer) trials(ctx context.Context, scope string) (out trials, version uint64, err error) {
-	r, err := t.Records.Get(ctx, FiguresKind, figuresID(scope))
-	if errors.Is(err, entity.ErrNotFound) {
-		return out, 0, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(r.Data, &out)
-	}
-	return out, r.Version, err
-}
-
-// note keeps trials beside those before them.
-func (t *Trainer) note(ctx context.Context, scope string, more []Trial) error {
-	for len(more) > 0 {
-		have, version, err := t.trials(ctx, scope)
-		if err != nil {
-			return err
-		}
-		have.Trials = append(have.Trials, more...)
-		have.Trials = have.Trials[max(0, len(have.Trials)-maxTrials):]
-		data, err := json.Marshal(have)
-		if err != nil {
-			return err
-		}
-		err = t.Records.Put(ctx, entity.Record{Kind: FiguresKind, ID: figuresID(scope), Version: version + 1, Data: data})
-		if !errors.Is(err, entity.ErrConflict) && !errors.Is(err, entity.ErrExists) {
-			return err
-		}
-	}
-	return nil
 }
 
 // Share is a share with the interval in which it lies by 95 % (Wilson).
@@ -122,10 +57,25 @@ type Scope struct {
 	First  time.Time `json:"first,omitzero"`
 	Says   string    `json:"says"` // nothing, little or all: which symbols are given
 
-	// Of the messages that were judged before they were learned:
-	Aside  int   `json:"aside"`
-	Caught Share `json:"caught"` // spam in the upper bands
-	Wrong  Share `json:"wrong"`  // ham in the upper bands
+	// Of the messages that were kept aside, as they are judged now:
+	Aside  int    `json:"aside"`
+	Caught Share  `json:"caught"` // spam in the two upper bands
+	Missed Share  `json:"missed"` // spam that is judged to be rather good
+	Wrong  Share  `json:"wrong"`  // good mail in the two upper bands
+	Misses []Miss `json:"misses,omitempty"`
+}
+
+// Miss is a message that was kept aside and is judged to be what it is not.
+type Miss struct {
+	ID     string    `json:"id"`
+	Class  string    `json:"class"` // what it was called
+	Band   string    `json:"band"`
+	P      float64   `json:"p"`
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Via    string    `json:"via"`
+	Ref    string    `json:"ref,omitempty"`
+	Sender string    `json:"sender,omitempty"`
 }
 
 // Status is what was learned.
@@ -136,7 +86,7 @@ type Status struct {
 	Idle   int     `json:"idle,omitempty"` // messages of the journal that do not count here: of a domain without a scope, or hashed under another key
 }
 
-// Status counts what was learned.
+// Status counts what was learned, and tests it with what was kept aside.
 func (t *Trainer) Status(ctx context.Context, scopes []string) (s Status, err error) {
 	if s.Tokens, s.Bytes, err = t.Reader.Store.Size(ctx); err != nil {
 		return s, err
@@ -168,51 +118,97 @@ func (t *Trainer) scope(ctx context.Context, domain string) (Scope, error) {
 		s.Says = "little"
 	}
 	for _, class := range []bayes.Class{bayes.Spam, bayes.Ham} {
-		for _, rising := range []bool{true, false} {
-			q := t.query(domain, class)
-			q.Rising, q.Limit = rising, 1
-			page, err := t.Records.Find(ctx, q)
-			if err != nil {
-				return s, err
-			}
-			if len(page.Records) == 0 {
-				continue
-			}
-			e, err := entryOf(page.Records[0])
-			if err != nil {
-				return s, err
-			}
-			if rising && (s.First.IsZero() || e.At.Before(s.First)) {
-				s.First = e.At
-			}
-			if !rising && e.At.After(s.Last) {
-				s.Last = e.At
-			}
+		if err := t.span(ctx, &s, class); err != nil {
+			return s, err
+		}
+		if err := t.test(ctx, &s, class); err != nil {
+			return s, err
 		}
 	}
-	have, _, err := t.trials(ctx, domain)
-	s.figures(have.Trials)
-	return s, err
+	return s, nil
 }
 
-// figures counts what was said of messages before they were learned, where anything was.
-func (s *Scope) figures(all []Trial) {
-	var spam, ham, caught, wrong int
-	for _, t := range all {
-		if t.Band == "" {
+// span finds when something of a class was learned first and last.
+func (t *Trainer) span(ctx context.Context, s *Scope, class bayes.Class) error {
+	for _, rising := range []bool{true, false} {
+		q := t.query(byClass, s.Domain, class)
+		q.Rising, q.Limit = rising, 1
+		page, err := t.Records.Find(ctx, q)
+		if err != nil {
+			return err
+		}
+		if len(page.Records) == 0 {
 			continue
 		}
-		high := t.Band == bayes.Bayes99 || t.Band == bayes.Bayes95
-		if t.Is == bayes.Spam {
-			spam++
-		} else {
-			ham++
+		e, err := entryOf(page.Records[0])
+		if err != nil {
+			return err
 		}
-		if high && t.Is == bayes.Spam {
-			caught++
-		} else if high {
-			wrong++
+		if rising && (s.First.IsZero() || e.At.Before(s.First)) {
+			s.First = e.At
+		}
+		if !rising && e.At.After(s.Last) {
+			s.Last = e.At
 		}
 	}
-	s.Aside, s.Caught, s.Wrong = spam+ham, share(caught, spam), share(wrong, ham)
+	return nil
+}
+
+// test judges what was kept aside of a class, where enough is learned to say anything.
+func (t *Trainer) test(ctx context.Context, s *Scope, class bayes.Class) error {
+	q := t.query(byAside, s.Domain, class)
+	q.Limit = Batch
+	n, high, low := 0, 0, 0
+	for n < MaxTested {
+		page, err := t.Records.Find(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Records[:min(len(page.Records), MaxTested-n)] {
+			e, err := entryOf(r)
+			if err != nil {
+				return err
+			}
+			j, all, err := t.judge(ctx, e)
+			if err != nil {
+				return err
+			}
+			band := bayes.Band(j, all)
+			if band == "" {
+				return nil
+			}
+			n++
+			up, down := band == bayes.Bayes99 || band == bayes.Bayes95, slices.Contains([]string{bayes.Bayes00, bayes.Bayes05, bayes.Bayes20}, band)
+			if up {
+				high++
+			}
+			if down {
+				low++
+			}
+			if (class == bayes.Spam && down || class == bayes.Ham && up) && len(s.Misses) < MaxMisses*int(class) {
+				s.Misses = append(s.Misses, Miss{e.ID, class.String(), band, math.Round(j.P*1e4) / 1e4, e.At, e.By, e.Via, e.Ref, e.Sender})
+			}
+		}
+		if q.After = page.Next; q.After == "" {
+			break
+		}
+	}
+	s.Aside += n
+	if class == bayes.Spam {
+		s.Caught, s.Missed = share(high, n), share(low, n)
+	} else {
+		s.Wrong = share(high, n)
+	}
+	return nil
+}
+
+// judge judges a message of the journal. The last of its tokens is the count of all.
+func (t *Trainer) judge(ctx context.Context, e Entry) (bayes.Judgement, bayes.Count, error) {
+	tokens := e.tokens()
+	counts, err := t.Reader.Store.Counts(ctx, tokens)
+	if err != nil || len(tokens) == 0 {
+		return bayes.Judgement{P: 0.5}, bayes.Count{}, err
+	}
+	all := counts[len(counts)-1]
+	return bayes.Combine(tokens[:len(tokens)-1], counts[:len(counts)-1], all), all, nil
 }

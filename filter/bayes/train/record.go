@@ -25,10 +25,15 @@ const Kind entity.Kind = "learned"
 // The indexes of the journal.
 const (
 	byTime  = "at"
-	byClass = "class" // key, scope and class
-	byKept  = "kept"  // all that are not forgotten
+	byClass = "class" // key, scope and class, of what counts
+	byAside = "aside" // the same, of what is kept aside
+	byKept  = "kept"  // all that count
+	byGone  = "gone"  // all that count no more
 	bySpan  = "run"   // of one act
+	byWay   = "via"   // how it was learned
+	byRef   = "ref"   // of a hold
 	bySend  = "from"  // how it was learned, the day, and the domain of the sender
+	byVote  = "by"    // the same with who said it, and with who said it and the domain
 )
 
 // Entry is one message in the journal: what it counts as, and who said so. It holds no text of
@@ -36,11 +41,12 @@ const (
 type Entry struct {
 	ID     string      `json:"id"`
 	Class  bayes.Class `json:"class"`
-	Was    bayes.Class `json:"was"` // before the last change
+	Was    bayes.Class `json:"was"`             // before the last change
+	Aside  bool        `json:"aside,omitempty"` // it is not counted: what is counted is tested with it
 	Scope  string      `json:"scope,omitempty"`
 	At     time.Time   `json:"at"`
 	By     string      `json:"by"`
-	Via    string      `json:"via"` // how: command, desk, release, report
+	Via    string      `json:"via"` // how: one of the ways
 	Run    string      `json:"run"` // names the act that it was part of
 	Ref    string      `json:"ref,omitempty"`
 	Sender string      `json:"sender,omitempty"` // the domain in From, as registered
@@ -49,6 +55,14 @@ type Entry struct {
 	Tokens []byte      `json:"tokens,omitempty"` // 8 octets each
 
 	version uint64
+}
+
+// counts is the class that it is counted as.
+func (e Entry) counts() bayes.Class {
+	if e.Aside {
+		return bayes.None
+	}
+	return e.Class
 }
 
 // tokens are those of the message.
@@ -71,17 +85,36 @@ func packed(tokens []uint64) []byte {
 // record is the entry as it is kept.
 func (e Entry) record() (entity.Record, error) {
 	data, err := json.Marshal(e)
-	at := e.At.UnixMilli()
-	keys := []entity.Key{{Index: byTime, At: at}, {Index: bySpan, Value: e.Run, At: at}}
-	if e.Class != bayes.None {
-		keys = append(keys, entity.Key{Index: byClass, Value: e.Key + "/" + e.Scope + "/" + e.Class.String(), At: at}, entity.Key{Index: byKept, At: at},
-			entity.Key{Index: bySend, Value: sendKey(e.Via, e.At, e.Sender), At: at})
-	}
-	return entity.Record{Kind: Kind, ID: e.ID, Version: e.version + 1, Data: data, Keys: keys}, err
+	return entity.Record{Kind: Kind, ID: e.ID, Version: e.version + 1, Data: data, Keys: e.keys()}, err
 }
 
-func sendKey(via string, at time.Time, sender string) string {
-	return via + " " + at.UTC().Format("20060102") + " " + sender
+func (e Entry) keys() []entity.Key {
+	at := e.At.UnixMilli()
+	keys := []entity.Key{{Index: byTime, At: at}, {Index: bySpan, Value: e.Run, At: at}, {Index: byWay, Value: e.Via, At: at}}
+	if e.Ref != "" && e.Via != ViaCommand {
+		keys = append(keys, entity.Key{Index: byRef, Value: e.Ref, At: at})
+	}
+	if e.Class == bayes.None {
+		return append(keys, entity.Key{Index: byGone, At: at})
+	}
+	of := e.Key + "/" + e.Scope + "/" + e.Class.String()
+	if e.Aside {
+		keys = append(keys, entity.Key{Index: byAside, Value: of, At: at})
+	} else {
+		keys = append(keys, entity.Key{Index: byClass, Value: of, At: at}, entity.Key{Index: byKept, At: at})
+	}
+	return append(keys, entity.Key{Index: bySend, Value: sendKey(e.Via, e.At, e.Sender), At: at},
+		entity.Key{Index: byVote, Value: sendKey(e.Via, e.At, voter(e.By)), At: at}, entity.Key{Index: byVote, Value: sendKey(e.Via, e.At, voter(e.By)+" "+e.Sender), At: at})
+}
+
+func sendKey(via string, at time.Time, of string) string {
+	return via + " " + at.UTC().Format("20060102") + " " + of
+}
+
+// voter names who said something, however long they are called.
+func voter(by string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(by)))
+	return hex.EncodeToString(sum[:8])
 }
 
 func entryOf(r entity.Record) (Entry, error) {
@@ -93,9 +126,9 @@ func entryOf(r entity.Record) (Entry, error) {
 	return e, nil
 }
 
-// query asks for what counts as a class in a scope.
-func (t *Trainer) query(scope string, class bayes.Class) entity.Query {
-	return entity.Query{Kind: Kind, Index: byClass, Value: t.keyID() + "/" + scope + "/" + class.String()}
+// query asks for what counts as a class in a scope, or is kept aside.
+func (t *Trainer) query(index, scope string, class bayes.Class) entity.Query {
+	return entity.Query{Kind: Kind, Index: index, Value: t.keyID() + "/" + scope + "/" + class.String()}
 }
 
 // get returns an entry; one that is not there has version 0.
@@ -108,6 +141,40 @@ func (t *Trainer) get(ctx context.Context, id string) (Entry, error) {
 		return Entry{}, err
 	}
 	return entryOf(r)
+}
+
+// Known is what a held message was learned as.
+type Known struct {
+	ID     string    `json:"id"`   // in the journal
+	Ref    string    `json:"hold"` // the hold
+	Class  string    `json:"class"`
+	Scope  string    `json:"domain,omitempty"`
+	Aside  bool      `json:"aside,omitempty"`  // it tests what is learned, and does not count
+	Undone bool      `json:"undone,omitempty"` // the last change was taken back
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Via    string    `json:"via"`
+}
+
+// Known says what holds were learned as; those that never were are left out.
+func (t *Trainer) Known(ctx context.Context, refs []string) (out []Known, err error) {
+	for _, ref := range refs {
+		if ref == "" {
+			continue
+		}
+		page, err := t.Records.Find(ctx, entity.Query{Kind: Kind, Index: byRef, Value: clip(ref, maxRef), Limit: Batch})
+		if err != nil {
+			return out, err
+		}
+		for _, r := range page.Records {
+			e, err := entryOf(r)
+			if err != nil {
+				return out, err
+			}
+			out = append(out, Known{e.ID, e.Ref, e.Class.String(), e.Scope, e.Aside, e.Undone, e.At, e.By, e.Via})
+		}
+	}
+	return out, nil
 }
 
 // identity names a message within a scope by its Message-ID and what stands below its header:

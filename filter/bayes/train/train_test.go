@@ -27,7 +27,7 @@ type world struct {
 }
 
 func open() *world {
-	w := &world{counts: &bayestest.Memory{}, records: &entities.Memory{}, now: time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC), limits: train.Limits{Keep: 1000, Aside: 3, Sender: 2}}
+	w := &world{counts: &bayestest.Memory{}, records: &entities.Memory{}, now: time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC), limits: train.Limits{Keep: 1000, Sender: 2, Voter: 3}}
 	w.Trainer = &train.Trainer{
 		Records: w.records, Reader: bayes.Reader{Store: w.counts, Tokenizer: token.Tokenizer{Key: token.Key{5}}},
 		Now: func() time.Time { return w.now }, Limits: func() train.Limits { return w.limits },
@@ -247,27 +247,135 @@ func TestOtherKey(t *testing.T) {
 	}
 }
 
-func TestFigures(t *testing.T) {
+// TestAside: what is kept aside counts nothing, always the same messages, and tests the rest.
+func TestAside(t *testing.T) {
 	w := open()
+	w.limits.Aside = 3
+	states := map[string]int{}
 	for i := range 12 {
 		w.now = w.now.Add(time.Minute)
-		w.learn(t, act("a"), append(items("pills", bayes.Spam, i*25, 25), items("talk", bayes.Ham, i*25, 25)...)...)
+		for state, n := range w.learn(t, act("a"), append(items("pills", bayes.Spam, i*25, 25), items("talk", bayes.Ham, i*25, 25)...)...) {
+			states[state] += n
+		}
 	}
-	w.learn(t, act("b"), items("talk", bayes.Spam, 1000, 40)...) // called spam, though all like it was good
 	s, err := w.Status(t.Context(), []string{""})
 	if err != nil {
 		t.Fatal(err)
 	}
 	one := s.Scopes[0]
-	if one.Spam != 340 || one.Ham != 300 || one.Says != "all" || !one.First.Before(one.Last) {
-		t.Errorf("%+v", one)
+	if one.Spam+one.Ham != states[train.Learned] || one.Aside != states[train.Aside] || one.Aside < 150 || one.Aside > 250 || one.Says == "nothing" || !one.First.Before(one.Last) || s.Idle != 0 {
+		t.Errorf("%+v, %v", one, states)
 	}
-	if one.Aside < 100 || one.Caught.Of+one.Wrong.Of != one.Aside || one.Wrong.N != 0 || one.Caught.N == 0 || one.Caught.N == one.Caught.Of {
-		t.Errorf("aside %d, caught %+v, wrong %+v", one.Aside, one.Caught, one.Wrong)
+	if one.Caught.N != one.Caught.Of || one.Wrong.N != 0 || one.Missed.N != 0 || len(one.Misses) != 0 || one.Caught.Of+one.Wrong.Of != one.Aside {
+		t.Errorf("caught %+v, wrong %+v, missed %+v, %v", one.Caught, one.Wrong, one.Missed, one.Misses)
 	}
-	if one.Wrong.High <= 0 || one.Wrong.High > 0.1 || one.Caught.Low >= float64(one.Caught.N)/float64(one.Caught.Of) {
+	if one.Wrong.High <= 0 || one.Wrong.High > 0.1 || one.Caught.Low >= 1 {
 		t.Errorf("intervals: caught %+v, wrong %+v", one.Caught, one.Wrong)
 	}
+	w.learn(t, act("b"), items("talk", bayes.Spam, 400, 20)...) // called spam, though all like it was good
+	s, err = w.Status(t.Context(), []string{""})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if one = s.Scopes[0]; one.Missed.N == 0 || len(one.Misses) != one.Missed.N || one.Misses[0].Class != "spam" || one.Misses[0].Ref == "" || one.Misses[0].By != "ann" {
+		t.Errorf("missed %+v, %+v", one.Missed, one.Misses)
+	}
+	again := w.learn(t, act("c"), items("pills", bayes.Spam, 0, 25)...)
+	same(t, again, map[string]int{train.Already: 25})
+	w.learn(t, act("d"), items("pills", bayes.None, 0, 300)...)
+	w.learn(t, act("d"), items("talk", bayes.None, 0, 300)...)
+	w.learn(t, act("d"), items("talk", bayes.None, 400, 20)...)
+	same(t, w.counts.All(), map[uint64]bayes.Count{})
+	if s, err := w.Status(t.Context(), []string{""}); err != nil || s.Scopes[0].Aside != 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestWeight: who has less weight changes nothing that was said with more.
+func TestWeight(t *testing.T) {
+	w := open()
+	w.limits.Sender = 0
+	via := func(way, by string) train.Act { return train.Act{By: by, Via: way, Run: way} }
+	one := func(class bayes.Class) train.Item { return items("talk", class, 1, 1)[0] }
+	for _, step := range []struct {
+		way, by string
+		class   bayes.Class
+		want    string
+	}{
+		{train.ViaAuto, "postern", bayes.Spam, train.Learned},
+		{train.ViaRecipient, "bob@example.com", bayes.Ham, train.Changed},
+		{train.ViaAuto, "postern", bayes.Spam, train.Kept},
+		{train.ViaDelete, "ann", bayes.Spam, train.Changed},
+		{train.ViaRecipient, "cleo@example.com", bayes.Ham, train.Kept},
+		{train.ViaDesk, "ann", bayes.Ham, train.Changed},
+		{train.ViaReport, "cleo@example.com", bayes.Spam, train.Kept},
+		{train.ViaCommand, "root", bayes.None, train.Forgotten},
+		{train.ViaRelease, "ann", bayes.Ham, train.Kept},
+		{train.ViaDesk, "ann", bayes.Ham, train.Learned},
+	} {
+		same(t, w.learn(t, via(step.way, step.by), one(step.class)), map[string]int{step.want: 1})
+	}
+	if n, err := w.Undo(t.Context(), train.Back{Run: train.ViaDesk}, "ann"); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	same(t, w.learn(t, via(train.ViaRelease, "ann"), one(bayes.Ham)), map[string]int{train.Kept: 1}) // it was taken back
+	same(t, w.counts.All(), map[uint64]bayes.Count{})
+}
+
+// TestVotes: a recipient has one vote a day about a sender, and few in all.
+func TestVotes(t *testing.T) {
+	w := open()
+	w.limits.Sender = 10
+	of := func(sender, n int) train.Item { return train.Item{Tree: letter("talk", n*7+sender), Class: bayes.Ham} }
+	bob, cleo := train.Act{By: "bob@example.com", Via: train.ViaRecipient, Run: "r"}, train.Act{By: "cleo@example.com", Via: train.ViaRecipient, Run: "r"}
+	same(t, w.learn(t, bob, of(0, 1), of(0, 2)), map[string]int{train.Learned: 1, train.Capped: 1})
+	same(t, w.learn(t, bob, of(1, 1), of(2, 1), of(3, 1)), map[string]int{train.Learned: 2, train.Capped: 1}) // three in all
+	same(t, w.learn(t, cleo, of(0, 1), of(0, 3)), map[string]int{train.Already: 1, train.Learned: 1})
+	w.learned(t, "", 0, 4)
+	w.now = w.now.Add(24 * time.Hour)
+	same(t, w.learn(t, bob, of(0, 2)), map[string]int{train.Learned: 1})
+}
+
+// TestUndoAuto takes back what nobody said, and leaves what people did.
+func TestUndoAuto(t *testing.T) {
+	w := open()
+	w.limits.Sender = 0
+	began := w.now
+	w.learn(t, act("a"), items("pills", bayes.Spam, 0, 5)...)
+	before := w.counts.All()
+	w.learn(t, train.Act{By: "postern", Via: train.ViaAuto, Run: "auto"}, items("news", bayes.Spam, 0, 70)...)
+	w.learn(t, act("b"), items("news", bayes.None, 0, 1)...) // a person was quicker with one
+	if n, err := w.Undo(t.Context(), train.Back{Since: began, Via: train.ViaAuto}, "ann"); n != 69 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	same(t, w.counts.All(), before)
+}
+
+// TestForgottenExpire: what counts no more leaves the journal after a while.
+func TestForgottenExpire(t *testing.T) {
+	w := open()
+	w.learn(t, act("a"), items("pills", bayes.Spam, 0, 100)...)
+	w.learn(t, act("b"), items("pills", bayes.None, 0, 80)...)
+	kept := w.counts.All()
+	for wait, want := range map[time.Duration]int{train.Regret - time.Hour: 0} {
+		w.now = w.now.Add(wait)
+		if n, err := w.Expire(t.Context()); n != want || err != nil {
+			t.Errorf("after %s: %d, %v", wait, n, err)
+		}
+	}
+	if n, err := w.Undo(t.Context(), train.Back{Run: "b"}, "ann"); n != 80 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	w.learn(t, act("c"), items("pills", bayes.None, 0, 80)...)
+	w.now = w.now.Add(train.Regret + time.Hour)
+	if n, err := w.Expire(t.Context()); n != 80 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	same(t, w.counts.All(), kept)
+	if _, err := w.Undo(t.Context(), train.Back{Run: "c"}, "ann"); !errors.Is(err, train.ErrNotFound) {
+		t.Error(err)
+	}
+	w.learned(t, "", 20, 0)
 }
 
 func TestFaults(t *testing.T) {

@@ -16,6 +16,7 @@ type Back struct {
 	Run   string    `json:"run,omitempty"`
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"` // with Since; zero = now
+	Via   string    `json:"via,omitempty"`  // with Since: what was learned in this way alone
 }
 
 // ErrWhat says that nothing was named to take back, or several things.
@@ -44,6 +45,9 @@ func (t *Trainer) Undo(ctx context.Context, what Back, by string) (int, error) {
 		q.Index, q.From, q.To = byTime, what.Since.UnixMilli(), what.Until.UnixMilli()
 		if what.Until.IsZero() {
 			q.To = t.Now().UnixMilli()
+		}
+		if what.Via != "" {
+			q.Index, q.Value = byWay, what.Via
 		}
 	default:
 		return 0, ErrWhat
@@ -81,13 +85,13 @@ func (t *Trainer) find(ctx context.Context, q entity.Query) (out []Entry, err er
 // back takes the last change of each entry back. The time of the change stays, so that a span
 // finds the same messages again.
 func (t *Trainer) back(ctx context.Context, all []Entry, by string) (n int, err error) {
-	var changes []bayes.Change
+	var written []Entry
 	for _, e := range all {
 		if e.Undone {
 			continue
 		}
 		e.Class, e.Was, e.By, e.Undone = e.Was, e.Class, by, true
-		if err = t.write(ctx, e); errors.Is(err, entity.ErrConflict) { // changed in the meantime: not what was meant
+		if err = t.write(ctx, &e); errors.Is(err, entity.ErrConflict) { // changed in the meantime: not what was meant
 			err = nil
 			continue
 		}
@@ -95,22 +99,22 @@ func (t *Trainer) back(ctx context.Context, all []Entry, by string) (n int, err 
 			break
 		}
 		n++
-		changes = append(changes, change(e))
-		if len(changes) == Batch {
-			err = t.Reader.Store.Apply(ctx, changes)
-			changes = changes[:0]
+		written = append(written, e)
+		if len(written) == Batch {
+			err = t.settle(ctx, written)
+			written = written[:0]
 			if err != nil {
 				break
 			}
 		}
 	}
-	return n, errors.Join(err, t.Reader.Store.Apply(ctx, changes))
+	return n, errors.Join(err, t.settle(ctx, written))
 }
 
 // Repair counts again what stands in the journal, where the counts do not fit it: after a
 // restore, a move, or an act that was cut short. It returns how many messages it looked at.
 func (t *Trainer) Repair(ctx context.Context, scopes []string) (n int, err error) {
-	fits, err := t.fits(ctx, scopes)
+	fits, err := t.Fits(ctx, scopes)
 	if err != nil || fits {
 		return 0, err
 	}
@@ -129,7 +133,7 @@ func (t *Trainer) Repair(ctx context.Context, scopes []string) (n int, err error
 			if err != nil {
 				return n, err
 			}
-			if e.Class != bayes.None && e.Key == t.keyID() {
+			if e.counts() != bayes.None && e.Key == t.keyID() {
 				changes = append(changes, change(e))
 			}
 		}
@@ -143,15 +147,16 @@ func (t *Trainer) Repair(ctx context.Context, scopes []string) (n int, err error
 	}
 }
 
-// fits reports whether as many messages are counted as the journal has.
-func (t *Trainer) fits(ctx context.Context, scopes []string) (bool, error) {
+// Fits reports whether as many messages are counted as the journal has. While somebody learns it
+// need not, for a moment.
+func (t *Trainer) Fits(ctx context.Context, scopes []string) (bool, error) {
 	for _, scope := range scopes {
 		counted, err := t.Reader.Learned(ctx, scope)
 		if err != nil {
 			return false, err
 		}
 		for class, n := range map[bayes.Class]int{bayes.Spam: counted.Spam, bayes.Ham: counted.Ham} {
-			have, err := t.Records.Count(ctx, t.query(scope, class), all)
+			have, err := t.Records.Count(ctx, t.query(byClass, scope, class), all)
 			if err != nil || have != n {
 				return false, err
 			}

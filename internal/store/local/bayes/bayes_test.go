@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"postern/filter/bayes"
+	"postern/internal/mailtest/entities"
 	home "postern/internal/store/local/bayes"
 	"postern/internal/store/storetest/bayestest"
 )
@@ -46,4 +47,10 @@ func TestReopen(t *testing.T) {
 	if err != nil || got[0] != (bayes.Count{Spam: 1}) || got[1] != got[0] {
 		t.Errorf("after opening it again: %v, %v", got, err)
 	}
+}
+
+// TestSideBySide learns on several sides of one node at once.
+func TestSideBySide(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "bayes.db"))
+	bayestest.Nodes(t, &entities.Memory{}, s, s)
 }

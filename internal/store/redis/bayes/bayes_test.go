@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"postern/filter/bayes"
+	"postern/internal/mailtest/entities"
+	"postern/internal/mailtest/redisd"
 	room "postern/internal/store/redis/bayes"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/redistest"
@@ -75,4 +77,18 @@ func TestForeignValues(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestTwoNodes learns from two nodes at once.
+func TestTwoNodes(t *testing.T) {
+	s := redistest.Server(t)
+	one := redistest.Empty(t, s)
+	bayestest.Nodes(t, &entities.Memory{}, patient{room.New(one)}, patient{room.New(redistest.Connect(t, conn.Options{Addrs: []string{s.Addr}, User: redistest.User, Password: redisd.Password}))})
+}
+
+// TestTwoNodesOnACluster is the same over several masters.
+func TestTwoNodesOnACluster(t *testing.T) {
+	o, c := redistest.Cluster(t)
+	redistest.Flush(t, c.Masters(t)...)
+	bayestest.Nodes(t, &entities.Memory{}, patient{room.New(redistest.Connect(t, o))}, patient{room.New(redistest.Connect(t, o))})
 }
