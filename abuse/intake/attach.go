@@ -163,6 +163,9 @@ func (d *Desk) complaint(ctx context.Context, r Report, w Work, rep complaint.Re
 		if err != nil {
 			return c, "", fmt.Errorf("report %s: %w", r.ID, err)
 		}
+		if ok && d.Reported != nil {
+			d.Reported(ctx, w.Reporter, r.ID, rep.Original)
+		}
 		if ok {
 			c.Kind, c.SourceIP, c.SourcePort, c.SourceHelo, c.SourceTime, c.SourceDomain = cases.External, s.Client.IP, s.Client.Port, s.Client.Helo, s.At, s.Domain
 		}

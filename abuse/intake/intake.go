@@ -81,6 +81,8 @@ type Desk struct {
 	Alone func(ctx context.Context, job string, f func(ctx context.Context) error) error
 	// Came finds how a message that was delivered to a user of ours had come in; nil: nobody knows.
 	Came func(ctx context.Context, original []byte) (Source, bool, error)
+	// Reported hears of messages that a user of ours handed in and that had come in; nil: nobody does.
+	Reported func(ctx context.Context, reporter, report string, original []byte)
 	// Bounced is asked whether a delivery report is about a notice of ours, and then has it; nil: none is.
 	Bounced func(ctx context.Context, r complaint.Report) (bool, error)
 	// Replied is asked whether a report was sent to the address of a case, and then adds what it

@@ -19,6 +19,10 @@ func Learning(c *config.Config) []Row {
 	const rest = "the rest is not looked at"
 	return []Row{
 		{"learning", "messages of a class that count", fmt.Sprint(c.Learning.Keep), "the oldest is forgotten", "learning.keep"},
+		{"learning", "messages a day of one sender's domain that are learned other than by command or button", fmt.Sprint(c.Learning.Sender), "not learned", "learning.sender"},
+		{"learning", "messages a day that one recipient's acts teach", fmt.Sprint(c.Learning.Recipient), "not learned", "learning.recipient"},
+		row("messages of a class kept aside that a test looks at", train.MaxTested, "the latest count"),
+		row("days that what was forgotten can be taken back", int(train.Regret.Hours()/24), "it leaves the journal"),
 		row("messages of a class that can be configured", value.MaxLearned, "refused"),
 		row("domains that learn for themselves", value.MaxLearnDomains, "refused"),
 		row("messages of a call", train.Batch, "refused"),

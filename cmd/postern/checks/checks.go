@@ -177,7 +177,7 @@ func (c *Checks) Observers(taken func(filter.Recipient) bool) []filter.Observer 
 	refused := account.AuditRefused(c.parts.Now, func(ctx context.Context, who, address, kind string) error {
 		return c.parts.Audit.Write(ctx, "postern", "sender-refused", who, nil, address, kind)
 	})
-	return []filter.Observer{c.Limits, steps.Judged(c.History, taken), steps.Judged(c.Greylist, taken), refused}
+	return []filter.Observer{c.Limits, steps.Judged(c.History, taken), steps.Judged(c.Greylist, taken), steps.Judged(c.Learning.Observer(), taken), refused}
 }
 
 // Loops are what runs on its own clock, by name.

@@ -20,6 +20,7 @@ type Learn struct {
 	Forget teachCmd  `cmd:"" help:"Forget messages, whatever they were learned as."`
 	Undo   undoCmd   `cmd:"" help:"Take back one message, one act, or all since a time."`
 	Status statusCmd `cmd:"" help:"Say how much was learned, and how well that does."`
+	Show   statusCmd `cmd:"" help:"The same, with the messages kept aside that are judged to be what they are not."`
 }
 
 type teachCmd struct {
@@ -115,6 +116,7 @@ type undoCmd struct {
 	ID    string        `help:"One message, by the ID that learning printed as JSON."`
 	Act   string        `help:"All of one act."`
 	Since time.Duration `help:"All that changed in this time."`
+	Auto  bool          `help:"With --since, what was learned without a person alone; without it, all of that."`
 	JSON  bool          `name:"json" help:"Print JSON."`
 }
 
@@ -123,6 +125,14 @@ func (c *undoCmd) Run(a *app.App) error {
 	what := train.Back{ID: c.ID, Run: c.Act}
 	if c.Since > 0 {
 		what.Since = a.Now().Add(-c.Since)
+	}
+	if c.Auto {
+		if c.ID != "" || c.Act != "" {
+			return app.Usagef("learn undo: --auto goes with --since, or alone")
+		}
+		if what.Via = train.ViaAuto; c.Since <= 0 {
+			what.Since = time.Unix(1, 0)
+		}
 	}
 	return app.Call(a, "learn.undo", what, c.JSON, func(u learning.Undone) {
 		fmt.Fprintf(a.Stdout, "%d messages count as before\n", u.Messages)
@@ -138,6 +148,9 @@ func (c *statusCmd) Run(a *app.App) error {
 	return app.Call(a, "learn.status", struct{}{}, c.JSON, func(s train.Status) {
 		for _, one := range s.Scopes {
 			show(a, one)
+			if a.Verb() == "show" {
+				misses(a, one)
+			}
 		}
 		fmt.Fprintf(a.Stdout, "%d words and marks, %.1f MB\n", s.Tokens, float64(s.Bytes)/1e6)
 		if s.Idle > 0 {
@@ -157,7 +170,14 @@ func show(a *app.App, s train.Scope) {
 		fmt.Fprintf(a.Stdout, "  from %s to %s\n", s.First.Local().Format(time.DateOnly), s.Last.Local().Format(time.DateOnly))
 	}
 	if s.Aside > 0 {
-		fmt.Fprintf(a.Stdout, "  judged before they were learned: %s of spam in BAYES_95 and BAYES_99, %s of good mail\n", part(s.Caught), part(s.Wrong))
+		fmt.Fprintf(a.Stdout, "  of %d kept aside: in BAYES_95 and BAYES_99 %s of spam and %s of good mail; %s of spam is taken for good\n", s.Aside, part(s.Caught), part(s.Wrong), part(s.Missed))
+	}
+}
+
+// misses are what is judged to be what it is not. Strangers wrote some of it.
+func misses(a *app.App, s train.Scope) {
+	for _, m := range s.Misses {
+		fmt.Fprintf(a.Stdout, "  %s, called %s by %s (%s), %s %.1f %%: %q of %q\n", m.ID, m.Class, m.By, m.Via, m.Band, 100*m.P, m.Ref, m.Sender)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 // Held is the held mail that can be learned.
 type Held interface {
+	Show(ctx context.Context, id string) (quarantine.Hold, error)
 	Raw(ctx context.Context, id string) (io.ReadCloser, error)
 }
 
@@ -38,9 +39,15 @@ type Messages struct {
 
 // Holds asks to learn held messages.
 type Holds struct {
-	Class  string   `json:"class"`
+	Class  string   `json:"class"` // or undo: as it was before the last change
 	Domain string   `json:"domain,omitempty"`
+	Run    string   `json:"run,omitempty"`
 	IDs    []string `json:"ids"` // at most 64
+}
+
+// Of names holds.
+type Of struct {
+	IDs []string `json:"ids"` // at most 64
 }
 
 // Taught is what became of messages.
@@ -58,16 +65,34 @@ type Undone struct {
 // MaxMessage bounds a message that is learned.
 const MaxMessage = 64 << 20
 
-// Handle adds the calls.
+// Handle adds the calls, and has those that release and delete held mail teach what the
+// configuration says they do.
 func (l *Learning) Handle(s *control.Server, held Held) {
 	control.Handle(s, "learn.messages", l.messages)
 	control.Handle(s, "learn.holds", func(ctx context.Context, p Holds) (Taught, error) { return l.holds(ctx, p, held) })
+	control.Handle(s, "learn.of", l.of)
 	control.Handle(s, "learn.undo", l.undo)
 	control.Handle(s, "learn.status", func(ctx context.Context, _ struct{}) (train.Status, error) { return l.trainer.Status(ctx, l.scopes()) })
+	l.wrap(s, held)
 }
 
-// forget is the class of who takes a message out.
-const forget = "forget"
+// of says what held messages were learned as.
+func (l *Learning) of(ctx context.Context, p Of) ([]train.Known, error) {
+	if len(p.IDs) > train.Batch {
+		return nil, control.Refuse(control.Invalid, "at most %d messages at once", train.Batch)
+	}
+	known, err := l.trainer.Known(ctx, p.IDs)
+	if known == nil {
+		known = []train.Known{}
+	}
+	return known, err
+}
+
+// forget is the class of who takes a message out, back that of who takes back what was said last.
+const (
+	forget = "forget"
+	back   = "undo"
+)
 
 func (l *Learning) begin(ctx context.Context, class, domain, run string, n int) (bayes.Class, train.Act, error) {
 	act := train.Act{By: control.Actor(ctx), Run: run, Scope: domain}
@@ -113,25 +138,63 @@ func crlf(b []byte) []byte {
 }
 
 func (l *Learning) holds(ctx context.Context, p Holds, held Held) (Taught, error) {
-	class, act, err := l.begin(ctx, p.Class, p.Domain, "", len(p.IDs))
+	if p.Class == back {
+		return l.holdsBack(ctx, p)
+	}
+	class, act, err := l.begin(ctx, p.Class, p.Domain, p.Run, len(p.IDs))
 	if err != nil {
 		return Taught{}, err
 	}
 	act.Via = train.ViaDesk
 	var items []train.Item
 	for _, id := range p.IDs {
-		r, err := held.Raw(ctx, id)
+		body, err := read(ctx, held, id)
 		if err != nil {
 			return Taught{}, gone(err)
-		}
-		body, err := io.ReadAll(io.LimitReader(r, MaxMessage))
-		if err = errors.Join(err, r.Close()); err != nil {
-			return Taught{}, err
 		}
 		items = append(items, train.Item{Tree: mime.Bytes(body, mime.DefaultLimits()), Class: class, Ref: id})
 	}
 	return l.learn(ctx, items, act, p.Class)
 }
+
+func read(ctx context.Context, held Held, id string) ([]byte, error) {
+	r, err := held.Raw(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(io.LimitReader(r, MaxMessage))
+	return body, errors.Join(err, r.Close())
+}
+
+// holdsBack takes back what was said last of held messages, also of those that are held no more.
+func (l *Learning) holdsBack(ctx context.Context, p Holds) (Taught, error) {
+	if len(p.IDs) == 0 || len(p.IDs) > train.Batch {
+		return Taught{}, control.Refuse(control.Invalid, "between 1 and %d messages at once", train.Batch)
+	}
+	out := Taught{States: map[string]int{}}
+	known, err := l.trainer.Known(ctx, p.IDs)
+	if err != nil {
+		return out, err
+	}
+	if len(known) == 0 {
+		return out, control.Refuse(control.NotFound, "nothing was learned of them")
+	}
+	for _, k := range known {
+		n, err := l.trainer.Undo(ctx, train.Back{ID: k.ID}, control.Actor(ctx))
+		if err == nil && n > 0 {
+			err = l.parts.Audit(ctx, control.Actor(ctx), "learn-undo", k.ID, k, nil, k.Ref)
+			out.Results = append(out.Results, train.Result{ID: k.ID, State: undone, Ref: k.Ref})
+			out.States[undone]++
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// undone is what became of a message of which the last change was taken back.
+const undone = "undone"
 
 func gone(err error) error {
 	if errors.Is(err, quarantine.ErrNotFound) {

@@ -53,7 +53,7 @@ func New(p Parts) (*Learning, error) {
 		Records: p.Records, Now: p.Now, Reader: bayes.Reader{Store: bayes.NewCache(p.Counts, p.Now), Tokenizer: token.Tokenizer{Key: key}},
 		Limits: func() train.Limits {
 			c := p.Config.Load().Learning
-			return train.Limits{Keep: c.Keep, Aside: c.Aside}
+			return train.Limits{Keep: c.Keep, Aside: c.Aside, Sender: c.Sender, Voter: c.Recipient}
 		},
 	}
 	return l, nil
@@ -114,25 +114,48 @@ func (l *Learning) scopes() []string {
 	return append([]string{""}, l.parts.Config.Load().Learning.Domains...)
 }
 
-// every is how often the counts are held against the journal.
-const every = time.Hour
+// Times of the care for the counts.
+const (
+	every = time.Hour       // how often they are held against the journal
+	again = 3 * time.Second // who learns just now has written the journal and not counted yet
+)
 
-// Run counts anew what does not fit the journal: after a restore, a move or a crash.
+// Run counts anew what does not fit the journal: after a restore, a move or a crash. It removes
+// from the journal what was forgotten long ago.
 func (l *Learning) Run(ctx context.Context) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
 	for {
-		n, err := l.trainer.Repair(ctx, l.scopes())
-		switch {
-		case err != nil && ctx.Err() == nil:
+		if err := l.tend(ctx); err != nil && ctx.Err() == nil {
 			l.parts.Log.Error("what was learned cannot be counted", "error", err)
-		case n > 0:
-			l.parts.Log.Warn("what was learned was counted anew from the journal", "messages", n)
 		}
-		select {
-		case <-ctx.Done():
+		if !wait(ctx, every) {
 			return nil
-		case <-tick.C:
 		}
+	}
+}
+
+func (l *Learning) tend(ctx context.Context) error {
+	if _, err := l.trainer.Expire(ctx); err != nil {
+		return err
+	}
+	fits, err := l.trainer.Fits(ctx, l.scopes())
+	if err != nil || fits || !wait(ctx, again) {
+		return err
+	}
+	n, err := l.trainer.Repair(ctx, l.scopes())
+	if n > 0 {
+		l.parts.Log.Warn("what was learned was counted anew from the journal", "messages", n)
+	}
+	return err
+}
+
+// wait waits; false: ctx ended.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
 	}
 }

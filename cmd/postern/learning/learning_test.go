@@ -32,6 +32,24 @@ type world struct {
 	cfg    atomic.Pointer[config.Config]
 	audit  []string
 	held   map[string]string
+	state  map[string]quarantine.State
+	change func(*quarantine.Hold)
+}
+
+// Show implements learning.Held.
+func (w *world) Show(_ context.Context, id string) (quarantine.Hold, error) {
+	text, ok := w.held[id]
+	if !ok {
+		return quarantine.Hold{}, fmt.Errorf("%s: %w", id, quarantine.ErrNotFound)
+	}
+	h := quarantine.Hold{ID: id, State: quarantine.Held, Class: quarantine.ByVerdict, Direction: "inbound", To: []string{"bob@example.com"}, Size: int64(len(text))}
+	if s := w.state[id]; s != "" {
+		h.State = s
+	}
+	if w.change != nil {
+		w.change(&h)
+	}
+	return h, nil
 }
 
 // Raw implements learning.Held.
@@ -54,13 +72,24 @@ func (w *world) parts() learning.Parts {
 
 func open(t *testing.T) *world {
 	t.Helper()
-	w := &world{counts: &bayestest.Memory{}, held: map[string]string{}, calls: control.NewServer()}
+	w := &world{counts: &bayestest.Memory{}, held: map[string]string{}, state: map[string]quarantine.State{}, calls: control.NewServer()}
 	cfg := config.Default()
 	cfg.Learning.Domains = []string{"shop.example"}
+	cfg.Learning.Aside = 0
 	w.cfg.Store(cfg)
 	var err error
 	if w.Learning, err = learning.New(w.parts()); err != nil {
 		t.Fatal(err)
+	}
+	for name, to := range map[string]quarantine.State{
+		"quarantine.release": quarantine.Released, "quarantine.delete": quarantine.Deleted, "recipient.release": quarantine.Released, "recipient.allow": quarantine.Releasing, "recipient.delete": quarantine.Deleted,
+	} {
+		control.Handle(w.calls, name, func(_ context.Context, p struct{ ID, Note, Address string }) (string, error) {
+			if w.state[p.ID] == "" {
+				w.state[p.ID] = to
+			}
+			return p.ID, nil
+		})
 	}
 	w.Handle(w.calls, w)
 	return w

@@ -38,6 +38,7 @@ var scopes = map[string]people.Scope{
 	"blocklist.remove": people.ListsAct,
 	"learn.messages":   people.SystemAct,
 	"learn.holds":      people.HoldsAct,
+	"learn.of":         people.HoldsRead,
 	"learn.undo":       people.SystemAct,
 	"learn.status":     people.HoldsRead,
 	"greylist.list":    people.ListsRead,
