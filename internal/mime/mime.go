@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"strings"
 	"sync"
 
 	"postern/internal/mime/header"
@@ -192,15 +191,6 @@ func (t *Tree) note(k Kind, path, detail string) {
 		t.Unscannable = append(t.Unscannable, reason+" (part "+path+")")
 	}
 	if first || len(t.Anomalies) < t.lim.Anomalies {
-		t.Anomalies = append(t.Anomalies, Anomaly{Kind: k, Path: path, Detail: short(detail)})
+		t.Anomalies = append(t.Anomalies, Anomaly{Kind: k, Path: path, Detail: oddity.Short(detail)})
 	}
-}
-
-// short bounds text of the message that is kept for people.
-func short(s string) string {
-	const most = 120
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
 }

@@ -6,13 +6,14 @@ import (
 	"postern/internal/mime/param"
 )
 
-// fileNames collects every reading of the names p carries: those of its fields, and raw if
-// that is set.
-func (w *walk) fileNames(p *Part, values []param.Value, raw string) {
+// fileNames collects every reading of the names p carries: those of its fields, and raws.
+func (w *walk) fileNames(p *Part, values []param.Value, raws ...string) {
 	l := filename.List{Bytes: w.lim.Name, Limit: w.lim.Names}
 	l.Values(values)
-	if raw != "" {
-		l.Add(raw)
+	for _, raw := range raws {
+		if raw != "" {
+			l.Add(raw)
+		}
 	}
 	p.FileNames = l.Names
 	for _, k := range oddity.OfNames(l.Odd) {

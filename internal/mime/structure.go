@@ -11,6 +11,7 @@ import (
 	"postern/internal/mime/lines"
 	"postern/internal/mime/oddity"
 	"postern/internal/mime/param"
+	"postern/internal/mime/tnef"
 	"postern/internal/mime/transfer"
 )
 
@@ -42,6 +43,7 @@ func (w *walk) structure(p *Part, d described) {
 	case strings.HasPrefix(p.MediaType, "text/"):
 		w.text(p)
 	}
+	w.wrapped(p)
 	for _, v := range d.types[min(1, len(d.types)):] {
 		if isMessage(v.Main) && !isMessage(p.MediaType) {
 			w.keepIf(w.alternate(spot{src: p.src, start: int(p.BodyStart), end: int(p.End), parent: p, fallback: "text/plain"}), oddity.TypeConflict)
@@ -93,20 +95,50 @@ func (w *walk) text(p *Part) {
 		w.t.note(oddity.TooManyReadings, p.Path, "files in text")
 	}
 	for _, f := range files {
-		if len(w.t.Parts) >= w.lim.Parts {
-			w.t.note(oddity.TooManyParts, p.Path, "")
+		c := &Part{MediaType: "application/octet-stream", Encoding: f.Kind, readings: []reading{{oddity.EmbeddedFile, f.Data}}}
+		if !w.carried(p, c, f.Name) {
 			return
 		}
-		c := &Part{
-			Path: p.Path + ".a" + strconv.Itoa(len(p.Children)+1), Parent: p, Alternate: true,
-			MediaType: "application/octet-stream", Encoding: f.Kind, src: f.Data, End: int64(len(f.Data)),
-			readings: []reading{{oddity.EmbeddedFile, f.Data}},
-		}
-		w.fileNames(c, nil, f.Name)
-		p.Children = append(p.Children, c)
-		w.t.Parts = append(w.t.Parts, c)
 		w.t.note(oddity.EmbeddedFile, c.Path, f.Kind)
 	}
+}
+
+// carried keeps c, which has names and one reading, as a part that p carries in its content;
+// false means that a limit forbids it.
+func (w *walk) carried(p, c *Part, names ...string) bool {
+	if len(w.t.Parts) >= w.lim.Parts {
+		w.t.note(oddity.TooManyParts, p.Path, "")
+		return false
+	}
+	c.Path = p.Path + ".a" + strconv.Itoa(len(p.Children)+1)
+	c.Parent, c.Alternate = p, true
+	c.src, c.End = c.readings[0].data, int64(len(c.readings[0].data))
+	w.fileNames(c, nil, names...)
+	p.Children = append(p.Children, c)
+	w.t.Parts = append(w.t.Parts, c)
+	return true
+}
+
+// wrapped takes the files and texts out of Outlook's own wrapping, whatever the part is called.
+func (w *walk) wrapped(p *Part) {
+	data := p.Decoded()
+	if !tnef.Is(data) || !w.spend(len(data), p.Path) {
+		return
+	}
+	content := tnef.Read(data, maxEmbedded)
+	if content.Broken {
+		w.t.note(oddity.TNEFBroken, p.Path, "")
+	}
+	if content.Many {
+		w.t.note(oddity.TooManyReadings, p.Path, "files in a wrapping")
+	}
+	for _, f := range content.Files {
+		c := &Part{MediaType: f.Type, Charset: f.Charset, Encoding: "tnef", readings: []reading{{oddity.TNEF, f.Data}}}
+		if !w.carried(p, c, f.Names...) {
+			return
+		}
+	}
+	w.t.note(oddity.TNEF, p.Path, "")
 }
 
 // multipart splits p at every boundary its fields may name. Parts are plain if plain is

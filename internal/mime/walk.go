@@ -237,7 +237,7 @@ func (w *walk) describe(p *Part, fallback string) described {
 		p.Disposition = disp[0].Main
 	}
 	w.paramOdd(p, d.types, disp)
-	w.fileNames(p, append(disp, d.types...), "")
+	w.fileNames(p, append(disp, d.types...))
 	return d
 }
 

@@ -104,6 +104,9 @@ func carriers() []carried {
 		{"file-many", "more than a hundred files", "FILE_MANY", "FILE_LOOK_CUT", many(101)},
 		{"file-many-not", "a hundred files", "", "FILE_MANY", many(100)},
 		{"file-cut", "an object stream under a filter nobody needs", "FILE_LOOK_CUT", "FILE_PDF_SCRIPT", att("minutes.pdf", PDF(catalog, page, words, "<</Type /ObjStm /Filter /LZWDecode>>\nstream\nabc\nendstream"))},
+		{"mime-tnef", "a program in Outlook's wrapping", "MIME_TNEF FILE_PROGRAM URL_IP_HOST", "MIME_TNEF_BROKEN", []attachedFile{{"winmail.dat", "application/ms-tnef", TNEF(`<p><a href="http://192.0.2.1/x">The minutes</a>`, Member{Name: "order.exe", Data: PE()})}}},
+		{"mime-tnef-broken", "a wrapping that is cut off", "MIME_TNEF_BROKEN MIME_TNEF", "FILE_PROGRAM", []attachedFile{{"winmail.dat", "application/ms-tnef", TNEF("<p>The minutes", Text("minutes.txt", "The minutes"))[:100]}}},
+		{"mime-tnef-not", "another file of that name", "", "MIME_TNEF", att("winmail.dat", []byte("The minutes"))},
 		{"archive-nested-not", "a letter in a zip", "", "ARCHIVE_NESTED", att("minutes.zip", Zip(Member{Name: "minutes.docx", Data: Document()}))},
 		{"archive-inner-locked", "a zip with a password in a zip", "ARCHIVE_INNER_LOCKED ARCHIVE_NESTED ENCRYPTED", "FILE_PROGRAM", att("order.zip", twice(Locked(Zip(Text("a.txt", "The minutes")))))},
 	}
@@ -142,9 +145,9 @@ func TestMakeFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		around := fmt.Sprintf("about: %q\n", c.about)
-		for key, list := range map[string]string{"fires": c.fires, "misses": c.misses} {
-			if list != "" {
-				around += key + ": [" + strings.Join(strings.Fields(list), ", ") + "]\n"
+		for _, list := range [][2]string{{"fires", c.fires}, {"misses", c.misses}} {
+			if list[1] != "" {
+				around += list[0] + ": [" + strings.Join(strings.Fields(list[1]), ", ") + "]\n"
 			}
 		}
 		for name, text := range map[string]string{"mail.eml": c.mail(), "circumstances.yaml": around} {

@@ -237,3 +237,36 @@ func OneNote(files ...[]byte) []byte {
 
 // PNG is the head of a picture.
 func PNG() []byte { return []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01") }
+
+// TNEF is a wrapping (winmail.dat) with a page as its text, "" = none, and files.
+func TNEF(html string, files ...Member) []byte {
+	var b bytes.Buffer
+	b.WriteString("\x78\x9f\x3e\x22\x01\x00")
+	attribute := func(level byte, id, kind uint16, value []byte) {
+		b.WriteByte(level)
+		for _, n := range []any{id, kind, uint32(len(value))} {
+			binary.Write(&b, binary.LittleEndian, n) //nolint:errcheck // into memory
+		}
+		b.Write(value)
+		sum := uint16(0)
+		for _, c := range value {
+			sum += uint16(c)
+		}
+		binary.Write(&b, binary.LittleEndian, sum) //nolint:errcheck // into memory
+	}
+	if html != "" {
+		var p bytes.Buffer
+		for _, n := range []uint32{2, 0x3fde0003, 65001, 0x10130102, 1, uint32(len(html))} {
+			binary.Write(&p, binary.LittleEndian, n) //nolint:errcheck // into memory
+		}
+		p.WriteString(html)
+		p.Write(make([]byte, (4-len(html)%4)%4))
+		attribute(1, 0x9003, 6, p.Bytes())
+	}
+	for _, f := range files {
+		attribute(2, 0x9002, 6, make([]byte, 14))
+		attribute(2, 0x8010, 1, append([]byte(f.Name), 0))
+		attribute(2, 0x800f, 6, f.Data)
+	}
+	return b.Bytes()
+}

@@ -2,6 +2,8 @@
 // the message unscannable.
 package oddity
 
+import "strings"
+
 // Anomaly is one oddity of a message.
 type Anomaly struct {
 	Kind   Kind
@@ -62,6 +64,8 @@ const (
 	CharsetUnknown  Kind = "CHARSET_UNKNOWN"   // a charset no table has
 	BodyNUL         Kind = "BODY_NUL"          // NUL in an unencoded body
 	MixedLineEnds   Kind = "MIXED_LINE_ENDS"   // bare LF or bare CR beside CRLF
+	TNEF            Kind = "TNEF"              // files and texts in Outlook's own wrapping
+	TNEFBroken      Kind = "TNEF_BROKEN"       // such a wrapping that is cut off or contradicts itself
 )
 
 // unscannable are the plain sentences for the kinds that make a message unscannable.
@@ -100,6 +104,15 @@ func Kinds() []Kind {
 		BoundaryMissing, BoundaryLong, BoundaryOpen, BoundaryReused, ParamOdd, TypeTwice, TypeBroken, EncodingTwice,
 		EncodingUnknown, Base64Broken, QuotedBroken, EmbeddedFile, HeaderNoColon, HeaderBlankName, HeaderLeading,
 		HeaderNUL, HeaderBadName, HeaderBareCR, HeaderBlankFold, HeaderNoEnd, FromTwice, NameConflict, NameControl,
-		NamePath, NameLong, CharsetUnknown, BodyNUL, MixedLineEnds,
+		NamePath, NameLong, CharsetUnknown, BodyNUL, MixedLineEnds, TNEF, TNEFBroken,
 	}
+}
+
+// Short bounds text of the message that is kept for people.
+func Short(s string) string {
+	const most = 120
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }
