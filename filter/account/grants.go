@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"postern/internal/address"
+	"postern/internal/filemark"
 )
 
 // Bounds of a file of senders.
@@ -167,10 +168,9 @@ type file struct {
 	path string
 
 	mu      sync.Mutex
-	looked  time.Time // when it was last looked at
-	looking bool      // somebody does so now
-	changed time.Time // of the file that was read, or tried; zero where it could not be opened
-	size    int64
+	looked  time.Time     // when it was last looked at
+	looking bool          // somebody does so now
+	seen    filemark.Mark // of the file that was read, or tried; zero where it could not be opened
 	grants  grants
 	fault   string // why the latest try failed
 }
@@ -209,7 +209,7 @@ func (f *file) current(now time.Time) (g grants, fault string, news bool) {
 func (f *file) look() error {
 	info, err := os.Stat(f.path)
 	f.mu.Lock()
-	same := err == nil && info.ModTime().Equal(f.changed) && info.Size() == f.size
+	same := err == nil && filemark.From(info) == f.seen
 	f.mu.Unlock()
 	var g grants
 	switch {
@@ -225,9 +225,9 @@ func (f *file) look() error {
 	switch {
 	case same:
 	case errors.As(err, &closed): // that may end while the file stays as it is
-		f.changed = time.Time{}
+		f.seen = filemark.Mark{}
 	default:
-		f.changed, f.size = info.ModTime(), info.Size()
+		f.seen = filemark.From(info)
 	}
 	if !same && err == nil {
 		f.grants, f.fault = g, ""

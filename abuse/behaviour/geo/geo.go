@@ -18,6 +18,7 @@ import (
 	"github.com/oschwald/maxminddb-golang/v2"
 
 	"postern/abuse/behaviour"
+	"postern/internal/filemark"
 )
 
 // MaxFile bounds a file, in octets.
@@ -37,20 +38,14 @@ type Files struct {
 	// Event raises an alert, or says that it is over; nil: nobody asks.
 	Event func(key, text string, over bool)
 
-	now    atomic.Pointer[pair]
-	mu     sync.Mutex // under it: what follows
-	paths  Paths
-	stamps [2]stamp
+	now   atomic.Pointer[pair]
+	mu    sync.Mutex // under it: what follows
+	paths Paths
+	marks [2]filemark.Mark
 }
 
 // pair is what is in use; either may be nil.
 type pair struct{ country, asn *maxminddb.Reader }
-
-// stamp tells one version of a file from another.
-type stamp struct {
-	size int64
-	at   time.Time
-}
 
 // Check reads the files and says what is wrong with them, each by its name.
 func Check(p Paths) error {
@@ -67,7 +62,7 @@ func (f *Files) Use(p Paths) error {
 }
 
 func (f *Files) use(p Paths) error {
-	f.paths, f.stamps = p, stamps(p)
+	f.paths, f.marks = p, marks(p)
 	found, err := read(p)
 	if err != nil {
 		f.event("geo", "where addresses are cannot be read anew, and what was known before counts: "+err.Error(), false)
@@ -85,39 +80,20 @@ func (f *Files) event(key, text string, over bool) {
 }
 
 // Run reads a file that was changed, until ctx ends.
-func (f *Files) Run(ctx context.Context) error {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		f.Look()
-	}
-}
+func (f *Files) Run(ctx context.Context) error { return filemark.Follow(ctx, lookEvery, f.Look) }
 
 // Look reads the files if one of them has changed. One that is written just now is bad at
 // first, and good at the next look.
 func (f *Files) Look() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if stamps(f.paths) != f.stamps {
+	if marks(f.paths) != f.marks {
 		_ = f.use(f.paths) // said as an alert
 	}
 }
 
-func stamps(p Paths) (out [2]stamp) {
-	for i, path := range []string{p.Country, p.ASN} {
-		if path == "" {
-			continue
-		}
-		if info, err := os.Stat(path); err == nil {
-			out[i] = stamp{info.Size(), info.ModTime()}
-		}
-	}
-	return out
+func marks(p Paths) [2]filemark.Mark {
+	return [2]filemark.Mark{filemark.Of(p.Country), filemark.Of(p.ASN)}
 }
 
 func read(p Paths) (out pair, err error) {

@@ -9,7 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"time"
+
+	"postern/internal/filemark"
 )
 
 // Bounds of the files.
@@ -95,8 +96,7 @@ type File struct {
 	Path string
 
 	mu     sync.Mutex
-	at     time.Time
-	size   int64
+	seen   filemark.Mark
 	ranges Ranges
 }
 
@@ -109,7 +109,7 @@ func (f *File) Ranges() (Ranges, error) {
 	if err != nil {
 		return f.ranges, err
 	}
-	if f.ranges != nil && info.ModTime().Equal(f.at) && info.Size() == f.size {
+	if f.ranges != nil && filemark.From(info) == f.seen {
 		return f.ranges, nil
 	}
 	file, err := os.Open(f.Path)
@@ -121,7 +121,7 @@ func (f *File) Ranges() (Ranges, error) {
 	if err != nil {
 		return f.ranges, fmt.Errorf("%s: %w", f.Path, err)
 	}
-	f.ranges, f.at, f.size = fresh, info.ModTime(), info.Size()
+	f.ranges, f.seen = fresh, filemark.From(info)
 	return fresh, nil
 }
 

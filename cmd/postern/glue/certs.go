@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"time"
 
 	"postern/internal/config"
+	"postern/internal/filemark"
 )
 
 // Certs holds the certificate of one listener and loads it anew when its files change. A
@@ -22,7 +22,7 @@ type Certs struct {
 	broken func(err error)
 
 	mu   sync.Mutex
-	seen [3]time.Time
+	seen [3]filemark.Mark
 	cfg  *tls.Config
 }
 
@@ -33,15 +33,15 @@ func NewCerts(files config.TLS, log *slog.Logger, broken func(err error)) (*Cert
 	if err != nil {
 		return nil, err
 	}
-	c.cfg, c.seen = cfg, c.times()
+	c.cfg, c.seen = cfg, c.marks()
 	return c, nil
 }
 
-// Config is the configuration for the next handshake. It looks at the files' times only.
+// Config is the configuration for the next handshake. It reads the files only where they changed.
 func (c *Certs) Config() *tls.Config {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.times()
+	now := c.marks()
 	if now == c.seen {
 		return c.cfg
 	}
@@ -57,13 +57,8 @@ func (c *Certs) Config() *tls.Config {
 	return cfg
 }
 
-func (c *Certs) times() (t [3]time.Time) {
-	for i, f := range []string{c.files.Cert, c.files.Key, c.files.ClientCA} {
-		if info, err := os.Stat(f); f != "" && err == nil {
-			t[i] = info.ModTime()
-		}
-	}
-	return t
+func (c *Certs) marks() [3]filemark.Mark {
+	return [3]filemark.Mark{filemark.Of(c.files.Cert), filemark.Of(c.files.Key), filemark.Of(c.files.ClientCA)}
 }
 
 func (c *Certs) load() (*tls.Config, error) {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"postern/internal/address"
 	"postern/internal/canon"
 	"postern/internal/config"
+	"postern/internal/filemark"
 	"postern/internal/relay/handing"
 	"postern/internal/relay/outbox"
 	"postern/internal/stamp"
@@ -42,7 +42,7 @@ type Desk struct {
 	Parts
 	ring    *token.Ring
 	reading sync.Mutex
-	changed time.Time // of the key file, under reading
+	seen    filemark.Mark // of the key file, under reading
 	begun   atomic.Pointer[time.Time]
 }
 
@@ -56,7 +56,7 @@ func New(p Parts) (*Desk, error) {
 			return nil, err
 		}
 	}
-	d := &Desk{Parts: p, changed: modified(path)}
+	d := &Desk{Parts: p, seen: filemark.Of(path)}
 	var err error
 	d.ring, err = token.Open(path, p.Now)
 	return d, err
@@ -65,41 +65,22 @@ func New(p Parts) (*Desk, error) {
 // Ring is the keys of trace tokens.
 func (d *Desk) Ring() *token.Ring { return d.ring }
 
-func modified(path string) time.Time {
-	info, err := os.Stat(path)
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
-}
-
 // keysEvery is how often the key file is looked at.
 const keysEvery = 5 * time.Second
 
 // Run takes a changed key file into use until ctx ends. One that cannot be read changes nothing.
-func (d *Desk) Run(ctx context.Context) error {
-	tick := time.NewTicker(keysEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		d.Reload()
-	}
-}
+func (d *Desk) Run(ctx context.Context) error { return filemark.Follow(ctx, keysEvery, d.Reload) }
 
 // Reload reads the key file if it has changed.
 func (d *Desk) Reload() {
 	d.reading.Lock()
 	defer d.reading.Unlock()
 	path := d.Config.Load().TraceKeys()
-	at := modified(path)
-	if at.Equal(d.changed) {
+	now := filemark.Of(path)
+	if now == d.seen {
 		return
 	}
-	d.changed = at
+	d.seen = now
 	if err := d.ring.Reload(path); err != nil {
 		d.Event("trace-keys", "the keys of trace tokens cannot be read; those known go on: "+err.Error(), false)
 		return

@@ -9,17 +9,17 @@ import (
 	"time"
 
 	"postern/internal/address"
+	"postern/internal/filemark"
 	"postern/internal/relay/client"
 )
 
 // file is a recipient file as it was last read.
 type file struct {
-	mu      sync.Mutex
-	looked  time.Time // when it was last looked at
-	changed time.Time // of the file that was read, or tried
-	size    int64
-	set     map[string]bool // nil until it could be read
-	err     error           // why the latest try failed
+	mu     sync.Mutex
+	looked time.Time       // when it was last looked at
+	seen   filemark.Mark   // of the file that was read, or tried
+	set    map[string]bool // nil until it could be read
+	err    error           // why the latest try failed
 }
 
 // lookEvery is how often a file is looked at for changes.
@@ -100,10 +100,11 @@ func (v *Verifier) refresh(f *file, path string) (map[string]bool, error) {
 	if err != nil {
 		return f.set, v.fault(f, path, err)
 	}
-	if !first && info.ModTime().Equal(f.changed) && info.Size() == f.size {
+	mark := filemark.From(info)
+	if !first && mark == f.seen {
 		return f.set, f.err
 	}
-	f.changed, f.size = info.ModTime(), info.Size()
+	f.seen = mark
 	set, err := readFile(path)
 	if err != nil {
 		return f.set, v.fault(f, path, err)

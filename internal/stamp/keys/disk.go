@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
-	"time"
 )
 
 // Names below the folder of the keys. No domain can have one of the first two.
@@ -28,26 +27,6 @@ const maxFile = 1 << 20
 type document struct {
 	Version int   `json:"v"`
 	Keys    []Key `json:"keys"`
-}
-
-// mark tells one version of a file from another.
-type mark struct {
-	inode uint64
-	size  int64
-	time  time.Time
-}
-
-// markOf is the zero mark for a file that is not there.
-func markOf(path string) mark {
-	info, err := os.Stat(path)
-	if err != nil {
-		return mark{}
-	}
-	m := mark{size: info.Size(), time: info.ModTime()}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		m.inode = st.Ino
-	}
-	return m
 }
 
 func (s *Store) pemPath(k Key) string { return filepath.Join(s.dir, k.Domain, k.Selector+".pem") }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"postern/internal/address"
+	"postern/internal/filemark"
 )
 
 // State is where a key stands in its life.
@@ -99,8 +100,8 @@ type Store struct {
 
 	mu      sync.Mutex
 	domains map[string]*domain
-	seen    mark      // of the file that changes with every change
-	asked   time.Time // when that file was last looked at
+	seen    filemark.Mark // of the file that changes with every change
+	asked   time.Time     // when that file was last looked at
 }
 
 // domain is what is known of one domain. It is replaced as a whole, only private grows.
@@ -130,7 +131,7 @@ func (s *Store) Reload() error {
 }
 
 func (s *Store) reload() error {
-	seen := markOf(filepath.Join(s.dir, changedFile))
+	seen := filemark.Of(filepath.Join(s.dir, changedFile))
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
 		return err
@@ -164,7 +165,7 @@ func (s *Store) reloadIfChanged() error {
 		return nil
 	}
 	s.asked = now
-	if markOf(filepath.Join(s.dir, changedFile)) == s.seen {
+	if filemark.Of(filepath.Join(s.dir, changedFile)) == s.seen {
 		return nil
 	}
 	return s.reload()

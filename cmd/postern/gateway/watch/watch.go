@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"postern/internal/filemark"
+
 	"github.com/fsnotify/fsnotify"
 )
 
@@ -97,9 +99,6 @@ func (w *Watch) reload(ctx context.Context) {
 	w.add()
 }
 
-// clockGrain is how far the time of a file may lie behind the clock.
-const clockGrain = 10 * time.Millisecond
-
 func changedSince(read time.Time, dirs []string) bool {
 	for _, dir := range dirs {
 		files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
@@ -107,7 +106,7 @@ func changedSince(read time.Time, dirs []string) bool {
 			continue // no folder of ours has such a name
 		}
 		for _, f := range files {
-			if info, err := os.Stat(f); err == nil && info.ModTime().After(read.Add(-clockGrain)) {
+			if filemark.Of(f).Since(read) {
 				return true
 			}
 		}
