@@ -4,8 +4,9 @@ package abuse
 
 import (
 	"context"
-	"errors"
 	"time"
+
+	"postern/internal/said"
 )
 
 // State says whether an account may send.
@@ -55,8 +56,8 @@ func (a Account) Watched() bool { return a.Effective() == M0 && a.Measure != "" 
 
 // Errors of a Store.
 var (
-	ErrConflict = errors.New("abuse: the account was changed in the meantime")
-	ErrNotFound = errors.New("abuse: no record of this account")
+	ErrConflict = said.New("account.abuse-the-account-was-changed-in-the", "abuse: the account was changed in the meantime")
+	ErrNotFound = said.New("account.abuse-no-record-of-this-account", "abuse: no record of this account")
 )
 
 // Store keeps account records durably.

@@ -3,6 +3,8 @@ package abuse
 import (
 	"fmt"
 	"strings"
+
+	"postern/internal/said"
 )
 
 // Level is how far an account, or all of a domain, is restricted. The larger includes what the
@@ -57,7 +59,7 @@ func ParseLevel(s string) (Level, error) {
 			return l, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no measure: M0 to M7, or one of %s", s, strings.Join(levelWords[:], ", "))
+	return 0, said.Errorf("level.is-no-measure-m0-to-m7-or", "%q is no measure: M0 to M7, or one of %s", "s", s, "levelwords", strings.Join(levelWords[:], ", "))
 }
 
 // DomainName is the name of the record that holds for a whole domain.

@@ -1,14 +1,13 @@
 package blocklist
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"postern/internal/address"
+	"postern/internal/said"
 )
 
 // The symbols own lists give.
@@ -21,7 +20,7 @@ const (
 const All = "all"
 
 // ErrEntry is wrapped by every error about the text of an entry.
-var ErrEntry = errors.New("blocklist: not an entry")
+var ErrEntry = said.New("list.blocklist-not-an-entry", "blocklist: not an entry")
 
 const (
 	reasonMost = 500
@@ -40,7 +39,7 @@ func (e Entry) Normalize() (Entry, error) {
 		return e, err
 	}
 	if len(e.Reason) > reasonMost || strings.ContainsFunc(e.Reason, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return e, fmt.Errorf("%w: the reason is longer than %d bytes or holds control characters", ErrEntry, reasonMost)
+		return e, said.Errorf("list.the-reason-is-longer-than-bytes-or", "%w: the reason is longer than %d bytes or holds control characters", "kind", ErrEntry, "reasonmost", reasonMost)
 	}
 	return e, nil
 }
@@ -50,7 +49,7 @@ func normalValue(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if ip, err := netip.ParseAddr(s); err == nil {
 		if ip.Zone() != "" || ip.IsUnspecified() {
-			return "", fmt.Errorf("%w: %q names no host", ErrEntry, s)
+			return "", said.Errorf("list.names-no-host", "%w: %q names no host", "kind", ErrEntry, "s", s)
 		}
 		return ip.Unmap().String(), nil
 	}
@@ -66,7 +65,7 @@ func normalValue(s string) (string, error) {
 func normalPrefix(s string, p netip.Prefix) (string, error) {
 	if p.Addr().Is4In6() {
 		if p.Bits() < 96 {
-			return "", fmt.Errorf("%w: %q mixes IPv4 and IPv6", ErrEntry, s)
+			return "", said.Errorf("list.mixes-ipv4-and-ipv6", "%w: %q mixes IPv4 and IPv6", "kind", ErrEntry, "s", s)
 		}
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 	}
@@ -75,7 +74,7 @@ func normalPrefix(s string, p netip.Prefix) (string, error) {
 		least = hostBits4
 	}
 	if p.Bits() < least {
-		return "", fmt.Errorf("%w: %s is wider than /%d", ErrEntry, s, least)
+		return "", said.Errorf("list.is-wider-than", "%w: %s is wider than /%d", "kind", ErrEntry, "s", s, "least", least)
 	}
 	if p.IsSingleIP() {
 		return p.Addr().String(), nil
@@ -86,7 +85,7 @@ func normalPrefix(s string, p netip.Prefix) (string, error) {
 func normalAddress(s string) (string, error) {
 	a, err := address.Parse(s, true)
 	if err != nil || a.Domain == "" {
-		return "", fmt.Errorf("%w: %q is no mail address", ErrEntry, s)
+		return "", said.Errorf("list.is-no-mail-address", "%w: %q is no mail address", "kind", ErrEntry, "s", s)
 	}
 	return subject(s), nil
 }
@@ -95,7 +94,7 @@ func normalDomain(s string) (string, error) {
 	d := strings.TrimPrefix(strings.TrimPrefix(strings.ToLower(s), "*"), ".")
 	a, err := address.ToASCII(strings.TrimSuffix(d, "."))
 	if err != nil || !strings.Contains(a, ".") || !address.ValidDomain(a) || strings.ContainsAny(a, " *") {
-		return "", fmt.Errorf("%w: %q is no IP address, prefix, domain or mail address", ErrEntry, s)
+		return "", said.Errorf("list.is-no-ip-address-prefix-domain-or", "%w: %q is no IP address, prefix, domain or mail address", "kind", ErrEntry, "s", s)
 	}
 	return strings.ToLower(a), nil
 }
@@ -113,7 +112,7 @@ func normalScope(s string) (string, error) {
 		a, err := normalAddress(of)
 		return "recipient:" + a, err
 	}
-	return "", fmt.Errorf("%w: scope %q: want all, domain:NAME or recipient:ADDRESS", ErrEntry, s)
+	return "", said.Errorf("list.scope-want-all-domain-name-or-recipient", "%w: scope %q: want all, domain:NAME or recipient:ADDRESS", "kind", ErrEntry, "s", s)
 }
 
 // subject is a mail address as entries hold it: lower case, the domain as A-labels. "" for

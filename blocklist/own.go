@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postern/blocklist/zone"
+	"postern/internal/said"
 )
 
 // OwnParts is the world around Own.
@@ -115,7 +116,7 @@ func (o *Own) Add(ctx context.Context, e Entry) (Entry, error) {
 		e.Created = o.now().UTC()
 	}
 	if e.Expired(o.now()) {
-		return e, fmt.Errorf("%w: it expires at %s, which is past", ErrEntry, e.Expires.Format(time.RFC3339))
+		return e, said.Errorf("list.it-expires-at-which-is-past", "%w: it expires at %s, which is past", "kind", ErrEntry, "expires", e.Expires.Format(time.RFC3339))
 	}
 	if err := o.store.PutListEntry(ctx, e); err != nil {
 		return e, fmt.Errorf("blocklist: add: %w", err)

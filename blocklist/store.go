@@ -4,12 +4,13 @@ package blocklist
 
 import (
 	"context"
-	"errors"
 	"time"
+
+	"postern/internal/said"
 )
 
 // ErrNotFound is returned by Store.RemoveListEntry for a key that is not there.
-var ErrNotFound = errors.New("blocklist: no such entry")
+var ErrNotFound = said.New("list.blocklist-no-such-entry", "blocklist: no such entry")
 
 // Entry is one line of the operator's own lists. Two entries with the same Key are the same
 // entry; writing the second replaces the first.

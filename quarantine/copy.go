@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"postern/filter"
+	"postern/internal/said"
 )
 
 // Copy sends a copy of a hold to one address, scanned for viruses again, and leaves the hold as it
@@ -15,7 +16,7 @@ func (q *Quarantine) Copy(ctx context.Context, id, to, actor string) (reply stri
 	case err != nil:
 		return "", err
 	case h.State.Ended():
-		return "", fmt.Errorf("%w: it was %s", ErrEnded, h.State)
+		return "", said.Errorf("hold.it-was", "%w: it was %s", "kind", ErrEnded, "state", h.State)
 	case h.Class == Evidence || q.cfg.Send == nil || q.cfg.Rescan == nil:
 		return "", ErrNotReleasable
 	}
@@ -27,7 +28,7 @@ func (q *Quarantine) Copy(ctx context.Context, id, to, actor string) (reply stri
 	reply, err = q.send(ctx, h)
 	if err != nil {
 		q.cfg.Log.Warn("a copy of a hold was not sent", "hold", id, "to", to, "error", err)
-		return "", fmt.Errorf("%w: %s", ErrNotSent, plain(err))
+		return "", said.Errorf("detail", "%w: %s", "kind", ErrNotSent, "what", plain(err))
 	}
 	return reply, nil
 }

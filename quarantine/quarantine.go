@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"postern/filter"
+	"postern/internal/said"
 	"postern/internal/spool"
 )
 
@@ -139,7 +140,7 @@ func (q *Quarantine) Provisional(ctx context.Context, r Request) (id string, err
 		}
 		return kept.ID, err
 	}
-	return "", fmt.Errorf("hold %s: %w", h.MessageID, ErrTaken)
+	return "", said.Errorf("hold.hold", "hold %s: %w", "messageid", h.MessageID, "kind", ErrTaken)
 }
 
 // maxNumbers bounds the search for a free number behind a message ID.
@@ -279,7 +280,7 @@ func (q *Quarantine) Count(ctx context.Context, query Query, limit int) (n int, 
 func (q *Quarantine) Show(ctx context.Context, id string) (Hold, error) {
 	h, err := q.cfg.Store.Get(ctx, id)
 	if err == nil && h.State == Provisional {
-		return Hold{}, fmt.Errorf("%w: %s", ErrNotFound, id)
+		return Hold{}, said.Errorf("detail", "%w: %s", "kind", ErrNotFound, "what", id)
 	}
 	return h, err
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"postern/internal/said"
 	"postern/internal/spool"
 )
 
@@ -39,7 +40,7 @@ func (q *Quarantine) Release(ctx context.Context, id, actor string) (Hold, error
 	case h.State == Released:
 		return h, nil
 	case h.State.Ended():
-		return h, fmt.Errorf("%w: it was %s at %s", ErrEnded, h.State, h.Ended.At.Format(time.RFC3339))
+		return h, said.Errorf("hold.it-was-at", "%w: it was %s at %s", "kind", ErrEnded, "state", h.State, "at", h.Ended.At.Format(time.RFC3339))
 	case h.Class == Evidence || q.cfg.Send == nil || q.cfg.Rescan == nil:
 		return h, ErrNotReleasable
 	case h.Release.running(now):
@@ -272,7 +273,7 @@ func (q *Quarantine) Delete(ctx context.Context, id, actor, note string) (Hold, 
 	case h.State == Deleted:
 		return h, nil
 	case h.State.Ended():
-		return h, fmt.Errorf("%w: it was %s at %s", ErrEnded, h.State, h.Ended.At.Format(time.RFC3339))
+		return h, said.Errorf("hold.it-was-at", "%w: it was %s at %s", "kind", ErrEnded, "state", h.State, "at", h.Ended.At.Format(time.RFC3339))
 	case h.Release.running(q.cfg.Now().UTC()):
 		return h, ErrBusy
 	}

@@ -2,26 +2,26 @@ package quarantine
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
 	"postern/filter"
+	"postern/internal/said"
 )
 
 // Errors of a Store and of Quarantine. They are wrapped: use errors.Is.
 var (
-	ErrTaken         = errors.New("the ID of the hold is taken")
-	ErrNotFound      = errors.New("no such hold")
-	ErrConflict      = errors.New("the hold was changed by somebody else")
-	ErrFull          = errors.New("the quarantine is full")
-	ErrReadOnly      = errors.New("the store is read-only after a failed write")
-	ErrCorrupt       = errors.New("the stored body is damaged")
-	ErrEnded         = errors.New("the hold has ended")
-	ErrNotReleasable = errors.New("evidence copies are not released")
-	ErrBusy          = errors.New("a release is under way")
-	ErrNotSent       = errors.New("the copy was not sent")
-	ErrCursor        = errors.New("the mark of the next page is none of a list in this order")
+	ErrTaken         = said.New("hold.the-id-of-the-hold-is-taken", "the ID of the hold is taken")
+	ErrNotFound      = said.New("hold.no-such-hold", "no such hold")
+	ErrConflict      = said.New("hold.the-hold-was-changed-by-somebody-else", "the hold was changed by somebody else")
+	ErrFull          = said.New("hold.the-quarantine-is-full", "the quarantine is full")
+	ErrReadOnly      = said.New("hold.the-store-is-read-only-after-a", "the store is read-only after a failed write")
+	ErrCorrupt       = said.New("hold.the-stored-body-is-damaged", "the stored body is damaged")
+	ErrEnded         = said.New("hold.the-hold-has-ended", "the hold has ended")
+	ErrNotReleasable = said.New("hold.evidence-copies-are-not-released", "evidence copies are not released")
+	ErrBusy          = said.New("hold.a-release-is-under-way", "a release is under way")
+	ErrNotSent       = said.New("hold.the-copy-was-not-sent", "the copy was not sent")
+	ErrCursor        = said.New("hold.the-mark-of-the-next-page-is", "the mark of the next page is none of a list in this order")
 )
 
 // Store is a home for holds. Every method is safe for concurrent use. A write that returned

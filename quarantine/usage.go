@@ -2,7 +2,8 @@ package quarantine
 
 import (
 	"context"
-	"fmt"
+
+	"postern/internal/said"
 )
 
 // Level says how full the quarantine is.
@@ -79,7 +80,7 @@ func (q *Quarantine) reserve(ctx context.Context, size int64) (release func(), e
 	q.mu.Unlock()
 	q.setLevel(u)
 	if !fits {
-		return nil, fmt.Errorf("%w: %d of %d bytes are used", ErrFull, st.Bytes, q.cfg.Cap)
+		return nil, said.Errorf("hold.of-bytes-are-used", "%w: %d of %d bytes are used", "kind", ErrFull, "bytes", st.Bytes, "cap", q.cfg.Cap)
 	}
 	return func() {
 		q.mu.Lock()

@@ -112,12 +112,12 @@ func (v *view) check() strict.Errors {
 	for i, p := range v.patterns {
 		for _, s := range p.Hit {
 			if !v.fires(i, s.Text) {
-				out = append(out, problem(s.Place, "%s does not match this text, but should", p.ID))
+				out = append(out, problem(s.Place, "rule.test-misses", "%s does not match this text, but should", "id", p.ID))
 			}
 		}
 		for _, s := range p.Miss {
 			if v.fires(i, s.Text) {
-				out = append(out, problem(s.Place, "%s matches this text, but should not", p.ID))
+				out = append(out, problem(s.Place, "rule.test-hits", "%s matches this text, but should not", "id", p.ID))
 			}
 		}
 	}

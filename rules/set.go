@@ -5,7 +5,6 @@ package rules
 
 import (
 	"embed"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"postern/internal/address"
+	"postern/internal/said"
 	"postern/internal/strict"
 	"postern/rules/book"
 )
@@ -197,6 +197,6 @@ func (s *Set) Check() []*Problem {
 	return out
 }
 
-func problem(at strict.Place, format string, args ...any) *Problem {
-	return &Problem{Place: at, Message: fmt.Sprintf(format, args...)}
+func problem(at strict.Place, code, format string, pairs ...any) *Problem {
+	return strict.NewError(at, said.Say(code, format, pairs...))
 }

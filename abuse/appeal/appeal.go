@@ -5,7 +5,6 @@ package appeal
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"postern/filter"
 	"postern/internal/address"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Kind is the kind of the records.
@@ -34,10 +34,10 @@ const (
 
 // Errors of a Book. They are wrapped: use errors.Is.
 var (
-	ErrInvalid = errors.New("this appeal cannot be kept")
-	ErrTwice   = errors.New("there is an appeal about this message already")
-	ErrFull    = errors.New("too many appeals wait")
-	ErrState   = errors.New("this cannot be decided like that")
+	ErrInvalid = said.New("appeal.this-appeal-cannot-be-kept", "this appeal cannot be kept")
+	ErrTwice   = said.New("appeal.there-is-an-appeal-about-this-message", "there is an appeal about this message already")
+	ErrFull    = said.New("appeal.too-many-appeals-wait", "too many appeals wait")
+	ErrState   = said.New("appeal.this-cannot-be-decided-like-that", "this cannot be decided like that")
 )
 
 // State is how far an appeal has come.
@@ -116,19 +116,19 @@ func (a *Appeal) check() error {
 	a.Text, a.Email = clean(a.Text), strings.TrimSpace(a.Email)
 	switch {
 	case !filter.ValidID(a.Refusal.Reference):
-		return fmt.Errorf("%w: %q is no reference", ErrInvalid, a.Refusal.Reference)
+		return said.Errorf("appeal.is-no-reference", "%w: %q is no reference", "kind", ErrInvalid, "reference", a.Refusal.Reference)
 	case a.Text == "":
-		return fmt.Errorf("%w: it says nothing", ErrInvalid)
+		return said.Errorf("appeal.it-says-nothing", "%w: it says nothing", "kind", ErrInvalid)
 	case len(a.Text) > MaxText:
-		return fmt.Errorf("%w: it has more than %d octets", ErrInvalid, MaxText)
+		return said.Errorf("appeal.it-has-more-than-octets", "%w: it has more than %d octets", "kind", ErrInvalid, "most", MaxText)
 	case len(a.Email) > MaxEmail:
-		return fmt.Errorf("%w: the address has more than %d octets", ErrInvalid, MaxEmail)
+		return said.Errorf("appeal.the-address-has-more-than-octets", "%w: the address has more than %d octets", "kind", ErrInvalid, "most", MaxEmail)
 	case !slices.Contains(strings.Fields(languages), a.Language):
-		return fmt.Errorf("%w: the language is one of %s", ErrInvalid, languages)
+		return said.Errorf("appeal.the-language-is-one-of", "%w: the language is one of %s", "kind", ErrInvalid, "languages", languages)
 	}
 	if a.Email != "" {
 		if at, err := address.Parse(a.Email, true); err != nil || at.Domain == "" {
-			return fmt.Errorf("%w: %q is no mail address", ErrInvalid, a.Email)
+			return said.Errorf("appeal.is-no-mail-address", "%w: %q is no mail address", "kind", ErrInvalid, "email", a.Email)
 		}
 	}
 	for _, s := range []*string{&a.Client, &a.From, &a.Network} {
@@ -184,7 +184,7 @@ type Page struct {
 func (b *Book) List(ctx context.Context, q Query) (Page, error) {
 	out := Page{Appeals: []Appeal{}}
 	if q.State != "" && !slices.Contains(States(), q.State) {
-		return out, fmt.Errorf("%w: state %q: one of %v", ErrInvalid, q.State, States())
+		return out, said.Errorf("appeal.state-one-of", "%w: state %q: one of %v", "kind", ErrInvalid, "state", q.State, "states", States())
 	}
 	find := entity.Query{Index: "all", After: q.After, Limit: q.Limit}
 	if q.State != "" {
@@ -228,18 +228,18 @@ func (b *Book) Decide(ctx context.Context, actor string, d Decision) (after Appe
 	d.Answer, d.Note = clean(d.Answer), clean(d.Note)
 	switch {
 	case !slices.Contains(States(), d.State):
-		return after, fmt.Errorf("%w: state %q: one of %v", ErrInvalid, d.State, States())
+		return after, said.Errorf("appeal.state-one-of", "%w: state %q: one of %v", "kind", ErrInvalid, "state", d.State, "states", States())
 	case len(d.Answer) > MaxText || len(d.Note) > MaxNote:
-		return after, fmt.Errorf("%w: an answer has at most %d octets, a note %d", ErrInvalid, MaxText, MaxNote)
+		return after, said.Errorf("appeal.an-answer-has-at-most-octets-a", "%w: an answer has at most %d octets, a note %d", "kind", ErrInvalid, "most", MaxText, "most2", MaxNote)
 	case d.State == Answered && d.Answer == "":
-		return after, fmt.Errorf("%w: an answer has words", ErrInvalid)
+		return after, said.Errorf("appeal.an-answer-has-words", "%w: an answer has words", "kind", ErrInvalid)
 	case d.State == Open && d.Note == "":
-		return after, fmt.Errorf("%w: a note says why it is opened again", ErrInvalid)
+		return after, said.Errorf("appeal.a-note-says-why-it-is-opened", "%w: a note says why it is opened again", "kind", ErrInvalid)
 	}
 	var before Appeal
 	row, err := b.table().Change(ctx, d.Reference, func(a *Appeal) error {
 		if a.State == d.State && (d.State == Open || a.Answer == d.Answer) {
-			return fmt.Errorf("%w: it is %s", ErrState, a.State)
+			return said.Errorf("appeal.it-is", "%w: it is %s", "kind", ErrState, "state", a.State)
 		}
 		before = *a
 		now := b.Now().UTC()

@@ -152,30 +152,30 @@ func Parse(file string, src []byte) (*Days, error) {
 
 func (d *Days) check(doc *strict.Document) {
 	if !validName(d.Name) {
-		doc.Fail("calendar", "a calendar needs a name of small letters, digits and hyphens, at most 40")
+		doc.Fault("calendar", "calendar.a-calendar-needs-a-name-of-small", "a calendar needs a name of small letters, digits and hyphens, at most 40")
 	}
 	if d.Zone.Location == nil {
-		doc.Fail("zone", "a calendar needs its time zone")
+		doc.Fault("zone", "calendar.a-calendar-needs-its-time-zone", "a calendar needs its time zone")
 	}
 	entries, seen := 0, map[int]bool{}
 	for i, y := range d.Years {
 		at := fmt.Sprintf("years[%d]", i)
 		switch {
 		case y.Year < MinYear || y.Year > MaxYear:
-			doc.Fail(at+".year", "a year is %d to %d", MinYear, MaxYear)
+			doc.Fault(at+".year", "calendar.a-year-is-to", "a year is %d to %d", "least", MinYear, "most", MaxYear)
 		case seen[y.Year]:
-			doc.Fail(at+".year", "%d is written twice", y.Year)
+			doc.Fault(at+".year", "calendar.is-written-twice", "%d is written twice", "year", y.Year)
 		case y.Status == "":
-			doc.Fail(at, "a year needs its status: final or provisional")
+			doc.Fault(at, "calendar.a-year-needs-its-status-final-or", "a year needs its status: final or provisional")
 		case strings.TrimSpace(y.Source) == "":
-			doc.Fail(at, "a year needs its source")
+			doc.Fault(at, "calendar.a-year-needs-its-source", "a year needs its source")
 		}
 		seen[y.Year] = true
 		entries += len(y.Off) + len(y.Work) + len(y.Short)
 		y.check(doc, at)
 	}
 	if entries > MaxDays {
-		doc.Fail("years", "%d entries; at most %d are read", entries, MaxDays)
+		doc.Fault("years", "calendar.entries-at-most-are-read", "%d entries; at most %d are read", "entries", entries, "most", MaxDays)
 	}
 }
 
@@ -193,7 +193,7 @@ func (y Year) check(doc *strict.Document, at string) {
 			}
 			for day := s.Day; !s.last().Before(day); day = day.plus(1) {
 				if before := seen[day]; before != "" {
-					doc.Fail(here, "%s is named twice, first under %s", day, before)
+					doc.Fault(here, "calendar.is-named-twice-first-under", "%s is named twice, first under %s", "day", day, "before", before)
 				}
 				seen[day] = list.name
 			}
@@ -204,13 +204,13 @@ func (y Year) check(doc *strict.Document, at string) {
 func (s Span) check(doc *strict.Document, at string, year int, short bool) bool {
 	switch {
 	case s.Day.Year != year || s.last().Year != year:
-		doc.Fail(at, "this is no day of %d", year)
+		doc.Fault(at, "calendar.this-is-no-day-of", "this is no day of %d", "year", year)
 	case s.last().Before(s.Day):
-		doc.Fail(at+".to", "%s comes before %s", s.last(), s.Day)
+		doc.Fault(at+".to", "calendar.comes-before", "%s comes before %s", "last", s.last(), "day", s.Day)
 	case s.Day.plus(MaxSpan).Before(s.last()):
-		doc.Fail(at+".to", "one entry covers at most %d days", MaxSpan)
+		doc.Fault(at+".to", "calendar.one-entry-covers-at-most-days", "one entry covers at most %d days", "most", MaxSpan)
 	case short != (s.Minutes > 0) || s.Minutes < 0 || s.Minutes > 24*60:
-		doc.Fail(at, "minutes say by how much a short day is shorter, 1 to 1440, and stand there alone")
+		doc.Fault(at, "calendar.minutes-say-by-how-much-a-short", "minutes say by how much a short day is shorter, 1 to 1440, and stand there alone")
 	default:
 		return true
 	}

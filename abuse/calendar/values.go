@@ -1,9 +1,10 @@
 package calendar
 
 import (
-	"errors"
 	"fmt"
 	"time"
+
+	"postern/internal/said"
 )
 
 // Date is a day, without a zone.
@@ -23,7 +24,7 @@ func DateOf(t time.Time) Date {
 func (d *Date) UnmarshalText(text []byte) error {
 	t, err := time.Parse(time.DateOnly, string(text))
 	if err != nil {
-		return fmt.Errorf("%.40q is no day; write it as 2026-02-14", text)
+		return said.Errorf("calendar.is-no-day-write-it-as-2026", "%.40q is no day; write it as 2026-02-14", "text", text)
 	}
 	*d = DateOf(t)
 	return nil
@@ -62,7 +63,7 @@ func (h *Hour) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%.40q is no time of day; write it as 09:00", text)
+	return said.Errorf("calendar.is-no-time-of-day-write-it", "%.40q is no time of day; write it as 09:00", "text", text)
 }
 
 // MarshalText writes 09:00.
@@ -86,11 +87,11 @@ type Zone struct{ *time.Location }
 func (z *Zone) UnmarshalText(text []byte) error {
 	name := string(text)
 	if name == "" || name == "Local" {
-		return errors.New(`a time zone has a name such as "Asia/Shanghai"`)
+		return said.New("calendar.a-time-zone-has-a-name-such", `a time zone has a name such as "Asia/Shanghai"`)
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil {
-		return fmt.Errorf("there is no time zone %.60q", name)
+		return said.Errorf("calendar.there-is-no-time-zone", "there is no time zone %.60q", "name", name)
 	}
 	z.Location = loc
 	return nil
@@ -117,7 +118,7 @@ func (w *Weekday) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%.40q is no day of the week; write mon, tue, wed, thu, fri, sat or sun", text)
+	return said.Errorf("calendar.is-no-day-of-the-week-write", "%.40q is no day of the week; write mon, tue, wed, thu, fri, sat or sun", "text", text)
 }
 
 // MarshalText writes mon, tue, ...
@@ -142,5 +143,5 @@ func (s *Status) UnmarshalText(text []byte) error {
 		*s = v
 		return nil
 	}
-	return fmt.Errorf("%.40q: the status of a year is final or provisional", text)
+	return said.Errorf("calendar.the-status-of-a-year-is-final", "%.40q: the status of a year is final or provisional", "text", text)
 }

@@ -16,7 +16,7 @@ import (
 // Assign gives a case to a person; "" takes it from everybody.
 func (d *Desk) Assign(ctx context.Context, who Actor, id, owner string) (Case, error) {
 	if len(owner) > 200 || owner == dossier.Nobody {
-		return Case{}, dossier.Refuse(dossier.ErrInvalid, "%.40q is no name of an owner", owner)
+		return Case{}, dossier.Refuse(dossier.ErrInvalid, "case.is-no-name-of-an-owner", "%.40q is no name of an owner", "owner", owner)
 	}
 	return d.change(ctx, id, who, "assign", func(c *Case, e *Event) error {
 		if c.Owner == owner {
@@ -31,7 +31,7 @@ func (d *Desk) Assign(ctx context.Context, who Actor, id, owner string) (Case, e
 // Comment adds a line to the timeline.
 func (d *Desk) Comment(ctx context.Context, who Actor, id, text string) (Case, error) {
 	if strings.TrimSpace(text) == "" {
-		return Case{}, dossier.Refuse(dossier.ErrNeeds, "a comment needs words")
+		return Case{}, dossier.Refuse(dossier.ErrNeeds, "case.a-comment-needs-words", "a comment needs words")
 	}
 	return d.Note(ctx, id, Event{Actor: who.Name, Action: "comment", Text: text})
 }
@@ -40,7 +40,7 @@ func (d *Desk) Comment(ctx context.Context, who Actor, id, text string) (Case, e
 // are taken, and Once; a measure's ID and level come as Data "measure" and "level" (M3).
 func (d *Desk) Note(ctx context.Context, id string, v Event) (Case, error) {
 	if len(v.Text) > dossier.MaxText || v.Action == "" || len(v.Action) > 40 || len(v.Data) > 20 {
-		return Case{}, dossier.Refuse(dossier.ErrInvalid, "a line of the timeline has an action, and at most %d octets of text and 20 values", dossier.MaxText)
+		return Case{}, dossier.Refuse(dossier.ErrInvalid, "case.a-line-of-the-timeline-has-an", "a line of the timeline has an action, and at most %d octets of text and 20 values", "most", dossier.MaxText)
 	}
 	return d.change(ctx, id, Actor{Name: v.Actor, Role: flow.System}, v.Action, func(c *Case, e *Event) error {
 		if v.Once != "" && !once(c, v.Once) {
@@ -73,7 +73,7 @@ func (d *Desk) Hold(ctx context.Context, who Actor, id string, on bool, why stri
 		return Case{}, err
 	}
 	if !on && who.Role == flow.Agent {
-		return Case{}, dossier.Refuse(dossier.ErrRole, "a legal hold is ended by a lead")
+		return Case{}, dossier.Refuse(dossier.ErrRole, "case.a-legal-hold-is-ended-by-a", "a legal hold is ended by a lead")
 	}
 	return d.change(ctx, id, who, "hold", func(c *Case, e *Event) error {
 		if c.LegalHold == on {
@@ -93,9 +93,9 @@ func (d *Desk) ProposeEnd(ctx context.Context, who Actor, id, why, order string)
 	return d.change(ctx, id, who, "propose-end", func(c *Case, e *Event) error {
 		switch {
 		case c.State != flow.Suspended:
-			return dossier.Refuse(dossier.ErrState, "%s is %s; only a suspended account can be ended", id, c.State)
+			return dossier.Refuse(dossier.ErrState, "case.is-only-a-suspended-account-can-be", "%s is %s; only a suspended account can be ended", "id", id, "state", c.State)
 		case c.Strikes < 2 && strings.TrimSpace(order) == "":
-			return dossier.Refuse(dossier.ErrNeeds, "%s has %d strikes: an end needs two, or a written order", id, c.Strikes)
+			return dossier.Refuse(dossier.ErrNeeds, "case.has-strikes-an-end-needs-two-or", "%s has %d strikes: an end needs two, or a written order", "id", id, "strikes", c.Strikes)
 		}
 		c.Ending = &dossier.Ending{By: who.Name, At: e.At, Reason: why, Order: dossier.Clip(order)}
 		e.Text = why

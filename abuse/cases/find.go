@@ -19,7 +19,7 @@ func (d *Desk) rootOf(ctx context.Context, id string) (Case, error) {
 		}
 		id = c.MergedInto
 	}
-	return Case{}, dossier.Refuse(dossier.ErrInvalid, "%s is merged deeper than %d", id, dossier.MaxDepth)
+	return Case{}, dossier.Refuse(dossier.ErrInvalid, "case.is-merged-deeper-than", "%s is merged deeper than %d", "id", id, "most", dossier.MaxDepth)
 }
 
 // Merge links the younger of two cases to the older one, which stands for both from then on.
@@ -29,7 +29,7 @@ func (d *Desk) Merge(ctx context.Context, who Actor, one, other, why string) (Ca
 		return Case{}, err
 	}
 	if one == other {
-		return Case{}, dossier.Refuse(dossier.ErrInvalid, "%s cannot be merged with itself", one)
+		return Case{}, dossier.Refuse(dossier.ErrInvalid, "case.cannot-be-merged-with-itself", "%s cannot be merged with itself", "one", one)
 	}
 	main, rest := one, other
 	if older(rest, main) {
@@ -40,16 +40,16 @@ func (d *Desk) Merge(ctx context.Context, who Actor, one, other, why string) (Ca
 		return m, err
 	}
 	if m.MergedInto != "" {
-		return m, dossier.Refuse(dossier.ErrState, "%s is itself merged into %s", main, m.MergedInto)
+		return m, dossier.Refuse(dossier.ErrState, "case.is-itself-merged-into", "%s is itself merged into %s", "main", main, "mergedinto", m.MergedInto)
 	}
 	_, err = d.change(ctx, rest, who, "merge", func(c *Case, e *Event) error {
 		switch {
 		case c.MergedInto == main:
 			return entity.ErrUnchanged
 		case c.MergedInto != "":
-			return dossier.Refuse(dossier.ErrState, "%s is merged into %s already", rest, c.MergedInto)
+			return dossier.Refuse(dossier.ErrState, "case.is-merged-into-already", "%s is merged into %s already", "rest", rest, "mergedinto", c.MergedInto)
 		case c.Kind != m.Kind:
-			return dossier.Refuse(dossier.ErrInvalid, "%s is %s and %s is %s: they cannot be one case", rest, c.Kind, main, m.Kind)
+			return dossier.Refuse(dossier.ErrInvalid, "case.is-and-is-they-cannot-be-one", "%s is %s and %s is %s: they cannot be one case", "rest", rest, "kind", c.Kind, "main", main, "kind2", m.Kind)
 		}
 		c.MergedInto = main
 		e.Text, e.Data = why, map[string]string{"into": main}
@@ -68,7 +68,7 @@ func (d *Desk) Unmerge(ctx context.Context, who Actor, id, why string) (Case, er
 	}
 	return d.change(ctx, id, who, "unmerge", func(c *Case, e *Event) error {
 		if c.MergedInto == "" {
-			return dossier.Refuse(dossier.ErrState, "%s is not merged", id)
+			return dossier.Refuse(dossier.ErrState, "case.is-not-merged", "%s is not merged", "id", id)
 		}
 		e.Text, e.Data = why, map[string]string{"from": c.MergedInto}
 		c.MergedInto = ""
@@ -115,7 +115,7 @@ func (d *Desk) Reports(ctx context.Context, id, after string, limit int) ([]Link
 func (d *Desk) Link(ctx context.Context, report string) (Link, error) {
 	row, err := d.links().Get(ctx, dossier.Hashed(report))
 	if errors.Is(err, entity.ErrNotFound) {
-		return Link{}, dossier.Refuse(dossier.ErrNotFound, "no case knows the report %.40q", report)
+		return Link{}, dossier.Refuse(dossier.ErrNotFound, "case.no-case-knows-the-report", "no case knows the report %.40q", "report", report)
 	}
 	return row.Value, err
 }

@@ -46,7 +46,7 @@ func (d *Desk) Move(ctx context.Context, who Actor, id string, r Request) (Case,
 // goes on to RESULT_SENT.
 func (d *Desk) Result(ctx context.Context, who Actor, id, notice, barred string) (Case, error) {
 	if notice == "" && strings.TrimSpace(barred) == "" {
-		return Case{}, dossier.Refuse(dossier.ErrNeeds, "name the notice, or say why none is sent")
+		return Case{}, dossier.Refuse(dossier.ErrNeeds, "case.name-the-notice-or-say-why-none", "name the notice, or say why none is sent")
 	}
 	return d.change(ctx, id, who, "result", func(c *Case, e *Event) error {
 		if notice != "" && who.Role != flow.System && !once(c, "result "+notice) {
@@ -78,7 +78,7 @@ func (d *Desk) Acknowledged(ctx context.Context, who Actor, id, report, note str
 // Answered notes a person's answer to the reporter: it counts as the first one.
 func (d *Desk) Answered(ctx context.Context, who Actor, id, notice string) (Case, error) {
 	if who.Role == flow.System {
-		return Case{}, dossier.Refuse(dossier.ErrRole, "an automatic answer is no first answer")
+		return Case{}, dossier.Refuse(dossier.ErrRole, "case.an-automatic-answer-is-no-first-answer", "an automatic answer is no first answer")
 	}
 	return d.change(ctx, id, who, "answer", func(c *Case, e *Event) error {
 		if notice != "" && !once(c, "answer "+notice) {
@@ -118,14 +118,14 @@ func (d *Desk) reopen(ctx context.Context, id string, who Actor, why, appeal str
 func (d *Desk) AddEvidence(ctx context.Context, who Actor, id string, v Evidence) (Case, error) {
 	size, err := d.sizeOf(ctx, v.Class, v.Sum)
 	if err != nil {
-		return Case{}, dossier.Refuse(dossier.ErrInvalid, "the evidence %.64q is not kept in the class %q: %v", v.Sum, v.Class, err)
+		return Case{}, dossier.Refuse(dossier.ErrInvalid, "case.the-evidence-is-not-kept-in-the", "the evidence %.64q is not kept in the class %q: %v", "sum", v.Sum, "class", v.Class, "why", err)
 	}
 	return d.change(ctx, id, who, "evidence", func(c *Case, e *Event) error {
 		if c.Has(v.Sum) {
 			return entity.ErrUnchanged
 		}
 		if len(c.Evidence) >= dossier.MaxEvidence {
-			return dossier.Refuse(dossier.ErrInvalid, "a case has at most %d pieces of evidence", dossier.MaxEvidence)
+			return dossier.Refuse(dossier.ErrInvalid, "case.a-case-has-at-most-pieces-of", "a case has at most %d pieces of evidence", "most", dossier.MaxEvidence)
 		}
 		v.Size, v.Name, v.By, v.At = size, dossier.Clip(v.Name), who.Name, e.At
 		c.Evidence = append(c.Evidence, v)
@@ -151,7 +151,7 @@ func (d *Desk) SetSource(ctx context.Context, who Actor, id string, s Source, wh
 	}
 	return d.change(ctx, id, who, "source", func(c *Case, e *Event) error {
 		if len(c.Seals) > 0 {
-			return dossier.Refuse(dossier.ErrState, "%s is sealed: its source stands", id)
+			return dossier.Refuse(dossier.ErrState, "case.is-sealed-its-source-stands", "%s is sealed: its source stands", "id", id)
 		}
 		s.Helo, s.Domain, s.Time = dossier.Clip(s.Helo), strings.ToLower(s.Domain), s.Time.UTC()
 		c.Source = s
@@ -165,7 +165,7 @@ func (d *Desk) SetCategories(ctx context.Context, who Actor, id string, all []Ca
 	all = slices.Compact(slices.Sorted(slices.Values(all)))
 	for _, c := range all {
 		if c < dossier.Unsolicited || c > dossier.Illegal || len(c) != 2 {
-			return Case{}, dossier.Refuse(dossier.ErrInvalid, "%.20q is no category; they are S1 to S5", c)
+			return Case{}, dossier.Refuse(dossier.ErrInvalid, "case.is-no-category-they-are-s1-to", "%.20q is no category; they are S1 to S5", "c", c)
 		}
 	}
 	return d.change(ctx, id, who, "category", func(c *Case, _ *Event) error {
@@ -183,7 +183,7 @@ func (d *Desk) SetPriority(ctx context.Context, who Actor, id string, priority i
 		return Case{}, err
 	}
 	if priority < 1 || priority > 4 {
-		return Case{}, dossier.Refuse(dossier.ErrInvalid, "U%d is no priority; they are U1 to U4", priority)
+		return Case{}, dossier.Refuse(dossier.ErrInvalid, "case.u-is-no-priority-they-are-u1", "U%d is no priority; they are U1 to U4", "priority", priority)
 	}
 	return d.change(ctx, id, who, "priority", func(c *Case, e *Event) error {
 		if c.Priority == priority {

@@ -10,6 +10,7 @@ import (
 	"postern/abuse/cases/flow"
 	"postern/abuse/external/order"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Block refuses a source that is confirmed. Where nobody was told of it, barred says why.
@@ -23,7 +24,7 @@ func (d *Desk) Block(ctx context.Context, who cases.Actor, id string, b order.Bl
 		return c, err
 	}
 	if !slices.Contains([]flow.State{flow.Confirmed, flow.Notified, flow.Observe, flow.HalfOpen, flow.Blocked}, c.State) {
-		return c, fmt.Errorf("%w: %s is %s; a source is confirmed first", order.ErrBlock, id, c.State)
+		return c, said.Errorf("external.is-a-source-is-confirmed-first", "%w: %s is %s; a source is confirmed first", "kind", order.ErrBlock, "id", id, "state", c.State)
 	}
 	if barred == "" && c.State == flow.Confirmed {
 		barred = d.lastBar(ctx, id)

@@ -15,6 +15,7 @@ import (
 	"postern/abuse/external/wording"
 	"postern/abuse/external/writing"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // States of a Notice.
@@ -59,7 +60,7 @@ func (d *Desk) Complain(ctx context.Context, who cases.Actor, id string) (Notice
 		return Notice{}, err
 	}
 	if def, _ := flow.Of(c.State); !def.Proven {
-		return Notice{}, fmt.Errorf("%w: %s is %s; a source is confirmed first", ErrGround, id, c.State)
+		return Notice{}, said.Errorf("external.is-a-source-is-confirmed-first", "%w: %s is %s; a source is confirmed first", "kind", ErrGround, "id", id, "state", c.State)
 	}
 	incident := told.Due(src.Incidents)
 	n := Notice{Case: id, Incident: incident, By: who.Name, At: d.Now().UTC()}
@@ -231,7 +232,7 @@ func (d *Desk) Resend(ctx context.Context, who cases.Actor, id, why string) (Not
 	case err != nil:
 		return row.Value, err
 	case out:
-		return row.Value, fmt.Errorf("%w: %s wants no notices", told.ErrAgain, row.Value.To)
+		return row.Value, said.Errorf("external.wants-no-notices", "%w: %s wants no notices", "kind", told.ErrAgain, "to", row.Value.To)
 	}
 	if row, err = d.notices().Change(ctx, id, func(n *Notice) error { return n.Resend(who.Name, d.Now()) }); err != nil {
 		return row.Value, err

@@ -3,7 +3,6 @@ package external
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"postern/abuse/external/order"
 	"postern/abuse/external/writing"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Cases is the desk of the cases.
@@ -184,7 +184,7 @@ func (d *Desk) Confirm(ctx context.Context, who cases.Actor, id, evidence, why s
 	}
 	if evidence != "" && who.Role != flow.System {
 		if !c.Has(evidence) {
-			return c, fmt.Errorf("%w: the evidence %.64q does not belong to %s", ErrGround, evidence, id)
+			return c, said.Errorf("external.the-evidence-does-not-belong-to", "%w: the evidence %.64q does not belong to %s", "kind", ErrGround, "evidence", evidence, "id", id)
 		}
 		if c, err = d.signed(ctx, c, "", Sign{Ground: Agent, Ref: evidence, By: who.Name, At: d.Now().UTC()}); err != nil {
 			return c, err
@@ -203,7 +203,7 @@ func (d *Desk) Confirm(ctx context.Context, who cases.Actor, id, evidence, why s
 func (d *Desk) external(ctx context.Context, id string) (cases.Case, error) {
 	c, err := d.Cases.Get(ctx, id)
 	if err == nil && c.Kind != cases.External {
-		err = fmt.Errorf("%w: %s is about an account of ours", ErrGround, id)
+		err = said.Errorf("external.is-about-an-account-of-ours", "%w: %s is about an account of ours", "kind", ErrGround, "id", id)
 	}
 	return c, err
 }
@@ -214,9 +214,9 @@ func (s *Source) grounded(what string) error {
 	if s.Incidents > 0 {
 		return nil
 	}
-	has := "nothing"
+	has := said.Say("external.on-nothing", "nothing")
 	for _, g := range s.Signs {
-		has = map[Ground]string{Content: "the score of its content", SPF: "a failed SPF"}[g.Ground]
+		has = map[Ground]said.Words{Content: said.Say("external.on-content", "the score of its content"), SPF: said.Say("external.on-spf", "a failed SPF")}[g.Ground]
 	}
-	return fmt.Errorf("%w: %s rests on %s alone; it is %s by a user's report, a trap, or an agent who names the evidence", ErrGround, s.Case, has, what)
+	return said.Errorf("external.rests-on-alone-it-is-by-a", "%w: %s rests on %s alone; it is %s by a user's report, a trap, or an agent who names the evidence", "kind", ErrGround, "case", s.Case, "has", has, "what", what)
 }

@@ -4,7 +4,6 @@
 package external
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"postern/abuse/cases/flow"
 	"postern/abuse/external/order"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Ground is why a source is held to send abuse.
@@ -137,6 +137,6 @@ func (s *Source) triesIn(now time.Time, days int) int {
 
 // Errors of a Desk; they come wrapped in sentences.
 var (
-	ErrGround  = errors.New("no ground for this (RFC 6650 section 5.2)")
-	ErrMessage = errors.New("the message is not kept")
+	ErrGround  = said.New("external.no-ground-for-this-rfc-6650-section", "no ground for this (RFC 6650 section 5.2)")
+	ErrMessage = said.New("external.the-message-is-not-kept", "the message is not kept")
 )

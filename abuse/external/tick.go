@@ -12,6 +12,7 @@ import (
 	"postern/abuse/external/told"
 	"postern/internal/entity"
 	"postern/internal/entity/refile"
+	"postern/internal/said"
 )
 
 // halfOpen is how long a source is let in by a tenth before it is free again.
@@ -45,7 +46,7 @@ func (d *Desk) Tick(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-var errFull = errors.New("enough for now")
+var errFull = said.New("external.enough-for-now", "enough for now")
 
 func (d *Desk) tickOne(ctx context.Context, s Source) error {
 	c, err := d.Cases.Get(ctx, s.Case)

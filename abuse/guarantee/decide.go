@@ -21,12 +21,12 @@ func (o *Office) Submit(ctx context.Context, who cases.Actor, id string) (Pack, 
 		return p, err
 	}
 	if missing := p.Missing(); len(missing) > 0 {
-		return p, dossier.Refuse(dossier.ErrNeeds, "%s is incomplete: %s missing", id, strings.Join(missing, ", "))
+		return p, dossier.Refuse(dossier.ErrNeeds, "guarantee.is-incomplete-missing", "%s is incomplete: %s missing", "id", id, "missing", strings.Join(missing, ", "))
 	}
 	for _, part := range Parts() { // a paper that is damaged is found before somebody relies on it
 		r, err := o.Entities.Blob(ctx, entity.Papers, p.Files[part].Sum)
 		if err != nil {
-			return p, dossier.Refuse(dossier.ErrNeeds, "%s: the %s cannot be read: %v", id, part, err)
+			return p, dossier.Refuse(dossier.ErrNeeds, "guarantee.the-cannot-be-read", "%s: the %s cannot be read: %v", "id", id, "part", part, "why", err)
 		}
 		r.Close()
 	}
@@ -38,7 +38,7 @@ func (o *Office) Submit(ctx context.Context, who cases.Actor, id string) (Pack, 
 		case Waiting:
 			return entity.ErrUnchanged
 		}
-		return dossier.Refuse(dossier.ErrState, "%s is %s", id, p.State)
+		return dossier.Refuse(dossier.ErrState, "guarantee.is", "%s is %s", "id", id, "state", p.State)
 	})
 	if err != nil {
 		return p, err
@@ -84,16 +84,16 @@ func (o *Office) decide(ctx context.Context, who cases.Actor, id, reason string,
 		return Pack{}, err
 	}
 	if who.Role == flow.System {
-		return Pack{}, dossier.Refuse(dossier.ErrRole, "a person decides on a guarantee")
+		return Pack{}, dossier.Refuse(dossier.ErrRole, "guarantee.a-person-decides-on-a-guarantee", "a person decides on a guarantee")
 	}
 	return o.change(ctx, who, "guarantee-"+string(to), id, reason, func(p *Pack) error {
 		switch {
 		case p.State == to && p.Approver == who.Name: // an earlier try, cut short
 			return entity.ErrUnchanged
 		case p.State != Waiting:
-			return dossier.Refuse(dossier.ErrState, "%s is %s and waits for no decision", id, p.State)
+			return dossier.Refuse(dossier.ErrState, "guarantee.is-and-waits-for-no-decision", "%s is %s and waits for no decision", "id", id, "state", p.State)
 		case p.Proposer == who.Name && to == Approved:
-			return dossier.Refuse(dossier.ErrRole, "%s was brought in by %s: another person approves it", id, p.Proposer)
+			return dossier.Refuse(dossier.ErrRole, "guarantee.was-brought-in-by-another-person-approves", "%s was brought in by %s: another person approves it", "id", id, "proposer", p.Proposer)
 		}
 		p.State, p.Approver, p.Decided, p.Reason = to, who.Name, o.Now().UTC(), dossier.Clip(reason)
 		if to == Approved {
@@ -170,14 +170,14 @@ func (o *Office) Follow(ctx context.Context, c cases.Case, e cases.Event) error 
 // is kept.
 func (o *Office) Override(ctx context.Context, who cases.Actor, caseID, reason string) (cases.Case, error) {
 	if who.Role != flow.Lead {
-		return cases.Case{}, dossier.Refuse(dossier.ErrRole, "only a lead may go without a guarantee")
+		return cases.Case{}, dossier.Refuse(dossier.ErrRole, "guarantee.only-a-lead-may-go-without-a", "only a lead may go without a guarantee")
 	}
 	if err := dossier.Reason(who, reason); err != nil {
 		return cases.Case{}, err
 	}
 	c, err := o.Desk.Get(ctx, caseID)
 	if err == nil && c.State != flow.Suspended {
-		err = dossier.Refuse(dossier.ErrState, "%s is %s and cannot become %s by an override: that is for a suspended account", caseID, c.State, flow.Resolved)
+		err = dossier.Refuse(dossier.ErrState, "guarantee.is-and-cannot-become-by-an-override", "%s is %s and cannot become %s by an override: that is for a suspended account", "caseid", caseID, "state", c.State, "resolved", flow.Resolved)
 	}
 	if err != nil {
 		return c, err

@@ -204,7 +204,7 @@ func value(s string) string {
 func (o *Office) Get(ctx context.Context, id string) (Pack, error) {
 	row, err := o.packs().Get(ctx, id)
 	if errors.Is(err, entity.ErrNotFound) || errors.Is(err, entity.ErrInvalid) {
-		return Pack{}, dossier.Refuse(dossier.ErrNotFound, "there is no guarantee %.40q", id)
+		return Pack{}, dossier.Refuse(dossier.ErrNotFound, "guarantee.there-is-no-guarantee", "there is no guarantee %.40q", "id", id)
 	}
 	return row.Value, err
 }
@@ -244,7 +244,7 @@ func (o *Office) New(ctx context.Context, who cases.Actor, caseID string, f Form
 		return Pack{}, err
 	}
 	if c.State != flow.Suspended {
-		return Pack{}, dossier.Refuse(dossier.ErrState, "%s is %s; a guarantee is for a suspended account", caseID, c.State)
+		return Pack{}, dossier.Refuse(dossier.ErrState, "guarantee.is-a-guarantee-is-for-a-suspended", "%s is %s; a guarantee is for a suspended account", "caseid", caseID, "state", c.State)
 	}
 	if f.Scope == Mailbox && f.Covers == "" {
 		f.Covers = c.Account
@@ -278,21 +278,21 @@ func (o *Office) New(ctx context.Context, who cases.Actor, caseID string, f Form
 func (f *Form) check() error {
 	for name, text := range map[string]string{"company": f.Company, "covered address or domain": f.Covers, "signer": f.Signer, "contact": f.Contact, "phone": f.Phone} {
 		if len(text) > MaxText {
-			return dossier.Refuse(dossier.ErrInvalid, "%s: at most %d octets", name, MaxText)
+			return dossier.Refuse(dossier.ErrInvalid, "guarantee.at-most-octets", "%s: at most %d octets", "name", name, "most", MaxText)
 		}
 	}
 	switch f.Scope {
 	case "":
 	case Mailbox:
 		if _, err := address.Parse(f.Covers, true); f.Covers != "" && err != nil {
-			return dossier.Refuse(dossier.ErrInvalid, "the scope is a mailbox, and %.100q is none", f.Covers)
+			return dossier.Refuse(dossier.ErrInvalid, "guarantee.the-scope-is-a-mailbox-and-is", "the scope is a mailbox, and %.100q is none", "covers", f.Covers)
 		}
 	case Domain:
 		if f.Covers != "" && !address.ValidDomain(f.Covers) {
-			return dossier.Refuse(dossier.ErrInvalid, "the scope is a domain, and %.100q is none", f.Covers)
+			return dossier.Refuse(dossier.ErrInvalid, "guarantee.the-scope-is-a-domain-and-is", "the scope is a domain, and %.100q is none", "covers", f.Covers)
 		}
 	default:
-		return dossier.Refuse(dossier.ErrInvalid, "the scope is mailbox or domain, not %.40q", f.Scope)
+		return dossier.Refuse(dossier.ErrInvalid, "guarantee.the-scope-is-mailbox-or-domain-not", "the scope is mailbox or domain, not %.40q", "scope", f.Scope)
 	}
 	return nil
 }
@@ -304,7 +304,7 @@ func (o *Office) Fill(ctx context.Context, who cases.Actor, id string, f Form) (
 	}
 	return o.change(ctx, who, "guarantee-fill", id, "", func(p *Pack) error {
 		if p.State != Draft {
-			return dossier.Refuse(dossier.ErrState, "%s is %s and cannot be changed", id, p.State)
+			return dossier.Refuse(dossier.ErrState, "guarantee.is-and-cannot-be-changed", "%s is %s and cannot be changed", "id", id, "state", p.State)
 		}
 		p.Form = f
 		return nil
@@ -314,11 +314,11 @@ func (o *Office) Fill(ctx context.Context, who cases.Actor, id string, f Form) (
 // Upload keeps one of the papers.
 func (o *Office) Upload(ctx context.Context, who cases.Actor, id string, part Part, name string, r io.Reader) (Pack, error) {
 	if part != Letter && part != Suspension && part != Licence {
-		return Pack{}, dossier.Refuse(dossier.ErrInvalid, "%.40q is no part; they are letter, suspension statement and licence copy", part)
+		return Pack{}, dossier.Refuse(dossier.ErrInvalid, "guarantee.is-no-part-they-are-letter-suspension", "%.40q is no part; they are letter, suspension statement and licence copy", "part", part)
 	}
 	if p, err := o.Get(ctx, id); err != nil || p.State != Draft {
 		if err == nil {
-			err = dossier.Refuse(dossier.ErrState, "%s is %s and takes no papers", id, p.State)
+			err = dossier.Refuse(dossier.ErrState, "guarantee.is-and-takes-no-papers", "%s is %s and takes no papers", "id", id, "state", p.State)
 		}
 		return p, err
 	}
@@ -328,13 +328,13 @@ func (o *Office) Upload(ctx context.Context, who cases.Actor, id string, part Pa
 	case err != nil:
 		return Pack{}, err
 	case size > MaxFile:
-		return Pack{}, errors.Join(dossier.Refuse(dossier.ErrInvalid, "a paper has at most %d octets", MaxFile), o.Entities.RemoveBlob(ctx, entity.Papers, sum))
+		return Pack{}, errors.Join(dossier.Refuse(dossier.ErrInvalid, "guarantee.a-paper-has-at-most-octets", "a paper has at most %d octets", "most", MaxFile), o.Entities.RemoveBlob(ctx, entity.Papers, sum))
 	case size == 0:
-		return Pack{}, dossier.Refuse(dossier.ErrInvalid, "the %s is empty", part)
+		return Pack{}, dossier.Refuse(dossier.ErrInvalid, "guarantee.the-is-empty", "the %s is empty", "part", part)
 	}
 	return o.change(ctx, who, "guarantee-upload", id, string(part)+" "+sum, func(p *Pack) error {
 		if p.State != Draft {
-			return dossier.Refuse(dossier.ErrState, "%s is %s and takes no papers", id, p.State)
+			return dossier.Refuse(dossier.ErrState, "guarantee.is-and-takes-no-papers", "%s is %s and takes no papers", "id", id, "state", p.State)
 		}
 		if p.Files == nil {
 			p.Files = map[Part]File{}
@@ -352,11 +352,11 @@ func (o *Office) Paper(ctx context.Context, who cases.Actor, id string, part Par
 	}
 	f, ok := p.Files[part]
 	if !ok {
-		return f, nil, dossier.Refuse(dossier.ErrNotFound, "%s has no %.40q", id, part)
+		return f, nil, dossier.Refuse(dossier.ErrNotFound, "guarantee.has-no", "%s has no %.40q", "id", id, "part", part)
 	}
 	r, err := o.Entities.Blob(ctx, entity.Papers, f.Sum)
 	if errors.Is(err, entity.ErrNotFound) {
-		return f, nil, dossier.Refuse(dossier.ErrNotFound, "the %s of %s is not kept any more", part, id)
+		return f, nil, dossier.Refuse(dossier.ErrNotFound, "guarantee.the-of-is-not-kept-any-more", "the %s of %s is not kept any more", "part", part, "id", id)
 	}
 	if err != nil {
 		return f, nil, err

@@ -48,10 +48,10 @@ func (o *Office) certificates() entity.Table[Certificate] {
 // PurgeFrom is when the data of a case's account may go.
 func PurgeFrom(c cases.Case) (time.Time, error) {
 	if c.LegalHold {
-		return time.Time{}, dossier.Refuse(dossier.ErrState, "%s is under legal hold: nothing of it is purged", c.ID)
+		return time.Time{}, dossier.Refuse(dossier.ErrState, "guarantee.is-under-legal-hold-nothing-of-it", "%s is under legal hold: nothing of it is purged", "id", c.ID)
 	}
 	if c.State != flow.Suspended && c.State != flow.Terminated && c.State != flow.Closed {
-		return time.Time{}, dossier.Refuse(dossier.ErrState, "%s is %s: only a locked or ended account is purged", c.ID, c.State)
+		return time.Time{}, dossier.Refuse(dossier.ErrState, "guarantee.is-only-a-locked-or-ended-account", "%s is %s: only a locked or ended account is purged", "id", c.ID, "state", c.State)
 	}
 	var last time.Time
 	for _, k := range c.Clocks { // an account that was suspended and then ended is kept from its end on
@@ -60,7 +60,7 @@ func PurgeFrom(c cases.Case) (time.Time, error) {
 		}
 	}
 	if last.IsZero() {
-		return time.Time{}, dossier.Refuse(dossier.ErrState, "%s: its account was never locked", c.ID)
+		return time.Time{}, dossier.Refuse(dossier.ErrState, "guarantee.its-account-was-never-locked", "%s: its account was never locked", "id", c.ID)
 	}
 	return last.Add(KeepFor), nil
 }
@@ -69,7 +69,7 @@ func PurgeFrom(c cases.Case) (time.Time, error) {
 // certificate. It is for a lead.
 func (o *Office) Purge(ctx context.Context, who cases.Actor, caseID, reason string, rooms ...Purger) (Certificate, error) {
 	if who.Role != flow.Lead {
-		return Certificate{}, dossier.Refuse(dossier.ErrRole, "a purge is for a lead")
+		return Certificate{}, dossier.Refuse(dossier.ErrRole, "guarantee.a-purge-is-for-a-lead", "a purge is for a lead")
 	}
 	if err := dossier.Reason(who, reason); err != nil {
 		return Certificate{}, err
@@ -84,14 +84,14 @@ func (o *Office) Purge(ctx context.Context, who cases.Actor, caseID, reason stri
 	}
 	now := o.Now().UTC()
 	if now.Before(from) {
-		return Certificate{}, dossier.Refuse(dossier.ErrState, "%s: the data of %s is kept until %s", caseID, c.Account, from.UTC().Format(time.RFC3339))
+		return Certificate{}, dossier.Refuse(dossier.ErrState, "guarantee.the-data-of-is-kept-until", "%s: the data of %s is kept until %s", "caseid", caseID, "account", c.Account, "utc", from.UTC().Format(time.RFC3339))
 	}
 	other, err := o.held(ctx, c.Account)
 	if err != nil {
 		return Certificate{}, err
 	}
 	if other != "" {
-		return Certificate{}, dossier.Refuse(dossier.ErrState, "%s is under legal hold by %s", c.Account, other)
+		return Certificate{}, dossier.Refuse(dossier.ErrState, "guarantee.is-under-legal-hold-by", "%s is under legal hold by %s", "account", c.Account, "other", other)
 	}
 	cert := Certificate{ID: "PC-" + strings.TrimPrefix(caseID, "A-"), Account: c.Account, Case: caseID, Locked: from.Add(-KeepFor), Purged: now, By: who.Name}
 	if old, err := o.certificates().Get(ctx, cert.ID); err == nil {

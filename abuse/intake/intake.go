@@ -26,6 +26,7 @@ import (
 	"postern/abuse/proof"
 	"postern/filter"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // The nouns of the rooms inside, for those around.
@@ -53,7 +54,7 @@ const (
 )
 
 // ErrFull says that the cap for reports is reached.
-var ErrFull = errors.New("there is no room for another report")
+var ErrFull = said.New("intake.there-is-no-room-for-another-report", "there is no room for another report")
 
 // Cases take what reports prove; *cases.Desk is one.
 type Cases interface {
@@ -149,7 +150,7 @@ func (d *Desk) Provisional(ctx context.Context, a Arrival) (string, error) {
 	if a.Alone && a.By == ByMail {
 		id, err := d.door.Take(ctx, &r, m, d.limit())
 		if errors.Is(err, entity.ErrFull) {
-			err = fmt.Errorf("%w: %w", ErrFull, err)
+			err = said.Errorf("detail", "%w: %w", "kind", ErrFull, "what", err)
 		}
 		if id != "" || err != nil {
 			return id, err
@@ -169,7 +170,7 @@ func (d *Desk) keep(ctx context.Context, r Report, body io.Reader) error {
 	sum, size, err := d.Home.PutBlob(ctx, entity.Intake, body)
 	switch {
 	case errors.Is(err, entity.ErrFull):
-		return fmt.Errorf("%w: %w", ErrFull, err)
+		return said.Errorf("detail", "%w: %w", "kind", ErrFull, "what", err)
 	case err != nil:
 		return fmt.Errorf("keeping the bytes of report %s: %w", r.ID, err)
 	}

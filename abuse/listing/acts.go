@@ -3,16 +3,16 @@ package listing
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"postern/abuse/cases"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // ErrCause means that what is behind a listing is not resolved: who asks for removal before
 // that is listed again, and believed less the next time.
-var ErrCause = errors.New("listing: the cause is not resolved")
+var ErrCause = said.New("listing.listing-the-cause-is-not-resolved", "listing: the cause is not resolved")
 
 // Get returns a listing.
 func (m *Monitor) Get(ctx context.Context, id string) (Listing, error) {
@@ -54,7 +54,7 @@ func (m *Monitor) Link(ctx context.Context, who cases.Actor, id, cause string) (
 		return l, err
 	}
 	if cause == l.Case {
-		return l, fmt.Errorf("%w: %s is about the listing itself; name the case about what is behind it", ErrCause, cause)
+		return l, said.Errorf("listing.is-about-the-listing-itself-name-the", "%w: %s is about the listing itself; name the case about what is behind it", "kind", ErrCause, "cause", cause)
 	}
 	if _, err := m.Cases.Get(ctx, cause); err != nil {
 		return l, err
@@ -77,13 +77,13 @@ func (m *Monitor) Send(ctx context.Context, who cases.Actor, id, text string) (L
 		text = l.Draft
 	}
 	if text == "" || len(text) > 64<<10 {
-		return l, fmt.Errorf("%w: it has at least a word, and at most 64 KiB", ErrNotice)
+		return l, said.Errorf("listing.it-has-at-least-a-word-and", "%w: it has at least a word, and at most 64 KiB", "kind", ErrNotice)
 	}
 	if l.Case == "" {
-		return l, fmt.Errorf("%w: %s is not held to be listed yet", ErrNotice, l.Subject)
+		return l, said.Errorf("listing.is-not-held-to-be-listed-yet", "%w: %s is not held to be listed yet", "kind", ErrNotice, "subject", l.Subject)
 	}
 	if !l.Sent.IsZero() {
-		return l, fmt.Errorf("%w: it was sent already", ErrNotice)
+		return l, said.Errorf("listing.it-was-sent-already", "%w: it was sent already", "kind", ErrNotice)
 	}
 	if err := m.Submit(ctx, "listing-"+l.ID+"-"+l.First.Format("20060102150405"), l.Case, text); err != nil {
 		return l, err
@@ -101,17 +101,17 @@ func (m *Monitor) Send(ctx context.Context, who cases.Actor, id, text string) (L
 // MayAsk says why removal cannot be asked for yet, or nil.
 func (m *Monitor) MayAsk(ctx context.Context, l Listing) error {
 	if !l.Open() {
-		return fmt.Errorf("%w: %s is not on %s", ErrNotFound, l.Subject, l.List)
+		return said.Errorf("listing.is-not-on", "%w: %s is not on %s", "kind", ErrNotFound, "subject", l.Subject, "list", l.List)
 	}
 	if l.Cause == "" {
-		return fmt.Errorf("%w: no case is named as the cause", ErrCause)
+		return said.Errorf("listing.no-case-is-named-as-the-cause", "%w: no case is named as the cause", "kind", ErrCause)
 	}
 	ok, err := m.resolved(ctx, l.Cause)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return fmt.Errorf("%w: %s is still worked on", ErrCause, l.Cause)
+		return said.Errorf("listing.is-still-worked-on", "%w: %s is still worked on", "kind", ErrCause, "cause", l.Cause)
 	}
 	return nil
 }

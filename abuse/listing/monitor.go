@@ -15,6 +15,7 @@ import (
 	"postern/abuse/cases/flow"
 	"postern/abuse/listing/suspect"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Apart is how far two hits lie apart before a listing is believed.
@@ -88,9 +89,9 @@ type Monitor struct {
 
 // Errors of a Monitor.
 var (
-	ErrNotFound = errors.New("listing: no such listing")
-	ErrNobody   = errors.New("listing: there is nobody to tell")
-	ErrNotice   = errors.New("listing: this notice is not sent")
+	ErrNotFound = said.New("listing.listing-no-such-listing", "listing: no such listing")
+	ErrNobody   = said.New("listing.listing-there-is-nobody-to-tell", "listing: there is nobody to tell")
+	ErrNotice   = said.New("listing.listing-this-notice-is-not-sent", "listing: this notice is not sent")
 )
 
 func (m *Monitor) table() entity.Table[Listing] {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // create writes a measure, unless the same was asked for before. One without a name that ended
@@ -26,7 +27,7 @@ func (d *Desk) create(ctx context.Context, m Measure) (row entity.Row[Measure], 
 			return row, false, err
 		}
 		if named || try == 9 {
-			return row, false, fmt.Errorf("%w: %s", ErrEnded, m.ID)
+			return row, false, said.Errorf("detail", "%w: %s", "kind", ErrEnded, "what", m.ID)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"postern/abuse/measure/guard"
 	"postern/abuse/measure/shadow"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Kind is the kind of measures.
@@ -104,10 +105,10 @@ func (d *Desk) Apply(ctx context.Context, r Request) (Measure, error) {
 		return Measure{}, err
 	}
 	if r.Actor == "" {
-		return Measure{}, fmt.Errorf("%w: a measure has an author", ErrInvalid)
+		return Measure{}, said.Errorf("measure.a-measure-has-an-author", "%w: a measure has an author", "kind", ErrInvalid)
 	}
 	if r.Level == abuse.M7 && (r.Approver == "" || r.Approver == r.Actor) {
-		return Measure{}, fmt.Errorf("%w: M7 is asked for by one and approved by another", ErrSecond)
+		return Measure{}, said.Errorf("measure.m7-is-asked-for-by-one-and", "%w: M7 is asked for by one and approved by another", "kind", ErrSecond)
 	}
 	return d.put(ctx, r, false)
 }
@@ -116,15 +117,15 @@ func (d *Desk) Apply(ctx context.Context, r Request) (Measure, error) {
 func (d *Desk) Check(r Request) error {
 	switch {
 	case r.Target() == "" || r.Target() == "@" || r.Account != "" && r.Domain != "":
-		return fmt.Errorf("%w: name an account or a domain", ErrInvalid)
+		return said.Errorf("measure.name-an-account-or-a-domain", "%w: name an account or a domain", "kind", ErrInvalid)
 	case !r.Level.Valid():
-		return fmt.Errorf("%w: there is no level %d", ErrInvalid, r.Level)
+		return said.Errorf("measure.there-is-no-level", "%w: there is no level %d", "kind", ErrInvalid, "level", r.Level)
 	case r.Level == abuse.M6 && r.Domain == "":
-		return fmt.Errorf("%w: M6 is for a domain", ErrInvalid)
+		return said.Errorf("measure.m6-is-for-a-domain", "%w: M6 is for a domain", "kind", ErrInvalid)
 	case strings.TrimSpace(r.Reason) == "":
-		return fmt.Errorf("%w: a measure has a reason", ErrInvalid)
+		return said.Errorf("measure.a-measure-has-a-reason", "%w: a measure has a reason", "kind", ErrInvalid)
 	case len(r.Reason) > 1000 || len(r.Target()) > 320:
-		return fmt.Errorf("%w: at most 1000 octets of reason and 320 of name", ErrInvalid)
+		return said.Errorf("measure.at-most-1000-octets-of-reason-and", "%w: at most 1000 octets of reason and 320 of name", "kind", ErrInvalid)
 	}
 	return nil
 }

@@ -5,12 +5,12 @@ package measure
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"postern/abuse"
 	"postern/abuse/signal"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // State is how far a measure has come.
@@ -120,9 +120,9 @@ type Capabilities struct {
 // Errors of a Desk.
 var (
 	ErrNotFound = entity.ErrNotFound
-	ErrInvalid  = errors.New("the request is wrong")
-	ErrSecond   = errors.New("this needs a second person")
-	ErrEnded    = errors.New("the measure has ended")
+	ErrInvalid  = said.New("measure.the-request-is-wrong", "the request is wrong")
+	ErrSecond   = said.New("measure.this-needs-a-second-person", "this needs a second person")
+	ErrEnded    = said.New("measure.the-measure-has-ended", "the measure has ended")
 )
 
 // Target is the record that a request is about.

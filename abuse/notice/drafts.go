@@ -2,7 +2,6 @@ package notice
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"postern/abuse/cases/flow"
 	"postern/abuse/notice/letter"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Own is the kind of a letter in a person's own words.
@@ -39,7 +39,7 @@ func (d *Desk) Prepare(ctx context.Context, who cases.Actor, caseID, report, lan
 		kind = Own
 	}
 	if !slices.Contains(toReporter(), kind) {
-		return Notice{}, fmt.Errorf("%w: a letter to a reporter is one of %v", letter.ErrLetter, toReporter())
+		return Notice{}, said.Errorf("notice.a-letter-to-a-reporter-is-one", "%w: a letter to a reporter is one of %v", "kind", letter.ErrLetter, "toreporter", toReporter())
 	}
 	c, err := d.Cases.Get(ctx, caseID)
 	if err != nil {
@@ -51,7 +51,7 @@ func (d *Desk) Prepare(ctx context.Context, who cases.Actor, caseID, report, lan
 			return Notice{}, err
 		}
 		if len(people) == 0 {
-			return Notice{}, fmt.Errorf("%w: no person reported %s", ErrBarred, c.ID)
+			return Notice{}, said.Errorf("notice.no-person-reported", "%w: no person reported %s", "kind", ErrBarred, "id", c.ID)
 		}
 		report = people[0]
 	}
@@ -65,14 +65,14 @@ func (d *Desk) draft(ctx context.Context, c cases.Case, report, language string,
 		return Notice{}, err
 	}
 	if link.Case != "" && link.Case != c.ID {
-		return Notice{}, fmt.Errorf("%w: the report %s is of %s", ErrBarred, report, link.Case)
+		return Notice{}, said.Errorf("notice.the-report-is-of", "%w: the report %s is of %s", "kind", ErrBarred, "report", report, "case", link.Case)
 	}
 	p, err := d.Party(ctx, report)
 	if err != nil {
 		return Notice{}, err
 	}
 	if why := WhyNot(p, d.Own); why != "" {
-		return Notice{}, fmt.Errorf("%w: %s", ErrBarred, why)
+		return Notice{}, said.Errorf("detail", "%w: %s", "kind", ErrBarred, "what", why)
 	}
 	if language == "" {
 		language = d.language(c, p)
@@ -166,7 +166,7 @@ func (d *Desk) overtaken(ctx context.Context, c cases.Case, to flow.State) error
 func (d *Desk) change(ctx context.Context, id string, f func(n *Notice) error) (Notice, error) {
 	row, err := d.table().Change(ctx, id, func(n *Notice) error {
 		if n.State != Drafted {
-			return fmt.Errorf("%w: it is %s", ErrNoDraft, n.State)
+			return said.Errorf("notice.it-is", "%w: it is %s", "kind", ErrNoDraft, "state", n.State)
 		}
 		return f(n)
 	})
@@ -216,17 +216,17 @@ func (d *Desk) Send(ctx context.Context, who cases.Actor, id string, result bool
 		return n, err
 	}
 	if why := WhyNot(p, d.Own); why != "" {
-		return n, fmt.Errorf("%w: %s", ErrBarred, why)
+		return n, said.Errorf("detail", "%w: %s", "kind", ErrBarred, "what", why)
 	}
 	if p.To != n.To {
-		return n, fmt.Errorf("%w: the reporter is not %s any more", ErrBarred, n.To)
+		return n, said.Errorf("notice.the-reporter-is-not-any-more", "%w: the reporter is not %s any more", "kind", ErrBarred, "to", n.To)
 	}
 	n, err = d.change(ctx, id, func(n *Notice) error {
 		if err := fit(c, letter.Text{Subject: n.Subject, Body: n.Body}); err != nil {
 			return err
 		}
 		if strings.Contains(n.Body, "…\n") && n.Kind == letter.NeedInfo {
-			return fmt.Errorf("%w: it does not say yet what is needed", letter.ErrLetter)
+			return said.Errorf("notice.it-does-not-say-yet-what-is", "%w: it does not say yet what is needed", "kind", letter.ErrLetter)
 		}
 		n.State, n.By, n.At, n.Tells, n.MessageID = Queued, who.Name, d.Now().UTC(), tells(result), d.messageID(n.ID)
 		return nil

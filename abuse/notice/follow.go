@@ -178,11 +178,11 @@ func (d *Desk) ack(ctx context.Context, c cases.Case, report string) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.Cases.Acknowledged(ctx, cases.Machine(), c.ID, report, said(n))
+	_, err = d.Cases.Acknowledged(ctx, cases.Machine(), c.ID, report, noted(n))
 	return err
 }
 
-func said(n Notice) string {
+func noted(n Notice) string {
 	if n.State == Barred {
 		return "not sent: " + n.Why
 	}

@@ -2,8 +2,8 @@ package notice
 
 import (
 	"net/mail"
-	"slices"
-	"strings"
+
+	"postern/abuse/notice/manners"
 )
 
 // Party is who a letter would go to, as far as the mail that came from there shows.
@@ -30,44 +30,8 @@ func WhyNot(p Party, own func(address string) bool) string {
 		return "nobody has proved to be its sender"
 	case own(p.To):
 		return "it came from an address of the desk"
-	case robot(p.To):
+	case manners.Robot(p.To):
 		return "it came from a program's address"
 	}
-	return automatic(p.Header)
-}
-
-// robot knows addresses behind which nobody reads.
-func robot(address string) bool {
-	local := strings.ToLower(address[:max(strings.LastIndexByte(address, '@'), 0)])
-	local, _, _ = strings.Cut(local, "+")
-	if slices.Contains([]string{"mailer-daemon", "noreply", "no-reply", "donotreply", "do-not-reply", "bounce", "bounces", "listserv", "majordomo", "nobody", "root"}, local) {
-		return true
-	}
-	return strings.HasPrefix(local, "owner-") || strings.HasPrefix(local, "bounce-") || strings.HasSuffix(local, "-request") || strings.HasSuffix(local, "-owner") ||
-		strings.HasSuffix(local, "-bounces") || strings.HasSuffix(local, "-relay")
-}
-
-// automatic reads in a header whether a program wrote it, or a list sent it on.
-func automatic(h mail.Header) string {
-	first := func(name string) string {
-		v, _, _ := strings.Cut(strings.ToLower(h.Get(name)), ";")
-		v, _, _ = strings.Cut(v, "(")
-		return strings.TrimSpace(v)
-	}
-	switch v := first("Auto-Submitted"); {
-	case v != "" && v != "no":
-		return "a program wrote it (Auto-Submitted: " + v[:min(len(v), 40)] + ")"
-	case slices.Contains([]string{"bulk", "list", "junk"}, first("Precedence")):
-		return "it is bulk mail (Precedence)"
-	case first("Content-Type") == "multipart/report":
-		return "it is a report of a program"
-	case h.Get("X-Auto-Response-Suppress") != "" && first("X-Auto-Response-Suppress") != "none":
-		return "it asks for no automatic answer"
-	}
-	for name := range h {
-		if strings.HasPrefix(strings.ToLower(name), "list-") {
-			return "it came over a mailing list"
-		}
-	}
-	return ""
+	return manners.Automatic(p.Header)
 }

@@ -15,6 +15,7 @@ import (
 	"postern/abuse/cases"
 	"postern/abuse/notice/letter"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Kind is the kind of the records.
@@ -132,9 +133,9 @@ func hashed(parts ...string) string {
 
 // Errors of a Desk.
 var (
-	ErrBarred  = errors.New("this is not sent")
-	ErrNoDraft = errors.New("this is no draft any more")
-	ErrAgain   = errors.New("this is not sent again")
+	ErrBarred  = said.New("notice.this-is-not-sent", "this is not sent")
+	ErrNoDraft = said.New("notice.this-is-no-draft-any-more", "this is no draft any more")
+	ErrAgain   = said.New("notice.this-is-not-sent-again", "this is not sent again")
 )
 
 // gone reports whether a draft is not there, or is none any more.

@@ -2,7 +2,6 @@ package notice
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -10,6 +9,7 @@ import (
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/notice/letter"
+	"postern/internal/said"
 )
 
 // What a letter of a person is to its case.
@@ -76,7 +76,7 @@ func (d *Desk) Answer(ctx context.Context, who cases.Actor, caseID string, r Rep
 		return Notice{}, err
 	}
 	if why := WhyNot(p, d.Own); why != "" {
-		return Notice{}, fmt.Errorf("%w: %s", ErrBarred, why)
+		return Notice{}, said.Errorf("detail", "%w: %s", "kind", ErrBarred, "what", why)
 	}
 	if r.Kind == "" {
 		r.Kind = Own
@@ -108,7 +108,7 @@ func (n *Notice) say(c cases.Case, t letter.Text) {
 // fit refuses what is no letter, and what says of a customer what stays here.
 func fit(c cases.Case, t letter.Text) error {
 	if strings.TrimSpace(t.Subject) == "" || strings.TrimSpace(t.Body) == "" || !utf8.ValidString(t.Subject+t.Body) || len(t.Body) > letter.MaxBody || len(t.Subject) > 300 {
-		return fmt.Errorf("%w: a letter has a subject and a text of at most %d octets", letter.ErrLetter, letter.MaxBody)
+		return said.Errorf("notice.a-letter-has-a-subject-and-a", "%w: a letter has a subject and a text of at most %d octets", "kind", letter.ErrLetter, "most", letter.MaxBody)
 	}
 	if c.Kind == cases.External {
 		return nil
@@ -118,9 +118,15 @@ func fit(c cases.Case, t letter.Text) error {
 		ip = c.Source.IP.String()
 	}
 	text := strings.ToLower(t.Subject + "\n" + t.Body)
-	for what, is := range map[string]string{"the account": c.Account, "the login": c.Source.Login, "the address of the customer's machine": ip} {
-		if len(is) > 3 && strings.Contains(text, strings.ToLower(is)) {
-			return fmt.Errorf("%w: it names %s, %s, and what is known of a customer stays here", letter.ErrLetter, what, is)
+	for _, known := range []struct {
+		what said.Words
+		is   string
+	}{
+		{said.Say("notice.the-account", "the account"), c.Account}, {said.Say("notice.the-login", "the login"), c.Source.Login},
+		{said.Say("notice.the-machine", "the address of the customer's machine"), ip},
+	} {
+		if len(known.is) > 3 && strings.Contains(text, strings.ToLower(known.is)) {
+			return said.Errorf("notice.it-names-and-what-is-known-of", "%w: it names %s, %s, and what is known of a customer stays here", "kind", letter.ErrLetter, "what", known.what, "is", known.is)
 		}
 	}
 	return nil

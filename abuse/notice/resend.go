@@ -2,10 +2,10 @@ package notice
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"postern/abuse/cases"
+	"postern/internal/said"
 )
 
 // Bounds of sending a letter again.
@@ -19,11 +19,11 @@ const (
 func (n Notice) MayResend(now time.Time) error {
 	switch {
 	case n.State != Failed:
-		return fmt.Errorf("%w: only what came back is", ErrAgain)
+		return said.Errorf("notice.only-what-came-back-is", "%w: only what came back is", "kind", ErrAgain)
 	case n.Again >= AgainMost:
-		return fmt.Errorf("%w: it was sent again %d times", ErrAgain, n.Again)
+		return said.Errorf("notice.it-was-sent-again-times", "%w: it was sent again %d times", "kind", ErrAgain, "again", n.Again)
 	case now.Sub(n.Sent) < AgainEvery:
-		return fmt.Errorf("%w: it was sent less than an hour ago", ErrAgain)
+		return said.Errorf("notice.it-was-sent-less-than-an-hour", "%w: it was sent less than an hour ago", "kind", ErrAgain)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Kind is the kind of the records.
@@ -38,9 +39,9 @@ const (
 
 // Errors of a Book. They are wrapped: use errors.Is.
 var (
-	ErrInvalid = errors.New("this cannot be proposed")
-	ErrSecond  = errors.New("this needs a second person")
-	ErrOver    = errors.New("this waits for nobody any more")
+	ErrInvalid = said.New("second.this-cannot-be-proposed", "this cannot be proposed")
+	ErrSecond  = said.New("second.this-needs-a-second-person", "this needs a second person")
+	ErrOver    = said.New("second.this-waits-for-nobody-any-more", "this waits for nobody any more")
 )
 
 // Person is who proposes or decides.
@@ -108,9 +109,9 @@ func (b *Book) table() entity.Table[Proposal] {
 func (b *Book) Propose(ctx context.Context, who Person, p Proposal) (Proposal, error) {
 	switch {
 	case strings.TrimSpace(p.Reason) == "" || len(p.Reason) > MaxReason:
-		return p, fmt.Errorf("%w: a reason of at most %d octets is needed", ErrInvalid, MaxReason)
+		return p, said.Errorf("second.a-reason-of-at-most-octets-is", "%w: a reason of at most %d octets is needed", "kind", ErrInvalid, "most", MaxReason)
 	case p.Act == "" || p.Object == "" || len(p.Object) > 400 || len(p.Params) > MaxParams:
-		return p, fmt.Errorf("%w: it has no object, or more than %d octets", ErrInvalid, MaxParams)
+		return p, said.Errorf("second.it-has-no-object-or-more-than", "%w: it has no object, or more than %d octets", "kind", ErrInvalid, "most", MaxParams)
 	}
 	now := b.Now().UTC()
 	p.By, p.At, p.Until, p.State = who.Name, now, now.Add(For), Open
@@ -164,19 +165,19 @@ func (b *Book) Get(ctx context.Context, id string) (Proposal, error) {
 func (b *Book) Second(ctx context.Context, who Person, proposer, what, object, glass string) (string, error) {
 	switch {
 	case glass != "" && who.User:
-		return "", fmt.Errorf("%w: the glass is broken on the machine itself, without a user", ErrSecond)
+		return "", said.Errorf("second.the-glass-is-broken-on-the-machine", "%w: the glass is broken on the machine itself, without a user", "kind", ErrSecond)
 	case glass != "":
 		if len(glass) > MaxReason {
-			return "", fmt.Errorf("%w: a reason has at most %d octets", ErrInvalid, MaxReason)
+			return "", said.Errorf("second.a-reason-has-at-most-octets", "%w: a reason has at most %d octets", "kind", ErrInvalid, "most", MaxReason)
 		}
 		b.Alert("break-glass-"+what+"-"+object, fmt.Sprintf("%s did alone what needs two persons: %s, %s: %s", who.Name, what, object, glass), false)
 		return "break-glass by " + who.Name, b.Audit(ctx, who.Name, "break-glass", object, nil, map[string]string{"act": what, "proposer": proposer}, glass)
 	case !who.User:
-		return "", fmt.Errorf("%w: %s is no user of the desk; sign in with a token, be mapped by user change --unix, or break the glass", ErrSecond, who.Name)
+		return "", said.Errorf("second.is-no-user-of-the-desk-sign", "%w: %s is no user of the desk; sign in with a token, be mapped by user change --unix, or break the glass", "kind", ErrSecond, "name", who.Name)
 	case !who.Lead:
-		return "", fmt.Errorf("%w: %s may not approve", ErrSecond, who.Name)
+		return "", said.Errorf("second.may-not-approve", "%w: %s may not approve", "kind", ErrSecond, "name", who.Name)
 	case who.Name == proposer:
-		return "", fmt.Errorf("%w: %s has proposed it", ErrSecond, proposer)
+		return "", said.Errorf("second.has-proposed-it", "%w: %s has proposed it", "kind", ErrSecond, "proposer", proposer)
 	}
 	return who.Name, nil
 }
@@ -232,9 +233,9 @@ func (p *Proposal) waits(now time.Time, approve bool) error {
 	case p.State == Approved && !p.Done && approve:
 		return nil
 	case p.State != Open:
-		return fmt.Errorf("%w: %s is %s", ErrOver, p.ID, p.State)
+		return said.Errorf("second.is", "%w: %s is %s", "kind", ErrOver, "id", p.ID, "state", p.State)
 	case !now.Before(p.Until):
-		return fmt.Errorf("%w: %s has expired at %s", ErrOver, p.ID, p.Until.Format(time.RFC3339))
+		return said.Errorf("second.has-expired-at", "%w: %s has expired at %s", "kind", ErrOver, "id", p.ID, "until", p.Until.Format(time.RFC3339))
 	}
 	return nil
 }
@@ -242,7 +243,7 @@ func (p *Proposal) waits(now time.Time, approve bool) error {
 // Refuse ends a proposal; who made it withdraws it so.
 func (b *Book) Refuse(ctx context.Context, who Person, id, reason string) (Proposal, error) {
 	if strings.TrimSpace(reason) == "" || len(reason) > MaxReason {
-		return Proposal{}, fmt.Errorf("%w: a reason of at most %d octets is needed", ErrInvalid, MaxReason)
+		return Proposal{}, said.Errorf("second.a-reason-of-at-most-octets-is", "%w: a reason of at most %d octets is needed", "kind", ErrInvalid, "most", MaxReason)
 	}
 	p, err := b.Get(ctx, id)
 	if err != nil {
@@ -252,7 +253,7 @@ func (b *Book) Refuse(ctx context.Context, who Person, id, reason string) (Propo
 	if p.By == who.Name {
 		to = Withdrawn
 	} else if who.User && !who.Lead {
-		return p, fmt.Errorf("%w: %s may not refuse what others asked for", ErrSecond, who.Name)
+		return p, said.Errorf("second.may-not-refuse-what-others-asked-for", "%w: %s may not refuse what others asked for", "kind", ErrSecond, "name", who.Name)
 	}
 	return b.end(ctx, who.Name, id, to, reason)
 }
@@ -260,7 +261,7 @@ func (b *Book) Refuse(ctx context.Context, who Person, id, reason string) (Propo
 func (b *Book) end(ctx context.Context, actor, id string, to State, reason string) (Proposal, error) {
 	row, err := b.table().Change(ctx, id, func(p *Proposal) error {
 		if p.State != Open {
-			return fmt.Errorf("%w: %s is %s", ErrOver, p.ID, p.State)
+			return said.Errorf("second.is", "%w: %s is %s", "kind", ErrOver, "id", p.ID, "state", p.State)
 		}
 		p.State, p.Decided = to, &Decision{By: actor, At: b.Now().UTC(), Reason: reason}
 		return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/filter"
+	"postern/internal/said"
 )
 
 // DefaultKeep is how long rows are kept: as long as keys that retired.
@@ -25,7 +26,7 @@ const (
 
 // Errors of a Store. They are wrapped: use errors.Is.
 var (
-	ErrNotFound = errors.New("no such message in the send log")
+	ErrNotFound = said.New("trace.no-such-message-in-the-send-log", "no such message in the send log")
 	ErrExists   = errors.New("the send log has another row of this serial")
 	ErrCursor   = errors.New("no cursor of this send log")
 )

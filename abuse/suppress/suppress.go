@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"postern/abuse/cases/dossier"
 	"postern/internal/address"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Kind is the kind of the records.
@@ -40,8 +40,8 @@ const (
 
 // Errors of a Book. They are wrapped: use errors.Is.
 var (
-	ErrInvalid = errors.New("this cannot be suppressed")
-	ErrFull    = errors.New("the list of suppressed recipients is full")
+	ErrInvalid = said.New("suppress.this-cannot-be-suppressed", "this cannot be suppressed")
+	ErrFull    = said.New("suppress.the-list-of-suppressed-recipients-is-full", "the list of suppressed recipients is full")
 )
 
 // Entry is one recipient who does not want mail of one account.
@@ -113,7 +113,7 @@ func (b *Book) table() entity.Table[Entry] {
 func (b *Book) Add(ctx context.Context, e Entry) (Entry, error) {
 	e.Account, e.Recipient = folded(e.Account), folded(e.Recipient)
 	if _, err := address.Parse(e.Recipient, true); err != nil || e.Account == "" || len(e.Account) > 320 || len(e.Reason) > MaxReason || e.By == "" {
-		return e, fmt.Errorf("%w: an account, an address and a reason of at most %d octets are needed", ErrInvalid, MaxReason)
+		return e, said.Errorf("suppress.an-account-an-address-and-a-reason", "%w: an account, an address and a reason of at most %d octets are needed", "kind", ErrInvalid, "most", MaxReason)
 	}
 	p := pairOf(e.Account, e.Recipient)
 	e.ID, e.At, e.Lifted = hex.EncodeToString(p[:]), b.Now().UTC(), nil
@@ -146,12 +146,12 @@ func (b *Book) room(ctx context.Context, account string) error {
 	case err != nil:
 		return err
 	case n >= MaxOf:
-		return fmt.Errorf("%w: %s has %d entries", ErrFull, account, n)
+		return said.Errorf("suppress.has-entries", "%w: %s has %d entries", "kind", ErrFull, "account", account, "n", n)
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if len(b.names) >= MaxAll {
-		return fmt.Errorf("%w: it has %d entries", ErrFull, len(b.names))
+		return said.Errorf("suppress.it-has-entries", "%w: it has %d entries", "kind", ErrFull, "n", len(b.names))
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (b *Book) room(ctx context.Context, account string) error {
 // Lift lets mail through again; the error is entity.ErrNotFound where nothing is suppressed.
 func (b *Book) Lift(ctx context.Context, actor, id, reason string) (Entry, error) {
 	if strings.TrimSpace(reason) == "" || len(reason) > MaxReason {
-		return Entry{}, fmt.Errorf("%w: a reason of at most %d octets is needed", ErrInvalid, MaxReason)
+		return Entry{}, said.Errorf("suppress.a-reason-of-at-most-octets-is", "%w: a reason of at most %d octets is needed", "kind", ErrInvalid, "most", MaxReason)
 	}
 	var before Entry
 	row, err := b.table().Change(ctx, id, func(e *Entry) error {
@@ -294,13 +294,13 @@ func (b *Book) Load(ctx context.Context) error {
 func (b *Book) Run(ctx context.Context) error {
 	tick := time.NewTicker(Every)
 	defer tick.Stop()
-	said := false
+	warned := false
 	for {
 		err := b.Load(ctx)
-		if err != nil && ctx.Err() == nil && !said {
+		if err != nil && ctx.Err() == nil && !warned {
 			b.Log.Error("suppressed recipients cannot be read", "err", err)
 		}
-		said = err != nil
+		warned = err != nil
 		select {
 		case <-ctx.Done():
 			return nil

@@ -2,12 +2,13 @@ package greylist
 
 import (
 	"context"
-	"errors"
 	"time"
+
+	"postern/internal/said"
 )
 
 // ErrNotFound says that no waiting message has this ID.
-var ErrNotFound = errors.New("no waiting message has this ID")
+var ErrNotFound = said.New("greylist.no-waiting-message-has-this-id", "no waiting message has this ID")
 
 // Skew is how far ahead of the clock a record may be and still count as written now: clocks
 // of nodes differ.

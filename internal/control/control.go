@@ -8,9 +8,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
+
+	"postern/internal/said"
 )
 
 // MaxBytes bounds the JSON of one request or answer; a held body travels base64 inside it.
@@ -35,12 +36,15 @@ const (
 	Fault    Kind = "fault"    // ours
 )
 
-// Error is a refusal that crosses the socket. Only Message does; the cause stays here.
+// Error is a refusal that crosses the socket. The cause stays here; of one that is a sentence
+// with a code (package said), code and values cross beside the English of Message.
 type Error struct {
-	Kind    Kind   `json:"kind"`
-	Message string `json:"message"`
-	Waits   string `json:"waits,omitempty"` // the ID of the request that was made of it, for a second person
-	Cause   error  `json:"-"`
+	Kind    Kind        `json:"kind"`
+	Message string      `json:"message"`
+	Code    string      `json:"code,omitempty"`
+	Values  said.Values `json:"values,omitempty"`
+	Waits   string      `json:"waits,omitempty"` // the ID of the request that was made of it, for a second person
+	Cause   error       `json:"-"`
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -48,9 +52,30 @@ func (e *Error) Error() string { return e.Message }
 // Unwrap returns the private cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Refuse makes an Error.
-func Refuse(kind Kind, format string, args ...any) *Error {
-	return &Error{Kind: kind, Message: fmt.Sprintf(format, args...)}
+// Said implements said.Sayer.
+func (e *Error) Said() said.Words {
+	return said.Words{Code: e.Code, Values: e.Values, English: e.Message}
+}
+
+// Refuse makes an Error of a sentence; pairs are those of said.Say.
+func Refuse(kind Kind, code, format string, pairs ...any) *Error {
+	return Saying(kind, said.Say(code, format, pairs...))
+}
+
+// Saying makes an Error of words.
+func Saying(kind Kind, w said.Words) *Error {
+	return &Error{Kind: kind, Message: w.English, Code: w.Code, Values: w.Values}
+}
+
+// Because makes an Error that says what its cause says.
+func Because(kind Kind, cause error) *Error {
+	w := said.Of(cause)
+	return &Error{Kind: kind, Message: w.English, Code: w.Code, Values: w.Values, Cause: cause}
+}
+
+// unread is the refusal of parameters that are none of the call's.
+func unread(name string, err error) *Error {
+	return Refuse(Invalid, "control.unread", "%s: %v", "call", name, "why", err)
 }
 
 type handler func(ctx context.Context, params json.RawMessage) (any, error)
@@ -79,7 +104,7 @@ func Handle[P, R any](s *Server, name string, f func(ctx context.Context, p P) (
 			dec := json.NewDecoder(bytes.NewReader(raw))
 			dec.DisallowUnknownFields()
 			if err := dec.Decode(&p); err != nil {
-				return nil, Refuse(Invalid, "%s: %v", name, err)
+				return nil, unread(name, err)
 			}
 		}
 		return f(ctx, p)
@@ -106,7 +131,7 @@ func (s *Server) Shape(name string) (Shape, bool) {
 func (s *Server) Call(ctx context.Context, name string, params, result any) error {
 	raw, err := json.Marshal(params)
 	if err != nil {
-		return Refuse(Invalid, "%s: %v", name, err)
+		return unread(name, err)
 	}
 	out, err := s.dispatch(ctx, name, raw)
 	if err != nil {
@@ -131,7 +156,7 @@ func (s *Server) Wrap(name string, f func(ctx context.Context, raw json.RawMessa
 func (s *Server) dispatch(ctx context.Context, name string, raw json.RawMessage) (any, error) {
 	h, ok := s.calls[name]
 	if !ok {
-		return nil, Refuse(NotFound, "there is no call %q", name)
+		return nil, Refuse(NotFound, "control.no-call", "there is no call %q", "call", name)
 	}
 	out, err := h(ctx, raw)
 	if err == nil {

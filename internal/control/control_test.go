@@ -28,7 +28,7 @@ func server() *control.Server {
 	control.Handle(s, "greet", func(ctx context.Context, p greet) (string, error) {
 		switch p.Name {
 		case "":
-			return "", control.Refuse(control.Invalid, "a name is needed")
+			return "", control.Refuse(control.Invalid, "test.name", "a name is needed")
 		case "broken":
 			return "", errors.New("disk on fire")
 		}
@@ -179,9 +179,9 @@ func TestTheGate(t *testing.T) {
 	s.Gate = func(ctx context.Context, p control.Peer, token, name string, raw json.RawMessage, next func(context.Context) (any, error)) (any, error) {
 		switch {
 		case !p.Operator() || p.String() != control.Self().String():
-			return nil, control.Refuse(control.Fault, "the peer is %s", p)
+			return nil, control.Refuse(control.Fault, "test.peer", "the peer is %s", "peer", p)
 		case token == "closed":
-			return nil, control.Refuse(control.Conflict, "not %s %s", name, raw)
+			return nil, control.Refuse(control.Conflict, "test.not", "not %s %s", "name", name, "raw", raw)
 		case token != "":
 			ctx = control.WithActor(ctx, "holder of "+token)
 		}

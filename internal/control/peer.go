@@ -90,7 +90,7 @@ type as struct {
 func (a as) Call(ctx context.Context, name string, params, result any) error {
 	raw, err := json.Marshal(params)
 	if err != nil {
-		return Refuse(Invalid, "%s: %v", name, err)
+		return unread(name, err)
 	}
 	out, err := a.server.enter(ctx, a.peer, a.token, name, raw)
 	if err != nil {

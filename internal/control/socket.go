@@ -71,7 +71,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBytes))
 	if err != nil {
-		answer(w, nil, Refuse(Invalid, "%s: the request could not be read", name))
+		answer(w, nil, Refuse(Invalid, "control.unread-request", "%s: the request could not be read", "call", name))
 		return
 	}
 	who, ok := r.Context().Value(peerKey{}).(Peer)
@@ -133,7 +133,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 func (c *Client) Call(ctx context.Context, name string, params, result any) error {
 	raw, err := json.Marshal(params)
 	if err != nil {
-		return Refuse(Invalid, "%s: %v", name, err)
+		return unread(name, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://postern/v1/"+name, bytes.NewReader(raw))
 	if err != nil {

@@ -5,18 +5,19 @@ package entity
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
+
+	"postern/internal/said"
 )
 
 // Errors of a Store. They are wrapped: use errors.Is.
 var (
-	ErrNotFound = errors.New("no such record")
-	ErrConflict = errors.New("the record was changed in the meantime")
-	ErrExists   = errors.New("there is such a record already")
-	ErrFull     = errors.New("there is no room for it")
-	ErrInvalid  = errors.New("the record cannot be kept like this")
+	ErrNotFound = said.New("record.no-such-record", "no such record")
+	ErrConflict = said.New("record.the-record-was-changed-in-the-meantime", "the record was changed in the meantime")
+	ErrExists   = said.New("record.there-is-such-a-record-already", "there is such a record already")
+	ErrFull     = said.New("record.there-is-no-room-for-it", "there is no room for it")
+	ErrInvalid  = said.New("record.the-record-cannot-be-kept-like-this", "the record cannot be kept like this")
 )
 
 // Bounds of what a Store takes.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+
+	"postern/internal/said"
 )
 
 // Table keeps values of one Go type as records of one kind. T is a struct; fields that a newer
@@ -64,7 +66,7 @@ func (t Table[T]) Change(ctx context.Context, id string, f func(*T) error) (Row[
 }
 
 // ErrUnchanged is returned by the function given to Change when there is nothing to write.
-var ErrUnchanged = errors.New("nothing to change")
+var ErrUnchanged = said.New("record.nothing-to-change", "nothing to change")
 
 // Find returns a page of values; q's Kind is set here.
 func (t Table[T]) Find(ctx context.Context, q Query) (rows []Row[T], next string, err error) {

@@ -8,27 +8,29 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"postern/internal/said"
 )
 
 // Validate says why a Store may not take r, or nil. Its error is ErrInvalid.
 func (r Record) Validate() error {
 	switch {
 	case !name(string(r.Kind)):
-		return fmt.Errorf("kind %q: %w", r.Kind, ErrInvalid)
+		return said.Errorf("record.kind", "kind %q: %w", "kind", r.Kind, "kind2", ErrInvalid)
 	case !validID(r.ID):
-		return fmt.Errorf("%s: the ID %q: %w", r.Kind, r.ID, ErrInvalid)
+		return said.Errorf("record.the-id", "%s: the ID %q: %w", "kind", r.Kind, "id", r.ID, "kind2", ErrInvalid)
 	case r.Version == 0:
-		return fmt.Errorf("%s %s: version 0: %w", r.Kind, r.ID, ErrInvalid)
+		return said.Errorf("record.version-0", "%s %s: version 0: %w", "kind", r.Kind, "id", r.ID, "kind2", ErrInvalid)
 	case len(r.Data) > MaxData:
-		return fmt.Errorf("%s %s has %d octets, at most %d are taken: %w", r.Kind, r.ID, len(r.Data), MaxData, ErrInvalid)
+		return said.Errorf("record.has-octets-at-most-are-taken", "%s %s has %d octets, at most %d are taken: %w", "kind", r.Kind, "id", r.ID, "n", len(r.Data), "most", MaxData, "kind2", ErrInvalid)
 	case !json.Valid(r.Data):
-		return fmt.Errorf("%s %s is no JSON: %w", r.Kind, r.ID, ErrInvalid)
+		return said.Errorf("record.is-no-json", "%s %s is no JSON: %w", "kind", r.Kind, "id", r.ID, "kind2", ErrInvalid)
 	case len(r.Keys) > MaxKeys:
-		return fmt.Errorf("%s %s has %d keys, at most %d are taken: %w", r.Kind, r.ID, len(r.Keys), MaxKeys, ErrInvalid)
+		return said.Errorf("record.has-keys-at-most-are-taken", "%s %s has %d keys, at most %d are taken: %w", "kind", r.Kind, "id", r.ID, "n", len(r.Keys), "most", MaxKeys, "kind2", ErrInvalid)
 	}
 	for _, k := range r.Keys {
 		if !name(k.Index) || len(k.Value) > MaxValue || !utf8.ValidString(k.Value) {
-			return fmt.Errorf("%s %s: key %s=%.40q: %w", r.Kind, r.ID, k.Index, k.Value, ErrInvalid)
+			return said.Errorf("record.key", "%s %s: key %s=%.40q: %w", "kind", r.Kind, "id", r.ID, "index", k.Index, "value", k.Value, "kind2", ErrInvalid)
 		}
 	}
 	return nil
@@ -65,7 +67,7 @@ func (q Query) Start() (Cursor, error) {
 	at, id, ok := strings.Cut(q.After, "/")
 	n, err := strconv.ParseInt(at, 10, 64)
 	if !ok || err != nil || !validID(id) {
-		return Cursor{}, fmt.Errorf("cursor %.60q: %w", q.After, ErrInvalid)
+		return Cursor{}, said.Errorf("record.cursor", "cursor %.60q: %w", "after", q.After, "kind", ErrInvalid)
 	}
 	return Cursor{n, id}, nil
 }
@@ -75,7 +77,7 @@ func (c Class) Validate() error {
 	if slices.Contains(Classes(), c) {
 		return nil
 	}
-	return fmt.Errorf("there is no class of blobs %.40q: %w", string(c), ErrInvalid)
+	return said.Errorf("record.there-is-no-class-of-blobs", "there is no class of blobs %.40q: %w", "c", string(c), "kind", ErrInvalid)
 }
 
 // Unique is the keys without those that are there twice.

@@ -2,13 +2,13 @@ package inbox
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"math"
 	"strings"
 	"time"
 
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Query asks for messages, the newest first.
@@ -30,9 +30,9 @@ type Page struct {
 func (q Query) Validate() error {
 	switch {
 	case q.Limit < 0 || q.Limit > MaxPage:
-		return fmt.Errorf("%w: limit is between 1 and %d", ErrInvalid, MaxPage)
+		return said.Errorf("inbox.limit-is-between-1-and", "%w: limit is between 1 and %d", "kind", ErrInvalid, "most", MaxPage)
 	case len(q.To) > entity.MaxValue || len(q.Subject) > MaxText:
-		return fmt.Errorf("%w: to has at most %d octets, subject %d", ErrInvalid, entity.MaxValue, MaxText)
+		return said.Errorf("inbox.to-has-at-most-octets-subject", "%w: to has at most %d octets, subject %d", "kind", ErrInvalid, "most", entity.MaxValue, "most2", MaxText)
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ const look = 200 * time.Millisecond
 func (b *Box) Wait(ctx context.Context, q Query, timeout time.Duration) (Message, bool, error) {
 	q.Limit, q.After = 1, ""
 	if timeout <= 0 || timeout > MaxWait {
-		return Message{}, false, fmt.Errorf("%w: it is waited for at most %s", ErrInvalid, MaxWait)
+		return Message{}, false, said.Errorf("inbox.it-is-waited-for-at-most", "%w: it is waited for at most %s", "kind", ErrInvalid, "most", MaxWait)
 	}
 	select {
 	case b.waiting <- struct{}{}:

@@ -4,7 +4,6 @@ package inbox
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"slices"
@@ -15,6 +14,7 @@ import (
 
 	"postern/filter"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Kinds of the records.
@@ -38,9 +38,9 @@ const (
 
 // Errors, wrapped: use errors.Is.
 var (
-	ErrTooLarge = errors.New("the message is larger than the test inbox")
-	ErrBusy     = errors.New("too many wait for a message just now")
-	ErrInvalid  = errors.New("it cannot be asked like this")
+	ErrTooLarge = said.New("inbox.the-message-is-larger-than-the-test", "the message is larger than the test inbox")
+	ErrBusy     = said.New("inbox.too-many-wait-for-a-message-just", "too many wait for a message just now")
+	ErrInvalid  = said.New("inbox.it-cannot-be-asked-like-this", "it cannot be asked like this")
 )
 
 // Limits bound what is kept.

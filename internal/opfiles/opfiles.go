@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"postern/internal/said"
 )
 
 // Bounds of what is changed here.
@@ -27,10 +29,10 @@ const (
 
 // Errors of a shelf. They are wrapped.
 var (
-	ErrNotFound = errors.New("there is no such file")
-	ErrReadOnly = errors.New("this file is not changed here")
-	ErrInvalid  = errors.New("this is no file of the operator's")
-	ErrChanged  = errors.New("the file was changed in the meantime")
+	ErrNotFound = said.New("file.there-is-no-such-file", "there is no such file")
+	ErrReadOnly = said.New("file.this-file-is-not-changed-here", "this file is not changed here")
+	ErrInvalid  = said.New("file.this-is-no-file-of-the-operators", "this is no file of the operator's")
+	ErrChanged  = said.New("file.the-file-was-changed-in-the-meantime", "the file was changed in the meantime")
 )
 
 // Folder is where files of one kind lie.
@@ -140,7 +142,7 @@ func (f Folder) names() ([]string, error) {
 func (s *Shelf) Find(id string) (Folder, string, error) {
 	kind, name, _ := strings.Cut(id, "/")
 	if !goodName.MatchString(name) {
-		return Folder{}, "", fmt.Errorf("%w: a name has letters, digits, hyphens and dots, and ends in .yaml", ErrInvalid)
+		return Folder{}, "", said.Errorf("file.a-name-has-letters-digits-hyphens-and", "%w: a name has letters, digits, hyphens and dots, and ends in .yaml", "kind", ErrInvalid)
 	}
 	for _, f := range s.Folders() {
 		if f.Kind == kind && (f.FS != nil || f.Dir != "") && (f.Only == "" || f.Only == name) {

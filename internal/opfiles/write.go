@@ -2,11 +2,12 @@ package opfiles
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"postern/internal/said"
 )
 
 // ChangedError says that a file is not the one that a change was made to.
@@ -30,7 +31,7 @@ func (s *Shelf) Write(id, base, text string) (before, after File, err error) {
 		return old, File{}, err
 	}
 	if len(text) > MaxText {
-		return old, File{}, fmt.Errorf("%w: the text has %d octets; at most %d are written here", ErrInvalid, len(text), MaxText)
+		return old, File{}, said.Errorf("file.the-text-has-octets-at-most-are", "%w: the text has %d octets; at most %d are written here", "kind", ErrInvalid, "n", len(text), "most", MaxText)
 	}
 	path := filepath.Join(f.Dir, name)
 	next := filepath.Join(f.Dir, "."+name+".new")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Directory keeps users and tokens. Every change is written to the audit.
@@ -205,7 +206,7 @@ func (d *Directory) another(ctx context.Context, name string) error {
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf("user %s: %w", name, ErrLast)
+	return said.Errorf("people.user", "user %s: %w", "name", name, "kind", ErrLast)
 }
 
 var errFound = errors.New("found")

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"postern/internal/said"
+
 	"golang.org/x/crypto/argon2"
 )
 
@@ -34,13 +36,13 @@ const (
 func checkPassword(name, password string) error {
 	switch n := utf8.RuneCountInString(password); {
 	case !utf8.ValidString(password):
-		return fmt.Errorf("the password is no UTF-8: %w", ErrInvalid)
+		return said.Errorf("people.the-password-is-no-utf-8", "the password is no UTF-8: %w", "kind", ErrInvalid)
 	case n < MinPassword:
-		return fmt.Errorf("the password has %d characters, at least %d are needed: %w", n, MinPassword, ErrInvalid)
+		return said.Errorf("people.the-password-has-characters-at-least-are", "the password has %d characters, at least %d are needed: %w", "n", n, "least", MinPassword, "kind", ErrInvalid)
 	case len(password) > MaxPassword:
-		return fmt.Errorf("the password has %d octets, at most %d are taken: %w", len(password), MaxPassword, ErrInvalid)
+		return said.Errorf("people.the-password-has-octets-at-most-are", "the password has %d octets, at most %d are taken: %w", "n", len(password), "most", MaxPassword, "kind", ErrInvalid)
 	case strings.Contains(strings.ToLower(password), name) && len(name) > 3:
-		return fmt.Errorf("the password contains the name: %w", ErrInvalid)
+		return said.Errorf("people.the-password-contains-the-name", "the password contains the name: %w", "kind", ErrInvalid)
 	}
 	return nil
 }

@@ -3,22 +3,21 @@
 package people
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"postern/internal/address"
+	"postern/internal/said"
 )
 
 // Errors of a Directory. They are wrapped: use errors.Is.
 var (
-	ErrDenied   = errors.New("not allowed") // whatever the reason, strangers hear just this
-	ErrInvalid  = errors.New("cannot be kept like this")
-	ErrNotFound = errors.New("there is no such user or token")
-	ErrExists   = errors.New("there is one of this name already")
-	ErrLast     = errors.New("it is the last postmaster")
+	ErrDenied   = said.New("people.not-allowed", "not allowed") // whatever the reason, strangers hear just this
+	ErrInvalid  = said.New("people.cannot-be-kept-like-this", "cannot be kept like this")
+	ErrNotFound = said.New("people.there-is-no-such-user-or-token", "there is no such user or token")
+	ErrExists   = said.New("people.there-is-one-of-this-name-already", "there is one of this name already")
+	ErrLast     = said.New("people.it-is-the-last-postmaster", "it is the last postmaster")
 )
 
 // Role says what a user may do.
@@ -203,11 +202,11 @@ const (
 
 func validName(what, s string) error {
 	if s == "" || len(s) > MaxName || strings.ToLower(s) != s {
-		return fmt.Errorf("%s %q: 1 to %d lower-case characters: %w", what, s, MaxName, ErrInvalid)
+		return said.Errorf("people.1-to-lower-case-characters", "%s %q: 1 to %d lower-case characters: %w", "what", what, "s", s, "most", MaxName, "kind", ErrInvalid)
 	}
 	for _, c := range []byte(s) {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("._-@+", rune(c)) {
-			return fmt.Errorf("%s %q: letters, digits and . _ - @ + only: %w", what, s, ErrInvalid)
+			return said.Errorf("people.letters-digits-and-only", "%s %q: letters, digits and . _ - @ + only: %w", "what", what, "s", s, "kind", ErrInvalid)
 		}
 	}
 	return nil
@@ -225,7 +224,7 @@ func (u *User) normalise() error {
 		}
 	}
 	if !slices.Contains(Roles(), u.Role) {
-		return fmt.Errorf("role %q: one of %v: %w", u.Role, Roles(), ErrInvalid)
+		return said.Errorf("people.role-one-of", "role %q: one of %v: %w", "role", u.Role, "roles", Roles(), "kind", ErrInvalid)
 	}
 	for _, list := range []*[]string{&u.Domains, &u.Addresses} {
 		for i, s := range *list {
@@ -234,26 +233,26 @@ func (u *User) normalise() error {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 		if len(*list) > MaxDomains {
-			return fmt.Errorf("%d domains or addresses, at most %d: %w", len(*list), MaxDomains, ErrInvalid)
+			return said.Errorf("people.domains-or-addresses-at-most", "%d domains or addresses, at most %d: %w", "n", len(*list), "most", MaxDomains, "kind", ErrInvalid)
 		}
 	}
 	for _, d := range u.Domains {
 		if !address.ValidDomain(d) {
-			return fmt.Errorf("domain %q: %w", d, ErrInvalid)
+			return said.Errorf("people.domain", "domain %q: %w", "d", d, "kind", ErrInvalid)
 		}
 	}
 	for _, a := range slices.Concat(u.Addresses, some(u.Email)) {
 		if _, err := address.Parse(a, true); err != nil {
-			return fmt.Errorf("address %q: %w", a, ErrInvalid)
+			return said.Errorf("people.address", "address %q: %w", "a", a, "kind", ErrInvalid)
 		}
 	}
 	switch {
 	case u.Role == DomainAdmin && len(u.Domains) == 0:
-		return fmt.Errorf("a domain admin needs at least one domain: %w", ErrInvalid)
+		return said.Errorf("people.a-domain-admin-needs-at-least-one", "a domain admin needs at least one domain: %w", "kind", ErrInvalid)
 	case u.Role != DomainAdmin && len(u.Domains) > 0:
-		return fmt.Errorf("only a domain admin has domains: %w", ErrInvalid)
+		return said.Errorf("people.only-a-domain-admin-has-domains", "only a domain admin has domains: %w", "kind", ErrInvalid)
 	case u.Role == Recipient && len(u.Addresses) == 0:
-		return fmt.Errorf("a user needs at least one address: %w", ErrInvalid)
+		return said.Errorf("people.a-user-needs-at-least-one-address", "a user needs at least one address: %w", "kind", ErrInvalid)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // mark stands before every token, so that scanners for leaked secrets know one.
@@ -42,11 +43,11 @@ func (d *Directory) AddToken(ctx context.Context, actor, owner, name string, sco
 	}
 	for _, s := range scopes {
 		if !slices.Contains(may, s) {
-			return "", Token{}, fmt.Errorf("scope %q is not one of a %s (%v): %w", s, row.Value.Role, may, ErrInvalid)
+			return "", Token{}, said.Errorf("people.scope-is-not-one-of-a", "scope %q is not one of a %s (%v): %w", "s", s, "role", row.Value.Role, "may", may, "kind", ErrInvalid)
 		}
 	}
 	if lifetime <= 0 || lifetime > MaxLifetime {
-		return "", Token{}, fmt.Errorf("a lifetime of %v: more than none, at most %v: %w", lifetime, MaxLifetime, ErrInvalid)
+		return "", Token{}, said.Errorf("people.a-lifetime-of-more-than-none-at", "a lifetime of %v: more than none, at most %v: %w", "lifetime", lifetime, "most", MaxLifetime, "kind", ErrInvalid)
 	}
 	id, secret := make([]byte, idBytes), make([]byte, secretBytes)
 	_, _ = rand.Read(id) // never fails

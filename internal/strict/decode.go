@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"postern/internal/said"
+
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 )
@@ -39,9 +41,18 @@ func (p Place) String() string {
 type Error struct {
 	Place
 	Message string
+	Words   said.Words // Message with its code, where it has one
 }
 
 func (e *Error) Error() string { return e.String() + ": " + e.Message }
+
+// Said implements said.Sayer: the place, and what is wrong there.
+func (e *Error) Said() said.Words {
+	if e.Words.Code == "" {
+		return said.Words{English: e.Error()}
+	}
+	return said.Words{Code: said.Around, Values: said.Values{"before": e.String() + ": ", "said": e.Words, "after": ""}, English: e.Error()}
+}
 
 // Errors are all things wrong, in the order of their places.
 type Errors []*Error
@@ -102,13 +113,29 @@ func (d *Document) At(path string) Place {
 // Has reports whether the file itself wrote the value at path.
 func (d *Document) Has(path string) bool { _, ok := d.places[path]; return ok }
 
-// Fail records something wrong with the value at path.
+// Fail records something wrong with the value at path, in English alone.
 func (d *Document) Fail(path, format string, args ...any) {
-	d.fail(d.At(path), format, args...)
+	d.errs = append(d.errs, &Error{Place: d.At(path), Message: fmt.Sprintf(format, args...)})
 }
 
-func (d *Document) fail(at Place, format string, args ...any) {
-	d.errs = append(d.errs, &Error{Place: at, Message: fmt.Sprintf(format, args...)})
+// Fault records something wrong with the value at path; code, format and pairs are those of
+// said.Say.
+func (d *Document) Fault(path, code, format string, pairs ...any) {
+	d.fail(d.At(path), code, format, pairs...)
+}
+
+// Because records that the value at path cannot be what it is for a reason.
+func (d *Document) Because(path string, err error) { d.because(d.At(path), err) }
+
+func (d *Document) fail(at Place, code, format string, pairs ...any) {
+	d.errs = append(d.errs, NewError(at, said.Say(code, format, pairs...)))
+}
+
+func (d *Document) because(at Place, err error) { d.errs = append(d.errs, NewError(at, said.Of(err))) }
+
+// NewError is one thing wrong at a place.
+func NewError(at Place, what said.Words) *Error {
+	return &Error{Place: at, Message: what.English, Words: what}
 }
 
 // Err is everything wrong so far, sorted by place, or nil.
@@ -135,12 +162,12 @@ func Decode(file string, src []byte, into any) *Document {
 
 func (d *Document) parse(src []byte) ast.Node {
 	if len(src) > MaxBytes {
-		d.fail(Place{File: d.File}, "the file has %d bytes; at most %d are read", len(src), MaxBytes)
+		d.fail(Place{File: d.File}, "yaml.the-file-has-bytes-at-most-are", "the file has %d bytes; at most %d are read", "n", len(src), "most", MaxBytes)
 		return nil
 	}
 	src = []byte(strings.TrimPrefix(string(src), "\ufeff"))
 	if line := tooDeep(src); line > 0 {
-		d.fail(Place{File: d.File, Line: line, Column: 1}, "nested deeper than %d", MaxDepth)
+		d.fail(Place{File: d.File, Line: line, Column: 1}, "yaml.nested-deeper-than", "nested deeper than %d", "most", MaxDepth)
 		return nil
 	}
 	f, err := parser.ParseBytes(src, 0, parser.AllowDuplicateMapKey())
@@ -153,7 +180,7 @@ func (d *Document) parse(src []byte) ast.Node {
 		switch {
 		case doc.Body == nil || doc.Body.Type() == ast.CommentType || doc.Body.Type() == ast.NullType && len(f.Docs) > 1:
 		case body != nil:
-			d.fail(d.place(doc.Body), "a second document; one file holds one")
+			d.fail(d.place(doc.Body), "yaml.a-second-document-one-file-holds-one", "a second document; one file holds one")
 		default:
 			body = doc.Body
 		}
@@ -235,3 +262,13 @@ func distance(a, b string) int {
 
 // Nearest names the known word closest to an unknown one, or "" when none is close.
 func Nearest(word string, known []string) string { return nearest(word, known) }
+
+// Hint is the question behind an unknown word, whether a known one was meant; empty where none
+// is near.
+func Hint(word string, known []string) said.Words {
+	like := nearest(word, known)
+	if like == "" {
+		return said.Words{}
+	}
+	return said.Say("yaml.did-you-mean", "; did you mean %q?", "like", like)
+}

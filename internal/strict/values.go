@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 
+	"postern/internal/said"
+
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 )
@@ -21,7 +23,7 @@ func (d *Document) syntax(err error) {
 			at.Line, at.Column = syn.Token.Position.Line, syn.Token.Position.Column
 		}
 	}
-	d.fail(at, "%s", strings.SplitN(message, "\n", 2)[0])
+	d.fail(at, "yaml.syntax", "%s", "what", strings.SplitN(message, "\n", 2)[0])
 }
 
 // value decodes one node into v, which stands at path.
@@ -30,12 +32,12 @@ func (d *Document) value(n ast.Node, v reflect.Value, path string, depth int) {
 		d.places[path] = d.place(n)
 	}
 	if depth > MaxDepth {
-		d.fail(d.place(n), "nested deeper than %d", MaxDepth)
+		d.fail(d.place(n), "yaml.nested-deeper-than", "nested deeper than %d", "most", MaxDepth)
 		return
 	}
 	switch n.Type() {
 	case ast.AnchorType, ast.AliasType, ast.MergeKeyType, ast.TagType:
-		d.fail(d.place(n), "anchors, aliases, merge keys and tags are not read here")
+		d.fail(d.place(n), "yaml.anchors-aliases-merge-keys-and-tags-are", "anchors, aliases, merge keys and tags are not read here")
 		return
 	case ast.NullType:
 		return
@@ -69,7 +71,7 @@ func (d *Document) pairs(n ast.Node) ([]*ast.MappingValueNode, bool) {
 	case *ast.MappingValueNode:
 		return []*ast.MappingValueNode{m}, true
 	}
-	d.fail(d.place(n), "expected keys and values, found %s", kindName(n))
+	d.fail(d.place(n), "yaml.expected-keys-and-values-found", "expected keys and values, found %s", "found", kindName(n))
 	return nil, false
 }
 
@@ -78,11 +80,11 @@ func (d *Document) key(kv *ast.MappingValueNode, seen map[string]Place) (string,
 	at := d.place(kv.Key)
 	name, ok := plain(kv.Key)
 	if !ok {
-		d.fail(at, "this is no plain key")
+		d.fail(at, "yaml.this-is-no-plain-key", "this is no plain key")
 		return "", false
 	}
 	if before, twice := seen[name]; twice {
-		d.fail(at, "%q is written twice, first at line %d", name, before.Line)
+		d.fail(at, "yaml.is-written-twice-first-at-line", "%q is written twice, first at line %d", "name", name, "line", before.Line)
 		return "", false
 	}
 	seen[name] = at
@@ -110,11 +112,7 @@ func (d *Document) fields(n ast.Node, v reflect.Value, path string, depth int) {
 		}
 		field, ok := byName[name]
 		if !ok {
-			hint := ""
-			if like := nearest(name, known); like != "" {
-				hint = fmt.Sprintf("; did you mean %q?", like)
-			}
-			d.fail(d.place(kv.Key), "unknown key %q%s", name, hint)
+			d.fail(d.place(kv.Key), "yaml.unknown-key", "unknown key %q%s", "name", name, "hint", Hint(name, known))
 			continue
 		}
 		d.value(kv.Value, field, join(path, name), depth+1)
@@ -138,7 +136,7 @@ func (d *Document) entries(n ast.Node, v reflect.Value, path string, depth int) 
 		key := reflect.New(v.Type().Key()).Elem()
 		if t, ok := key.Addr().Interface().(Text); ok {
 			if err := t.UnmarshalText([]byte(name)); err != nil {
-				d.fail(d.place(kv.Key), "%v", err)
+				d.because(d.place(kv.Key), err)
 				continue
 			}
 		} else {
@@ -161,7 +159,7 @@ func (d *Document) elements(n ast.Node, v reflect.Value, path string, depth int)
 		return
 	}
 	if !ok {
-		d.fail(d.place(n), "expected a list, found %s", kindName(n))
+		d.fail(d.place(n), "yaml.expected-a-list-found", "expected a list, found %s", "found", kindName(n))
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values)))
@@ -173,11 +171,11 @@ func (d *Document) elements(n ast.Node, v reflect.Value, path string, depth int)
 func (d *Document) text(n ast.Node, t Text) {
 	s, ok := plain(n)
 	if !ok {
-		d.fail(d.place(n), "expected one value, found %s", kindName(n))
+		d.fail(d.place(n), "yaml.expected-one-value-found", "expected one value, found %s", "found", kindName(n))
 		return
 	}
 	if err := t.UnmarshalText([]byte(s)); err != nil {
-		d.fail(d.place(n), "%v", err)
+		d.because(d.place(n), err)
 	}
 }
 
@@ -188,13 +186,13 @@ func (d *Document) scalar(n ast.Node, v reflect.Value) {
 			v.SetString(s)
 			return
 		}
-		d.fail(d.place(n), "expected text, found %s", kindName(n))
+		d.fail(d.place(n), "yaml.expected-text-found", "expected text, found %s", "found", kindName(n))
 	case reflect.Bool:
 		if b, ok := n.(*ast.BoolNode); ok {
 			v.SetBool(b.Value)
 			return
 		}
-		d.fail(d.place(n), "expected true or false, found %s", kindName(n))
+		d.fail(d.place(n), "yaml.expected-true-or-false-found", "expected true or false, found %s", "found", kindName(n))
 	case reflect.Int, reflect.Int64:
 		if i, ok := n.(*ast.IntegerNode); ok {
 			switch x := i.Value.(type) {
@@ -208,9 +206,9 @@ func (d *Document) scalar(n ast.Node, v reflect.Value) {
 				}
 			}
 		}
-		d.fail(d.place(n), "expected a whole number, found %s", kindName(n))
+		d.fail(d.place(n), "yaml.expected-a-whole-number-found", "expected a whole number, found %s", "found", kindName(n))
 	default:
-		d.fail(d.place(n), "a value of this kind cannot be read")
+		d.fail(d.place(n), "yaml.a-value-of-this-kind-cannot-be", "a value of this kind cannot be read")
 	}
 }
 
@@ -227,20 +225,20 @@ func plain(n ast.Node) (string, bool) {
 	return "", false
 }
 
-func kindName(n ast.Node) string {
+func kindName(n ast.Node) said.Words {
 	switch x := n.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:
-		return "keys and values"
+		return said.Say("yaml.keys-and-values", "keys and values")
 	case *ast.SequenceNode:
-		return "a list"
+		return said.Say("yaml.a-list", "a list")
 	default:
 		if s, ok := plain(x); ok {
 			if len(s) > 40 {
 				s = s[:40] + "..."
 			}
-			return fmt.Sprintf("%q", s)
+			return said.Words{English: fmt.Sprintf("%q", s)}
 		}
-		return "something else"
+		return said.Say("yaml.something-else", "something else")
 	}
 }
 

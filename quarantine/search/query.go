@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/filter"
+	"postern/internal/said"
 	"postern/quarantine"
 )
 
@@ -42,7 +43,7 @@ const maxQuery = 2000
 // cutWords cuts at spaces outside double quotes.
 func cutWords(text string) ([]string, error) {
 	if len(text) > maxQuery {
-		return nil, fmt.Errorf("a search has at most %d bytes", maxQuery)
+		return nil, said.Errorf("search.a-search-has-at-most-bytes", "a search has at most %d bytes", "most", maxQuery)
 	}
 	var out []string
 	var word strings.Builder
@@ -66,7 +67,7 @@ func cutWords(text string) ([]string, error) {
 		}
 	}
 	if quoted {
-		return nil, fmt.Errorf("a double quote is not closed")
+		return nil, said.Errorf("search.a-double-quote-is-not-closed", "a double quote is not closed")
 	}
 	flush()
 	return out, nil
@@ -74,7 +75,7 @@ func cutWords(text string) ([]string, error) {
 
 func field(q *quarantine.Query, name, value string, now time.Time) error {
 	if value == "" {
-		return fmt.Errorf("nothing stands after the colon")
+		return said.Errorf("search.nothing-stands-after-the-colon", "nothing stands after the colon")
 	}
 	var err error
 	switch name {
@@ -90,18 +91,18 @@ func field(q *quarantine.Query, name, value string, now time.Time) error {
 		q.Policy = value
 	case "class":
 		if q.Class = quarantine.Class(strings.ToLower(value)); !q.Class.Valid() {
-			err = fmt.Errorf("no such class")
+			err = said.Errorf("search.no-such-class", "no such class")
 		}
 	case "state":
 		for s := range strings.SplitSeq(strings.ToLower(value), ",") {
 			if !quarantine.State(s).Valid() || quarantine.State(s) == quarantine.Provisional {
-				return fmt.Errorf("no state %q", s)
+				return said.Errorf("search.no-state", "no state %q", "s", s)
 			}
 			q.States = append(q.States, quarantine.State(s))
 		}
 	case "direction":
 		if q.Direction = strings.ToLower(value); q.Direction != filter.Inbound.String() && q.Direction != filter.Outbound.String() {
-			err = fmt.Errorf("a direction is inbound or outbound")
+			err = said.Errorf("search.a-direction-is-inbound-or-outbound", "a direction is inbound or outbound")
 		}
 	case "score":
 		q.AtLeast, q.AtMost, err = scores(value)
@@ -110,7 +111,7 @@ func field(q *quarantine.Query, name, value string, now time.Time) error {
 	case "until":
 		q.Until, err = moment(value, now)
 	default:
-		err = fmt.Errorf("no such field")
+		err = said.Errorf("search.no-such-field", "no such field")
 	}
 	return err
 }
@@ -125,7 +126,7 @@ func address(s string) (string, error) {
 		return a.Address, nil
 	}
 	if !strings.Contains(s, "@") || strings.ContainsAny(s, "<> ") {
-		return "", fmt.Errorf("no address and no @domain")
+		return "", said.Errorf("search.no-address-and-no-domain", "no address and no @domain")
 	}
 	return s, nil
 }
@@ -135,7 +136,7 @@ func scores(s string) (low, high *filter.Score, err error) {
 	read := func(text string, off filter.Score) *filter.Score {
 		points, wrong := strconv.ParseFloat(text, 64)
 		if wrong != nil || math.Abs(points) > maxPoints || math.IsNaN(points) {
-			err = fmt.Errorf("no score: write 7.5, >=7.5, <7.5 or 5..10")
+			err = said.Errorf("search.no-score-write-7-5-7-5", "no score: write 7.5, >=7.5, <7.5 or 5..10")
 		}
 		out := filter.Score(math.Round(points*100)) + off
 		return &out
@@ -153,7 +154,7 @@ func scores(s string) (low, high *filter.Score, err error) {
 			return low, high, err
 		}
 	}
-	return nil, nil, fmt.Errorf("no score: write 7.5, >=7.5, <7.5 or 5..10")
+	return nil, nil, said.Errorf("search.no-score-write-7-5-7-5", "no score: write 7.5, >=7.5, <7.5 or 5..10")
 }
 
 // maxPoints bounds the scores that can be asked for, either way.
@@ -173,5 +174,5 @@ func moment(s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("no time: write 2026-11-22, 2026-11-22T15:04 or an age as 36h or 7d")
+	return time.Time{}, said.Errorf("search.no-time-write-2026-11-22-2026", "no time: write 2026-11-22, 2026-11-22T15:04 or an age as 36h or 7d")
 }

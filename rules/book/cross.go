@@ -12,14 +12,14 @@ func (m *merger) finish() {
 	for _, name := range known {
 		s := m.book.Symbols[name]
 		if s.Describe == "" && !m.reported(s) {
-			m.fail(s.Place, `%s has no "describe": one plain sentence for people`, name)
+			m.fail(s.Place, "rule.has-no-describe-one-plain-sentence-for", `%s has no "describe": one plain sentence for people`, "name", name)
 		}
 		if s.Rcpt && s.Action == 0 {
-			m.fail(s.Place, "%s has stage: rcpt without an action; scores count only after DATA", name)
+			m.fail(s.Place, "rule.has-stage-rcpt-without-an-action-scores", "%s has stage: rcpt without an action; scores count only after DATA", "name", name)
 		}
 		for i, other := range s.Unless {
 			if m.book.Symbols[other] == nil {
-				m.fail(m.unlessAt[name][i], "no rule names the symbol %q%s", clip(other), hint(other, known))
+				m.fail(m.unlessAt[name][i], "rule.no-rule-names-the-symbol", "no rule names the symbol %q%s", "symbol", clip(other), "hint", hint(other, known))
 			}
 		}
 	}
@@ -28,7 +28,7 @@ func (m *merger) finish() {
 	policies := slices.Collect(maps.Keys(m.book.Policies))
 	for _, key := range slices.Sorted(maps.Keys(m.mapped)) {
 		if line := m.mapped[key]; m.book.Policies[line.policy] == nil {
-			m.fail(line.place, "no policy is called %q%s", clip(line.policy), hint(line.policy, policies))
+			m.fail(line.place, "rule.no-policy-is-called", "no policy is called %q%s", "policy", clip(line.policy), "hint", hint(line.policy, policies))
 		}
 	}
 }
@@ -57,13 +57,13 @@ func (m *merger) order(known []string) {
 		trail = append(trail, name)
 		if state[name] == 1 {
 			from := slices.Index(trail, name)
-			m.fail(c.Place, "composites depend on each other in a circle: %s", strings.Join(trail[from:], " -> "))
+			m.fail(c.Place, "rule.composites-depend-on-each-other-in-a", "composites depend on each other in a circle: %s", "trail", strings.Join(trail[from:], " -> "))
 			return
 		}
 		state[name] = 1
 		for _, used := range c.When.Names() {
 			if m.book.Symbols[used] == nil {
-				m.fail(c.Place, "no rule names the symbol %q%s", used, hint(used, known))
+				m.fail(c.Place, "rule.no-rule-names-the-symbol", "no rule names the symbol %q%s", "symbol", used, "hint", hint(used, known))
 				continue
 			}
 			m.book.Used[used] = append(m.book.Used[used], name)

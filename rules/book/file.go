@@ -1,14 +1,13 @@
 package book
 
 import (
-	"errors"
-	"fmt"
 	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"postern/filter"
+	"postern/internal/said"
 	"postern/internal/strict"
 )
 
@@ -26,7 +25,7 @@ func (p *points) UnmarshalText(text []byte) error {
 	*p = 1
 	m := decimal.FindSubmatch(text)
 	if m == nil {
-		return fmt.Errorf("expected a decimal number with at most two places, such as 1.5, found %q", clip(string(text)))
+		return said.Errorf("rule.expected-a-decimal-number-with-at-most", "expected a decimal number with at most two places, such as 1.5, found %q", "text", clip(string(text)))
 	}
 	whole, err := strconv.Atoi(string(m[2]))
 	if err != nil {
@@ -38,7 +37,7 @@ func (p *points) UnmarshalText(text []byte) error {
 	}
 	n := whole*100 + part
 	if n > maxPoints {
-		return fmt.Errorf("%s is outside -100 to 100", text)
+		return said.Errorf("rule.is-outside-100-to-100", "%s is outside -100 to 100", "text", text)
 	}
 	if len(m[1]) > 0 {
 		n = -n
@@ -62,7 +61,7 @@ func (w *waiting) UnmarshalText(text []byte) error {
 	}
 	if *p <= 0 {
 		*p = 1
-		return errors.New("a threshold is above 0; off asks nobody to come again")
+		return said.New("rule.a-threshold-is-above-0-off-asks", "a threshold is above 0; off asks nobody to come again")
 	}
 	return nil
 }
@@ -178,7 +177,7 @@ func hollow(d *strict.Document, path string, entry any) {
 		switch {
 		case f.IsNil():
 			if d.Has(at) {
-				d.Fail(at, "%s has no value", name)
+				d.Fault(at, "rule.has-no-value", "%s has no value", "name", name)
 			}
 		case f.Elem().Kind() == reflect.Struct:
 			hollow(d, at, f.Interface())
@@ -196,5 +195,5 @@ func oneOf(d *strict.Document, path string, word *string, allowed ...string) {
 			return
 		}
 	}
-	d.Fail(path, "expected one of %s; found %q", strings.Join(allowed, ", "), clip(*word))
+	d.Fault(path, "rule.expected-one-of-found", "expected one of %s; found %q", "ways", strings.Join(allowed, ", "), "word", clip(*word))
 }

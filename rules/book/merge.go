@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"postern/filter"
+	"postern/internal/said"
 	"postern/internal/strict"
 	"postern/rules/expr"
 	"postern/rules/look"
@@ -53,8 +54,8 @@ func newMerger() *merger {
 	}
 }
 
-func (m *merger) fail(at strict.Place, format string, args ...any) {
-	m.errs = append(m.errs, &strict.Error{Place: at, Message: fmt.Sprintf(format, args...)})
+func (m *merger) fail(at strict.Place, code, format string, pairs ...any) {
+	m.errs = append(m.errs, strict.NewError(at, said.Say(code, format, pairs...)))
 }
 
 func (m *merger) layer(i int) {
@@ -93,7 +94,7 @@ func (m *merger) once(section, name string, at strict.Place) bool {
 		m.written[section] = map[string]strict.Place{}
 	}
 	if before, twice := m.written[section][name]; twice {
-		m.fail(at, "%s is written twice, first at %s", name, before)
+		m.fail(at, "rule.is-written-twice-first-at", "%s is written twice, first at %s", "name", name, "before", before)
 		return false
 	}
 	m.written[section][name] = at
@@ -107,18 +108,18 @@ func (m *merger) symbols(d *strict.Document, all map[string]*worth) {
 		w := all[name]
 		switch {
 		case !expr.ValidName(name):
-			d.Fail(path, "%q cannot name a symbol: capitals, digits and _, a capital first, 2 to %d characters", clip(name), expr.MaxName)
+			d.Fault(path, "rule.cannot-name-a-symbol-capitals-digits-and", "%q cannot name a symbol: capitals, digits and _, a capital first, 2 to %d characters", "name", clip(name), "most", expr.MaxName)
 			continue
 		case !m.once("symbols", name, at):
 			continue
 		case w == nil:
-			d.Fail(path, "%s has no value", name)
+			d.Fault(path, "rule.has-no-value", "%s has no value", "name", name)
 			continue
 		}
 		hollow(d, path, w)
 		old := m.book.Symbols[name]
 		if old != nil && old.Kind != FromCheck && m.layerOf[name] == m.current {
-			d.Fail(path, "%s is a %s already, at %s; its score belongs there", name, old.Kind, old.Place)
+			d.Fault(path, "rule.is-a-already-at-its-score-belongs", "%s is a %s already, at %s; its score belongs there", "name", name, "kind", old.Kind, "place", old.Place)
 			continue
 		}
 		m.worth(d, path, name, FromCheck, w)
@@ -156,7 +157,7 @@ func (m *merger) worth(d *strict.Document, path, name string, kind Kind, w *wort
 
 func (m *merger) action(d *strict.Document, path string, s *Symbol, word string) filter.Action {
 	if key, ok := PolicyDecides(s.Name); ok {
-		d.Fail(path+".action", "the action of %s is set by each policy's %s", s.Name, key)
+		d.Fault(path+".action", "rule.the-action-of-is-set-by-each", "the action of %s is set by each policy's %s", "name", s.Name, "key", key)
 		return s.Action
 	}
 	oneOf(d, path+".action", &word, "accept", "tag", "quarantine", "defer", "reject")
@@ -167,9 +168,9 @@ func (m *merger) action(d *strict.Document, path string, s *Symbol, word string)
 func (m *merger) stage(d *strict.Document, path string, s *Symbol, word string) {
 	switch {
 	case s.Kind == IsPattern:
-		d.Fail(path+".stage", "a pattern sees the message only after DATA")
+		d.Fault(path+".stage", "rule.a-pattern-sees-the-message-only-after", "a pattern sees the message only after DATA")
 	case word != "rcpt":
-		d.Fail(path+".stage", "expected rcpt; found %q", clip(word))
+		d.Fault(path+".stage", "rule.expected-rcpt-found", "expected rcpt; found %q", "word", clip(word))
 	default:
 		s.Rcpt = true
 	}
@@ -178,11 +179,11 @@ func (m *merger) stage(d *strict.Document, path string, s *Symbol, word string) 
 func checkDescribe(d *strict.Document, path, text string) {
 	switch {
 	case text == "":
-		d.Fail(path, "the sentence is empty")
+		d.Fault(path, "rule.the-sentence-is-empty", "the sentence is empty")
 	case len(text) > maxDescribe:
-		d.Fail(path, "the sentence has %d bytes; at most %d are shown", len(text), maxDescribe)
+		d.Fault(path, "rule.the-sentence-has-bytes-at-most-are", "the sentence has %d bytes; at most %d are shown", "n", len(text), "most", maxDescribe)
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl):
-		d.Fail(path, "the sentence holds a line break or control character")
+		d.Fault(path, "rule.the-sentence-holds-a-line-break-or", "the sentence holds a line break or control character")
 	}
 }
 
@@ -191,14 +192,14 @@ func checkDescribe(d *strict.Document, path, text string) {
 func (m *merger) claim(d *strict.Document, path, section string, kind Kind, id *string) (name string, known, ok bool) {
 	if id == nil {
 		if !d.Has(path + ".id") {
-			d.Fail(path, "has no id")
+			d.Fault(path, "rule.has-no-id", "has no id")
 		}
 		return "", false, false
 	}
 	name = *id
 	at := d.At(path + ".id")
 	if !expr.ValidName(name) {
-		d.Fail(path+".id", "%q cannot name a symbol: capitals, digits and _, a capital first, 2 to %d characters", clip(name), expr.MaxName)
+		d.Fault(path+".id", "rule.cannot-name-a-symbol-capitals-digits-and", "%q cannot name a symbol: capitals, digits and _, a capital first, 2 to %d characters", "name", clip(name), "most", expr.MaxName)
 		return "", false, false
 	}
 	if !m.once(section, name, at) {
@@ -206,7 +207,7 @@ func (m *merger) claim(d *strict.Document, path, section string, kind Kind, id *
 	}
 	old := m.book.Symbols[name]
 	if old != nil && (old.Kind != kind || m.layerOf[name] == m.current) {
-		d.Fail(path+".id", "%s is a %s's symbol already, at %s", name, old.Kind, old.Place)
+		d.Fault(path+".id", "rule.is-a-s-symbol-already-at", "%s is a %s's symbol already, at %s", "name", name, "kind", old.Kind, "place", old.Place)
 		return "", false, false
 	}
 	return name, old != nil, true
@@ -231,7 +232,7 @@ func (m *merger) pattern(d *strict.Document, path string, e *patternEntry) {
 	}
 	if e.Times != nil {
 		if p.Times = *e.Times; p.Times < 1 || p.Times > maxTimes {
-			d.Fail(path+".times", "expected 1 to %d; found %d", maxTimes, p.Times)
+			d.Fault(path+".times", "rule.expected-1-to-found", "expected 1 to %d; found %d", "most", maxTimes, "times", p.Times)
 		}
 	}
 	if e.Match != nil {
@@ -250,7 +251,7 @@ func (m *merger) pattern(d *strict.Document, path string, e *patternEntry) {
 func require(d *strict.Document, path, name string, keys map[string]bool) {
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if !keys[key] && !d.Has(path+"."+key) {
-			d.Fail(path, "%s has no %q", name, key)
+			d.Fault(path, "rule.has-no", "%s has no %q", "name", name, "key", key)
 		}
 	}
 }
@@ -259,21 +260,21 @@ func require(d *strict.Document, path, name string, keys map[string]bool) {
 func where(d *strict.Document, path, word string) (view, header string) {
 	view, header, err := look.Parse(word)
 	if err != nil {
-		d.Fail(path, "%v", err)
+		d.Because(path, err)
 	}
 	return view, header
 }
 
 func checkMatch(d *strict.Document, path, match string) {
 	if len(match) > maxMatch {
-		d.Fail(path, "the expression has %d bytes; at most %d are compiled", len(match), maxMatch)
+		d.Fault(path, "rule.the-expression-has-bytes-at-most-are", "the expression has %d bytes; at most %d are compiled", "n", len(match), "most", maxMatch)
 		return
 	}
 	switch empty, err := pattern.Valid(match); {
 	case err != nil:
-		d.Fail(path, "does not compile: %v", err)
+		d.Fault(path, "rule.does-not-compile", "does not compile: %v", "why", err)
 	case empty:
-		d.Fail(path, "matches the empty text, so it would match every message")
+		d.Fault(path, "rule.matches-the-empty-text-so-it-would", "matches the empty text, so it would match every message")
 	}
 }
 
@@ -304,7 +305,7 @@ func (m *merger) composite(d *strict.Document, path string, e *compositeEntry) {
 	c.Place, c.Text = d.At(path+".when"), strings.Join(strings.Fields(*e.When), " ")
 	when, err := expr.Parse(*e.When)
 	if err != nil {
-		d.Fail(path+".when", "%v", err)
+		d.Because(path+".when", err)
 		return
 	}
 	c.When = when

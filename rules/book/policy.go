@@ -1,7 +1,6 @@
 package book
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -9,6 +8,7 @@ import (
 
 	"postern/filter"
 	"postern/internal/address"
+	"postern/internal/said"
 	"postern/internal/strict"
 )
 
@@ -24,12 +24,12 @@ func (m *merger) policySection(d *strict.Document, all map[string]*policyEntry) 
 		e := all[name]
 		switch {
 		case !validPolicyName(name):
-			d.Fail(path, "%q cannot name a policy: letters, digits, - and _, at most 64", clip(name))
+			d.Fault(path, "rule.cannot-name-a-policy-letters-digits-and", "%q cannot name a policy: letters, digits, - and _, at most 64", "name", clip(name))
 			continue
 		case !m.once("policies", name, d.At(path)):
 			continue
 		case e == nil:
-			d.Fail(path, "%s has no value", name)
+			d.Fault(path, "rule.has-no-value", "%s has no value", "name", name)
 			continue
 		}
 		hollow(d, path, e)
@@ -52,7 +52,7 @@ func validPolicyName(s string) bool {
 func checkPolicy(d *strict.Document, path string, e *policyEntry) {
 	for key, p := range map[string]*points{"tag": e.Tag, "quarantine": e.Quarantine, "reject": e.Reject} {
 		if p != nil && *p <= 0 {
-			d.Fail(path+"."+key, "a threshold is above 0, or every clean message would reach it")
+			d.Fault(path+"."+key, "rule.a-threshold-is-above-0-or-every", "a threshold is above 0, or every clean message would reach it")
 		}
 	}
 	oneOf(d, path+".most", e.Most, "accept", "tag", "quarantine", "defer", "reject")
@@ -67,11 +67,11 @@ func checkPolicy(d *strict.Document, path string, e *policyEntry) {
 	oneOf(d, path+".unscannable", e.Unscannable, "accept", "tag", "quarantine", "reject")
 	oneOf(d, path+".encrypted", e.Encrypted, "accept", "tag", "quarantine", "reject")
 	if k := e.KeepDays; k != nil && (*k < 1 || *k > maxKeepDays) {
-		d.Fail(path+".keep_days", "expected 1 to %d days, found %d", maxKeepDays, *k)
+		d.Fault(path+".keep_days", "rule.expected-1-to-days-found", "expected 1 to %d days, found %d", "most", maxKeepDays, "k", *k)
 	}
 	if e.Digest != nil {
 		if _, err := DigestHours(*e.Digest); err != nil {
-			d.Fail(path+".digest", "%v, found %q", err, clip(*e.Digest))
+			d.Fault(path+".digest", "rule.digest-found", "%v, found %q", "why", err, "digest", clip(*e.Digest))
 		}
 	}
 }
@@ -84,7 +84,7 @@ func DigestHours(digest string) (hours []int, err error) {
 	for text := range strings.SplitSeq(digest, ",") {
 		h, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || h < 0 || h > 23 || slices.Contains(hours, h) {
-			return nil, errors.New("expected off, daily, or hours of the day such as \"8,12,17\"")
+			return nil, said.New("rule.expected-off-daily-or-hours-of-the", "expected off, daily, or hours of the day such as \"8,12,17\"")
 		}
 		hours = append(hours, h)
 	}
@@ -216,9 +216,9 @@ func (m *merger) resolve(name string, trail []string) *Policy {
 	case name == DefaultPolicy && e.Extends == nil:
 		extends = ""
 	case slices.Contains(trail, extends):
-		m.fail(e.extendsAt, "policies extend each other in a circle: %s -> %s", strings.Join(trail, " -> "), extends)
+		m.fail(e.extendsAt, "rule.policies-extend-each-other-in-a-circle", "policies extend each other in a circle: %s -> %s", "trail", strings.Join(trail, " -> "), "extends", extends)
 	case m.policies[extends] == nil && extends != DefaultPolicy:
-		m.fail(e.extendsAt, "no policy is called %q%s", clip(extends), hint(extends, slices.Collect(maps.Keys(m.policies))))
+		m.fail(e.extendsAt, "rule.no-policy-is-called", "no policy is called %q%s", "policy", clip(extends), "hint", hint(extends, slices.Collect(maps.Keys(m.policies))))
 	default:
 		base = *m.resolve(extends, trail)
 	}
@@ -228,12 +228,9 @@ func (m *merger) resolve(name string, trail []string) *Policy {
 	return &p
 }
 
-func hint(word string, known []string) string {
+func hint(word string, known []string) said.Words {
 	slices.Sort(known)
-	if like := strict.Nearest(word, known); like != "" {
-		return `; did you mean "` + like + `"?`
-	}
-	return ""
+	return strict.Hint(word, known)
 }
 
 // mappings merges recipients or accounts; names are compared in lower case.
@@ -242,11 +239,11 @@ func (m *merger) mappings(d *strict.Document, section string, all, into map[stri
 		path := section + "[" + key + "]"
 		name := MapKey(key)
 		if section == "recipients" && !validRecipient(key) {
-			d.Fail(path, "%q is no address, no name@*, no *@domain and not *", clip(key))
+			d.Fault(path, "rule.is-no-address-no-name-no-domain", "%q is no address, no name@*, no *@domain and not *", "key", clip(key))
 			continue
 		}
 		if name == "" {
-			d.Fail(path, "an account has a name")
+			d.Fault(path, "rule.an-account-has-a-name", "an account has a name")
 			continue
 		}
 		if !m.once(section, name, d.At(path)) {

@@ -60,7 +60,7 @@ func (l Layer) shown(name string) string {
 func (m *merger) files(l Layer) []string {
 	entries, err := fs.ReadDir(l.FS, ".")
 	if err != nil {
-		m.fail(strict.Place{File: l.shown(".")}, "%s", plainly(err))
+		m.fail(strict.Place{File: l.shown(".")}, "rule.unread", "%s", "why", plainly(err))
 		return nil
 	}
 	var names []string
@@ -69,13 +69,13 @@ func (m *merger) files(l Layer) []string {
 		switch {
 		case strings.HasPrefix(name, "."):
 		case strings.HasSuffix(name, ".yml"):
-			m.fail(strict.Place{File: l.shown(name)}, "rule files end in .yaml, this one would be passed over")
+			m.fail(strict.Place{File: l.shown(name)}, "rule.rule-files-end-in-yaml-this-one", "rule files end in .yaml, this one would be passed over")
 		case strings.HasSuffix(name, ".yaml"):
 			names = append(names, name)
 		}
 	}
 	if len(names) > maxFiles {
-		m.fail(strict.Place{File: l.shown(".")}, "has %d rule files; at most %d are read", len(names), maxFiles)
+		m.fail(strict.Place{File: l.shown(".")}, "rule.has-rule-files-at-most-are-read", "has %d rule files; at most %d are read", "n", len(names), "most", maxFiles)
 		return nil
 	}
 	slices.Sort(names)
@@ -88,23 +88,23 @@ func (m *merger) load(l Layer, name string) ([]byte, bool) {
 	info, err := fs.Stat(l.FS, name)
 	switch {
 	case err != nil:
-		m.fail(at, "%s", plainly(err))
+		m.fail(at, "rule.unread", "%s", "why", plainly(err))
 		return nil, false
 	case !info.Mode().IsRegular():
-		m.fail(at, "is no regular file")
+		m.fail(at, "rule.is-no-regular-file", "is no regular file")
 		return nil, false
 	case info.Size() > strict.MaxBytes:
-		m.fail(at, "the file has %d bytes; at most %d are read", info.Size(), strict.MaxBytes)
+		m.fail(at, "rule.the-file-has-bytes-at-most-are", "the file has %d bytes; at most %d are read", "size", info.Size(), "most", strict.MaxBytes)
 		return nil, false
 	}
 	f, err := l.FS.Open(name)
 	if err != nil {
-		m.fail(at, "%s", plainly(err))
+		m.fail(at, "rule.unread", "%s", "why", plainly(err))
 		return nil, false
 	}
 	src, err := io.ReadAll(io.LimitReader(f, strict.MaxBytes+1))
 	if err = errors.Join(err, f.Close()); err != nil {
-		m.fail(at, "%s", plainly(err))
+		m.fail(at, "rule.unread", "%s", "why", plainly(err))
 		return nil, false
 	}
 	return src, true

@@ -4,9 +4,10 @@
 package expr
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
+
+	"postern/internal/said"
 )
 
 // Limits of one condition.
@@ -21,10 +22,15 @@ type Expr struct{ root node }
 // Error is what is wrong with a condition; Offset counts bytes from 0.
 type Error struct {
 	Offset  int
-	Message string
+	Message said.Words
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("at character %d: %s", e.Offset+1, e.Message) }
+func (e *Error) Error() string { return e.Said().English }
+
+// Said implements said.Sayer.
+func (e *Error) Said() said.Words {
+	return said.Say("when.at", "at character %d: %s", "at", e.Offset+1, "what", e.Message)
+}
 
 // node is one operation: a name, or not, and, or, a count over its operands.
 type node struct {
@@ -47,13 +53,13 @@ const (
 // Parse reads a condition. Every error is an *Error.
 func Parse(source string) (Expr, error) {
 	if len(source) > MaxLength {
-		return Expr{}, &Error{MaxLength, fmt.Sprintf("longer than %d bytes", MaxLength)}
+		return Expr{}, &Error{MaxLength, said.Say("when.long", "longer than %d bytes", "most", MaxLength)}
 	}
 	p := parser{source: source}
 	p.advance()
 	root, err := p.alternatives()
 	if err == nil && p.word != "" {
-		err = p.unexpected(`"and", "or" or the end`)
+		err = p.unexpected(said.Say("when.and-or-end", `"and", "or" or the end`))
 	}
 	if err != nil {
 		return Expr{}, err
@@ -141,11 +147,11 @@ func isNameByte(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
 }
 
-func (p *parser) unexpected(wanted string) error {
+func (p *parser) unexpected(wanted said.Words) error {
 	if p.word == "" {
-		return &Error{p.from, "ends where " + wanted + " was expected"}
+		return &Error{p.from, said.Say("when.ends", "ends where %s was expected", "wanted", wanted)}
 	}
-	return &Error{p.from, fmt.Sprintf("%q where %s was expected", p.word, wanted)}
+	return &Error{p.from, said.Say("when.unexpected", "%q where %s was expected", "word", p.word, "wanted", wanted)}
 }
 
 func (p *parser) alternatives() (node, error) { return p.list(isOr, "or", p.conjunction) }
@@ -172,7 +178,7 @@ func (p *parser) list(op operation, word string, operand func() (node, error)) (
 
 func (p *parser) operand() (node, error) {
 	if p.depth++; p.depth > maxDepth {
-		return node{}, &Error{p.from, fmt.Sprintf("nested deeper than %d", maxDepth)}
+		return node{}, &Error{p.from, said.Say("when.deep", "nested deeper than %d", "most", maxDepth)}
 	}
 	defer func() { p.depth-- }()
 	switch {
@@ -184,7 +190,7 @@ func (p *parser) operand() (node, error) {
 		p.advance()
 		sub, err := p.alternatives()
 		if err == nil && p.word != ")" {
-			err = p.unexpected(`")"`)
+			err = p.unexpected(said.Words{English: `")"`})
 		}
 		p.advance()
 		return sub, err
@@ -195,7 +201,7 @@ func (p *parser) operand() (node, error) {
 		p.advance()
 		return node{name: name}, nil
 	default:
-		return node{}, p.unexpected("a symbol")
+		return node{}, p.unexpected(said.Say("when.a-symbol", "a symbol"))
 	}
 }
 
@@ -204,10 +210,10 @@ func (p *parser) counted() (node, error) {
 	at, word := p.from, p.word
 	p.advance()
 	if p.word != "of" {
-		return node{}, p.unexpected(`"of"`)
+		return node{}, p.unexpected(said.Words{English: `"of"`})
 	}
 	if p.advance(); p.word != "(" {
-		return node{}, p.unexpected(`"("`)
+		return node{}, p.unexpected(said.Words{English: `"("`})
 	}
 	n := node{op: isCount}
 	for more := true; more; more = p.word == "," {
@@ -219,12 +225,12 @@ func (p *parser) counted() (node, error) {
 		n.subs = append(n.subs, sub)
 	}
 	if p.word != ")" {
-		return node{}, p.unexpected(`"," or ")"`)
+		return node{}, p.unexpected(said.Say("when.comma-or-end", `"," or ")"`))
 	}
 	p.advance()
 	var err error
 	if n.min, err = strconv.Atoi(word); err != nil || n.min < 1 || n.min > len(n.subs) {
-		return node{}, &Error{at, fmt.Sprintf("%s of %d: expected 1 to %d", word, len(n.subs), len(n.subs))}
+		return node{}, &Error{at, said.Say("when.count", "%s of %d: expected 1 to %d", "word", word, "of", len(n.subs), "most", len(n.subs))}
 	}
 	return n, nil
 }

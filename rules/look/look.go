@@ -3,12 +3,12 @@
 package look
 
 import (
-	"fmt"
 	"strings"
 
 	"postern/filter"
 	"postern/internal/mime"
 	"postern/internal/mime/header"
+	"postern/internal/said"
 )
 
 // Bounds of what one message makes the patterns read.
@@ -37,14 +37,14 @@ func Parse(word string) (in, of string, err error) {
 		}
 		for name := range strings.SplitSeq(names, ",") {
 			if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) {
-				return in, of, fmt.Errorf("%.40q is no name of a header field", of)
+				return in, of, said.Errorf("rule.is-no-name-of-a-header-field", "%.40q is no name of a header field", "of", of)
 			}
 		}
 		switch {
 		case word == in+":NAME":
-			return in, of, fmt.Errorf("write the name of the field behind \"%s:\"", in)
+			return in, of, said.Errorf("rule.write-the-name-of-the-field-behind", "write the name of the field behind \"%s:\"", "in", in)
 		case take != "" && take != "addr" && take != "name" && take != "raw":
-			return in, of, fmt.Errorf("expected addr, name or raw behind the field; found %.40q", take)
+			return in, of, said.Errorf("rule.expected-addr-name-or-raw-behind-the", "expected addr, name or raw behind the field; found %.40q", "take", take)
 		}
 		return in, strings.ToLower(of), nil
 	case "headers":
@@ -56,7 +56,7 @@ func Parse(word string) (in, of string, err error) {
 			return in, "", nil
 		}
 	}
-	return in, of, fmt.Errorf("expected one of %s; found %.40q", strings.Join(Ways(), ", "), word)
+	return in, of, said.Errorf("rule.expected-one-of-found", "expected one of %s; found %.40q", "ways", strings.Join(Ways(), ", "), "word", word)
 }
 
 // Word writes a way to look as Parse reads it.

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"postern/internal/said"
+
 	"github.com/wasilibs/go-re2"
 	"github.com/wasilibs/go-re2/experimental"
 )
@@ -60,9 +62,19 @@ type span struct{ from, to int }
 func Valid(source string) (empty bool, err error) {
 	re, err := regexp.Compile(source)
 	if err != nil {
-		return false, errors.New(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return false, plainly(err)
 	}
 	return re.MatchString(""), nil
+}
+
+// plainly is what is wrong with an expression.
+func plainly(err error) error {
+	var bad *syntax.Error
+	if !errors.As(err, &bad) {
+		return err
+	}
+	code := "regexp." + strings.ReplaceAll(bad.Code.String(), " ", "-")
+	return said.Errorf("regexp.at", "%s: `%s`", "what", said.Words{Code: code, English: bad.Code.String()}, "expr", bad.Expr)
 }
 
 // Compile compiles the expressions. The error is the first one's that does not compile.

@@ -1,39 +1,44 @@
 package dossier
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"postern/abuse/cases/flow"
+	"postern/internal/said"
 )
 
 // Errors of the desk; they are wrapped in sentences for people.
 var (
-	ErrNotFound = errors.New("no such case")
-	ErrInvalid  = errors.New("this cannot be")
-	ErrState    = errors.New("the case's state forbids it")
-	ErrRole     = errors.New("not with this role")
-	ErrNeeds    = errors.New("something is missing")
-	ErrBusy     = errors.New("too much waits to be done for the case")
+	ErrNotFound = said.New("case.no-such-case", "no such case")
+	ErrInvalid  = said.New("case.this-cannot-be", "this cannot be")
+	ErrState    = said.New("case.the-cases-state-forbids-it", "the case's state forbids it")
+	ErrRole     = said.New("case.not-with-this-role", "not with this role")
+	ErrNeeds    = said.New("case.something-is-missing", "something is missing")
+	ErrBusy     = said.New("case.too-much-waits-to-be-done-for", "too much waits to be done for the case")
 )
 
 // Refusal is an error with a sentence for people.
 type Refusal struct {
 	Kind  error
-	Words string
+	Words said.Words
 }
 
-func (r *Refusal) Error() string { return r.Words }
+func (r *Refusal) Error() string { return r.Words.English }
+
+// Said implements said.Sayer.
+func (r *Refusal) Said() said.Words { return r.Words }
 
 // Unwrap returns the kind.
 func (r *Refusal) Unwrap() error { return r.Kind }
 
-// Refuse makes a Refusal.
-func Refuse(kind error, format string, args ...any) error {
-	return &Refusal{kind, fmt.Sprintf(format, args...)}
+// Refuse makes a Refusal; code, format and pairs are those of said.Say.
+func Refuse(kind error, code, format string, pairs ...any) error {
+	return &Refusal{kind, said.Say(code, format, pairs...)}
 }
+
+// Because makes a Refusal that says what its cause says.
+func Because(kind, cause error) error { return &Refusal{kind, said.Of(cause)} }
 
 // Actor is who does something, and as what.
 type Actor struct {
@@ -84,10 +89,10 @@ func Clip(s string) string {
 // Reason refuses a person's change without one.
 func Reason(who Actor, text string) error {
 	if who.Role != flow.System && strings.TrimSpace(text) == "" {
-		return Refuse(ErrNeeds, "a reason is needed")
+		return Refuse(ErrNeeds, "case.a-reason-is-needed", "a reason is needed")
 	}
 	if len(text) > MaxText {
-		return Refuse(ErrInvalid, "a text has at most %d octets, this one has %d", MaxText, len(text))
+		return Refuse(ErrInvalid, "case.a-text-has-at-most-octets-this", "a text has at most %d octets, this one has %d", "most", MaxText, "n", len(text))
 	}
 	return nil
 }

@@ -240,17 +240,17 @@ func (c *Case) Valid() error {
 	def, ok := flow.Of(c.State)
 	switch {
 	case !ok:
-		return Refuse(ErrInvalid, "there is no state %q", c.State)
+		return Refuse(ErrInvalid, "case.there-is-no-state", "there is no state %q", "state", c.State)
 	case def.Proven && len(c.Evidence) == 0:
-		return Refuse(ErrNeeds, "%s cannot be %s: it has no evidence", c.ID, c.State)
+		return Refuse(ErrNeeds, "case.cannot-be-it-has-no-evidence", "%s cannot be %s: it has no evidence", "id", c.ID, "state", c.State)
 	case def.Proven && !c.Source.whole(c.Kind, c.Account):
-		return Refuse(ErrNeeds, "%s cannot be %s: its source is not known; an account needs its client's IP and port or the message's serial, a source elsewhere IP and port or d=, each with the time", c.ID, c.State)
+		return Refuse(ErrNeeds, "case.cannot-be-its-source-is-not-known", "%s cannot be %s: its source is not known; an account needs its client's IP and port or the message's serial, a source elsewhere IP and port or d=, each with the time", "id", c.ID, "state", c.State)
 	case def.Proven && len(c.Seals) == 0:
-		return Refuse(ErrNeeds, "%s cannot be %s: its evidence is not sealed", c.ID, c.State)
+		return Refuse(ErrNeeds, "case.cannot-be-its-evidence-is-not-sealed", "%s cannot be %s: its evidence is not sealed", "id", c.ID, "state", c.State)
 	case def.Proven && c.Kind == Local && len(c.Categories) == 0:
-		return Refuse(ErrNeeds, "%s cannot be %s: it has no category", c.ID, c.State)
+		return Refuse(ErrNeeds, "case.cannot-be-it-has-no-category", "%s cannot be %s: it has no category", "id", c.ID, "state", c.State)
 	case c.Votes < 0 || c.Reports < 0 || c.Priority < 1 || c.Priority > 4:
-		return Refuse(ErrInvalid, "%s: votes %d, reports %d, priority %d", c.ID, c.Votes, c.Reports, c.Priority)
+		return Refuse(ErrInvalid, "case.votes-reports-priority", "%s: votes %d, reports %d, priority %d", "id", c.ID, "votes", c.Votes, "reports", c.Reports, "priority", c.Priority)
 	}
 	return nil
 }

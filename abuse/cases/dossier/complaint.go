@@ -60,13 +60,13 @@ type Complaint struct {
 func (c *Complaint) Check() error {
 	switch {
 	case c.Report == "" || c.At.IsZero():
-		return Refuse(ErrInvalid, "a complaint needs its report's ID and time")
+		return Refuse(ErrInvalid, "case.a-complaint-needs-its-reports-id-and", "a complaint needs its report's ID and time")
 	case c.Grade < 0 || c.Grade > 4 || c.Trust < 0 || c.Trust > 3:
-		return Refuse(ErrInvalid, "report %.40s: proof P%d, trust T%d", c.Report, c.Grade, c.Trust)
+		return Refuse(ErrInvalid, "case.report-proof-p-trust-t", "report %.40s: proof P%d, trust T%d", "report", c.Report, "grade", c.Grade, "trust", c.Trust)
 	case c.More < 0 || c.More > 0 && c.Fold == "":
-		return Refuse(ErrInvalid, "report %.40s: only one of a flood stands for more", c.Report)
+		return Refuse(ErrInvalid, "case.report-only-one-of-a-flood-stands", "report %.40s: only one of a flood stands for more", "report", c.Report)
 	case c.Kind == External && !c.SourceIP.IsValid() && c.SourceDomain == "":
-		return Refuse(ErrInvalid, "report %.40s: a source elsewhere needs its IP or d=", c.Report)
+		return Refuse(ErrInvalid, "case.report-a-source-elsewhere-needs-its-ip", "report %.40s: a source elsewhere needs its IP or d=", "report", c.Report)
 	}
 	return nil
 }

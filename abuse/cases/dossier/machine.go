@@ -39,7 +39,7 @@ func (c *Case) Stop(n flow.Name, at time.Time) {
 func (c *Case) Enter(to flow.State, who Actor, now time.Time, cal *calendar.Calendar) error {
 	def, ok := flow.Of(to)
 	if !ok {
-		return Refuse(ErrInvalid, "there is no state %q", to)
+		return Refuse(ErrInvalid, "case.there-is-no-state", "there is no state %q", "state", to)
 	}
 	for i := range c.Clocks {
 		if k := &c.Clocks[i]; k.Running() && !k.Name.Life() {

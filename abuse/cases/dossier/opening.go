@@ -30,7 +30,7 @@ func (o Opening) Subject() (string, error) {
 	}
 	switch {
 	case o.Priority < 0 || o.Priority > 4:
-		return "", Refuse(ErrInvalid, "U%d is no priority; they are U1 to U4", o.Priority)
+		return "", Refuse(ErrInvalid, "case.u-is-no-priority-they-are-u1", "U%d is no priority; they are U1 to U4", "priority", o.Priority)
 	case o.Kind != External && o.Account != "":
 		return prefix + "account " + strings.ToLower(o.Account), nil
 	case o.Kind == External && o.Source.Domain != "":
@@ -40,7 +40,7 @@ func (o Opening) Subject() (string, error) {
 	case o.Kind == External && o.About != "":
 		return prefix + "about " + Clip(o.About), nil
 	}
-	return "", Refuse(ErrNeeds, "a case is about an account, a source (IP or d=), or something that is named")
+	return "", Refuse(ErrNeeds, "case.a-case-is-about-an-account-a", "a case is about an account, a source (IP or d=), or something that is named")
 }
 
 // New is the case that an opening opens.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postern/abuse/cases/flow"
+	"postern/internal/said"
 )
 
 // Request asks for a move to another state, and brings what that needs.
@@ -57,18 +58,18 @@ func (r Request) Write(c *Case) {
 // Allowed holds a move against the table.
 func (c *Case) Allowed(who Actor, r Request) error {
 	if c.MergedInto != "" && r.To != flow.Duplicate {
-		return Refuse(ErrState, "%s is merged into %s: work on that one, or unmerge it", c.ID, c.MergedInto)
+		return Refuse(ErrState, "case.is-merged-into-work-on-that-one", "%s is merged into %s: work on that one, or unmerge it", "id", c.ID, "mergedinto", c.MergedInto)
 	}
 	rule, ok, known := flow.Find(c.Kind == External, c.State, r.To, who.Role)
 	switch {
 	case !known:
-		return Refuse(ErrState, "%s is %s and cannot become %s; it can become %s", c.ID, c.State, r.To, words(flow.Next(c.Kind == External, c.State, who.Role)))
+		return Refuse(ErrState, "case.is-and-cannot-become-it-can-become", "%s is %s and cannot become %s; it can become %s", "id", c.ID, "state", c.State, "to", r.To, "next", words(flow.Next(c.Kind == External, c.State, who.Role)))
 	case !ok:
-		return Refuse(ErrRole, "%s: from %s to %s is not for the role %s", c.ID, c.State, r.To, who.Role)
+		return Refuse(ErrRole, "case.from-to-is-not-for-the-role", "%s: from %s to %s is not for the role %s", "id", c.ID, "state", c.State, "to", r.To, "role", who.Role)
 	}
 	for _, n := range rule.Needs {
-		if why := missing(n, c, who, r); why != "" {
-			return Refuse(ErrNeeds, "%s: from %s to %s needs %s: %s", c.ID, c.State, r.To, n, why)
+		if why := missing(n, c, who, r); why.English != "" {
+			return Refuse(ErrNeeds, "case.from-to-needs", "%s: from %s to %s needs %s: %s", "id", c.ID, "state", c.State, "to", r.To, "need", n, "why", why)
 		}
 	}
 	return nil
@@ -85,35 +86,35 @@ func words(states []flow.State) string {
 	return strings.Join(out, ", ")
 }
 
-// missing says why a need is not met, or "".
-func missing(n flow.Need, c *Case, who Actor, r Request) string {
-	met, why := true, ""
+// missing says why a need is not met; nothing where it is.
+func missing(n flow.Need, c *Case, who Actor, r Request) said.Words {
+	met, why := true, said.Words{}
 	switch n {
 	case flow.NeedCategory:
-		met, why = len(c.Categories) > 0, "it has none"
+		met, why = len(c.Categories) > 0, said.Say("need.no-category", "it has none")
 	case flow.NeedFamilies:
-		met, why = families(r.Families), "two different ones of A to E, one of them B, C or D"
+		met, why = families(r.Families), said.Say("need.two-families", "two different ones of A to E, one of them B, C or D")
 	case flow.NeedMeasure:
-		met, why = r.Measure != "" && r.Level >= 3 && r.Level <= 6, "name a measure M3 to M6"
+		met, why = r.Measure != "" && r.Level >= 3 && r.Level <= 6, said.Say("need.name-measure", "name a measure M3 to M6")
 	case flow.NeedPack:
-		met, why = r.Pack != "", "use the guarantee commands"
+		met, why = r.Pack != "", said.Say("need.guarantee", "use the guarantee commands")
 	case flow.NeedSecond:
 		proposer := r.Proposer
 		if r.To == flow.Terminated && c.Ending != nil {
 			proposer = c.Ending.By
 		}
-		met, why = proposer != "" && proposer != who.Name, "another person has to propose it"
+		met, why = proposer != "" && proposer != who.Name, said.Say("need.another", "another person has to propose it")
 	case flow.NeedStrikes:
-		met, why = c.Ending != nil && (c.Strikes >= 2 || c.Ending.Order != ""), fmt.Sprintf("there are %d strikes", c.Strikes)
+		met, why = c.Ending != nil && (c.Strikes >= 2 || c.Ending.Order != ""), said.Say("need.strikes-are", "there are %d strikes", "n", c.Strikes)
 	case flow.NeedNotice:
-		met, why = r.Notice != "" || strings.TrimSpace(r.Barred) != "", "name the notice, or say why none is sent"
+		met, why = r.Notice != "" || strings.TrimSpace(r.Barred) != "", said.Say("need.name-notice", "name the notice, or say why none is sent")
 	case flow.NeedMerged:
-		met, why = c.MergedInto != "", "merge it first"
+		met, why = c.MergedInto != "", said.Say("need.merge", "merge it first")
 	case flow.NeedLowLevel:
-		met, why = c.Level < 5 || strings.TrimSpace(r.Override) != "", fmt.Sprintf("the measure is M%d: bring a guarantee pack, or an override with its reason", c.Level)
+		met, why = c.Level < 5 || strings.TrimSpace(r.Override) != "", said.Say("need.level-is", "the measure is M%d: bring a guarantee pack, or an override with its reason", "level", c.Level)
 	}
 	if met {
-		return ""
+		return said.Words{}
 	}
 	return why
 }

@@ -83,7 +83,7 @@ type counting struct {
 // Count counts a period.
 func Count(ctx context.Context, s Source, p Period, now time.Time, cal func(team string) *calendar.Calendar) (Figures, error) {
 	if !p.From.Before(p.To) {
-		return Figures{}, dossier.Refuse(dossier.ErrInvalid, "a period ends after it begins, not from %s to %s", p.From.Format(time.RFC3339), p.To.Format(time.RFC3339))
+		return Figures{}, dossier.Refuse(dossier.ErrInvalid, "case.a-period-ends-after-it-begins-not", "a period ends after it begins, not from %s to %s", "from", p.From.Format(time.RFC3339), "to", p.To.Format(time.RFC3339))
 	}
 	n := counting{out: Figures{
 		Period: p, At: now.UTC(), Left: map[string]int{}, Proof: map[string]int{}, Category: map[string]int{}, State: map[string]int{}, Late: map[string]int{},
@@ -243,7 +243,7 @@ func Sum(all []time.Duration) *Times {
 func Month(text string, zone *time.Location) (Period, error) {
 	from, err := time.ParseInLocation("2006-01", strings.TrimSpace(text), zone)
 	if err != nil {
-		return Period{}, dossier.Refuse(dossier.ErrInvalid, "%.40q is no month; write it as 2026-06", text)
+		return Period{}, dossier.Refuse(dossier.ErrInvalid, "case.is-no-month-write-it-as-2026", "%.40q is no month; write it as 2026-06", "text", text)
 	}
 	return Period{From: from, To: from.AddDate(0, 1, 0)}, nil
 }

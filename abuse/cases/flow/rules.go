@@ -1,6 +1,10 @@
 package flow
 
-import "slices"
+import (
+	"slices"
+
+	"postern/internal/said"
+)
 
 // Role is what somebody acts as.
 type Role string
@@ -27,6 +31,31 @@ const (
 	NeedMerged   Need = "a case that it is merged into"
 	NeedLowLevel Need = "a measure below M5, or an override"
 )
+
+// Said implements said.Sayer.
+func (n Need) Said() said.Words {
+	switch n {
+	case NeedFamilies:
+		return said.Say("need.families", "two signal families")
+	case NeedCategory:
+		return said.Say("need.category", "a category S1 to S5")
+	case NeedMeasure:
+		return said.Say("need.measure", "a measure of the right level")
+	case NeedPack:
+		return said.Say("need.pack", "a complete guarantee pack")
+	case NeedSecond:
+		return said.Say("need.second", "a second person")
+	case NeedStrikes:
+		return said.Say("need.strikes", "two strikes or a written order")
+	case NeedNotice:
+		return said.Say("need.notice", "a notice that was sent, or the reason why none is")
+	case NeedMerged:
+		return said.Say("need.merged", "a case that it is merged into")
+	case NeedLowLevel:
+		return said.Say("need.low-level", "a measure below M5, or an override")
+	}
+	return said.Words{English: string(n)}
+}
 
 // Rule lets a case go from one state to another.
 type Rule struct {

@@ -57,7 +57,7 @@ func (b *Book) Get(ctx context.Context, id string) (dossier.Case, error) {
 
 func known(id string, err error) error {
 	if errors.Is(err, entity.ErrNotFound) || errors.Is(err, entity.ErrInvalid) {
-		return dossier.Refuse(dossier.ErrNotFound, "there is no case %.40q", id)
+		return dossier.Refuse(dossier.ErrNotFound, "case.there-is-no-case", "there is no case %.40q", "id", id)
 	}
 	return err
 }
@@ -138,7 +138,7 @@ func Enter(c *dossier.Case, who dossier.Actor, action string, now time.Time, f f
 		return err
 	}
 	if len(c.Pending) >= dossier.MaxPending {
-		return dossier.Refuse(dossier.ErrBusy, "%s: %d changes still wait for those who act on them", c.ID, len(c.Pending))
+		return dossier.Refuse(dossier.ErrBusy, "case.changes-still-wait-for-those-who-act", "%s: %d changes still wait for those who act on them", "id", c.ID, "n", len(c.Pending))
 	}
 	note(c, e, before, now)
 	return nil

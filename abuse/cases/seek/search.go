@@ -48,19 +48,19 @@ const breachIn = time.Hour
 func (s Search) check() error {
 	switch {
 	case s.View != "" && !slices.Contains(Views(), s.View):
-		return dossier.Refuse(dossier.ErrInvalid, "there is no view %.40q; there are %s", s.View, strings.Join(Views(), ", "))
+		return dossier.Refuse(dossier.ErrInvalid, "case.there-is-no-view-there-are", "there is no view %.40q; there are %s", "view", s.View, "views", strings.Join(Views(), ", "))
 	case s.View == "mine" && s.Owner == "":
-		return dossier.Refuse(dossier.ErrNeeds, "the view mine needs an owner")
+		return dossier.Refuse(dossier.ErrNeeds, "case.the-view-mine-needs-an-owner", "the view mine needs an owner")
 	case s.View == "unowned" && s.Owner != "" && s.Owner != dossier.Nobody:
-		return dossier.Refuse(dossier.ErrInvalid, "the view unowned has no owner")
+		return dossier.Refuse(dossier.ErrInvalid, "case.the-view-unowned-has-no-owner", "the view unowned has no owner")
 	case s.Order != "" && s.Order != "due" && s.Order != "new":
-		return dossier.Refuse(dossier.ErrInvalid, "there is no order %.40q; there are due and new", s.Order)
+		return dossier.Refuse(dossier.ErrInvalid, "case.there-is-no-order-there-are-due", "there is no order %.40q; there are due and new", "order", s.Order)
 	case len(s.Text) > MaxSearch:
-		return dossier.Refuse(dossier.ErrInvalid, "a text to search for has at most %d octets", MaxSearch)
+		return dossier.Refuse(dossier.ErrInvalid, "case.a-text-to-search-for-has-at", "a text to search for has at most %d octets", "most", MaxSearch)
 	case len(s.Domains) > MaxDomains:
-		return dossier.Refuse(dossier.ErrInvalid, "a search names at most %d domains", MaxDomains)
+		return dossier.Refuse(dossier.ErrInvalid, "case.a-search-names-at-most-domains", "a search names at most %d domains", "most", MaxDomains)
 	case s.Limit < 0 || s.Limit > entity.MaxPage:
-		return dossier.Refuse(dossier.ErrInvalid, "a page has at most %d cases", entity.MaxPage)
+		return dossier.Refuse(dossier.ErrInvalid, "case.a-page-has-at-most-cases", "a page has at most %d cases", "most", entity.MaxPage)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 
 	"postern/internal/address"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Resolver is what is asked of the DNS.
@@ -83,7 +84,7 @@ type Result struct {
 }
 
 // ErrNone means that there is nobody to tell.
-var ErrNone = errors.New("no contact was found")
+var ErrNone = said.New("contact.no-contact-was-found", "no contact was found")
 
 // Find tries one way after the other. A way that fails is noted and passed over; the error is
 // ErrNone, or that of ctx.

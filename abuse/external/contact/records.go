@@ -5,13 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 	"time"
 
 	"postern/internal/address"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Record is what is known of a contact: whom it speaks for, or that it wants no reports.
@@ -42,7 +42,7 @@ func identify(kind, value string) string {
 }
 
 // ErrInvalid wraps what cannot be written down.
-var ErrInvalid = errors.New("this is no contact")
+var ErrInvalid = said.New("contact.this-is-no-contact", "this is no contact")
 
 // Learn writes down who speaks for a network (10.0.0.0/24), an address or a domain.
 func (f *Finder) Learn(ctx context.Context, who, about, addr, form string) (Record, error) {
@@ -51,9 +51,9 @@ func (f *Finder) Learn(ctx context.Context, who, about, addr, form string) (Reco
 	case err != nil:
 		return Record{}, err
 	case !plain(addr):
-		return Record{}, fmt.Errorf("%w: %.100q is no address", ErrInvalid, addr)
+		return Record{}, said.Errorf("contact.is-no-address", "%w: %.100q is no address", "kind", ErrInvalid, "addr", addr)
 	case form != "" && form != ARF && form != XARF:
-		return Record{}, fmt.Errorf("%w: the form %.20q is none; there are arf and xarf", ErrInvalid, form)
+		return Record{}, said.Errorf("contact.the-form-is-none-there-are-arf", "%w: the form %.20q is none; there are arf and xarf", "kind", ErrInvalid, "form", form)
 	}
 	return f.put(ctx, Record{ID: identify("learned", about), About: about, Address: strings.ToLower(addr), Form: form, By: who})
 }
@@ -61,7 +61,7 @@ func (f *Finder) Learn(ctx context.Context, who, about, addr, form string) (Reco
 // OptOut notes that an address, or with a domain all of its addresses, wants no reports.
 func (f *Finder) OptOut(ctx context.Context, who, addr, why string) (Record, error) {
 	if !plain(addr) && !address.ValidDomain(addr) {
-		return Record{}, fmt.Errorf("%w: %.100q is neither an address nor a domain", ErrInvalid, addr)
+		return Record{}, said.Errorf("contact.is-neither-an-address-nor-a-domain", "%w: %.100q is neither an address nor a domain", "kind", ErrInvalid, "addr", addr)
 	}
 	addr = strings.ToLower(addr)
 	return f.put(ctx, Record{ID: identify("optout", addr), About: addr, Address: addr, OptOut: true, By: who, Why: why[:min(len(why), 500)]})
@@ -143,5 +143,5 @@ func normal(about string) (string, error) {
 	if about = strings.ToLower(about); address.ValidDomain(about) {
 		return about, nil
 	}
-	return "", fmt.Errorf("%w: %.100q is no address, network (/8 or longer; IPv6 in steps of 4) or domain", ErrInvalid, about)
+	return "", said.Errorf("contact.is-no-address-network-8-or-longer", "%w: %.100q is no address, network (/8 or longer; IPv6 in steps of 4) or domain", "kind", ErrInvalid, "about", about)
 }

@@ -2,17 +2,16 @@
 package order
 
 import (
-	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 	"time"
 
 	"postern/internal/address"
+	"postern/internal/said"
 )
 
 // ErrBlock is wrapped by every refusal of a block.
-var ErrBlock = errors.New("this is not blocked")
+var ErrBlock = said.New("block.this-is-not-blocked", "this is not blocked")
 
 // MaxUntil is how long a block lasts at most.
 const MaxUntil = 366 * 24 * time.Hour
@@ -59,14 +58,14 @@ const (
 // Network says why a network is not blocked, or nil.
 func (p Protected) Network(n netip.Prefix) error {
 	if n.Addr().Is4() && n.Bits() < Widest4 || n.Addr().Is6() && n.Bits() < Widest6 {
-		return fmt.Errorf("%w: %s is larger than /%d (IPv6: /%d)", ErrBlock, n, Widest4, Widest6)
+		return said.Errorf("block.is-larger-than-ipv6", "%w: %s is larger than /%d (IPv6: /%d)", "kind", ErrBlock, "net", n, "widest4", Widest4, "widest6", Widest6)
 	}
 	if !n.Addr().IsGlobalUnicast() || n.Addr().IsPrivate() {
-		return fmt.Errorf("%w: %s is no address of the Internet", ErrBlock, n)
+		return said.Errorf("block.is-no-address-of-the-internet", "%w: %s is no address of the Internet", "kind", ErrBlock, "net", n)
 	}
 	for _, own := range p.Networks {
 		if own.Overlaps(n) {
-			return fmt.Errorf("%w: %s covers %s, which is our own or a partner's", ErrBlock, n, own)
+			return said.Errorf("block.covers-which-is-our-own-or-a", "%w: %s covers %s, which is our own or a partner's", "kind", ErrBlock, "net", n, "own", own)
 		}
 	}
 	return nil
@@ -76,7 +75,7 @@ func (p Protected) Network(n netip.Prefix) error {
 func (p Protected) Domain(name string) error {
 	for _, own := range p.Domains {
 		if own = strings.ToLower(own); name == own || strings.HasSuffix(own, "."+name) || strings.HasSuffix(name, "."+own) {
-			return fmt.Errorf("%w: %s is our own or a partner's", ErrBlock, name)
+			return said.Errorf("block.is-our-own-or-a-partners", "%w: %s is our own or a partner's", "kind", ErrBlock, "name", name)
 		}
 	}
 	return nil
@@ -85,13 +84,13 @@ func (p Protected) Domain(name string) error {
 // Check brings an order into its one form, or says why it is refused.
 func (b *Block) Check(p Protected, now time.Time) error {
 	if b.Rule != WhenQuiet && b.Rule != ByReview && b.Rule != WhenDropped {
-		return fmt.Errorf("%w: a block needs the rule by which it is lifted: quiet or review", ErrBlock)
+		return said.Errorf("block.a-block-needs-the-rule-by-which", "%w: a block needs the rule by which it is lifted: quiet or review", "kind", ErrBlock)
 	}
 	if strings.TrimSpace(b.Why) == "" || len(b.Why) > 400 {
-		return fmt.Errorf("%w: a block needs a reason of at most 400 octets", ErrBlock)
+		return said.Errorf("block.a-block-needs-a-reason-of-at", "%w: a block needs a reason of at most 400 octets", "kind", ErrBlock)
 	}
 	if !b.Until.After(now) || b.Until.Sub(now) > MaxUntil {
-		return fmt.Errorf("%w: a block ends, or is reviewed, within 366 days", ErrBlock)
+		return said.Errorf("block.a-block-ends-or-is-reviewed-within", "%w: a block ends, or is reviewed, within 366 days", "kind", ErrBlock)
 	}
 	switch b.Scope {
 	case ByIP, ByNet:
@@ -100,7 +99,7 @@ func (b *Block) Check(p Protected, now time.Time) error {
 			n, err = netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()), nil
 		}
 		if err != nil || n.Addr().Is4In6() {
-			return fmt.Errorf("%w: %.100q is no address or network", ErrBlock, b.Value)
+			return said.Errorf("block.is-no-address-or-network", "%w: %.100q is no address or network", "kind", ErrBlock, "value", b.Value)
 		}
 		n = n.Masked()
 		if b.Value = n.String(); n.IsSingleIP() {
@@ -110,16 +109,16 @@ func (b *Block) Check(p Protected, now time.Time) error {
 	case ByDomain:
 		b.Value = strings.ToLower(strings.TrimSuffix(b.Value, "."))
 		if !address.ValidDomain(b.Value) || !strings.Contains(b.Value, ".") {
-			return fmt.Errorf("%w: %.100q is no domain", ErrBlock, b.Value)
+			return said.Errorf("block.is-no-domain", "%w: %.100q is no domain", "kind", ErrBlock, "value", b.Value)
 		}
 		return p.Domain(b.Value)
 	case ByFrom:
 		a, err := address.Parse(b.Value, false)
 		if err != nil || a.Domain == "" {
-			return fmt.Errorf("%w: %.100q is no address", ErrBlock, b.Value)
+			return said.Errorf("block.is-no-address", "%w: %.100q is no address", "kind", ErrBlock, "value", b.Value)
 		}
 		b.Value = strings.ToLower(a.String())
 		return p.Domain(strings.ToLower(a.Domain))
 	}
-	return fmt.Errorf("%w: the scope %.20q is none; there are ip, net, domain and from", ErrBlock, b.Scope)
+	return said.Errorf("block.the-scope-is-none-there-are-ip", "%w: the scope %.20q is none; there are ip, net, domain and from", "kind", ErrBlock, "scope", b.Scope)
 }

@@ -19,6 +19,7 @@ import (
 	"postern/abuse/cases/flow"
 	"postern/abuse/external/order"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // States of an Edition.
@@ -107,11 +108,11 @@ func (d *Desk) table() entity.Table[Edition] {
 func (d *Desk) Import(ctx context.Context, who cases.Actor, list string, file, signature []byte, published time.Time) (Edition, error) {
 	now := d.Now().UTC()
 	if list == "" || len(list) > 60 || strings.ContainsFunc(list, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return Edition{}, fmt.Errorf("%w: the name %.60q has to be a word of ASCII", ErrFile, list)
+		return Edition{}, said.Errorf("published.the-name-has-to-be-a-word", "%w: the name %.60q has to be a word of ASCII", "kind", ErrFile, "list", list)
 	}
 	key, signed := d.Keys[list]
 	if signed && !ed25519.Verify(key, file, signature) {
-		return Edition{}, fmt.Errorf("%w: its signature is not that of %s", ErrFile, list)
+		return Edition{}, said.Errorf("published.its-signature-is-not-that-of", "%w: its signature is not that of %s", "kind", ErrFile, "list", list)
 	}
 	c, err := read(file, d.Protected(), now)
 	if err != nil {
@@ -121,7 +122,7 @@ func (d *Desk) Import(ctx context.Context, who cases.Actor, list string, file, s
 		published = c.declared
 	}
 	if published.IsZero() || published.After(now) {
-		return Edition{}, fmt.Errorf("%w: when was it published? It says nothing, or a time to come", ErrFile)
+		return Edition{}, said.Errorf("published.when-was-it-published-it-says-nothing", "%w: when was it published? It says nothing, or a time to come", "kind", ErrFile)
 	}
 	due, err := d.Calendar().Days(published, 1)
 	if err != nil {
@@ -155,7 +156,7 @@ func (d *Desk) keep(ctx context.Context, e *Edition, file []byte, entries []stri
 		return err
 	}
 	if _, err = d.table().Create(ctx, *e); errors.Is(err, entity.ErrExists) {
-		return fmt.Errorf("%w: this edition was imported before: %s", ErrFile, e.ID)
+		return said.Errorf("published.this-edition-was-imported-before", "%w: this edition was imported before: %s", "kind", ErrFile, "id", e.ID)
 	}
 	return err
 }
@@ -181,7 +182,7 @@ func (d *Desk) compare(ctx context.Context, e *Edition, entries []string) error 
 	var before []string
 	if old != nil {
 		if !e.Published.After(old.Published) {
-			return fmt.Errorf("%w: it was published at %s, the one in force at %s", ErrFile, e.Published.Format(time.RFC3339), old.Published.Format(time.RFC3339))
+			return said.Errorf("published.it-was-published-at-the-one-in", "%w: it was published at %s, the one in force at %s", "kind", ErrFile, "published", e.Published.Format(time.RFC3339), "published2", old.Published.Format(time.RFC3339))
 		}
 		if before, err = d.entries(ctx, old); err != nil {
 			return err
@@ -242,7 +243,7 @@ func (d *Desk) simulate(ctx context.Context, entries []string, now time.Time) (S
 }
 
 // ErrPerson means that a person has to agree first.
-var ErrPerson = errors.New("a person has to agree")
+var ErrPerson = said.New("published.a-person-has-to-agree", "a person has to agree")
 
 // Apply puts an edition into force. Where it needs a person, who agrees says why.
 func (d *Desk) Apply(ctx context.Context, who cases.Actor, id, why string) (Edition, error) {
@@ -255,7 +256,7 @@ func (d *Desk) Apply(ctx context.Context, who cases.Actor, id, why string) (Edit
 	case e.State == Applied:
 		return e, nil
 	case e.State != Previewed:
-		return e, fmt.Errorf("%w: it is %s", ErrFile, e.State)
+		return e, said.Errorf("published.it-is", "%w: it is %s", "kind", ErrFile, "state", e.State)
 	}
 	entries, err := d.entries(ctx, &e)
 	if err != nil {
@@ -265,7 +266,7 @@ func (d *Desk) Apply(ctx context.Context, who cases.Actor, id, why string) (Edit
 		return e, err
 	}
 	if len(e.Person) > 0 && (who.Role == flow.System || strings.TrimSpace(why) == "") {
-		return e, fmt.Errorf("%w, and to say why: %s", ErrPerson, strings.Join(slices.Compact(e.Person), "; "))
+		return e, said.Errorf("published.and-to-say-why", "%w, and to say why: %s", "kind", ErrPerson, "person", strings.Join(slices.Compact(e.Person), "; "))
 	}
 	old, err := d.inForce(ctx, e.List)
 	if err != nil {
@@ -322,7 +323,7 @@ func (d *Desk) effect(ctx context.Context, who cases.Actor, e, old *Edition, ent
 func (d *Desk) Drop(ctx context.Context, who cases.Actor, id, why string) (Edition, error) {
 	row, err := d.table().Change(ctx, id, func(e *Edition) error {
 		if e.State != Previewed {
-			return fmt.Errorf("%w: it is %s", ErrFile, e.State)
+			return said.Errorf("published.it-is", "%w: it is %s", "kind", ErrFile, "state", e.State)
 		}
 		e.State, e.AgreedBy, e.Why = Dropped, who.Name, why
 		return nil

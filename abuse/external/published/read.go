@@ -6,14 +6,13 @@ package published
 import (
 	"bufio"
 	"bytes"
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"postern/abuse/external/order"
+	"postern/internal/said"
 )
 
 // Bounds of a file.
@@ -24,7 +23,7 @@ const (
 )
 
 // ErrFile wraps what is wrong with a file as a whole.
-var ErrFile = errors.New("this list cannot be taken")
+var ErrFile = said.New("published.this-list-cannot-be-taken", "this list cannot be taken")
 
 // Refusal is a line that is left out.
 type Refusal struct {
@@ -46,7 +45,7 @@ type content struct {
 func read(file []byte, p order.Protected, now time.Time) (content, error) {
 	var out content
 	if len(file) > MaxFile {
-		return out, fmt.Errorf("%w: it has %d octets, at most %d are read", ErrFile, len(file), MaxFile)
+		return out, said.Errorf("published.it-has-octets-at-most-are-read", "%w: it has %d octets, at most %d are read", "kind", ErrFile, "n", len(file), "most", MaxFile)
 	}
 	in := bufio.NewScanner(bytes.NewReader(file))
 	for n := 1; in.Scan(); n++ {
@@ -75,16 +74,16 @@ func read(file []byte, p order.Protected, now time.Time) (content, error) {
 			continue
 		}
 		if out.entries = append(out.entries, b.Value); len(out.entries) > MaxLines {
-			return out, fmt.Errorf("%w: line %d: it has more than %d entries", ErrFile, n, MaxLines)
+			return out, said.Errorf("published.line-it-has-more-than-entries", "%w: line %d: it has more than %d entries", "kind", ErrFile, "n", n, "most", MaxLines)
 		}
 	}
 	if err := in.Err(); err != nil {
-		return out, fmt.Errorf("%w: a line is longer than %d octets", ErrFile, bufio.MaxScanTokenSize)
+		return out, said.Errorf("published.a-line-is-longer-than-octets", "%w: a line is longer than %d octets", "kind", ErrFile, "most", bufio.MaxScanTokenSize)
 	}
 	slices.Sort(out.entries)
 	out.entries = slices.Compact(out.entries)
 	if len(out.entries) == 0 {
-		return out, fmt.Errorf("%w: it has no entry that could be blocked", ErrFile)
+		return out, said.Errorf("published.it-has-no-entry-that-could-be", "%w: it has no entry that could be blocked", "kind", ErrFile)
 	}
 	return out, nil
 }

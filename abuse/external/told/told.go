@@ -6,12 +6,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
 	"postern/internal/entity"
 	"postern/internal/entity/refile"
+	"postern/internal/said"
 )
 
 // States of a Notice.
@@ -102,7 +102,7 @@ func Bounced(ctx context.Context, home entity.Store, messageID, why string) (boo
 }
 
 // ErrAgain is wrapped by refusals to send a notice again.
-var ErrAgain = errors.New("this is not sent again")
+var ErrAgain = said.New("external.this-is-not-sent-again", "this is not sent again")
 
 // Bounds of sending a notice again.
 const (
@@ -119,11 +119,11 @@ func (n Notice) MayResend(now time.Time) error {
 	}
 	switch {
 	case n.State != Failed || n.Sum == "":
-		return fmt.Errorf("%w: only what came back is", ErrAgain)
+		return said.Errorf("external.only-what-came-back-is", "%w: only what came back is", "kind", ErrAgain)
 	case n.Again >= AgainMost:
-		return fmt.Errorf("%w: it was sent again %d times", ErrAgain, n.Again)
+		return said.Errorf("external.it-was-sent-again-times", "%w: it was sent again %d times", "kind", ErrAgain, "again", n.Again)
 	case now.Sub(last) < AgainEvery:
-		return fmt.Errorf("%w: it was sent less than an hour ago", ErrAgain)
+		return said.Errorf("external.it-was-sent-less-than-an-hour", "%w: it was sent less than an hour ago", "kind", ErrAgain)
 	}
 	return nil
 }

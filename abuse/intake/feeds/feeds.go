@@ -5,7 +5,6 @@ package feeds
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"postern/abuse/intake/shelf"
 	"postern/internal/address"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Kind is that of the records here.
@@ -71,7 +71,7 @@ func (f Feed) Trust(now time.Time) Trust {
 // cut short.
 func (b *Book) SetTrust(ctx context.Context, who, name string, to Trust, why string) (Feed, error) {
 	if why = strings.TrimSpace(why); why == "" || len(why) > MaxReason {
-		return Feed{}, fmt.Errorf("feed %.64s: a reason of at most %d octets is needed: %w", name, MaxReason, entity.ErrInvalid)
+		return Feed{}, said.Errorf("feed.feed-a-reason-of-at-most-octets", "feed %.64s: a reason of at most %d octets is needed: %w", "name", name, "most", MaxReason, "kind", entity.ErrInvalid)
 	}
 	now := b.Now().UTC()
 	row, err := table(b.Home).Change(ctx, name, func(f *Feed) error {
@@ -83,7 +83,7 @@ func (b *Book) SetTrust(ctx context.Context, who, name string, to Trust, why str
 		case Unheeded:
 			f.Off = true
 		default:
-			return fmt.Errorf("feed %.64s: the trust %.20q is none; there are believed, observed and unheeded: %w", name, to, entity.ErrInvalid)
+			return said.Errorf("feed.feed-the-trust-is-none-there-are", "feed %.64s: the trust %.20q is none; there are believed, observed and unheeded: %w", "name", name, "to", to, "kind", entity.ErrInvalid)
 		}
 		f.Note, f.ChangedBy, f.Changed = why, who, now
 		return nil
@@ -110,18 +110,18 @@ func (b *Book) Register(ctx context.Context, f Feed) (Feed, error) {
 	l, dom := Base(f.Alias)
 	switch {
 	case f.Name == "" || len(f.Name) > 64 || strings.Trim(f.Name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "":
-		return f, fmt.Errorf("feed %.64q: a name has 1 to 64 letters, digits, dots and hyphens: %w", f.Name, entity.ErrInvalid)
+		return f, said.Errorf("feed.feed-a-name-has-1-to-64", "feed %.64q: a name has 1 to 64 letters, digits, dots and hyphens: %w", "name", f.Name, "kind", entity.ErrInvalid)
 	case l == "" || dom == "" || l == "abuse" || l == "postmaster":
-		return f, fmt.Errorf("feed %s: alias %.100q: it needs an address of its own, not abuse@ or postmaster@: %w", f.Name, f.Alias, entity.ErrInvalid)
+		return f, said.Errorf("feed.feed-alias-it-needs-an-address-of", "feed %s: alias %.100q: it needs an address of its own, not abuse@ or postmaster@: %w", "name", f.Name, "alias", f.Alias, "kind", entity.ErrInvalid)
 	case !strings.Contains(f.Domain, ".") || strings.ContainsAny(f.Domain, "@ /"):
-		return f, fmt.Errorf("feed %s: %.100q: the d= of its signatures is a domain: %w", f.Name, f.Domain, entity.ErrInvalid)
+		return f, said.Errorf("feed.feed-the-d-of-its-signatures-is", "feed %s: %.100q: the d= of its signatures is a domain: %w", "name", f.Name, "domain", f.Domain, "kind", entity.ErrInvalid)
 	}
 	n, err := table(b.Home).Count(ctx, entity.Query{Index: "alias", Value: shelf.Value(l + "@" + dom)}, 1)
 	if err != nil {
 		return f, err
 	}
 	if n > 0 {
-		return f, fmt.Errorf("feed %s: alias %s belongs to another feed: %w", f.Name, f.Alias, entity.ErrExists)
+		return f, said.Errorf("feed.feed-alias-belongs-to-another-feed", "feed %s: alias %s belongs to another feed: %w", "name", f.Name, "alias", f.Alias, "kind", entity.ErrExists)
 	}
 	row, err := table(b.Home).Create(ctx, f)
 	b.Refresh(ctx)

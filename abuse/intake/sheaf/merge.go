@@ -3,12 +3,12 @@ package sheaf
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
 	"postern/abuse/intake/shelf"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // place is where a page ended: behind which work, and behind which sheaf, so many reports of the
@@ -30,7 +30,7 @@ func placeOf(after string) (p place, err error) {
 	sheaf, told, ok2 := strings.Cut(rest, "#")
 	n, err := strconv.Atoi(told)
 	if !ok || !ok2 || err != nil || n < 0 {
-		return p, fmt.Errorf("cursor %.60q: %w", after, entity.ErrInvalid)
+		return p, said.Errorf("intake.cursor", "cursor %.60q: %w", "after", after, "kind", entity.ErrInvalid)
 	}
 	return place{work, sheaf, n}, nil
 }

@@ -3,10 +3,10 @@ package sheaf
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"postern/abuse/intake/shelf"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Reports returns the reports of works by their IDs, without those that are gone meanwhile. A
@@ -41,7 +41,7 @@ type reader struct {
 func (r *reader) report(ctx context.Context, id string) (shelf.Report, error) {
 	name, n, ok := of(id)
 	if !ok {
-		return shelf.Report{}, fmt.Errorf("report %.60q: %w", id, entity.ErrNotFound)
+		return shelf.Report{}, said.Errorf("intake.report", "report %.60q: %w", "id", id, "kind", entity.ErrNotFound)
 	}
 	all, known := r.read[name]
 	if !known {
@@ -53,7 +53,7 @@ func (r *reader) report(ctx context.Context, id string) (shelf.Report, error) {
 		r.read[name] = all
 	}
 	if n >= len(all) {
-		return shelf.Report{}, fmt.Errorf("report %.60q: %w", id, entity.ErrNotFound)
+		return shelf.Report{}, said.Errorf("intake.report", "report %.60q: %w", "id", id, "kind", entity.ErrNotFound)
 	}
 	return all[n], nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"postern/abuse/intake/shelf"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Kind is that of the records.
@@ -72,11 +73,11 @@ func Holds(id string) bool {
 func Find(ctx context.Context, s entity.Store, id string) (f entity.Row[Sheaf], n int, err error) {
 	name, n, ok := of(id)
 	if !ok {
-		return f, 0, fmt.Errorf("report %.60q: %w", id, entity.ErrNotFound)
+		return f, 0, said.Errorf("intake.report", "report %.60q: %w", "id", id, "kind", entity.ErrNotFound)
 	}
 	f, err = Shelf(s).Get(ctx, name)
 	if err == nil && n >= len(f.Value.Members) {
-		err = fmt.Errorf("report %.60q: %w", id, entity.ErrNotFound)
+		err = said.Errorf("intake.report", "report %.60q: %w", "id", id, "kind", entity.ErrNotFound)
 	}
 	return f, n, err
 }
@@ -133,7 +134,7 @@ func SetApart(ctx context.Context, h entity.Home, id string) error {
 	}
 	f := row.Value
 	if f.State != shelf.Folded {
-		return fmt.Errorf("report %s is not worked on yet: %w", id, entity.ErrInvalid)
+		return said.Errorf("intake.report-is-not-worked-on-yet", "report %s is not worked on yet: %w", "id", id, "kind", entity.ErrInvalid)
 	}
 	text, err := f.Bytes(ctx, h, n)
 	if err != nil {

@@ -5,7 +5,6 @@ package verdict
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"postern/abuse/cases"
@@ -13,6 +12,7 @@ import (
 	"postern/abuse/intake/shelf"
 	"postern/abuse/proof"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Verdict is what somebody found of a report.
@@ -70,10 +70,10 @@ func (b Book) count(ctx context.Context, v Verdict, address string) (int, error)
 // entity.ErrInvalid, entity.ErrNotFound.
 func (b Book) Judge(ctx context.Context, who, report string, v Verdict, why string) (shelf.Work, error) {
 	if v != "" && v != Right && v != Wrong && v != Abusive {
-		return shelf.Work{}, fmt.Errorf("verdict %.20q is right, wrong or abusive: %w", v, entity.ErrInvalid)
+		return shelf.Work{}, said.Errorf("intake.verdict-is-right-wrong-or-abusive", "verdict %.20q is right, wrong or abusive: %w", "v", v, "kind", entity.ErrInvalid)
 	}
 	if v == Abusive && strings.TrimSpace(why) == "" {
-		return shelf.Work{}, fmt.Errorf("a reporter is not called a liar without a reason: %w", entity.ErrInvalid)
+		return shelf.Work{}, said.Errorf("intake.a-reporter-is-not-called-a-liar", "a reporter is not called a liar without a reason: %w", "kind", entity.ErrInvalid)
 	}
 	return b.write(ctx, who, report, v, "", why)
 }

@@ -12,6 +12,7 @@ import (
 	"postern/abuse"
 	"postern/abuse/signal"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // The kinds of what is known of rules.
@@ -21,7 +22,7 @@ const (
 )
 
 // ErrNotInTime says that the shadow of a rule is not over.
-var ErrNotInTime = errors.New("not yet")
+var ErrNotInTime = said.New("measure.not-yet", "not yet")
 
 // previewFor is how far back a preview looks.
 const previewFor = 30 * 24 * time.Hour
@@ -66,8 +67,11 @@ type Preview struct {
 }
 
 // String says it in a sentence.
-func (p Preview) String() string {
-	return fmt.Sprintf("in %d days it would have hit %d accounts, of them %d later cleared", p.Days, p.Hits, p.Cleared)
+func (p Preview) String() string { return p.Said().English }
+
+// Said implements said.Sayer.
+func (p Preview) Said() said.Words {
+	return said.Say("measure.would-have-hit", "in %d days it would have hit %d accounts, of them %d later cleared", "days", p.Days, "hits", p.Hits, "cleared", p.Cleared)
 }
 
 func ruleTable(s entity.Store) entity.Table[Rule] {
@@ -197,7 +201,7 @@ func (d *Rules) Enable(ctx context.Context, rule, actor string) (Preview, error)
 		return p, err
 	}
 	if now := d.Now(); now.Before(p.Ready) {
-		return p, fmt.Errorf("%w: %s is in shadow until %s; %s", ErrNotInTime, rule, p.Ready.UTC().Format(time.RFC3339), p)
+		return p, said.Errorf("measure.is-in-shadow-until", "%w: %s is in shadow until %s; %s", "kind", ErrNotInTime, "rule", rule, "utc", p.Ready.UTC().Format(time.RFC3339), "p", p)
 	}
 	return d.turn(ctx, p, actor, true)
 }

@@ -6,7 +6,6 @@ package edition
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 
 	"postern/abuse/notice/letter"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Kept is how many changes of a letter are remembered.
@@ -24,9 +24,9 @@ const MaxNote = 500
 
 // Errors of a Desk, besides letter.ErrLetter.
 var (
-	ErrChanged  = errors.New("the letter was changed in the meantime")
-	ErrSame     = errors.New("the letter says this already")
-	ErrNotFound = errors.New("there is no such letter")
+	ErrChanged  = said.New("letter.the-letter-was-changed-in-the-meantime", "the letter was changed in the meantime")
+	ErrSame     = said.New("letter.the-letter-says-this-already", "the letter says this already")
+	ErrNotFound = said.New("letter.there-is-no-such-letter", "there is no such letter")
 )
 
 // How a letter came to be changed.
@@ -81,7 +81,7 @@ func numbered(name string, n int) string { return name + "." + strconv.Itoa(n) }
 // name is the ID of a letter. The error is ErrNotFound for one that the desk does not write.
 func name(language string, kind letter.Kind) (string, error) {
 	if !slices.Contains(letter.Languages(), language) || !slices.Contains(letter.Sent(), kind) {
-		return "", fmt.Errorf("%w: %.20q in %.20q; there are %v in %v", ErrNotFound, string(kind), language, letter.Sent(), letter.Languages())
+		return "", said.Errorf("letter.in-there-are-in", "%w: %.20q in %.20q; there are %v in %v", "kind", ErrNotFound, "letter", string(kind), "language", language, "sent", letter.Sent(), "languages", letter.Languages())
 	}
 	return language + "." + string(kind), nil
 }
@@ -111,7 +111,7 @@ func (d *Desk) Write(ctx context.Context, language string, kind letter.Kind, v l
 			if err == nil {
 				return t, nil
 			}
-			problems = []letter.Problem{{Message: err.Error()}}
+			problems = []letter.Problem{letter.Unwritten(err)}
 		}
 		d.Log.Warn("a letter is written as the book has it: the desk's own words cannot be used", "letter", own.Letter, "change", own.N, "why", problems[0].Message)
 	}
@@ -147,7 +147,7 @@ func (d *Desk) Get(ctx context.Context, language string, kind letter.Kind) (t Te
 // Save makes a letter say something else. base is the number of the change that was seen before.
 func (d *Desk) Save(ctx context.Context, who, language string, kind letter.Kind, s letter.Source, base int, note string) (Change, error) {
 	if _, problems := letter.Compile(kind, s); len(problems) > 0 {
-		return Change{}, fmt.Errorf("%w: %s", letter.ErrLetter, problems[0])
+		return Change{}, said.Errorf("detail", "%w: %s", "kind", letter.ErrLetter, "what", problems[0])
 	}
 	return d.change(ctx, language, kind, base, Change{By: who, How: Saved, Note: note, Source: letter.Tidy(s)})
 }
@@ -173,7 +173,7 @@ func (d *Desk) Rollback(ctx context.Context, who, language string, kind letter.K
 		return d.change(ctx, language, kind, t.Last.N, Change{By: who, How: Dropped, Note: note, Back: n})
 	}
 	if _, problems := letter.Compile(kind, to.Source); len(problems) > 0 {
-		return Change{}, fmt.Errorf("%w: %s", letter.ErrLetter, problems[0])
+		return Change{}, said.Errorf("detail", "%w: %s", "kind", letter.ErrLetter, "what", problems[0])
 	}
 	return d.change(ctx, language, kind, t.Last.N, Change{By: who, How: Rolled, Note: note, Back: n, Source: to.Source})
 }
@@ -182,7 +182,7 @@ func (d *Desk) Rollback(ctx context.Context, who, language string, kind letter.K
 // between the two.
 func (d *Desk) change(ctx context.Context, language string, kind letter.Kind, base int, c Change) (Change, error) {
 	if len(c.Note) > MaxNote {
-		return c, fmt.Errorf("%w: the note has %d octets; at most %d are kept", letter.ErrLetter, len(c.Note), MaxNote)
+		return c, said.Errorf("letter.the-note-has-octets-at-most-are", "%w: the note has %d octets; at most %d are kept", "kind", letter.ErrLetter, "n", len(c.Note), "most", MaxNote)
 	}
 	t, err := d.Get(ctx, language, kind)
 	if err != nil {
@@ -194,7 +194,7 @@ func (d *Desk) change(ctx context.Context, language string, kind letter.Kind, ba
 	}
 	switch {
 	case t.Last.N != base:
-		return c, fmt.Errorf("%w: by %s", ErrChanged, t.Last.By)
+		return c, said.Errorf("letter.by", "%w: by %s", "kind", ErrChanged, "by", t.Last.By)
 	case c.How != Dropped && now == t.Now, c.How == Dropped && !t.Last.Own():
 		return c, ErrSame
 	}
@@ -204,7 +204,7 @@ func (d *Desk) change(ctx context.Context, language string, kind letter.Kind, ba
 	} else if err = d.shelve(ctx, t.Last); err == nil {
 		_, err = d.heads().Change(ctx, c.Letter, func(old *Change) error {
 			if old.N != base {
-				return fmt.Errorf("%w: by %s", ErrChanged, old.By)
+				return said.Errorf("letter.by", "%w: by %s", "kind", ErrChanged, "by", old.By)
 			}
 			*old = c
 			return nil
@@ -249,7 +249,7 @@ func (d *Desk) numbered(ctx context.Context, last Change, n int) (Change, error)
 			return row.Value, err
 		}
 	}
-	return Change{}, fmt.Errorf("%w: its change %d is not kept", ErrNotFound, n)
+	return Change{}, said.Errorf("letter.its-change-is-not-kept", "%w: its change %d is not kept", "kind", ErrNotFound, "n", n)
 }
 
 // History is a page of the changes of a letter, the last first.

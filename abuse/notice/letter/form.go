@@ -13,6 +13,8 @@ import (
 	"text/template/parse"
 	"time"
 	"unicode/utf8"
+
+	"postern/internal/said"
 )
 
 // Source is a letter as it is written, with variables in it.
@@ -33,11 +35,28 @@ type Problem struct {
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
 	Message string `json:"message"`
+
+	Words said.Words `json:"said,omitzero"` // Message by its code
+}
+
+// wrong is a problem at a place.
+func wrong(field string, line, column int, what said.Words) Problem {
+	return Problem{Field: field, Line: line, Column: column, Message: what.English, Words: what.Bare()}
 }
 
 func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s", p.Field, p.Line, p.Column, p.Message)
 }
+
+// Said implements said.Sayer.
+func (p Problem) Said() said.Words {
+	what := p.Words
+	what.English = p.Message
+	return said.Say("letter.problem", "%s:%d:%d: %s", "field", p.Field, "line", p.Line, "column", p.Column, "what", what)
+}
+
+// Unwritten is the problem of a letter that could not be filled in.
+func Unwritten(err error) Problem { return wrong(InBody, 1, 1, said.Of(err)) }
 
 // Form is a letter that was checked, to be filled in.
 type Form struct {
@@ -104,7 +123,7 @@ func Compile(kind Kind, s Source) (Form, []Problem) {
 	}
 	f.needs, f.says = slices.Sorted(maps.Keys(needs)), slices.Sorted(maps.Keys(says))
 	if _, err := f.fill(sample()); err != nil {
-		out = append(out, Problem{InBody, 1, 1, err.Error()})
+		out = append(out, Unwritten(err))
 	}
 	return f, out
 }
@@ -123,15 +142,15 @@ func bounded(s Source) (out []Problem) {
 	}{{InSubject, s.Subject, MaxSubject}, {InBody, s.Body, MaxSource}} {
 		switch {
 		case !utf8.ValidString(part.text):
-			out = append(out, Problem{part.field, 1, 1, "no UTF-8"})
+			out = append(out, wrong(part.field, 1, 1, said.Say("letter.no-utf-8", "no UTF-8")))
 		case strings.TrimSpace(part.text) == "":
-			out = append(out, Problem{part.field, 1, 1, "there is no text"})
+			out = append(out, wrong(part.field, 1, 1, said.Say("letter.no-text", "there is no text")))
 		case len(part.text) > part.most:
-			out = append(out, Problem{part.field, 1, 1, fmt.Sprintf("it has %d octets, at most %d are kept", len(part.text), part.most)})
+			out = append(out, wrong(part.field, 1, 1, said.Say("letter.long", "it has %d octets, at most %d are kept", "n", len(part.text), "most", part.most)))
 		}
 	}
 	if i := strings.IndexAny(s.Subject, "\r\n"); i >= 0 {
-		out = append(out, Problem{InSubject, 1, utf8.RuneCountInString(s.Subject[:i]) + 1, "a subject is one line"})
+		out = append(out, wrong(InSubject, 1, utf8.RuneCountInString(s.Subject[:i])+1, said.Say("letter.one-line", "a subject is one line")))
 	}
 	return out
 }
@@ -162,15 +181,28 @@ func (c *checker) check() *template.Template {
 			line, _ = strconv.Atoi(m[1])
 			says = strings.TrimSuffix(says, m[0])
 		}
-		c.problems = append(c.problems, Problem{c.field, line, c.opening(line), says})
+		c.problems = append(c.problems, wrong(c.field, line, c.opening(line), unread(says)))
 		return nil
 	}
 	if len(t.Templates()) > 1 || t.Tree == nil || t.Root == nil {
-		c.problems = append(c.problems, Problem{c.field, 1, 1, "a letter has no templates of its own: {{define}}"})
+		c.problems = append(c.problems, wrong(c.field, 1, 1, said.Say("letter.define", "a letter has no templates of its own: {{define}}")))
 		return t
 	}
 	c.list(t.Root)
 	return t
+}
+
+// unread is what the parser of templates says.
+func unread(says string) said.Words {
+	switch {
+	case says == "unclosed action":
+		return said.Say("letter.unclosed", "unclosed action")
+	case says == "unexpected EOF":
+		return said.Say("letter.unexpected-end", "unexpected EOF")
+	case strings.HasPrefix(says, "function ") && strings.HasSuffix(says, " not defined"):
+		return said.Say("letter.no-function", "function %s not defined", "name", strings.TrimSuffix(strings.TrimPrefix(says, "function "), " not defined"))
+	}
+	return said.Say("letter.unread", "%s", "what", says)
 }
 
 // opening is the column of the last {{ in a line, where the parser says the line alone.
@@ -182,10 +214,10 @@ func (c *checker) opening(line int) int {
 	return utf8.RuneCountInString(all[line-1][:max(strings.LastIndex(all[line-1], "{{"), 0)]) + 1
 }
 
-func (c *checker) fault(pos parse.Pos, format string, args ...any) {
+func (c *checker) fault(pos parse.Pos, what said.Words) {
 	before := c.text[:min(int(pos), len(c.text))]
 	start := strings.LastIndexByte(before, '\n') + 1
-	c.problems = append(c.problems, Problem{c.field, strings.Count(before, "\n") + 1, utf8.RuneCountInString(before[start:]) + 1, fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, wrong(c.field, strings.Count(before, "\n")+1, utf8.RuneCountInString(before[start:])+1, what))
 }
 
 func (c *checker) list(l *parse.ListNode) {
@@ -204,7 +236,7 @@ func (c *checker) list(l *parse.ListNode) {
 		case *parse.WithNode:
 			c.branch(&n.BranchNode)
 		default:
-			c.fault(n.Position(), "only variables, {{if .Name}} and {{with .Name}} can stand in a letter")
+			c.fault(n.Position(), said.Say("letter.only", "only variables, {{if .Name}} and {{with .Name}} can stand in a letter"))
 		}
 	}
 }
@@ -229,7 +261,7 @@ func (c *checker) variable(p *parse.PipeNode) string {
 			return c.known(n)
 		}
 	}
-	c.fault(p.Position(), "only a variable can stand here, like {{.Ticket}}")
+	c.fault(p.Position(), said.Say("letter.only-variable", "only a variable can stand here, like {{.Ticket}}"))
 	return ""
 }
 
@@ -240,9 +272,9 @@ func (c *checker) known(n *parse.FieldNode) string {
 		return name
 	}
 	if slices.Contains(every(), name) {
-		c.fault(n.Position(), "the letter %s may not say .%s; it may say %s", c.kind, name, strings.Join(all, ", "))
+		c.fault(n.Position(), said.Say("letter.may-not-say", "the letter %s may not say .%s; it may say %s", "letter", c.kind, "name", name, "names", strings.Join(all, ", ")))
 	} else {
-		c.fault(n.Position(), "there is no variable .%s, but %s", name, strings.Join(all, ", "))
+		c.fault(n.Position(), said.Say("letter.no-variable", "there is no variable .%s, but %s", "name", name, "names", strings.Join(all, ", ")))
 	}
 	return ""
 }
@@ -282,7 +314,7 @@ func (f Form) fill(v Vars) (Text, error) {
 	}
 	t := Text{Subject: strings.Join(strings.Fields(subject.String()), " "), Body: strings.TrimLeft(body.String(), "\n")}
 	if len(t.Body) > MaxBody {
-		return t, fmt.Errorf("it has %d octets, at most %d are sent", len(t.Body), MaxBody)
+		return t, said.Errorf("letter.long-sent", "it has %d octets, at most %d are sent", "n", len(t.Body), "most", MaxBody)
 	}
 	return t, nil
 }
@@ -290,11 +322,11 @@ func (f Form) fill(v Vars) (Text, error) {
 // Write fills a letter in. The error is ErrLetter where something it says is not known.
 func (f Form) Write(v Vars) (Text, error) {
 	if empty := f.empty(v); len(empty) > 0 {
-		return Text{}, fmt.Errorf("%w: %s says %s, and that is not known", ErrLetter, f.kind, strings.Join(empty, ", "))
+		return Text{}, said.Errorf("letter.says-and-that-is-not-known", "%w: %s says %s, and that is not known", "kind", ErrLetter, "letter", f.kind, "empty", strings.Join(empty, ", "))
 	}
 	t, err := f.fill(v)
 	if err != nil {
-		return t, fmt.Errorf("%w: %w", ErrLetter, err)
+		return t, said.Errorf("detail", "%w: %w", "kind", ErrLetter, "what", err)
 	}
 	return t, nil
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"postern/internal/said"
 )
 
 // Kind names a letter.
@@ -93,7 +95,7 @@ type Text struct {
 const MaxBody = 4 << 10
 
 // ErrLetter is a letter that cannot be written.
-var ErrLetter = errors.New("the letter cannot be written")
+var ErrLetter = said.New("letter.the-letter-cannot-be-written", "the letter cannot be written")
 
 //go:embed words/*.txt
 var own embed.FS
@@ -200,7 +202,7 @@ func (b *Book) add(lang, path, file string, s section) error {
 		if p.Field == InSubject {
 			line, column = s.line, p.Column+len("Subject: ")
 		}
-		errs = append(errs, fmt.Errorf("%s:%d:%d: letter %s: %s", path, line, column, s.kind, p.Message))
+		errs = append(errs, said.Errorf("letter.letter", "%s:%d:%d: letter %s: %s", "path", path, "line", line, "column", column, "kind", s.kind, "message", p.Message))
 	}
 	if f.file = file; len(errs) == 0 {
 		b.forms[key{lang, s.kind}] = f
@@ -213,7 +215,7 @@ func (b *Book) add(lang, path, file string, s section) error {
 func (b *Book) Source(language string, kind Kind) (s Source, file string, err error) {
 	f, ok := b.forms[key{language, kind}]
 	if !ok {
-		return Source{}, "", fmt.Errorf("%w: there is no %q in %q", ErrLetter, kind, language)
+		return Source{}, "", said.Errorf("letter.there-is-no-in", "%w: there is no %q in %q", "kind", ErrLetter, "letter", kind, "language", language)
 	}
 	return f.source, f.file, nil
 }
@@ -226,7 +228,7 @@ func (b *Book) Write(language string, kind Kind, v Vars) (Text, error) {
 		f, ok = b.forms[key{Languages()[0], kind}]
 	}
 	if !ok {
-		return Text{}, fmt.Errorf("%w: there is no %q", ErrLetter, kind)
+		return Text{}, said.Errorf("letter.there-is-no", "%w: there is no %q", "kind", ErrLetter, "letter", kind)
 	}
 	return f.Write(v)
 }

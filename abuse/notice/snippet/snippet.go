@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"postern/abuse/notice/letter"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Bounds of the texts.
@@ -27,10 +27,10 @@ const (
 
 // Errors of a Book. They are wrapped.
 var (
-	ErrInvalid  = errors.New("this is no snippet")
-	ErrNotFound = errors.New("there is no such snippet")
-	ErrFull     = fmt.Errorf("nobody keeps more than %d snippets", MaxEach)
-	ErrChanged  = errors.New("the snippet was changed in the meantime")
+	ErrInvalid  = said.New("snippet.this-is-no-snippet", "this is no snippet")
+	ErrNotFound = said.New("snippet.there-is-no-such-snippet", "there is no such snippet")
+	ErrFull     = said.Errorf("snippet.nobody-keeps-more-than-snippets", "nobody keeps more than %d snippets", "most", MaxEach)
+	ErrChanged  = said.New("snippet.the-snippet-was-changed-in-the-meantime", "the snippet was changed in the meantime")
 )
 
 // Snippet is one text.
@@ -76,15 +76,15 @@ func tidy(s *Snippet) error {
 	s.Text = strings.TrimSpace(strings.ReplaceAll(s.Text, "\r\n", "\n"))
 	switch {
 	case !slices.Contains(letter.Languages(), s.Language):
-		return fmt.Errorf("%w: language: one of %v", ErrInvalid, letter.Languages())
+		return said.Errorf("snippet.language-one-of", "%w: language: one of %v", "kind", ErrInvalid, "languages", letter.Languages())
 	case s.Title == "" || utf8.RuneCountInString(s.Title) > MaxTitle || !utf8.ValidString(s.Title):
-		return fmt.Errorf("%w: title: 1 to %d characters", ErrInvalid, MaxTitle)
+		return said.Errorf("snippet.title-1-to-characters", "%w: title: 1 to %d characters", "kind", ErrInvalid, "most", MaxTitle)
 	case s.Short != "" && !goodShort.MatchString(s.Short):
-		return fmt.Errorf("%w: short: up to 20 letters, digits, hyphens and underscores", ErrInvalid)
+		return said.Errorf("snippet.short-up-to-20-letters-digits-hyphens", "%w: short: up to 20 letters, digits, hyphens and underscores", "kind", ErrInvalid)
 	case s.Text == "" || len(s.Text) > MaxText || !utf8.ValidString(s.Text):
-		return fmt.Errorf("%w: text: 1 to %d octets", ErrInvalid, MaxText)
+		return said.Errorf("snippet.text-1-to-octets", "%w: text: 1 to %d octets", "kind", ErrInvalid, "most", MaxText)
 	case strings.Contains(s.Text, "{{"):
-		return fmt.Errorf("%w: text: a snippet has no variables", ErrInvalid)
+		return said.Errorf("snippet.text-a-snippet-has-no-variables", "%w: text: a snippet has no variables", "kind", ErrInvalid)
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func (b *Book) Save(ctx context.Context, who string, s Snippet, shared bool) (Sn
 		case old.Owner != s.Owner:
 			return ErrNotFound
 		case old.Changes != s.Changes:
-			return fmt.Errorf("%w: by %s", ErrChanged, old.By)
+			return said.Errorf("snippet.by", "%w: by %s", "kind", ErrChanged, "by", old.By)
 		}
 		s.Changes = old.Changes + 1
 		*old = s
@@ -161,7 +161,7 @@ func (b *Book) clash(ctx context.Context, s Snippet) error {
 	all, err := b.List(ctx, s.Owner, s.Language)
 	for _, o := range all {
 		if o.ID != s.ID && o.Owner == s.Owner && strings.EqualFold(o.Short, s.Short) {
-			return fmt.Errorf("%w: short: %q has ;%s already", ErrInvalid, o.Title, s.Short)
+			return said.Errorf("snippet.short-has-already", "%w: short: %q has ;%s already", "kind", ErrInvalid, "title", o.Title, "short", s.Short)
 		}
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/filter"
+	"postern/internal/said"
 )
 
 // Trace is what a token says. It names nobody: without the key it is noise, and with it the
@@ -30,10 +31,10 @@ const (
 // Errors of Open. They are wrapped: use errors.Is.
 var (
 	// ErrNotOurs says that a token is none that these keys made, or was changed.
-	ErrNotOurs = errors.New("this is no trace token of ours")
+	ErrNotOurs = said.New("token.this-is-no-trace-token-of-ours", "this is no trace token of ours")
 	// ErrUnknownKey says that a token has the right form and was made with a key that the ring
 	// does not hold: forged, or the key is long gone.
-	ErrUnknownKey = errors.New("no key of this ring opens the trace token")
+	ErrUnknownKey = said.New("token.no-key-of-this-ring-opens-the", "no key of this ring opens the trace token")
 )
 
 // DomainHash is what stands in a Trace for a recipient's domain.

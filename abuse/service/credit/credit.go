@@ -3,13 +3,12 @@
 package credit
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // State of a credit.
@@ -25,9 +24,9 @@ const (
 
 // Errors of a Desk. They are wrapped.
 var (
-	ErrNotFound = errors.New("no such credit")
-	ErrInvalid  = errors.New("the credit cannot be decided like this")
-	ErrConflict = errors.New("that is not possible now")
+	ErrNotFound = said.New("credit.no-such-credit", "no such credit")
+	ErrInvalid  = said.New("credit.the-credit-cannot-be-decided-like-this", "the credit cannot be decided like this")
+	ErrConflict = said.New("credit.that-is-not-possible-now", "that is not possible now")
 )
 
 // Kinds of credits, as the clauses of the guarantee name them.
@@ -117,7 +116,7 @@ func ID(month, figure string) string { return "c-" + month + "-" + figure }
 func begin(month string) (time.Time, error) {
 	at, err := time.Parse("2006-01", month)
 	if err != nil {
-		err = fmt.Errorf("%w: %.20q is no month such as 2026-06", ErrInvalid, month)
+		err = said.Errorf("credit.is-no-month-such-as-2026-06", "%w: %.20q is no month such as 2026-06", "kind", ErrInvalid, "month", month)
 	}
 	return at, err
 }

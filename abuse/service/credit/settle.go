@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Actor is who drafts and withdraws in the audit: no person does.
@@ -104,20 +105,20 @@ func (d *Desk) follow(c *Credit, r Result) (action string, err error) {
 
 // change writes the audit first: what it does not have does not take effect.
 func (d *Desk) change(ctx context.Context, id, who, why string, f func(*Credit) (string, error)) error {
-	said, asked := "", ""
+	done, asked := "", ""
 	row, err := table(d.Store).Change(ctx, id, func(c *Credit) error {
 		before := *c
 		asked = before.asked()
 		action, err := f(c)
-		if err != nil || action == "" || action == said {
+		if err != nil || action == "" || action == done {
 			return err
 		}
 		if err = d.Audit(ctx, who, action, id, before, *c, cmp.Or(why, c.Why)); err == nil {
-			said = action
+			done = action
 		}
 		return err
 	})
-	if err != nil || said == "" {
+	if err != nil || done == "" {
 		return err
 	}
 	d.say(row.Value)
@@ -157,7 +158,7 @@ func (d *Desk) Decide(ctx context.Context, who, id string, approve bool, why str
 	}
 	return d.person(ctx, who, id, why, func(c *Credit) (string, error) {
 		if c.State != Draft {
-			return "", fmt.Errorf("%w: %s is %s", ErrConflict, id, c.State)
+			return "", said.Errorf("credit.is", "%w: %s is %s", "kind", ErrConflict, "id", id, "state", c.State)
 		}
 		c.State, c.Decided, c.When, c.Why = state, who, d.Now().UTC(), why
 		return action, nil
@@ -169,7 +170,7 @@ func (d *Desk) Ask(ctx context.Context, who, id, proposal, why string) (Credit, 
 	return d.person(ctx, who, id, why, func(c *Credit) (string, error) {
 		switch {
 		case c.State != Draft:
-			return "", fmt.Errorf("%w: %s is %s", ErrConflict, id, c.State)
+			return "", said.Errorf("credit.is", "%w: %s is %s", "kind", ErrConflict, "id", id, "state", c.State)
 		case c.Asked != nil && c.Asked.Proposal == proposal:
 			return "", entity.ErrUnchanged
 		}
@@ -197,7 +198,7 @@ func (d *Desk) Drop(ctx context.Context, who, id, proposal, why string) error {
 
 func (d *Desk) person(ctx context.Context, who, id, why string, f func(*Credit) (string, error)) (Credit, error) {
 	if strings.TrimSpace(why) == "" || len(why) > MaxReason {
-		return Credit{}, fmt.Errorf("%w: a reason of at most %d octets is needed", ErrInvalid, MaxReason)
+		return Credit{}, said.Errorf("credit.a-reason-of-at-most-octets-is", "%w: a reason of at most %d octets is needed", "kind", ErrInvalid, "most", MaxReason)
 	}
 	if err := d.change(ctx, id, who, why, f); err != nil {
 		return Credit{}, named(err, id)
@@ -207,7 +208,7 @@ func (d *Desk) person(ctx context.Context, who, id, why string, f func(*Credit) 
 
 func named(err error, id string) error {
 	if errors.Is(err, entity.ErrNotFound) || errors.Is(err, entity.ErrInvalid) {
-		return fmt.Errorf("%w: %.60q", ErrNotFound, id)
+		return said.Errorf("detail", "%w: %.60q", "kind", ErrNotFound, "what", id)
 	}
 	return err
 }
@@ -247,7 +248,7 @@ func (d *Desk) List(ctx context.Context, state State, after string, limit int) (
 	q := entity.Query{Index: byMonth, After: after, Limit: limit}
 	if state != "" {
 		if !slices.Contains([]State{Draft, Approved, Refused, Withdrawn}, state) {
-			return Page{}, fmt.Errorf("%w: %.20q is no state", ErrInvalid, state)
+			return Page{}, said.Errorf("credit.is-no-state", "%w: %.20q is no state", "kind", ErrInvalid, "state", state)
 		}
 		q.Index, q.Value = byState, string(state)
 	}
@@ -257,7 +258,7 @@ func (d *Desk) List(ctx context.Context, state State, after string, limit int) (
 		out.Credits = append(out.Credits, r.Value)
 	}
 	if errors.Is(err, entity.ErrInvalid) {
-		err = fmt.Errorf("%w: %w", ErrInvalid, err)
+		err = said.Errorf("detail", "%w: %w", "kind", ErrInvalid, "what", err)
 	}
 	return out, err
 }

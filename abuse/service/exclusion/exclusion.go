@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // State of an exclusion.
@@ -27,9 +28,9 @@ const (
 
 // Errors of a Desk. They are wrapped.
 var (
-	ErrNotFound = errors.New("no such exclusion")
-	ErrInvalid  = errors.New("the exclusion cannot be like this")
-	ErrConflict = errors.New("that is not possible now")
+	ErrNotFound = said.New("exclusion.no-such-exclusion", "no such exclusion")
+	ErrInvalid  = said.New("exclusion.the-exclusion-cannot-be-like-this", "the exclusion cannot be like this")
+	ErrConflict = said.New("exclusion.that-is-not-possible-now", "that is not possible now")
 )
 
 // Classes are the clauses of the guarantee under which time may be left out.
@@ -79,28 +80,28 @@ func (d *Desk) table() entity.Table[Exclusion] {
 	}}
 }
 
-func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
+func invalid(what said.Words) error {
+	return said.Errorf("detail", "%w: %s", "kind", ErrInvalid, "what", what)
 }
 
 func (e *Exclusion) check(now time.Time) error {
 	switch {
 	case len(e.Class) != 1 || !strings.Contains(Classes, e.Class):
-		return invalid("the class %.20q is none of a to f", e.Class)
+		return invalid(said.Say("exclusion.the-class-is-none-of-a-to", "the class %.20q is none of a to f", "class", e.Class))
 	case !e.From.Before(e.To):
-		return invalid("it ends before it begins")
+		return invalid(said.Say("exclusion.it-ends-before-it-begins", "it ends before it begins"))
 	case e.To.Sub(e.From) > Longest:
-		return invalid("it is longer than 31 days")
+		return invalid(said.Say("exclusion.it-is-longer-than-31-days", "it is longer than 31 days"))
 	case e.From.Before(now.Add(-Window)) || e.To.After(now.Add(Window)):
-		return invalid("it lies more than 62 days away")
+		return invalid(said.Say("exclusion.it-lies-more-than-62-days-away", "it lies more than 62 days away"))
 	case strings.TrimSpace(e.Reason) == "" || len(e.Reason) > maxReason:
-		return invalid("a reason of at most %d octets is needed", maxReason)
+		return invalid(said.Say("exclusion.a-reason-of-at-most-octets-is", "a reason of at most %d octets is needed", "most", maxReason))
 	case len(e.Groups) > maxGroups:
-		return invalid("at most %d groups", maxGroups)
+		return invalid(said.Say("exclusion.at-most-groups", "at most %d groups", "most", maxGroups))
 	}
 	for _, g := range e.Groups {
 		if g == "" || len(g) > 60 || strings.ContainsFunc(g, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return invalid("%.60q is no group", g)
+			return invalid(said.Say("exclusion.is-no-group", "%.60q is no group", "group", g))
 		}
 	}
 	return nil
@@ -124,7 +125,7 @@ func (d *Desk) Propose(ctx context.Context, who string, e Exclusion) (Exclusion,
 		}
 		return e, d.Audit(ctx, who, "exclusion-propose", e.ID, nil, e, e.Reason)
 	}
-	return e, fmt.Errorf("%w: there are 50 of that day", ErrConflict)
+	return e, said.Errorf("exclusion.there-are-50-of-that-day", "%w: there are 50 of that day", "kind", ErrConflict)
 }
 
 // Decide approves or refuses a proposal; who proposed it does not.
@@ -136,9 +137,9 @@ func (d *Desk) Decide(ctx context.Context, who, id string, approve bool, why str
 	return d.change(ctx, who, id, action, why, func(e *Exclusion) error {
 		switch {
 		case e.State != Proposed:
-			return fmt.Errorf("%w: %s is %s", ErrConflict, id, e.State)
+			return said.Errorf("exclusion.is", "%w: %s is %s", "kind", ErrConflict, "id", id, "state", e.State)
 		case approve && e.By == who:
-			return fmt.Errorf("%w: another person than %s, who proposed it, approves", ErrConflict, who)
+			return said.Errorf("exclusion.another-person-than-who-proposed-it-approves", "%w: another person than %s, who proposed it, approves", "kind", ErrConflict, "who", who)
 		}
 		e.State = state
 		return nil
@@ -149,7 +150,7 @@ func (d *Desk) Decide(ctx context.Context, who, id string, approve bool, why str
 func (d *Desk) Withdraw(ctx context.Context, who, id, why string) (Exclusion, error) {
 	return d.change(ctx, who, id, "exclusion-withdraw", why, func(e *Exclusion) error {
 		if e.State != Proposed && e.State != Approved {
-			return fmt.Errorf("%w: %s is %s", ErrConflict, id, e.State)
+			return said.Errorf("exclusion.is", "%w: %s is %s", "kind", ErrConflict, "id", id, "state", e.State)
 		}
 		e.State = Withdrawn
 		return nil
@@ -159,23 +160,23 @@ func (d *Desk) Withdraw(ctx context.Context, who, id, why string) (Exclusion, er
 // change writes the audit first: what it does not have does not take effect.
 func (d *Desk) change(ctx context.Context, who, id, action, why string, f func(*Exclusion) error) (Exclusion, error) {
 	if len(why) > maxReason {
-		return Exclusion{}, invalid("a reason has at most %d octets", maxReason)
+		return Exclusion{}, invalid(said.Say("exclusion.a-reason-has-at-most-octets", "a reason has at most %d octets", "most", maxReason))
 	}
-	said := false
+	done := false
 	row, err := d.table().Change(ctx, id, func(e *Exclusion) error {
 		before := *e
 		if err := f(e); err != nil {
 			return err
 		}
 		e.Decided, e.When, e.Why = who, d.Now().UTC(), why
-		if said {
+		if done {
 			return nil
 		}
-		said = true
+		done = true
 		return d.Audit(ctx, who, action, id, before, *e, why)
 	})
 	if errors.Is(err, entity.ErrNotFound) || errors.Is(err, entity.ErrInvalid) {
-		err = fmt.Errorf("%w: %.60q", ErrNotFound, id)
+		err = said.Errorf("detail", "%w: %.60q", "kind", ErrNotFound, "what", id)
 	}
 	return row.Value, err
 }

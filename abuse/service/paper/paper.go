@@ -5,7 +5,6 @@ package paper
 import (
 	"embed"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -18,10 +17,11 @@ import (
 	"postern/abuse/service/book"
 	"postern/abuse/service/credit"
 	"postern/abuse/service/month"
+	"postern/internal/said"
 )
 
 // ErrUnknown says that there is no such language or kind of rows. It is wrapped.
-var ErrUnknown = errors.New("there is no such thing to write")
+var ErrUnknown = said.New("paper.there-is-no-such-thing-to-write", "there is no such thing to write")
 
 // CSV writes the figures, one a row. An empty value is one without data.
 func CSV(w io.Writer, r month.Report) error {
@@ -171,7 +171,7 @@ func Rows(w io.Writer, r month.Report, kind string) error {
 	case "credits":
 		credits(r.Credits, add)
 	default:
-		return fmt.Errorf("%w: %.40q is none of %s", ErrUnknown, kind, strings.Join(Kinds(), ", "))
+		return said.Errorf("paper.is-none-of", "%w: %.40q is none of %s", "kind", ErrUnknown, "kind2", kind, "kinds", strings.Join(Kinds(), ", "))
 	}
 	return write(csv.NewWriter(w), rows)
 }
@@ -287,7 +287,7 @@ func HTML(w io.Writer, r month.Report, language string) error {
 	}
 	words, ok := all[strings.ToLower(language)]
 	if !ok {
-		return fmt.Errorf("%w: the language %.20q is none of %s", ErrUnknown, language, strings.Join(Languages(), ", "))
+		return said.Errorf("paper.the-language-is-none-of", "%w: the language %.20q is none of %s", "kind", ErrUnknown, "language", language, "languages", strings.Join(Languages(), ", "))
 	}
 	zone, err := time.LoadLocation(r.Zone)
 	if err != nil {

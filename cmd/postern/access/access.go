@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"postern/internal/desk/session"
 	"postern/internal/people"
 	"postern/internal/people/factor"
+	"postern/internal/said"
 )
 
 // Access is the calls over HTTP.
@@ -41,7 +41,7 @@ type Access struct {
 func (a *Access) Handler() (http.Handler, error) {
 	bound := bounded{calls: a.Calls, now: a.Now}.table()
 	return api.New(api.Options{
-		Who: a.who, May: may(bound), Call: a.call(bound), Calls: allowed(bound), Describe: a.describe(), Secret: secret, Keys: a.Keys, Caller: control.Actor,
+		Who: a.who, May: plainly(may(bound)), Call: a.call(bound), Calls: allowed(bound), Describe: a.describe(), Secret: secret, Keys: a.Keys, Caller: control.Actor,
 		Explain: explain, Now: a.Now, Log: a.Log,
 	})
 }
@@ -78,20 +78,28 @@ func (a *Access) who(ctx context.Context, token string) (context.Context, error)
 
 // may is deny unless the call has a scope, the principal has that scope, and, where the
 // principal is bounded, the call can be bounded.
-func may(bound map[string]boundedCall) func(context.Context, string) (string, bool) {
-	return func(ctx context.Context, call string) (string, bool) {
+func may(bound map[string]boundedCall) func(context.Context, string) (said.Words, bool) {
+	return func(ctx context.Context, call string) (said.Words, bool) {
 		p, ok := people.From(ctx)
 		need, known := Needs(call)
 		switch {
 		case !ok || !known:
-			return "", false
+			return said.Words{}, false
 		case !p.Can(need):
-			return "this token lacks the scope " + string(need), false
+			return said.Say("access.scope", "this token lacks the scope %s", "scope", need), false
 		}
 		if _, can := bound[call]; p.Role.Bounded() && !can {
-			return fmt.Sprintf("a %s does not make this call", p.Role), false
+			return said.Say("access.role", "a %s does not make this call", "role", p.Role), false
 		}
-		return "", true
+		return said.Words{}, true
+	}
+}
+
+// plainly is may in English, as the API says it.
+func plainly(may func(context.Context, string) (said.Words, bool)) func(context.Context, string) (string, bool) {
+	return func(ctx context.Context, call string) (string, bool) {
+		lacks, ok := may(ctx, call)
+		return lacks.English, ok
 	}
 }
 

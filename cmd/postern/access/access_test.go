@@ -119,7 +119,7 @@ func (w *world) scripted(ctx context.Context, name string, p json.RawMessage) (a
 	case "quarantine.show", "quarantine.release", "quarantine.delete":
 		h, ok := holds[id.ID]
 		if !ok {
-			return nil, control.Refuse(control.NotFound, "%v", quarantine.ErrNotFound)
+			return nil, control.Because(control.NotFound, quarantine.ErrNotFound)
 		}
 		return h, nil
 	case "quarantine.raw":
@@ -138,7 +138,7 @@ func (w *world) scripted(ctx context.Context, name string, p json.RawMessage) (a
 				return tracecalls.Told{Row: r, Holds: []tracecalls.Held{{ID: "h1", To: []string{"a@example.com"}}, {ID: "h2", To: []string{"b@example.org"}}}}, nil
 			}
 		}
-		return nil, control.Refuse(control.NotFound, "nothing is known of this message, or no longer")
+		return nil, control.Refuse(control.NotFound, "test.it", "nothing is known of this message, or no longer")
 	case "account.list":
 		return []abuse.Account{{Name: "a@example.com"}, {Name: "b@example.org"}}, nil
 	case "account.show", "account.suspend", "account.restore":

@@ -57,7 +57,7 @@ func params[P any](raw json.RawMessage) (p P, err error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil {
-		return p, control.Refuse(control.Invalid, "%v", err)
+		return p, control.Because(control.Invalid, err)
 	}
 	return p, nil
 }
@@ -70,7 +70,7 @@ func (b bounded) list(ctx context.Context, p people.Principal, raw json.RawMessa
 	}
 	q, err := search.Parse(s.Text, b.now())
 	if err != nil {
-		return nil, control.Refuse(control.Invalid, "%v", err)
+		return nil, control.Because(control.Invalid, err)
 	}
 	if q.To == "" {
 		whose := slices.Clone(p.Addresses)
@@ -78,13 +78,13 @@ func (b bounded) list(ctx context.Context, p people.Principal, raw json.RawMessa
 			whose = append(whose, "@"+d)
 		}
 		if len(whose) != 1 {
-			return nil, control.Refuse(control.Invalid, "say whose mail, one of to:%v", whose)
+			return nil, control.Refuse(control.Invalid, "access.say-whose-mail-one-of-to", "say whose mail, one of to:%v", "whose", whose)
 		}
 		q.To = whose[0]
 		s.Text += " to:" + q.To
 	}
 	if !p.Covers(trimAt(q.To)) {
-		return nil, control.Refuse(control.NotFound, "to:%s is not yours to see", q.To)
+		return nil, control.Refuse(control.NotFound, "access.to-is-not-yours-to-see", "to:%s is not yours to see", "to", q.To)
 	}
 	var page quarantine.Page
 	if err := b.calls.Call(ctx, "quarantine.list", s, &page); err != nil {
@@ -117,7 +117,7 @@ func (b bounded) hold(ctx context.Context, p people.Principal, id string) (quara
 		return h, err
 	}
 	if h.Class == quarantine.Evidence || h.Direction != "inbound" || len(own(p, h).To) == 0 {
-		return h, control.Refuse(control.NotFound, "%v", quarantine.ErrNotFound)
+		return h, control.Because(control.NotFound, quarantine.ErrNotFound)
 	}
 	return h, nil
 }
@@ -138,7 +138,7 @@ func (b bounded) show(ctx context.Context, p people.Principal, raw json.RawMessa
 func (b bounded) clean(ctx context.Context, p people.Principal, id string) error {
 	h, err := b.hold(ctx, p, id)
 	if err == nil && h.Infected() {
-		err = control.Refuse(control.Conflict, "a virus was found in it: ask the postmaster")
+		err = control.Refuse(control.Conflict, "access.a-virus-was-found-in-it-ask", "a virus was found in it: ask the postmaster")
 	}
 	return err
 }
@@ -187,7 +187,7 @@ func (b bounded) act(name string) boundedCall {
 			return nil, err
 		}
 		if len(own(p, h).To) != len(h.To) || h.Class != quarantine.ByVerdict {
-			return nil, control.Refuse(control.Conflict, "%s also concerns others: ask the postmaster", h.ID)
+			return nil, control.Refuse(control.Conflict, "access.also-concerns-others-ask-the-postmaster", "%s also concerns others: ask the postmaster", "id", h.ID)
 		}
 		var out quarantine.Hold
 		err = b.calls.Call(ctx, name, id, &out)
@@ -222,7 +222,7 @@ func (b bounded) account(name string) boundedCall {
 			return nil, err
 		}
 		if !p.Covers(c.Name) {
-			return nil, control.Refuse(control.NotFound, "%v", abuse.ErrNotFound)
+			return nil, control.Because(control.NotFound, abuse.ErrNotFound)
 		}
 		var out json.RawMessage
 		err = b.calls.Call(ctx, name, c, &out)

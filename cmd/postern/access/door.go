@@ -12,6 +12,7 @@ import (
 	"postern/internal/desk/site"
 	"postern/internal/people"
 	"postern/internal/people/factor"
+	"postern/internal/said"
 )
 
 var _ site.Directory = (*Pages)(nil)
@@ -73,16 +74,16 @@ func (p *Pages) Invited(ctx context.Context, token string) (string, error) {
 // Accept implements site.Directory.
 func (p *Pages) Accept(ctx context.Context, token, password string) error {
 	_, err := p.people.Accept(ctx, token, password)
-	return said(denied(err))
+	return told(denied(err))
 }
 
-// said is an error with what its reader may know.
-func said(err error) error {
+// told is an error with what its reader may know.
+func told(err error) error {
 	switch {
 	case errors.Is(err, people.ErrInvalid):
-		return &page.Error{Status: http.StatusBadRequest, Words: err.Error()}
+		return &page.Error{Status: http.StatusBadRequest, Words: err.Error(), Said: said.Of(err)}
 	case errors.Is(err, factor.ErrNone):
-		return &page.Error{Status: http.StatusConflict, Words: err.Error()}
+		return &page.Error{Status: http.StatusConflict, Words: err.Error(), Said: said.Of(err)}
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 
 	"postern/internal/control"
 	"postern/internal/people"
+	"postern/internal/said"
 )
 
 // gate says as whom a call over the socket is made. A token makes it its user's, whoever runs
@@ -29,13 +30,13 @@ func (g gate) enter(ctx context.Context, peer control.Peer, token, name string, 
 	case token == "" && peer.Operator():
 		return next(ctx)
 	case !known:
-		return nil, control.Refuse(control.Conflict, "%s is no user of the desk", peer)
+		return nil, control.Refuse(control.Conflict, "access.is-no-user-of-the-desk", "%s is no user of the desk", "peer", peer)
 	}
 	if lacks, ok := may(g.bound)(ctx, name); !ok {
-		if lacks == "" {
-			lacks = "this call is made by whoever runs the machine"
+		if lacks.Code == "" {
+			lacks = said.Say("access.machine", "this call is made by whoever runs the machine")
 		}
-		return nil, control.Refuse(control.Conflict, "%s", lacks)
+		return nil, control.Saying(control.Conflict, lacks)
 	}
 	if p.Role.Bounded() {
 		return g.bound[name](ctx, p, raw)
@@ -47,7 +48,7 @@ func (g gate) who(ctx context.Context, peer control.Peer, token string) (p peopl
 	if token != "" {
 		p, err = g.people.Authenticate(ctx, token)
 		if errors.Is(err, people.ErrDenied) {
-			err = control.Refuse(control.Conflict, "the token is not valid")
+			err = control.Refuse(control.Conflict, "access.the-token-is-not-valid", "the token is not valid")
 		}
 		return p, err == nil, err
 	}

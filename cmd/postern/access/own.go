@@ -27,13 +27,13 @@ func (p *Pages) Me(ctx context.Context, name string) (mine.Me, error) {
 // SetPassword implements mine.Account.
 func (p *Pages) SetPassword(ctx context.Context, name, password string) (uint64, error) {
 	u, err := p.people.Change(ctx, name, name, people.Change{Password: &password})
-	return u.Epoch, said(err)
+	return u.Epoch, told(err)
 }
 
 // SetLanguage implements mine.Account.
 func (p *Pages) SetLanguage(ctx context.Context, name, language string) error {
 	_, err := p.people.Change(ctx, name, name, people.Change{Language: &language})
-	return said(err)
+	return told(err)
 }
 
 // BeginFactor implements mine.Account.
@@ -46,7 +46,7 @@ func (p *Pages) BeginFactor(ctx context.Context, name string) error {
 func (p *Pages) Offer(ctx context.Context, name string) (mine.Offer, error) {
 	o, err := p.factors.Waiting(ctx, name, p.issuer)
 	if err != nil {
-		return mine.Offer{}, said(err)
+		return mine.Offer{}, told(err)
 	}
 	picture, err := o.Picture()
 	if err != nil {
@@ -58,7 +58,7 @@ func (p *Pages) Offer(ctx context.Context, name string) (mine.Offer, error) {
 // ConfirmFactor implements mine.Account.
 func (p *Pages) ConfirmFactor(ctx context.Context, name, code string) ([]string, error) {
 	codes, err := p.factors.Confirm(ctx, name, code)
-	return codes, said(denied(err))
+	return codes, told(denied(err))
 }
 
 // DropFactor implements mine.Account.

@@ -13,6 +13,7 @@ import (
 	"postern/internal/desk/session"
 	"postern/internal/people"
 	"postern/internal/people/factor"
+	"postern/internal/said"
 )
 
 // Pages makes the calls for whoever is signed in, within the same bounds as over HTTP. It is
@@ -24,7 +25,7 @@ type Pages struct {
 	need     []string
 	issuer   string // what authenticators call us
 
-	may  func(context.Context, string) (string, bool)
+	may  func(context.Context, string) (said.Words, bool)
 	call func(context.Context, string, json.RawMessage) (any, error)
 }
 
@@ -47,7 +48,7 @@ func (p *Pages) May(ctx context.Context, name string) bool {
 // Call implements page.Caller.
 func (p *Pages) Call(ctx context.Context, name string, params, result any) error {
 	if lacks, ok := p.may(ctx, name); !ok {
-		return &page.Error{Status: http.StatusForbidden, Words: lacks}
+		return &page.Error{Status: http.StatusForbidden, Words: lacks.English, Said: lacks}
 	}
 	raw, err := json.Marshal(params)
 	if err != nil {
@@ -58,7 +59,7 @@ func (p *Pages) Call(ctx context.Context, name string, params, result any) error
 		if status, words := explain(err); status < http.StatusInternalServerError {
 			refused := &page.Error{Status: status, Words: words}
 			if e := new(control.Error); errors.As(err, &e) {
-				refused.Waits = e.Waits
+				refused.Waits, refused.Said = e.Waits, e.Said()
 			}
 			return refused
 		}

@@ -86,7 +86,7 @@ func known(err error) error {
 		people.ErrInvalid: control.Invalid, people.ErrNotFound: control.NotFound, people.ErrExists: control.Conflict, people.ErrLast: control.Conflict,
 	} {
 		if errors.Is(err, of) {
-			return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+			return control.Because(kind, err)
 		}
 	}
 	return err

@@ -16,10 +16,10 @@ func (b bounded) own(name string) boundedCall {
 			Address *string `json:"address"`
 		}
 		if err := json.Unmarshal(raw, &of); err != nil || of.Address == nil {
-			return nil, control.Refuse(control.Invalid, "say whose mail: address")
+			return nil, control.Refuse(control.Invalid, "access.say-whose-mail-address", "say whose mail: address")
 		}
 		if *of.Address == "" || !p.Covers(*of.Address) {
-			return nil, control.Refuse(control.NotFound, "%v", quarantine.ErrNotFound)
+			return nil, control.Because(control.NotFound, quarantine.ErrNotFound)
 		}
 		return b.whole(name)(ctx, p, raw)
 	}

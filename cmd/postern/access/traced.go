@@ -21,7 +21,7 @@ func (b bounded) trace(ctx context.Context, p people.Principal, raw json.RawMess
 		a.Within = p.Domains
 	}
 	if len(a.Within) == 0 || slices.ContainsFunc(a.Within, func(d string) bool { return !p.Covers(trimAt(d)) }) {
-		return nil, control.Refuse(control.NotFound, "this is not yours to see")
+		return nil, control.Refuse(control.NotFound, "access.this-is-not-yours-to-see", "this is not yours to see")
 	}
 	var out tracecalls.Found
 	if err := b.calls.Call(ctx, "trace", a, &out); err != nil {
@@ -67,7 +67,7 @@ func (b bounded) traced(ctx context.Context, p people.Principal, raw json.RawMes
 		return nil, err
 	}
 	if !ours(p, t.Row) {
-		return nil, control.Refuse(control.NotFound, "nothing is known of this message, or no longer")
+		return nil, control.Refuse(control.NotFound, "access.nothing-is-known-of-this-message-or", "nothing is known of this message, or no longer")
 	}
 	own := map[string]bool{}
 	t.Row = trimmed(p, t.Row)

@@ -58,7 +58,7 @@ func (p Parts) Handle(s *control.Server) {
 func named(name string) (string, error) {
 	name = abuse.Name(name)
 	if name == "" || len(name) > 320 {
-		return "", control.Refuse(control.Invalid, "name an account, of at most 320 octets")
+		return "", control.Refuse(control.Invalid, "account.name-an-account-of-at-most-320", "name an account, of at most 320 octets")
 	}
 	return name, nil
 }
@@ -73,7 +73,7 @@ func some[T any](all []T) []T {
 // known turns what is wrong with a question into a refusal.
 func known(err error) error {
 	if errors.Is(err, measure.ErrInvalid) || errors.Is(err, entity.ErrInvalid) {
-		return &control.Error{Kind: control.Invalid, Message: err.Error(), Cause: err}
+		return control.Because(control.Invalid, err)
 	}
 	return err
 }

@@ -115,20 +115,20 @@ const anyLevel abuse.Level = 99
 func (q *Search) check() (level abuse.Level, err error) {
 	switch {
 	case len(q.Text) > maxPattern || len(q.Domain) > maxPattern:
-		return 0, control.Refuse(control.Invalid, "text and domain: at most %d octets", maxPattern)
+		return 0, control.Refuse(control.Invalid, "account.text-and-domain-at-most-octets", "text and domain: at most %d octets", "most", maxPattern)
 	case len(q.Domains) > maxDomains:
-		return 0, control.Refuse(control.Invalid, "domains: at most %d", maxDomains)
+		return 0, control.Refuse(control.Invalid, "account.domains-at-most", "domains: at most %d", "most", maxDomains)
 	case q.Limit < 0 || q.Limit > maxFound:
-		return 0, control.Refuse(control.Invalid, "limit: at most %d", maxFound)
+		return 0, control.Refuse(control.Invalid, "account.limit-at-most", "limit: at most %d", "most", maxFound)
 	case !slices.Contains([]string{"", "name", "score", "sends"}, q.Sort):
-		return 0, control.Refuse(control.Invalid, "sort: name, score or sends, not %.20q", q.Sort)
+		return 0, control.Refuse(control.Invalid, "account.sort-name-score-or-sends-not", "sort: name, score or sends, not %.20q", "sort", q.Sort)
 	case q.Level == "":
 		return 0, nil
 	case q.Level == "measure":
 		return anyLevel, nil
 	}
 	if level, err = abuse.ParseLevel(q.Level); err != nil {
-		return 0, control.Refuse(control.Invalid, "%v", err)
+		return 0, control.Because(control.Invalid, err)
 	}
 	q.Level = level.String()
 	return level, nil

@@ -61,10 +61,10 @@ const heldMost = 1000
 func (c *calls) preview(ctx context.Context, q PreviewAsk) (Impact, error) {
 	level, err := abuse.ParseLevel(q.Level)
 	if err != nil {
-		return Impact{}, control.Refuse(control.Invalid, "%v", err)
+		return Impact{}, control.Because(control.Invalid, err)
 	}
 	if q.Hours < 0 || q.Hours > 24*3650 {
-		return Impact{}, control.Refuse(control.Invalid, "hours: from 0 to ten years")
+		return Impact{}, control.Refuse(control.Invalid, "account.hours-from-0-to-ten-years", "hours: from 0 to ten years")
 	}
 	r := measure.Request{Account: q.Account, Domain: q.Domain, Level: level, Reason: "-"}
 	if err := c.Desk.Check(r); err != nil {

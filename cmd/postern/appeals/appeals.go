@@ -4,7 +4,6 @@ package appeals
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"postern/internal/desk/words"
 	"postern/internal/entity"
 	"postern/internal/record"
+	"postern/internal/said"
 )
 
 // How long things last.
@@ -62,7 +62,7 @@ func New(p Parts) (*Desk, error) {
 
 // ErrUnknown is the answer to every reference that leads nowhere: what was never given out, what
 // was not refused, and what is too long ago look alike.
-var ErrUnknown = errors.New("nothing is known of this reference, or no longer")
+var ErrUnknown = said.New("appeal.nothing-is-known-of-this-reference-or", "nothing is known of this reference, or no longer")
 
 // Look finds a refusal. The time is in the reference, so that no more than two minutes of traffic
 // are searched whoever asks for what.
@@ -89,7 +89,7 @@ func (d *Desk) Look(ctx context.Context, reference string) (appeal.Refusal, reco
 		return appeal.Refusal{}, record.Row{}, ErrUnknown
 	}
 	row := page.Rows[0]
-	reply, ok := said(row)
+	reply, ok := given(row)
 	if !ok {
 		return appeal.Refusal{}, record.Row{}, ErrUnknown
 	}
@@ -124,7 +124,7 @@ func (d *Desk) Decide(ctx context.Context, actor string, c appeal.Decision) (app
 	}
 	if err != nil {
 		d.Log.Error("an answer to an appeal could not be sent; it stands on the page", "reference", a.Refusal.Reference, "err", err)
-		return a, control.Refuse(control.Conflict, "the decision is noted, the letter could not be sent: %v", err)
+		return a, control.Refuse(control.Conflict, "appeals.the-decision-is-noted-the-letter-could", "the decision is noted, the letter could not be sent: %v", "why", err)
 	}
 	return a, nil
 }

@@ -72,7 +72,7 @@ func answered(err error) error {
 		appeal.ErrInvalid: control.Invalid, appeal.ErrTwice: control.Conflict, appeal.ErrFull: control.Conflict, appeal.ErrState: control.Conflict,
 	} {
 		if errors.Is(err, of) {
-			return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+			return control.Because(kind, err)
 		}
 	}
 	return err

@@ -53,9 +53,9 @@ const (
 	unchecked = "The message could not be checked completely"
 )
 
-// said is the refusal in a row that the client was given: that of the whole message, else the
+// given is the refusal in a row that the client was given: that of the whole message, else the
 // first of a recipient. false: the client was told of none.
-func said(r record.Row) (string, bool) {
+func given(r record.Row) (string, bool) {
 	if refusal(r.Reply) {
 		return r.Reply, true
 	}

@@ -88,7 +88,7 @@ func TestSaid(t *testing.T) {
 		"no answer":            {record.Row{Reply: "", To: []record.Fate{fate("aborted", "")}}, ""},
 		"odd":                  {record.Row{Reply: "5"}, ""},
 	} {
-		if got, ok := said(c.row); got != c.want || ok != (c.want != "") {
+		if got, ok := given(c.row); got != c.want || ok != (c.want != "") {
 			t.Errorf("%s: %q %v", name, got, ok)
 		}
 	}

@@ -40,7 +40,7 @@ type Found struct {
 func Handle(s *control.Server, store record.AuditStore) {
 	control.Handle(s, "audit.find", func(ctx context.Context, q Query) (Found, error) {
 		if q.Limit < 0 || q.Limit > MaxLimit {
-			return Found{}, control.Refuse(control.Invalid, "limit: 1 to %d", MaxLimit)
+			return Found{}, control.Refuse(control.Invalid, "audit.limit-1-to", "limit: 1 to %d", "most", MaxLimit)
 		}
 		if q.Limit == 0 {
 			q.Limit = 50
@@ -147,7 +147,7 @@ type Part struct {
 // part checks some entries more.
 func part(ctx context.Context, store record.AuditStore, p Part) (Part, error) {
 	if p.Seq < 0 {
-		return p, control.Refuse(control.Invalid, "seq: 0 or more")
+		return p, control.Refuse(control.Invalid, "audit.seq-0-or-more", "seq: 0 or more")
 	}
 	if p.Last == 0 {
 		last, err := newest(ctx, store)

@@ -74,7 +74,7 @@ func (d *Desk) dir() (string, error) {
 	if dir := d.Config().Backup.Dir; dir != "" {
 		return dir, nil
 	}
-	return "", control.Refuse(control.Conflict, "backup.dir is not set: there are no backups")
+	return "", control.Refuse(control.Conflict, "backups.backup-dir-is-not-set-there-are", "backup.dir is not set: there are no backups")
 }
 
 func (d *Desk) list() (Listing, error) {
@@ -101,7 +101,7 @@ func (d *Desk) named(run string) (string, error) {
 	}
 	runs, _, err := backup.List(dir)
 	if err == nil && len(runs) == 0 {
-		err = control.Refuse(control.NotFound, "there is no backup in %s", dir)
+		err = control.Refuse(control.NotFound, "backups.there-is-no-backup-in", "there is no backup in %s", "dir", dir)
 	}
 	if err != nil {
 		return "", err
@@ -124,7 +124,7 @@ var errBusy = errors.New("a work on the backup is under way already")
 
 func (d *Desk) begun(j Job, err error) (Job, error) {
 	if errors.Is(err, errBusy) {
-		return j, control.Refuse(control.Conflict, "a backup, its verification or its trial is under way since %s", j.Started.Format(time.RFC3339))
+		return j, control.Refuse(control.Conflict, "backups.a-backup-its-verification-or-its-trial", "a backup, its verification or its trial is under way since %s", "started", j.Started.Format(time.RFC3339))
 	}
 	return j, err
 }
@@ -134,7 +134,7 @@ func (d *Desk) begin(ctx context.Context, name string, work func(context.Context
 	d.mu.Lock()
 	if d.ended {
 		defer d.mu.Unlock()
-		return d.job, control.Refuse(control.Conflict, "the server is ending")
+		return d.job, control.Refuse(control.Conflict, "backups.the-server-is-ending", "the server is ending")
 	}
 	if d.job.Running {
 		defer d.mu.Unlock()

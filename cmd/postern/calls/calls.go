@@ -4,7 +4,6 @@ package calls
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -44,7 +43,7 @@ func (p Search) order() (o quarantine.Order, err error) {
 		o = quarantine.Oldest
 	}
 	if !o.Valid() || p.Oldest && o != quarantine.Oldest {
-		return "", control.Refuse(control.Invalid, "sort: %.20q is none of newest, oldest, highest, lowest, or not what oldest says", p.Sort)
+		return "", control.Refuse(control.Invalid, "hold.sort-is-none-of-newest-oldest-highest", "sort: %.20q is none of newest, oldest, highest, lowest, or not what oldest says", "sort", p.Sort)
 	}
 	return o, nil
 }
@@ -121,7 +120,7 @@ func (g Parts) Server() *control.Server {
 	control.Handle(s, "reload", func(ctx context.Context, _ struct{}) (Reloaded, error) {
 		took, err := g.Reload(ctx)
 		if err != nil {
-			return took, control.Refuse(control.Invalid, "%v", err)
+			return took, control.Because(control.Invalid, err)
 		}
 		return took, nil
 	})
@@ -152,14 +151,14 @@ func known(err error) error {
 	default:
 		return err
 	}
-	return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+	return control.Because(kind, err)
 }
 
 func (g Parts) quarantineCalls(s *control.Server) {
 	control.Handle(s, "quarantine.list", func(ctx context.Context, p Search) (quarantine.Page, error) {
 		q, err := search.Parse(p.Text, g.Now())
 		if err != nil {
-			return quarantine.Page{}, control.Refuse(control.Invalid, "%v", err)
+			return quarantine.Page{}, control.Because(control.Invalid, err)
 		}
 		if q.Order, err = p.order(); err != nil {
 			return quarantine.Page{}, err
@@ -221,7 +220,7 @@ func (g Parts) listCalls(s *control.Server) {
 		e.Author, e.Created = control.Actor(ctx), g.Now().UTC()
 		out, err := g.Own.Add(ctx, e)
 		if err != nil {
-			return out, control.Refuse(control.Invalid, "%v", err)
+			return out, control.Because(control.Invalid, err)
 		}
 		return out, g.Audit.Write(ctx, e.Author, "list-add", out.Key(), nil, out, out.Reason)
 	})
@@ -259,7 +258,7 @@ func (g Parts) why(ctx context.Context, of string) ([]blocklist.Answer, error) {
 	_, noIP := netip.ParseAddr(of)
 	_, noAddress := address.Parse(of, true)
 	if noIP != nil && noAddress != nil && !address.ValidDomain(of) {
-		return nil, control.Refuse(control.Invalid, "%q is no IP, network, domain or address", of)
+		return nil, control.Refuse(control.Invalid, "hold.is-no-ip-network-domain-or-address", "%q is no IP, network, domain or address", "of", of)
 	}
 	return some(slices.Concat(g.Own.Why(of), g.Lists.Why(ctx, of), g.Lists.Unasked(of))), nil
 }
@@ -303,22 +302,16 @@ func (g Parts) recordCalls(s *control.Server) {
 	control.Handle(s, "audit.verify", func(ctx context.Context, _ struct{}) (string, error) {
 		found, err := g.Heads.Verify(ctx)
 		if err != nil {
-			return "", control.Refuse(control.Conflict, "the audit trail is broken: %v", err)
+			return "", control.Refuse(control.Conflict, "hold.the-audit-trail-is-broken", "the audit trail is broken: %v", "why", err)
 		}
 		lost, err := audit.Losses(ctx, g.Audit.Store)
 		if err != nil {
 			return "", err
 		}
-		whole := fmt.Sprintf("%d entries, unbroken, last hash %s; %d signed heads fit", found.Last.Seq, found.Last.Hash, found.Heads)
-		if found.Others > 0 {
-			whole += fmt.Sprintf(", and %d signed by keys that this node does not have", found.Others)
-		}
-		if found.Foreign > 0 {
-			whole += fmt.Sprintf("; %d heads are of the home that the audit was moved from", found.Foreign)
-		}
+		whole := found.Said()
 		if len(lost) > 0 {
-			return "", control.Refuse(control.Conflict, "%s; but the store lost entries before number %d: %s", whole, lost[0].Seq, lost[0].Note)
+			return "", control.Refuse(control.Conflict, "audit.lost", "%s; but the store lost entries before number %d: %s", "whole", whole, "seq", lost[0].Seq, "note", lost[0].Note)
 		}
-		return whole, nil
+		return whole.English, nil
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"postern/internal/control"
 	"postern/internal/dns"
 	"postern/internal/record"
+	"postern/internal/said"
 	"postern/internal/stamp/keys"
 )
 
@@ -110,7 +111,7 @@ func (d DKIM) dns(ctx context.Context, p DKIMName) (DKIMSeen, error) {
 	out := DKIMSeen{Answers: []keys.Answer{}, Changes: []keys.Change{}}
 	all, err := d.Keys.Of(p.Domain)
 	if err == nil && len(all) == 0 {
-		err = &keys.Refusal{Kind: keys.ErrNotFound, Words: p.Domain + " has no DKIM key"}
+		err = &keys.Refusal{Kind: keys.ErrNotFound, Words: said.Say("dkim.none", "%s has no DKIM key", "domain", p.Domain)}
 	}
 	if err != nil {
 		return out, refusedKey(err)
@@ -188,5 +189,5 @@ func refusedKey(err error) error {
 	case errors.Is(err, keys.ErrInvalid):
 		kind = control.Invalid
 	}
-	return &control.Error{Kind: kind, Message: r.Words, Cause: err}
+	return control.Because(kind, err)
 }

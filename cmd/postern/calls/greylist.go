@@ -34,9 +34,9 @@ func waiting(err error) error {
 	var no *greylist.SourceError
 	switch {
 	case errors.As(err, &no):
-		return control.Refuse(control.Invalid, "%v", err)
+		return control.Because(control.Invalid, err)
 	case errors.Is(err, greylist.ErrNotFound):
-		return control.Refuse(control.NotFound, "%v", err)
+		return control.Because(control.NotFound, err)
 	}
 	return err
 }

@@ -133,7 +133,7 @@ func (m Measures) accountCalls(s *control.Server) {
 		acc, err := m.stored(ctx, p.Account)
 		if err != nil || acc.State != abuse.Suspended {
 			if err == nil && len(all) == 0 {
-				err = control.Refuse(control.NotFound, "nothing is in force against %s", p.Account)
+				err = control.Refuse(control.NotFound, "call.nothing-is-in-force-against", "nothing is in force against %s", "account", p.Account)
 			}
 			return acc, err
 		}
@@ -228,5 +228,5 @@ func of(err error) error {
 	default:
 		return err
 	}
-	return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+	return control.Because(kind, err)
 }

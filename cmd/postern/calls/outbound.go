@@ -43,14 +43,14 @@ func (o Outbound) Handle(s *control.Server) {
 	control.Handle(s, "trace.token", func(ctx context.Context, p TraceToken) (outbound.Token, error) {
 		t, err := o.Desk.Tell(ctx, p.Token)
 		if errors.Is(err, token.ErrNotOurs) || errors.Is(err, token.ErrUnknownKey) {
-			return t, &control.Error{Kind: control.NotFound, Message: err.Error()}
+			return t, control.Because(control.NotFound, err)
 		}
 		return t, err
 	})
 	control.Handle(s, "trace.keys", func(context.Context, struct{}) (TraceKeys, error) { return o.keys(), nil })
 	control.Handle(s, "trace.rotate", func(ctx context.Context, p TraceRotate) (TraceKeys, error) {
 		if p.After < 0 {
-			return TraceKeys{}, &control.Error{Kind: control.Invalid, Message: "a key cannot begin in the past"}
+			return TraceKeys{}, control.Refuse(control.Invalid, "trace.key-past", "a key cannot begin in the past")
 		}
 		k, err := token.Rotate(o.Config().TraceKeys(), o.Now(), o.Now().Add(p.After))
 		if err != nil {

@@ -29,10 +29,10 @@ func Person(ctx context.Context) second.Person {
 func (p MeasureAsk) request(ctx context.Context) (measure.Request, error) {
 	level, err := abuse.ParseLevel(p.Level)
 	if err != nil {
-		return measure.Request{}, control.Refuse(control.Invalid, "%v", err)
+		return measure.Request{}, control.Because(control.Invalid, err)
 	}
 	if p.Hours < 0 || p.Hours > 24*3650 {
-		return measure.Request{}, control.Refuse(control.Invalid, "hours: from 0 to ten years")
+		return measure.Request{}, control.Refuse(control.Invalid, "call.hours-from-0-to-ten-years", "hours: from 0 to ten years")
 	}
 	return measure.Request{
 		Account: p.Account, Domain: p.Domain, Level: level, TTL: time.Duration(p.Hours * float64(time.Hour)), Reason: p.Reason, Actor: control.Actor(ctx), Case: p.Case,
@@ -53,7 +53,7 @@ func (m Measures) apply(ctx context.Context, p MeasureAsk) (measure.Measure, err
 	}
 	if r.Two() && m.Second != nil {
 		if p.BreakGlass == "" {
-			return measure.Measure{}, control.Refuse(control.Conflict, "%s on %s needs two persons: propose it (measure.propose) and let another approve it", r.Level, r.Target())
+			return measure.Measure{}, control.Refuse(control.Conflict, "call.on-needs-two-persons-propose-it-measure", "%s on %s needs two persons: propose it (measure.propose) and let another approve it", "level", r.Level, "target", r.Target())
 		}
 		if r.Approver, err = m.Second.Second(ctx, Person(ctx), r.Actor, r.Level.String(), r.Target(), p.BreakGlass); err != nil {
 			return measure.Measure{}, of(err)
@@ -70,7 +70,7 @@ func (m Measures) propose(ctx context.Context, p MeasureAsk) (second.Proposal, e
 	case err != nil:
 		return second.Proposal{}, err
 	case m.Second == nil || !r.Two():
-		return second.Proposal{}, control.Refuse(control.Invalid, "%s on %s needs one person alone: apply it", r.Level, r.Target())
+		return second.Proposal{}, control.Refuse(control.Invalid, "call.on-needs-one-person-alone-apply-it", "%s on %s needs one person alone: apply it", "level", r.Level, "target", r.Target())
 	}
 	if err := m.Desk.Check(r); err != nil {
 		return second.Proposal{}, of(err)

@@ -20,7 +20,7 @@ type Reports struct {
 func (g Parts) reportCalls(s *control.Server) {
 	control.Handle(s, "reports.list", func(ctx context.Context, p Reports) ([]report.Received, error) {
 		if p.Kind != "" && p.Kind != report.KindDMARC && p.Kind != report.KindTLS {
-			return nil, control.Refuse(control.Invalid, "%q is no kind of report: dmarc or tls", p.Kind)
+			return nil, control.Refuse(control.Invalid, "call.is-no-kind-of-report-dmarc-or", "%q is no kind of report: dmarc or tls", "kind", p.Kind)
 		}
 		all, err := g.Reports.Received(ctx, report.Query{Kind: p.Kind, Domain: p.Domain, Since: p.Since, After: p.After, Limit: p.Limit})
 		return some(all), err
@@ -28,7 +28,7 @@ func (g Parts) reportCalls(s *control.Server) {
 	control.Handle(s, "reports.show", func(ctx context.Context, p ID) (report.Received, error) {
 		r, ok, err := g.Reports.Report(ctx, p.ID)
 		if err == nil && !ok {
-			err = control.Refuse(control.NotFound, "there is no report %s", p.ID)
+			err = control.Refuse(control.NotFound, "call.there-is-no-report", "there is no report %s", "id", p.ID)
 		}
 		return r, err
 	})

@@ -64,7 +64,7 @@ func (c *Store) Handle(s *control.Server) {
 	})
 	control.Handle(s, "store.move", func(ctx context.Context, _ struct{}) (StoreJob, error) {
 		if c.Home.Move == nil {
-			return StoreJob{}, control.Refuse(control.Conflict, "there is no other home to move from: without store.addrs only the embedded one exists")
+			return StoreJob{}, control.Refuse(control.Conflict, "call.there-is-no-other-home-to-move", "there is no other home to move from: without store.addrs only the embedded one exists")
 		}
 		return c.begin(ctx, "move", func(ctx context.Context) error {
 			moved, err := c.Home.Move(ctx, func(m home.Moved) { c.note(func(j *StoreJob) { j.Moved = &m }) })
@@ -74,7 +74,7 @@ func (c *Store) Handle(s *control.Server) {
 	})
 	control.Handle(s, "store.reindex", func(ctx context.Context, _ struct{}) (StoreJob, error) {
 		if c.Home.Reindex == nil {
-			return StoreJob{}, control.Refuse(control.Conflict, "the embedded home is made again while no server runs")
+			return StoreJob{}, control.Refuse(control.Conflict, "call.the-embedded-home-is-made-again-while", "the embedded home is made again while no server runs")
 		}
 		return c.begin(ctx, "reindex", func(ctx context.Context) error {
 			done, err := c.Home.Reindex(ctx, func(r home.Reindexed) { c.note(func(j *StoreJob) { j.Indexed = &r }) })
@@ -106,11 +106,11 @@ func (c *Store) begin(ctx context.Context, name string, work func(context.Contex
 	c.mu.Lock()
 	if c.ended {
 		defer c.mu.Unlock()
-		return c.job, control.Refuse(control.Conflict, "the server is ending")
+		return c.job, control.Refuse(control.Conflict, "call.the-server-is-ending", "the server is ending")
 	}
 	if c.job.Running {
 		defer c.mu.Unlock()
-		return c.job, control.Refuse(control.Conflict, "a %s of the store is under way since %s", c.job.Name, c.job.Started.Format(time.RFC3339))
+		return c.job, control.Refuse(control.Conflict, "call.a-of-the-store-is-under-way", "a %s of the store is under way since %s", "name", c.job.Name, "started", c.job.Started.Format(time.RFC3339))
 	}
 	live, stop := context.WithCancel(context.WithoutCancel(ctx))
 	over := make(chan struct{})

@@ -57,7 +57,7 @@ func actor(ctx context.Context) (cases.Actor, error) {
 	case people.Lead, people.Postmaster:
 		return cases.Actor{Name: who.Name, Role: flow.Lead}, nil
 	}
-	return cases.Actor{}, control.Refuse(control.Conflict, "the role %s does not work on cases", who.Role)
+	return cases.Actor{}, control.Refuse(control.Conflict, "case.the-role-does-not-work-on-cases", "the role %s does not work on cases", "role", who.Role)
 }
 
 // known turns the refusals of the desk into those of a call.
@@ -73,7 +73,7 @@ func known(err error) error {
 	case errors.Is(err, dossier.ErrInvalid):
 		kind = control.Invalid
 	}
-	return &control.Error{Kind: kind, Message: r.Words, Cause: err}
+	return control.Because(kind, err)
 }
 
 // act makes a call that somebody makes.
@@ -219,7 +219,7 @@ func (p Parts) workCalls(s *control.Server) {
 	})
 	act(s, "case.state", func(ctx context.Context, who cases.Actor, m Move) (cases.Case, error) {
 		if m.To == flow.Terminated && p.Second != nil {
-			return cases.Case{}, dossier.Refuse(dossier.ErrState, "an account is ended by approving what case end proposed: see approval list")
+			return cases.Case{}, dossier.Refuse(dossier.ErrState, "case.an-account-is-ended-by-approving-what", "an account is ended by approving what case end proposed: see approval list")
 		}
 		return d.Move(ctx, who, m.ID, m.Request)
 	})
@@ -246,7 +246,7 @@ func (p Parts) workCalls(s *control.Server) {
 	})
 	act(s, "case.source", func(ctx context.Context, who cases.Actor, w Work) (cases.Case, error) {
 		if w.Source == nil {
-			return cases.Case{}, dossier.Refuse(dossier.ErrInvalid, "a source is needed")
+			return cases.Case{}, dossier.Refuse(dossier.ErrInvalid, "case.a-source-is-needed", "a source is needed")
 		}
 		return d.SetSource(ctx, who, w.ID, *w.Source, w.Reason)
 	})
@@ -260,7 +260,7 @@ func (p Parts) evidence(ctx context.Context, who cases.Actor, w Work) (c cases.C
 		}
 	}
 	if len(w.Bytes) == 0 || len(w.Bytes) > maxEvidence {
-		return cases.Case{}, dossier.Refuse(dossier.ErrInvalid, "evidence has 1 to %d octets, this has %d", maxEvidence, len(w.Bytes))
+		return cases.Case{}, dossier.Refuse(dossier.ErrInvalid, "case.evidence-has-1-to-octets-this-has", "evidence has 1 to %d octets, this has %d", "most", maxEvidence, "n", len(w.Bytes))
 	}
 	if _, err := p.Desk.Get(ctx, w.ID); err != nil {
 		return cases.Case{}, err

@@ -143,7 +143,7 @@ func (p Parts) calendarCalls(s *control.Server) {
 		set := p.Calendars()
 		c, ok := set.Known(q.Team)
 		if !ok {
-			return DueAt{}, known(dossier.Refuse(dossier.ErrNotFound, "there is no team %.40q; there are %s", q.Team, strings.Join(set.Teams(), ", ")))
+			return DueAt{}, known(dossier.Refuse(dossier.ErrNotFound, "case.there-is-no-team-there-are", "there is no team %.40q; there are %s", "team", q.Team, "teams", strings.Join(set.Teams(), ", ")))
 		}
 		from := q.From
 		if from.IsZero() {
@@ -151,7 +151,7 @@ func (p Parts) calendarCalls(s *control.Server) {
 		}
 		due, err := c.Days(from, cmp.Or(q.Days, 1))
 		if err != nil {
-			return DueAt{}, control.Refuse(control.Invalid, "%v", err)
+			return DueAt{}, control.Because(control.Invalid, err)
 		}
 		due.At = due.At.In(c.Team().Zone.Location)
 		return DueAt{due, c.Team().Name, c.Team().Zone.String()}, nil

@@ -59,9 +59,9 @@ func (p Parts) approver(ctx context.Context, who cases.Actor, q Pack) (cases.Act
 func refusedSecond(err error) error {
 	switch {
 	case errors.Is(err, second.ErrInvalid):
-		return dossier.Refuse(dossier.ErrInvalid, "%v", err)
+		return dossier.Because(dossier.ErrInvalid, err)
 	case errors.Is(err, second.ErrSecond):
-		return dossier.Refuse(dossier.ErrRole, "%v", err)
+		return dossier.Because(dossier.ErrRole, err)
 	}
 	return err
 }

@@ -47,17 +47,17 @@ const (
 func (p Parts) preview(ctx context.Context, q calls.MeasureAsk) (Preview, error) {
 	level, err := abuse.ParseLevel(q.Level)
 	if err != nil {
-		return Preview{}, control.Refuse(control.Invalid, "%v", err)
+		return Preview{}, control.Because(control.Invalid, err)
 	}
 	if q.Reason == "" {
 		q.Reason = "-" // nothing is done: none is needed
 	}
 	r := measure.Request{Account: q.Account, Domain: q.Domain, Level: level, Reason: q.Reason, TTL: time.Duration(q.Hours * float64(time.Hour))}
 	if q.Hours < 0 || q.Hours > 24*3650 {
-		return Preview{}, control.Refuse(control.Invalid, "hours: from 0 to ten years")
+		return Preview{}, control.Refuse(control.Invalid, "casefile.hours-from-0-to-ten-years", "hours: from 0 to ten years")
 	}
 	if err := p.Measures.Check(r); errors.Is(err, measure.ErrInvalid) {
-		return Preview{}, control.Refuse(control.Invalid, "%v", err)
+		return Preview{}, control.Because(control.Invalid, err)
 	} else if err != nil {
 		return Preview{}, err
 	}

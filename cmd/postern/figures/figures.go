@@ -145,7 +145,7 @@ func (d *Desk) Handle(s *control.Server, sizes func(context.Context) []home.Size
 		}
 		t, err := d.Book.Look(ctx, a.Range, a.Node)
 		if errors.Is(err, trend.ErrRange) {
-			return t, &control.Error{Kind: control.Invalid, Message: err.Error(), Cause: err}
+			return t, control.Because(control.Invalid, err)
 		}
 		return t, err
 	})

@@ -105,13 +105,13 @@ func known(err error) error {
 	default:
 		return err
 	}
-	return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+	return control.Because(kind, err)
 }
 
 func (p Parts) count(ctx context.Context, c Count) (Counted, error) {
 	q, err := search.Parse(c.Text, p.Now())
 	if err != nil {
-		return Counted{}, control.Refuse(control.Invalid, "%v", err)
+		return Counted{}, control.Because(control.Invalid, err)
 	}
 	limit := c.Limit
 	if limit <= 0 || limit > MaxCount {
@@ -125,14 +125,14 @@ func (p Parts) count(ctx context.Context, c Count) (Counted, error) {
 func (p Parts) copy(ctx context.Context, c Copy) (Copied, error) {
 	if who, ok := people.From(ctx); ok {
 		if c.To != "" && c.To != who.Email {
-			return Copied{}, control.Refuse(control.Invalid, "a copy goes to your own address alone")
+			return Copied{}, control.Refuse(control.Invalid, "hold.a-copy-goes-to-your-own-address", "a copy goes to your own address alone")
 		}
 		if c.To = who.Email; c.To == "" {
-			return Copied{}, control.Refuse(control.Conflict, "no address is known for %s: a postmaster can set it", who.Name)
+			return Copied{}, control.Refuse(control.Conflict, "hold.no-address-is-known-for-a-postmaster", "no address is known for %s: a postmaster can set it", "name", who.Name)
 		}
 	}
 	if !p.Routed(c.To) {
-		return Copied{}, control.Refuse(control.Conflict, "mail for %q is not handed to a server behind this gateway", c.To)
+		return Copied{}, control.Refuse(control.Conflict, "hold.mail-for-is-not-handed-to-a", "mail for %q is not handed to a server behind this gateway", "to", c.To)
 	}
 	reply, err := p.Quarantine.Copy(ctx, c.ID, c.To, control.Actor(ctx))
 	return Copied{To: c.To, Reply: reply}, known(err)

@@ -11,6 +11,7 @@ import (
 	"postern/internal/mime"
 	"postern/internal/mime/textual"
 	"postern/internal/people"
+	"postern/internal/said"
 	"postern/quarantine"
 )
 
@@ -24,7 +25,7 @@ const MaxNote = 500
 // others, with a written reason that the audit has.
 func (p Parts) raw(ctx context.Context, ask calls.Piece) (calls.Raw, error) {
 	if ask.Offset < 0 || ask.Limit < 0 {
-		return calls.Raw{}, control.Refuse(control.Invalid, "offset and limit are not negative")
+		return calls.Raw{}, control.Refuse(control.Invalid, "hold.offset-and-limit-are-not-negative", "offset and limit are not negative")
 	}
 	h, err := p.Quarantine.Show(ctx, ask.ID)
 	if err != nil {
@@ -36,7 +37,7 @@ func (p Parts) raw(ctx context.Context, ask calls.Piece) (calls.Raw, error) {
 		}
 	}
 	if h.State.Ended() { // what is still open of it is not for reading any more
-		return calls.Raw{}, known(fmt.Errorf("%w: %s has no body any more", quarantine.ErrNotFound, h.ID))
+		return calls.Raw{}, known(said.Errorf("hold.no-body", "%w: %s has no body any more", "kind", quarantine.ErrNotFound, "id", h.ID))
 	}
 	body, err := p.open.read(ctx, p.Quarantine, ask, h.Size)
 	return calls.Raw{Hold: h, Body: body, More: ask.Offset+int64(len(body)) < h.Size}, known(err)
@@ -45,11 +46,11 @@ func (p Parts) raw(ctx context.Context, ask calls.Piece) (calls.Raw, error) {
 // guarded refuses whoever may not take an infected message, and writes down who takes it.
 func (p Parts) guarded(ctx context.Context, h quarantine.Hold, ask calls.Piece) error {
 	if who, ok := people.From(ctx); ok && !who.Can(people.CasesApprove) {
-		return control.Refuse(control.Conflict, "a virus was found in it: its bytes are taken by a lead or a postmaster alone")
+		return control.Refuse(control.Conflict, "hold.a-virus-was-found-in-it-its", "a virus was found in it: its bytes are taken by a lead or a postmaster alone")
 	}
 	note := strings.TrimSpace(ask.Note)
 	if note == "" || len(note) > MaxNote {
-		return control.Refuse(control.Invalid, "note: a virus was found in it, say in 1 to %d octets why its bytes are needed", MaxNote)
+		return control.Refuse(control.Invalid, "hold.note-a-virus-was-found-in-it", "note: a virus was found in it, say in 1 to %d octets why its bytes are needed", "most", MaxNote)
 	}
 	part := "all of it"
 	if ask.Offset > 0 || ask.Limit > 0 && ask.Limit < h.Size {

@@ -95,11 +95,11 @@ func (p Parts) Handle(s *control.Server) {
 func refused(err error) error {
 	switch {
 	case errors.Is(err, entity.ErrInvalid):
-		return control.Refuse(control.Invalid, "%v", err)
+		return control.Because(control.Invalid, err)
 	case errors.Is(err, entity.ErrExists):
-		return control.Refuse(control.Conflict, "%v", err)
+		return control.Because(control.Conflict, err)
 	case errors.Is(err, entity.ErrNotFound):
-		return control.Refuse(control.NotFound, "%v", err)
+		return control.Because(control.NotFound, err)
 	}
 	return err
 }

@@ -40,7 +40,7 @@ func (p Parts) take(ctx context.Context, t Take) (Taken, error) {
 	switch {
 	case t.Phone != "" || t.Reporter != "":
 		if known && !who.Can(people.CasesAct) {
-			return Taken{}, control.Refuse(control.Invalid, "reporter, phone: an agent writes down what others say")
+			return Taken{}, control.Refuse(control.Invalid, "intake.reporter-phone-an-agent-writes-down-what", "reporter, phone: an agent writes down what others say")
 		}
 		s.Source, s.Reporter, s.Phone = intake.ByPhone, t.Reporter, t.Phone
 	case known && who.Email != "":
@@ -60,7 +60,7 @@ func (p Parts) take(ctx context.Context, t Take) (Taken, error) {
 	}
 	id, err := p.Desk.Take(ctx, s)
 	if errors.Is(err, intake.ErrFull) {
-		return Taken{}, &control.Error{Kind: control.Full, Message: intake.ErrFull.Error(), Cause: err}
+		return Taken{}, control.Because(control.Full, intake.ErrFull)
 	}
 	return Taken{ID: id}, refused(err)
 }

@@ -39,14 +39,14 @@ func (p Parts) raw(ctx context.Context, q ID) (Raw, error) {
 // bytes reads a report for somebody, which the audit says.
 func (p Parts) bytes(ctx context.Context, id, action string) (b []byte, sum string, err error) {
 	if strings.HasPrefix(id, "b-") {
-		return nil, "", control.Refuse(control.Invalid, "%s stands for many reports: look at one of those that complaint show names", id)
+		return nil, "", control.Refuse(control.Invalid, "intake.stands-for-many-reports-look-at-one", "%s stands for many reports: look at one of those that complaint show names", "id", id)
 	}
 	r, _, err := p.Desk.Get(ctx, id)
 	if err != nil {
 		return nil, "", refused(err)
 	}
 	if r.Size > rawMost {
-		return nil, "", control.Refuse(control.Invalid, "report %s has %d bytes, more than %d are not handed out at once", r.ID, r.Size, rawMost)
+		return nil, "", control.Refuse(control.Invalid, "intake.report-has-bytes-more-than-are-not", "report %s has %d bytes, more than %d are not handed out at once", "id", r.ID, "size", r.Size, "rawmost", rawMost)
 	}
 	if err := p.Audit(ctx, control.Actor(ctx), action, r.ID, nil, nil, ""); err != nil {
 		return nil, "", err

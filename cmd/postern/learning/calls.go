@@ -79,7 +79,7 @@ func (l *Learning) Handle(s *control.Server, held Held) {
 // of says what held messages were learned as.
 func (l *Learning) of(ctx context.Context, p Of) ([]train.Known, error) {
 	if len(p.IDs) > train.Batch {
-		return nil, control.Refuse(control.Invalid, "at most %d messages at once", train.Batch)
+		return nil, control.Refuse(control.Invalid, "learning.at-most-messages-at-once", "at most %d messages at once", "batch", train.Batch)
 	}
 	known, err := l.trainer.Known(ctx, p.IDs)
 	if known == nil {
@@ -99,13 +99,13 @@ func (l *Learning) begin(ctx context.Context, class, domain, run string, n int) 
 	c, ok := bayes.ParseClass(class)
 	switch {
 	case class != forget && (!ok || c == bayes.None):
-		return c, act, control.Refuse(control.Invalid, "class is spam, ham or forget")
+		return c, act, control.Refuse(control.Invalid, "learning.class-is-spam-ham-or-forget", "class is spam, ham or forget")
 	case n > train.Batch || n == 0:
-		return c, act, control.Refuse(control.Invalid, "between 1 and %d messages at once", train.Batch)
+		return c, act, control.Refuse(control.Invalid, "learning.between-1-and-messages-at-once", "between 1 and %d messages at once", "batch", train.Batch)
 	case !slices.Contains(l.scopes(), domain):
-		return c, act, control.Refuse(control.Invalid, "%s does not learn for itself: learning.domains does not name it", domain)
+		return c, act, control.Refuse(control.Invalid, "learning.does-not-learn-for-itself-learning-domains", "%s does not learn for itself: learning.domains does not name it", "domain", domain)
 	case run != "" && !filter.ValidID(run):
-		return c, act, control.Refuse(control.Invalid, "run is none of ours")
+		return c, act, control.Refuse(control.Invalid, "learning.run-is-none-of-ours", "run is none of ours")
 	}
 	if run == "" {
 		var err error
@@ -125,7 +125,7 @@ func (l *Learning) messages(ctx context.Context, p Messages) (Taught, error) {
 	var items []train.Item
 	for _, m := range p.All {
 		if len(m.Body) == 0 || len(m.Body) > MaxMessage {
-			return Taught{}, control.Refuse(control.Invalid, "%s: a message has between 1 and %d bytes", m.Ref, MaxMessage)
+			return Taught{}, control.Refuse(control.Invalid, "learning.a-message-has-between-1-and-bytes", "%s: a message has between 1 and %d bytes", "ref", m.Ref, "most", MaxMessage)
 		}
 		items = append(items, train.Item{Tree: mime.Bytes(crlf(m.Body), mime.DefaultLimits()), Class: class, Ref: m.Ref})
 	}
@@ -169,7 +169,7 @@ func read(ctx context.Context, held Held, id string) ([]byte, error) {
 // holdsBack takes back what was said last of held messages, also of those that are held no more.
 func (l *Learning) holdsBack(ctx context.Context, p Holds) (Taught, error) {
 	if len(p.IDs) == 0 || len(p.IDs) > train.Batch {
-		return Taught{}, control.Refuse(control.Invalid, "between 1 and %d messages at once", train.Batch)
+		return Taught{}, control.Refuse(control.Invalid, "learning.between-1-and-messages-at-once", "between 1 and %d messages at once", "batch", train.Batch)
 	}
 	out := Taught{States: map[string]int{}}
 	known, err := l.trainer.Known(ctx, p.IDs)
@@ -177,7 +177,7 @@ func (l *Learning) holdsBack(ctx context.Context, p Holds) (Taught, error) {
 		return out, err
 	}
 	if len(known) == 0 {
-		return out, control.Refuse(control.NotFound, "nothing was learned of them")
+		return out, control.Refuse(control.NotFound, "learning.nothing-was-learned-of-them", "nothing was learned of them")
 	}
 	for _, k := range known {
 		n, err := l.trainer.Undo(ctx, train.Back{ID: k.ID}, control.Actor(ctx))
@@ -198,10 +198,10 @@ const undone = "undone"
 
 func gone(err error) error {
 	if errors.Is(err, quarantine.ErrNotFound) {
-		return &control.Error{Kind: control.NotFound, Message: err.Error(), Cause: err}
+		return control.Because(control.NotFound, err)
 	}
 	if errors.Is(err, quarantine.ErrEnded) {
-		return &control.Error{Kind: control.Conflict, Message: err.Error(), Cause: err}
+		return control.Because(control.Conflict, err)
 	}
 	return err
 }
@@ -222,9 +222,9 @@ func (l *Learning) undo(ctx context.Context, what train.Back) (Undone, error) {
 	n, err := l.trainer.Undo(ctx, what, control.Actor(ctx))
 	switch {
 	case errors.Is(err, train.ErrWhat):
-		return Undone{}, control.Refuse(control.Invalid, "%v", err)
+		return Undone{}, control.Because(control.Invalid, err)
 	case errors.Is(err, train.ErrNotFound):
-		return Undone{}, control.Refuse(control.NotFound, "%v", err)
+		return Undone{}, control.Because(control.NotFound, err)
 	}
 	if n > 0 {
 		err = errors.Join(err, l.parts.Audit(ctx, control.Actor(ctx), "learn-undo", what.ID+what.Run, nil, fmt.Sprint(n, " messages"), ""))

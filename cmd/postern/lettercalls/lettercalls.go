@@ -127,7 +127,7 @@ func (p Parts) Handle(s *control.Server) {
 	})
 	handle(s, p, "template.history", func(ctx context.Context, q Past) (Changes, error) {
 		if q.Limit < 0 || q.Limit > maxPast {
-			return Changes{}, control.Refuse(control.Invalid, "limit: 1 to %d", maxPast)
+			return Changes{}, control.Refuse(control.Invalid, "letter.limit-1-to", "limit: 1 to %d", "most", maxPast)
 		}
 		all, next, err := p.Letters.History(ctx, q.Language, q.Kind, q.After, q.Limit)
 		return Changes{all, next}, err
@@ -139,7 +139,7 @@ func (p Parts) Handle(s *control.Server) {
 func handle[P, R any](s *control.Server, p Parts, name string, f func(ctx context.Context, in P) (R, error)) {
 	control.Handle(s, name, func(ctx context.Context, in P) (out R, err error) {
 		if p.Letters == nil {
-			return out, control.Refuse(control.Conflict, "no letters are written here: abuse.answers.off")
+			return out, control.Refuse(control.Conflict, "letter.no-letters-are-written-here-abuse-answers", "no letters are written here: abuse.answers.off")
 		}
 		out, err = f(ctx, in)
 		return out, known(err)
@@ -153,7 +153,7 @@ func known(err error) error {
 		entity.ErrInvalid: control.Invalid,
 	} {
 		if errors.Is(err, of) {
-			return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+			return control.Because(kind, err)
 		}
 	}
 	return err
@@ -205,7 +205,7 @@ func (p Parts) filled(w Which, s letter.Source) (letter.Form, []letter.Problem, 
 		if err == nil {
 			return f, []letter.Problem{}, letter.Source(t)
 		}
-		problems = []letter.Problem{{Field: letter.InBody, Line: 1, Column: 1, Message: err.Error()}}
+		problems = []letter.Problem{letter.Unwritten(err)}
 	}
 	return f, problems, letter.Source{}
 }

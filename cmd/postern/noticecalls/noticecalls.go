@@ -70,7 +70,7 @@ func Handle(s *control.Server, d *notice.Desk) {
 func read[P, R any](s *control.Server, d *notice.Desk, name string, f func(ctx context.Context, p P) (R, error)) {
 	control.Handle(s, name, func(ctx context.Context, p P) (out R, err error) {
 		if d == nil {
-			return out, control.Refuse(control.Conflict, "no letters are written here: abuse.answers.off")
+			return out, control.Refuse(control.Conflict, "notice.no-letters-are-written-here-abuse-answers", "no letters are written here: abuse.answers.off")
 		}
 		out, err = f(ctx, p)
 		return out, refused(err)
@@ -95,7 +95,7 @@ func refused(err error) error {
 		notice.ErrBarred: control.Conflict, notice.ErrNoDraft: control.Conflict,
 	} {
 		if errors.Is(err, of) {
-			return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+			return control.Because(kind, err)
 		}
 	}
 	return casecalls.Known(err)

@@ -3,7 +3,6 @@ package outcalls
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"postern/abuse/external/told"
 	"postern/abuse/notice"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // lookMost bounds how many records one page looks at for those that fit.
@@ -37,7 +37,7 @@ func markOf(after string) (m mark, err error) {
 	}
 	at, id, ok := strings.Cut(after, ":")
 	if m.at, err = strconv.ParseInt(at, 10, 64); err != nil || !ok || id == "" || m.at <= 0 {
-		return m, fmt.Errorf("after: %.60q is no place in this list: %w", after, entity.ErrInvalid)
+		return m, said.Errorf("outbox.after-is-no-place-in-this-list", "after: %.60q is no place in this list: %w", "after", after, "kind", entity.ErrInvalid)
 	}
 	m.id = id
 	return m, nil

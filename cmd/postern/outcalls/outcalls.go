@@ -113,7 +113,7 @@ func (p Parts) Handle(s *control.Server) {
 			return Message{}, err
 		}
 		if strings.TrimSpace(w.Reason) == "" {
-			return Message{}, control.Refuse(control.Invalid, "a reason is needed")
+			return Message{}, control.Refuse(control.Invalid, "out.a-reason-is-needed", "a reason is needed")
 		}
 		if err := p.resend(ctx, who, w); err != nil {
 			return Message{}, refused(err)
@@ -128,7 +128,7 @@ func refused(err error) error {
 		entity.ErrInvalid: control.Invalid, entity.ErrNotFound: control.NotFound, notice.ErrAgain: control.Conflict, told.ErrAgain: control.Conflict,
 	} {
 		if errors.Is(err, of) {
-			return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+			return control.Because(kind, err)
 		}
 	}
 	return casecalls.Known(err)

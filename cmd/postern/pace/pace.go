@@ -9,6 +9,7 @@ import (
 	"postern/abuse/second"
 	"postern/cmd/postern/calls"
 	"postern/internal/control"
+	"postern/internal/said"
 )
 
 // Act is the act of a proposal for a call that one person makes too often.
@@ -89,9 +90,9 @@ func (p Pace) propose(ctx context.Context, who second.Person, name, object strin
 		Act: Act, Object: object, Words: name + " of " + object, Params: params, Reason: fmt.Sprintf("more than %d such acts within %s", second.Most, second.Per),
 	})
 	if err != nil {
-		return control.Refuse(control.Conflict, "%v", err)
+		return control.Because(control.Conflict, err)
 	}
-	refused := control.Refuse(control.Conflict, "that is more than %d such acts within %s: %s waits for another person, see approval show %s", second.Most, "an hour", q.ID, q.ID)
+	refused := control.Refuse(control.Conflict, "pace.that-is-more-than-such-acts-within", "that is more than %d such acts within %s: %s waits for another person, see approval show %s", "most", second.Most, "span", said.Say("pace.an-hour", "an hour"), "id", q.ID, "again", q.ID)
 	refused.Waits = q.ID
 	return refused
 }

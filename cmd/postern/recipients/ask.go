@@ -112,10 +112,10 @@ func (d *Desk) preview(ctx context.Context, of mine.Of) (Wrote, error) {
 // now is what a letter of this moment would tell.
 func (d *Desk) now(ctx context.Context, addr string) (Reader, *Sending, error) {
 	if !d.hosted(addr) {
-		return Reader{}, nil, control.Refuse(control.NotFound, "no mail for %s stays here", addr)
+		return Reader{}, nil, control.Refuse(control.NotFound, "recipients.no-mail-for-stays-here", "no mail for %s stays here", "address", addr)
 	}
 	if d.Config.Load().Public.At("/") == "" {
-		return Reader{}, nil, control.Refuse(control.Conflict, "public.addr and public.url are not set: letters could link to nothing")
+		return Reader{}, nil, control.Refuse(control.Conflict, "recipients.public-addr-and-public-url-are-not", "public.addr and public.url are not set: letters could link to nothing")
 	}
 	r, err := d.reader(ctx, addr)
 	if err != nil {
@@ -134,7 +134,7 @@ func (d *Desk) sendNow(ctx context.Context, of mine.Of) (Wrote, error) {
 		return Wrote{}, err
 	}
 	if s == nil {
-		return Wrote{}, control.Refuse(control.Conflict, "nothing new is held for %s, or the letters are off", r.Address)
+		return Wrote{}, control.Refuse(control.Conflict, "recipients.nothing-new-is-held-for-or-the", "nothing new is held for %s, or the letters are off", "address", r.Address)
 	}
 	at := d.Now().UTC().Truncate(time.Second)
 	if err := d.change(ctx, r.Address, func(now *Reader) error { now.Due = at; return nil }); err != nil {

@@ -139,7 +139,7 @@ func (d *Desk) release(ctx context.Context, of mine.Of) (Did, error) {
 		return Did{}, err
 	}
 	if h.Unsafe() {
-		return Did{}, control.Refuse(control.Conflict, "%s was held as malware: its recipient alone does not release it", h.ID)
+		return Did{}, control.Refuse(control.Conflict, "recipients.was-held-as-malware-its-recipient-alone", "%s was held as malware: its recipient alone does not release it", "id", h.ID)
 	}
 	h, err = d.Quarantine.Release(ctx, h.ID, control.Actor(ctx))
 	return Did{h.ID, string(h.State)}, known(err)
@@ -149,9 +149,9 @@ func (d *Desk) release(ctx context.Context, of mine.Of) (Did, error) {
 func known(err error) error {
 	switch {
 	case errors.Is(err, quarantine.ErrNotFound):
-		return control.Refuse(control.NotFound, "%v", quarantine.ErrNotFound)
+		return control.Because(control.NotFound, quarantine.ErrNotFound)
 	case errors.Is(err, quarantine.ErrConflict), errors.Is(err, quarantine.ErrEnded), errors.Is(err, quarantine.ErrBusy), errors.Is(err, quarantine.ErrNotReleasable):
-		return control.Refuse(control.Conflict, "%v", err)
+		return control.Because(control.Conflict, err)
 	}
 	return err
 }
@@ -164,7 +164,7 @@ func (d *Desk) allow(ctx context.Context, of mine.Of) (Did, error) {
 		return Did{}, err
 	}
 	if h.Unsafe() {
-		return Did{}, control.Refuse(control.Conflict, "%s was held as malware: its recipient alone does not release it", h.ID)
+		return Did{}, control.Refuse(control.Conflict, "recipients.was-held-as-malware-its-recipient-alone", "%s was held as malware: its recipient alone does not release it", "id", h.ID)
 	}
 	t, err := d.tree(ctx, h.ID)
 	if err != nil {
@@ -181,7 +181,7 @@ func (d *Desk) allow(ctx context.Context, of mine.Of) (Did, error) {
 		})
 		switch {
 		case errors.Is(err, blocklist.ErrEntry):
-			return Did{}, control.Refuse(control.Conflict, "%v", err)
+			return Did{}, control.Because(control.Conflict, err)
 		case err != nil:
 			return Did{}, err
 		}
@@ -236,20 +236,20 @@ func (d *Desk) Settings(ctx context.Context, addr string) (mine.Settings, error)
 
 func (d *Desk) set(ctx context.Context, s mine.Settings) (mine.Settings, error) {
 	if _, ok := d.book.Language(s.Language); !ok {
-		return s, control.Refuse(control.Invalid, "language %q: one of %v", s.Language, d.book.Languages())
+		return s, control.Refuse(control.Invalid, "recipients.language-one-of", "language %q: one of %v", "language", s.Language, "languages", d.book.Languages())
 	}
 	if _, err := time.LoadLocation(s.Zone); err != nil || s.Zone == "" || s.Zone == "Local" || len(s.Zone) > 64 {
-		return s, control.Refuse(control.Invalid, "zone %q: no time zone such as Europe/Athens", s.Zone)
+		return s, control.Refuse(control.Invalid, "recipients.zone-no-time-zone-such-as-europe", "zone %q: no time zone such as Europe/Athens", "zone", s.Zone)
 	}
 	slices.Sort(s.Hours)
 	s.Hours = slices.Compact(s.Hours)
 	for _, h := range s.Hours {
 		if h < 0 || h > 23 {
-			return s, control.Refuse(control.Invalid, "hour %d: 0 to 23", h)
+			return s, control.Refuse(control.Invalid, "recipients.hour-0-to-23", "hour %d: 0 to 23", "h", h)
 		}
 	}
 	if !d.hosted(s.Address) {
-		return s, control.Refuse(control.NotFound, "no mail for %s stays here", s.Address)
+		return s, control.Refuse(control.NotFound, "recipients.no-mail-for-stays-here", "no mail for %s stays here", "address", s.Address)
 	}
 	var before mine.Settings
 	err := d.change(ctx, s.Address, func(r *Reader) error {

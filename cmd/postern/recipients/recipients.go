@@ -195,7 +195,7 @@ func theirs(h *quarantine.Hold, addr string) bool {
 // hold is somebody's message; of what is somebody else's it says what it says of nothing.
 func (d *Desk) hold(ctx context.Context, of mine.Of) (quarantine.Hold, error) {
 	h, err := d.Quarantine.Show(ctx, of.ID)
-	none := control.Refuse(control.NotFound, "%v", quarantine.ErrNotFound)
+	none := control.Because(control.NotFound, quarantine.ErrNotFound)
 	switch {
 	case errors.Is(err, quarantine.ErrNotFound):
 		return h, none

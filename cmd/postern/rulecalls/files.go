@@ -3,7 +3,6 @@ package rulecalls
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 	"postern/internal/control"
 	"postern/internal/diff"
 	"postern/internal/opfiles"
+	"postern/internal/said"
 	"postern/rules"
 )
 
@@ -134,7 +134,7 @@ func (d *Desk) Waiting() []string { return setup.Differ(d.Started, d.Config(), d
 func (d *Desk) compare(_ context.Context, p ConfigText) (Compared, error) {
 	cfg, err := config.Parse(p.File, []byte(p.Text))
 	if err != nil {
-		return Compared{}, control.Refuse(control.Invalid, "%v", err)
+		return Compared{}, control.Because(control.Invalid, err)
 	}
 	return Compared{Node: d.Node, Difference: setup.Differ(d.Started, d.Config(), cfg)}, nil
 }
@@ -158,16 +158,16 @@ const maxDiff = 16 << 10
 // not take is not left on the disk.
 func (d *Desk) save(ctx context.Context, p Save, c opfiles.Change) (Saved, error) {
 	if len(p.Note) > list.MaxNote {
-		return Saved{}, control.Refuse(control.Invalid, "the note has %d octets; at most %d are kept", len(p.Note), list.MaxNote)
+		return Saved{}, control.Refuse(control.Invalid, "rule.the-note-has-octets-at-most-are", "the note has %d octets; at most %d are kept", "n", len(p.Note), "most", list.MaxNote)
 	}
 	checked, err := d.check.Text(p.File, p.Text, p.Gone)
 	switch {
 	case err != nil:
 		return Saved{}, known(err)
 	case !checked.OK:
-		return Saved{}, control.Refuse(control.Invalid, "nothing was saved: %s", checked.Problems[0])
+		return Saved{}, control.Refuse(control.Invalid, "rule.nothing-was-saved", "nothing was saved: %s", "problems", checked.Problems[0])
 	case checked.Base == p.Base && !checked.Changed:
-		return Saved{}, control.Refuse(control.Invalid, "nothing was saved: the text is the same as before")
+		return Saved{}, control.Refuse(control.Invalid, "rule.nothing-was-saved-the-text-is-the", "nothing was saved: the text is the same as before")
 	}
 	var before, after opfiles.File
 	err = d.History.With(func() (err error) {
@@ -225,7 +225,7 @@ func (d *Desk) undo(ctx context.Context, before, after opfiles.File, gone bool, 
 	if err = errors.Join(err, d.take(ctx)); err != nil {
 		d.Log.Error("a file that the node does not take could not be put back", "file", before.ID, "err", err)
 	}
-	return &control.Error{Kind: control.Invalid, Message: fmt.Sprintf("nothing was saved: the node does not take it: %v", why), Cause: why}
+	return control.Because(control.Invalid, said.Errorf("rule.not-taken", "nothing was saved: the node does not take it: %w", "why", why))
 }
 
 // clip cuts a text between lines.

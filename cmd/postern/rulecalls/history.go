@@ -42,7 +42,7 @@ const maxPast = 200
 func (d *Desk) historyCalls(s *control.Server) {
 	control.Handle(s, "rules.history", func(ctx context.Context, p Past) (Changes, error) {
 		if p.Limit < 0 || p.Limit > maxPast {
-			return Changes{}, control.Refuse(control.Invalid, "limit: 1 to %d", maxPast)
+			return Changes{}, control.Refuse(control.Invalid, "rule.limit-1-to", "limit: 1 to %d", "most", maxPast)
 		}
 		all, next, err := d.History.Find(ctx, p.File, p.After, p.Limit)
 		return Changes{all, next}, known(err)
@@ -73,7 +73,7 @@ func (d *Desk) rollback(ctx context.Context, p ChangeID) (Saved, error) {
 	case err != nil:
 		return Saved{}, known(err)
 	case c.NoText:
-		return Saved{}, control.Refuse(control.Conflict, "the text of this change is not kept")
+		return Saved{}, control.Refuse(control.Conflict, "rule.the-text-of-this-change-is-not", "the text of this change is not kept")
 	}
 	now, err := d.Shelf.Read(c.File)
 	if err != nil && now.Hash != "" {

@@ -25,7 +25,7 @@ type Help struct {
 func keysCall(_ context.Context, p Caret) (Help, error) {
 	all, err := keys.Of(p.Kind)
 	if err != nil {
-		return Help{}, control.Refuse(control.Invalid, "%v", err)
+		return Help{}, control.Because(control.Invalid, err)
 	}
 	if p.Line < 1 {
 		return Help{Keys: all}, nil

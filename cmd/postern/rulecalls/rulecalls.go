@@ -165,7 +165,7 @@ func known(err error) error {
 		quarantine.ErrNotFound: control.NotFound, entity.ErrNotFound: control.NotFound,
 	} {
 		if errors.Is(err, of) {
-			return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+			return control.Because(kind, err)
 		}
 	}
 	return err

@@ -88,15 +88,15 @@ func (d *Desk) send(ctx context.Context, p SendFile) (Delivery, error) {
 	f, err := d.Shelf.Read(p.File)
 	switch {
 	case kind != "rules" && kind != "calendar":
-		return Delivery{}, control.Refuse(control.Invalid, "each node has a configuration of its own: it is not sent")
+		return Delivery{}, control.Refuse(control.Invalid, "rule.each-node-has-a-configuration-of-its", "each node has a configuration of its own: it is not sent")
 	case err != nil && !errors.Is(err, opfiles.ErrNotFound):
 		return Delivery{}, known(err)
 	case f.ReadOnly == opfiles.Hidden || f.ReadOnly == opfiles.Large:
-		return Delivery{}, control.Refuse(control.Conflict, "this file is not sent: it is too large, or holds a secret")
+		return Delivery{}, control.Refuse(control.Conflict, "rule.this-file-is-not-sent-it-is", "this file is not sent: it is too large, or holds a secret")
 	case len(p.Note) > list.MaxNote:
-		return Delivery{}, control.Refuse(control.Invalid, "the note has %d octets; at most %d are kept", len(p.Note), list.MaxNote)
+		return Delivery{}, control.Refuse(control.Invalid, "rule.the-note-has-octets-at-most-are", "the note has %d octets; at most %d are kept", "n", len(p.Note), "most", list.MaxNote)
 	case len(d.others(ctx)) == 0:
-		return Delivery{}, control.Refuse(control.Conflict, "there is no other node")
+		return Delivery{}, control.Refuse(control.Conflict, "rule.there-is-no-other-node", "there is no other node")
 	}
 	s := Sent{File: p.File, Node: d.Node, By: control.Actor(ctx), At: d.Now().UTC().Truncate(time.Millisecond), Text: f.Text, Hash: f.Hash, Gone: f.Hash == "", Base: p.Base, Force: p.Force, Note: p.Note}
 	if err := put(ctx, d.sentTable(), s); err != nil {

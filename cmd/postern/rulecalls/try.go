@@ -72,7 +72,7 @@ func (d *Desk) try(ctx context.Context, p Try) (Tried, error) {
 		set, err := d.check.Set(p.File, p.Text)
 		var wrong strict.Errors
 		if errors.As(err, &wrong) && len(wrong) > 0 {
-			return Tried{}, control.Refuse(control.Invalid, "%v", wrong[0])
+			return Tried{}, control.Because(control.Invalid, wrong[0])
 		}
 		if err != nil {
 			return Tried{}, known(err)

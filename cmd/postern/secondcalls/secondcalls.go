@@ -51,7 +51,7 @@ func refused(err error) error {
 		entity.ErrNotFound: control.NotFound, entity.ErrInvalid: control.Invalid, second.ErrInvalid: control.Invalid, second.ErrSecond: control.Conflict, second.ErrOver: control.Conflict,
 	} {
 		if errors.Is(err, of) {
-			return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+			return control.Because(kind, err)
 		}
 	}
 	return err

@@ -82,7 +82,7 @@ func known(err error) error {
 	kind := control.Invalid
 	switch {
 	case errors.As(err, &r):
-		return &control.Error{Kind: control.Invalid, Message: r.Words, Cause: err}
+		return control.Because(control.Invalid, err)
 	case errors.Is(err, exclusion.ErrNotFound), errors.Is(err, credit.ErrNotFound):
 		kind = control.NotFound
 	case errors.Is(err, exclusion.ErrConflict), errors.Is(err, credit.ErrConflict), errors.Is(err, second.ErrSecond):
@@ -90,5 +90,5 @@ func known(err error) error {
 	case !errors.Is(err, exclusion.ErrInvalid) && !errors.Is(err, credit.ErrInvalid) && !errors.Is(err, second.ErrInvalid):
 		return err
 	}
-	return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+	return control.Because(kind, err)
 }

@@ -84,7 +84,7 @@ func (d *Desk) approve(ctx context.Context, q CreditDecision) (credit.Credit, er
 		}
 		return d.Credits.Decide(ctx, name, q.ID, true, q.Why)
 	case c.Asked != nil:
-		return c, control.Refuse(control.Conflict, "%s has asked for it already: another person approves it, see approval show %s", c.Asked.By, c.Asked.Proposal)
+		return c, control.Refuse(control.Conflict, "service.has-asked-for-it-already-another-person", "%s has asked for it already: another person approves it, see approval show %s", "by", c.Asked.By, "proposal", c.Asked.Proposal)
 	}
 	params, err := json.Marshal(credit.Asked{Why: q.Why})
 	if err != nil {

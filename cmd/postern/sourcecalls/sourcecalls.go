@@ -57,7 +57,7 @@ func known(err error) error {
 	}
 	for _, r := range refusals() {
 		if errors.Is(err, r.err) {
-			return &control.Error{Kind: r.kind, Message: err.Error(), Cause: err}
+			return control.Because(r.kind, err)
 		}
 	}
 	return casecalls.Known(err)
@@ -177,10 +177,10 @@ func (p Parts) sourceCalls(s *control.Server) {
 	})
 	p.after(s, "source.block", func(ctx context.Context, who cases.Actor, w Work) error {
 		if w.Block.Scope == order.ByNet && who.Role == flow.Agent {
-			return control.Refuse(control.Conflict, "a network is blocked by a lead: it is more than one host")
+			return control.Refuse(control.Conflict, "source.a-network-is-blocked-by-a-lead", "a network is blocked by a lead: it is more than one host")
 		}
 		if w.Block.Rule == order.WhenDropped {
-			return control.Refuse(control.Invalid, "the rule %s is that of published lists; there are quiet and review", order.WhenDropped)
+			return control.Refuse(control.Invalid, "source.the-rule-is-that-of-published-lists", "the rule %s is that of published lists; there are quiet and review", "whendropped", order.WhenDropped)
 		}
 		_, err := x.Block(ctx, who, w.ID, w.Block, w.Barred)
 		return err

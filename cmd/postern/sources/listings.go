@@ -2,7 +2,6 @@ package sources
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"postern/abuse/listing/suspect"
 	"postern/abuse/signal"
 	"postern/internal/config"
+	"postern/internal/said"
 )
 
 // monitor watches our own addresses and domains.
@@ -56,7 +56,7 @@ func (d *Desk) tellBody(ctx context.Context, id, caseID, text string) error {
 	c := d.p.Config.Load()
 	body := c.Abuse.External.Body
 	if body.Address == "" {
-		return fmt.Errorf("%w: abuse.external.national_body names nobody", listing.ErrNobody)
+		return said.Errorf("source.abuse-external-national-body-names-nobody", "%w: abuse.external.national_body names nobody", "kind", listing.ErrNobody)
 	}
 	from := d.p.Alias(caseID)
 	now := d.p.Now().UTC()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"postern/internal/address"
 	"postern/internal/entity"
 	"postern/internal/mime/header"
+	"postern/internal/said"
 )
 
 // ReadMost bounds what is read of a message, in octets.
@@ -124,7 +124,7 @@ func valid(addr string) bool {
 func (d *Desk) read(ctx context.Context, v cases.Evidence) ([]byte, error) {
 	r, err := d.p.Home.Blob(ctx, v.Class, v.Sum)
 	if errors.Is(err, entity.ErrNotFound) {
-		return nil, fmt.Errorf("%w: the evidence %s is gone", external.ErrMessage, v.Sum)
+		return nil, said.Errorf("source.the-evidence-is-gone", "%w: the evidence %s is gone", "kind", external.ErrMessage, "sum", v.Sum)
 	}
 	if err != nil {
 		return nil, err

@@ -2,8 +2,6 @@ package sources
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 	"strings"
@@ -13,11 +11,12 @@ import (
 	"postern/abuse/external"
 	"postern/filter"
 	"postern/internal/entity"
+	"postern/internal/said"
 	"postern/quarantine"
 )
 
 // ErrSight is wrapped by what cannot be a sighting.
-var ErrSight = errors.New("this tells of no source elsewhere")
+var ErrSight = said.New("source.this-tells-of-no-source-elsewhere", "this tells of no source elsewhere")
 
 // SightHold opens the case of the source of a held message, or adds the message to the one
 // there is. That our filters held it is no ground to complain of it.
@@ -28,10 +27,10 @@ func (d *Desk) SightHold(ctx context.Context, who cases.Actor, id, why string) (
 	}
 	ip, err := netip.ParseAddr(h.Client.IP)
 	if err != nil || h.Direction != filter.Inbound.String() || h.Client.Account != "" {
-		return cases.Case{}, fmt.Errorf("%w: %s came from no host elsewhere", ErrSight, id)
+		return cases.Case{}, said.Errorf("source.came-from-no-host-elsewhere", "%w: %s came from no host elsewhere", "kind", ErrSight, "id", id)
 	}
 	if h.State.Ended() {
-		return cases.Case{}, fmt.Errorf("%w: %s has ended, and its bytes with it", ErrSight, id)
+		return cases.Case{}, said.Errorf("source.has-ended-and-its-bytes-with-it", "%w: %s has ended, and its bytes with it", "kind", ErrSight, "id", id)
 	}
 	r, err := d.p.Holds.Raw(ctx, id)
 	if err != nil {
@@ -43,7 +42,7 @@ func (d *Desk) SightHold(ctx context.Context, who cases.Actor, id, why string) (
 		return cases.Case{}, err
 	}
 	if len(raw) > ReadMost {
-		return cases.Case{}, fmt.Errorf("%w: %s is larger than %d octets", ErrSight, id, ReadMost)
+		return cases.Case{}, said.Errorf("source.is-larger-than-octets", "%w: %s is larger than %d octets", "kind", ErrSight, "id", id, "readmost", ReadMost)
 	}
 	return d.sight(ctx, who, raw, Kept{From: h.From, To: h.To, IP: ip.Unmap(), Port: h.Client.Port, Helo: h.Client.Helo, At: h.At}, groundOf(h.Reasons), "held message "+id, why)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -31,6 +30,7 @@ import (
 	"postern/internal/config"
 	"postern/internal/entity"
 	"postern/internal/record"
+	"postern/internal/said"
 	"postern/quarantine"
 )
 
@@ -146,7 +146,7 @@ func registryClient(bootstrap, endpoints []string, allow []netip.Prefix) *http.C
 		Transport: &http.Transport{DialContext: dial, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: 10 * time.Second, MaxIdleConns: 4, IdleConnTimeout: time.Minute},
 		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 			if len(via) > redirectsMost {
-				return errors.New("too many redirects")
+				return said.New("source.too-many-redirects", "too many redirects")
 			}
 			return nil
 		},

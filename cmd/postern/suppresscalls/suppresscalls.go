@@ -45,7 +45,7 @@ func refused(err error) error {
 		entity.ErrNotFound: control.NotFound, entity.ErrInvalid: control.Invalid, suppress.ErrInvalid: control.Invalid, suppress.ErrFull: control.Conflict,
 	} {
 		if errors.Is(err, of) {
-			return &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+			return control.Because(kind, err)
 		}
 	}
 	return err

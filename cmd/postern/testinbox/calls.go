@@ -71,7 +71,7 @@ func answer[P, R any](f func(context.Context, P) (R, error)) func(context.Contex
 			entity.ErrNotFound: control.NotFound, entity.ErrInvalid: control.Invalid, inbox.ErrInvalid: control.Invalid, inbox.ErrBusy: control.Full,
 		} {
 			if errors.Is(err, of) {
-				return out, &control.Error{Kind: kind, Message: err.Error(), Cause: err}
+				return out, control.Because(kind, err)
 			}
 		}
 		return out, err
@@ -92,7 +92,7 @@ func (i *Inbox) wait(ctx context.Context, w Wait) (Waited, error) {
 		w.Seconds = DefaultWait
 	}
 	if most := int(inbox.MaxWait / time.Second); w.Seconds < 0 || w.Seconds > most {
-		return Waited{}, control.Refuse(control.Invalid, "seconds is between 1 and %d", most)
+		return Waited{}, control.Refuse(control.Invalid, "testinbox.seconds-is-between-1-and", "seconds is between 1 and %d", "most", most)
 	}
 	m, found, err := i.Wait(ctx, inbox.Query{To: w.To, Subject: w.Subject, Since: w.Since}, time.Duration(w.Seconds)*time.Second)
 	if err != nil || !found {

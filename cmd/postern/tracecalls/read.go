@@ -13,6 +13,7 @@ import (
 	"postern/internal/address"
 	"postern/internal/control"
 	"postern/internal/record"
+	"postern/internal/said"
 )
 
 // Bounds of what is typed.
@@ -49,7 +50,7 @@ func States() []string {
 // may mean, each starting from base.
 func Read(text string, base record.Trace, now time.Time) (all []record.Trace, read []Reading, err error) {
 	if len(text) > MaxText {
-		return nil, nil, control.Refuse(control.Invalid, "a search has at most %d bytes", MaxText)
+		return nil, nil, control.Refuse(control.Invalid, "trace.a-search-has-at-most-bytes", "a search has at most %d bytes", "most", MaxText)
 	}
 	tokens, err := cut(text)
 	if err != nil {
@@ -73,7 +74,7 @@ func Read(text string, base record.Trace, now time.Time) (all []record.Trace, re
 			continue
 		}
 		if len(all)*len(ways) > maxQueries {
-			return nil, nil, control.Refuse(control.Invalid, "this may mean too much: say what is what, for example from:%s", t.text)
+			return nil, nil, control.Refuse(control.Invalid, "trace.this-may-mean-too-much-say-what", "this may mean too much: say what is what, for example from:%s", "text", t.text)
 		}
 		all = spread(all, ways)
 		r := Reading{Text: t.text}
@@ -118,7 +119,7 @@ func cut(text string) (out []token, err error) {
 		if strings.HasPrefix(rest, `"`) {
 			inside, after, ok := strings.Cut(rest[1:], `"`)
 			if !ok {
-				return nil, control.Refuse(control.Invalid, "a quotation mark is not closed")
+				return nil, control.Refuse(control.Invalid, "trace.a-quotation-mark-is-not-closed", "a quotation mark is not closed")
 			}
 			t.text, t.quoted, rest = inside, true, after
 		} else {
@@ -129,10 +130,10 @@ func cut(text string) (out []token, err error) {
 			t.text, rest = rest[:end], rest[end:]
 		}
 		if t.field != "" && t.text == "" {
-			return nil, control.Refuse(control.Invalid, "%s: nothing stands behind it", t.field)
+			return nil, control.Refuse(control.Invalid, "trace.nothing-stands-behind-it", "%s: nothing stands behind it", "field", t.field)
 		}
 		if out = append(out, t); len(out) > maxTokens {
-			return nil, control.Refuse(control.Invalid, "at most %d words", maxTokens)
+			return nil, control.Refuse(control.Invalid, "trace.at-most-words", "at most %d words", "most", maxTokens)
 		}
 		rest = strings.TrimSpace(rest)
 	}
@@ -155,32 +156,32 @@ func plain(field, text string) one {
 
 // named reads a field by its name.
 func named(field, text string, now time.Time) (one, error) {
-	bad := func(want string) (one, error) {
-		return one{}, control.Refuse(control.Invalid, "%s:%s: %s", field, text, want)
+	bad := func(want said.Words) (one, error) {
+		return one{}, control.Refuse(control.Invalid, "trace.field", "%s:%s: %s", "field", field, "text", text, "want", want)
 	}
 	switch field {
 	case "ip":
 		p, err := network(text)
 		if err != nil {
-			return bad("wanted is an address, or a network such as 192.0.2.0/24")
+			return bad(said.Say("trace.want-address", "wanted is an address, or a network such as 192.0.2.0/24"))
 		}
 		return one{field, func(q *record.Trace) { q.IP = p }}, nil
 	case "direction":
 		way, ok := map[string]string{"in": "inbound", "inbound": "inbound", "out": "outbound", "outbound": "outbound"}[strings.ToLower(text)]
 		if !ok {
-			return bad("wanted is in or out")
+			return bad(said.Say("trace.want-way", "wanted is in or out"))
 		}
 		return one{field, func(q *record.Trace) { q.Direction = way }}, nil
 	case "state":
 		state := strings.ToLower(text)
 		if !slices.Contains(States(), state) {
-			return bad("wanted is one of " + strings.Join(States(), ", "))
+			return bad(said.Say("trace.want-state", "wanted is one of %s", "states", strings.Join(States(), ", ")))
 		}
 		return one{field, func(q *record.Trace) { q.State = state }}, nil
 	case "since", "until":
 		at, err := moment(text, now)
 		if err != nil {
-			return bad("wanted is an age such as 36h or 7d, or a time such as 2026-01-31 or 2026-01-31T14:00")
+			return bad(said.Say("trace.want-time", "wanted is an age such as 36h or 7d, or a time such as 2026-01-31 or 2026-01-31T14:00"))
 		}
 		if field == "since" {
 			return one{field, func(q *record.Trace) { q.Since = at }}, nil
@@ -188,7 +189,7 @@ func named(field, text string, now time.Time) (one, error) {
 		return one{field, func(q *record.Trace) { q.Until = at }}, nil
 	case "reply":
 		if record.ReplyWord(text) == "" {
-			return bad("wanted is one word of a reply, of six characters at least")
+			return bad(said.Say("trace.want-reply", "wanted is one word of a reply, of six characters at least"))
 		}
 	}
 	return plain(field, text), nil // only these are left

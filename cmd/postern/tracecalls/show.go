@@ -65,7 +65,7 @@ const maxCopies = 100
 func (p Parts) show(ctx context.Context, q One) (Told, error) {
 	out := Told{Reasons: []Reason{}, Holds: []Held{}, Waiting: []Waiting{}, Cases: []Case{}}
 	if q.ID == "" {
-		return out, control.Refuse(control.Invalid, "which message?")
+		return out, control.Refuse(control.Invalid, "trace.which-message", "which message?")
 	}
 	page, err := p.Traffic.Find(ctx, record.Trace{ID: q.ID, Limit: 1})
 	for err == nil && len(page.Rows) == 0 && page.Next != "" {
@@ -75,7 +75,7 @@ func (p Parts) show(ctx context.Context, q One) (Told, error) {
 	case err != nil:
 		return out, err
 	case len(page.Rows) == 0:
-		return out, control.Refuse(control.NotFound, "nothing is known of this message, or no longer")
+		return out, control.Refuse(control.NotFound, "trace.nothing-is-known-of-this-message-or", "nothing is known of this message, or no longer")
 	}
 	out.Row = page.Rows[0]
 	out.Reasons = p.reasons(out.Row)

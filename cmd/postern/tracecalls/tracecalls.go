@@ -118,7 +118,7 @@ func within(all []record.Trace, domains []string) (out []record.Trace, err error
 			}
 		}
 		if len(out) > 2*MaxWithin {
-			return nil, control.Refuse(control.Invalid, "say whose mail: to:@domain, or from:@domain")
+			return nil, control.Refuse(control.Invalid, "trace.say-whose-mail-to-domain-or-from", "say whose mail: to:@domain, or from:@domain")
 		}
 	}
 	return out, nil

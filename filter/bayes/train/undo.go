@@ -3,11 +3,11 @@ package train
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"postern/filter/bayes"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Back says what to take back: one message, one act, or all since a time.
@@ -20,10 +20,10 @@ type Back struct {
 }
 
 // ErrWhat says that nothing was named to take back, or several things.
-var ErrWhat = errors.New("name one thing to take back: a message, an act, or a span of time")
+var ErrWhat = said.New("learning.name-one-thing-to-take-back-a", "name one thing to take back: a message, an act, or a span of time")
 
 // ErrNotFound says that there is no such message or act in the journal.
-var ErrNotFound = errors.New("there is no such message or act in the journal")
+var ErrNotFound = said.New("learning.there-is-no-such-message-or-act", "there is no such message or act in the journal")
 
 // Undo makes messages count as they did before the last change of each, and returns how many.
 // What was taken back is not taken back again.
@@ -33,7 +33,7 @@ func (t *Trainer) Undo(ctx context.Context, what Back, by string) (int, error) {
 	case [3]bool{true, false, false}:
 		e, err := t.get(ctx, what.ID)
 		if err == nil && e.version == 0 {
-			err = fmt.Errorf("%w: %s", ErrNotFound, what.ID)
+			err = said.Errorf("detail", "%w: %s", "kind", ErrNotFound, "what", what.ID)
 		}
 		if err != nil {
 			return 0, err
@@ -54,7 +54,7 @@ func (t *Trainer) Undo(ctx context.Context, what Back, by string) (int, error) {
 	}
 	all, err := t.find(ctx, q)
 	if err == nil && len(all) == 0 && what.Run != "" {
-		err = fmt.Errorf("%w: %s", ErrNotFound, what.Run)
+		err = said.Errorf("detail", "%w: %s", "kind", ErrNotFound, "what", what.Run)
 	}
 	if err != nil {
 		return 0, err

@@ -13,6 +13,7 @@ import (
 
 	"postern/internal/desk/page"
 	"postern/internal/diff"
+	"postern/internal/said"
 )
 
 //go:embed all:html
@@ -107,10 +108,11 @@ func (h *Room) list(w http.ResponseWriter, r *http.Request) {
 
 // problem is one thing that is wrong with the words.
 type problem struct {
-	Field   string `json:"field"`
-	Line    int    `json:"line"`
-	Column  int    `json:"column"`
-	Message string `json:"message"`
+	Field   string     `json:"field"`
+	Line    int        `json:"line"`
+	Column  int        `json:"column"`
+	Message string     `json:"message"`
+	Said    said.Words `json:"said"`
 }
 
 // Checked is what a check says.

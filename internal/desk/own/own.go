@@ -144,6 +144,7 @@ func (o *Room) password(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	epoch, err := o.Account.SetPassword(r.Context(), name(r), next)
+	err = o.Kit.Spoken(r, err)
 	var refused *page.Error
 	switch {
 	case errors.As(err, &refused):

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/internal/desk/words"
+	"postern/internal/said"
 )
 
 // functions are what a template may call, in a language.
@@ -30,6 +31,7 @@ func (k *Kit) functions(l *words.Language) template.FuncMap {
 		"sentence": func(key string, nameValues []any) string { return l.Say(key, nameValues...) },
 		"reason":   func(symbol, describe string) string { return k.reason(l, symbol, describe) },
 		"help":     func(english string) string { return k.o.Words.Help(l, english) },
+		"said":     func(w said.Words, english string) string { return Say(l, w, english) },
 		"join":     strings.Join,
 		"lower":    strings.ToLower,
 		"json": func(v any) (string, error) {
@@ -37,6 +39,15 @@ func (k *Kit) functions(l *words.Language) template.FuncMap {
 			return string(raw), err
 		},
 	}
+}
+
+// Say is a sentence of the program in a language, or its English where it has no code: what
+// people wrote, and records from before there were codes.
+func Say(l *words.Language, w said.Words, english string) string {
+	if text, ok := l.Said(w); ok && l.Name != words.Default {
+		return text
+	}
+	return english
 }
 
 // reason is what a symbol says, translated where the rule in force says what the default one does.

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"postern/internal/desk/words"
+	"postern/internal/said"
 )
 
 //go:embed all:html
@@ -45,9 +46,12 @@ type User struct {
 // Error is a refusal that whoever asked may read.
 type Error struct {
 	Status int
-	Words  string // in English, as the calls of the gateway say it; may be ""
+	Words  string     // in English, as the calls of the gateway say it; may be ""
+	Said   said.Words // with its code, where it has one; Words are then said in the reader's language
 	Again  time.Duration
 	Waits  string // the ID of the request that was made of it, for a second person; "" = none
+
+	spoken bool // Words are in the reader's language already
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%d %s", e.Status, e.Words) }
@@ -329,6 +333,7 @@ func (k *Kit) Pages() []string {
 // none.
 func (k *Kit) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	l := k.Language(r)
+	err = k.Spoken(r, err)
 	var e *Error
 	if !errors.As(err, &e) {
 		if !errors.Is(err, context.Canceled) {

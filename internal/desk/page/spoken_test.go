@@ -9,6 +9,7 @@ import (
 
 	"postern/internal/desk/page"
 	"postern/internal/desk/words"
+	"postern/internal/said"
 )
 
 // refusing refuses each call with its own error.
@@ -43,6 +44,13 @@ func TestSpoken(t *testing.T) {
 	var e *page.Error
 	if err := page.Spoken(refusing{other}, book).Call(greek, "x", nil, nil); !errors.As(err, &e) || !strings.Contains(e.Words, "as it is") || !strings.Contains(e.Words, "φόρμα") {
 		t.Errorf("in Greek: %v", err)
+	}
+	coded := &page.Error{Status: http.StatusBadRequest, Words: "hours: 1 to 720", Said: said.Say("list.hours-1-to", "hours: 1 to %d", "most", 720)}
+	for lang, want := range map[string]string{"en": "hours: 1 to 720", "zh-CN": "小时：1 到 720", "ru": "часы: от 1 до 720", "el": "ώρες: 1 έως 720"} {
+		ctx := page.With(t.Context(), page.Visit{Language: lang})
+		if err := page.Spoken(refusing{coded}, book).Call(ctx, "x", nil, nil); !errors.As(err, &e) || e.Words != want {
+			t.Errorf("%s: %v", lang, err)
+		}
 	}
 	if page.Spoken(refusing{}, book).May(t.Context(), "x") {
 		t.Error("more may be called than before")

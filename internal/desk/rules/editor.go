@@ -7,15 +7,17 @@ import (
 	"time"
 
 	"postern/internal/diff"
+	"postern/internal/said"
 )
 
 // problem is one thing that is wrong with a text.
 type problem struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`
-	Column  int    `json:"column"`
-	Message string `json:"message"`
-	Here    bool   `json:"here"`
+	File    string     `json:"file"`
+	Line    int        `json:"line"`
+	Column  int        `json:"column"`
+	Message string     `json:"message"`
+	Said    said.Words `json:"said"`
+	Here    bool       `json:"here"`
 }
 
 // worth is a symbol whose worth changes.

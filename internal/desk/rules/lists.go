@@ -36,8 +36,8 @@ type waiting struct {
 	Tries     int       `json:"tries"`
 }
 
-// said is what one list says of something.
-type said struct {
+// worded is what one list says of something.
+type verdict struct {
 	List    string   `json:"list"`
 	Of      string   `json:"of"`
 	Subject string   `json:"subject"`
@@ -68,7 +68,7 @@ type listsPage struct {
 	Waiting   []waiting
 	Next      string
 	Why       string
-	Answers   []said
+	Answers   []verdict
 	Health    []health
 	Tested    bool
 	Problem   string

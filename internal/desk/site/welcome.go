@@ -36,6 +36,7 @@ func (s *site) welcome(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	err = s.Kit.Spoken(r, err)
 	var refused *page.Error
 	switch {
 	case errors.Is(err, ErrDenied):

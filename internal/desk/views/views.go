@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Bounds of what a person keeps.
@@ -21,7 +22,7 @@ const (
 )
 
 // ErrInvalid is wrapped by what Save refuses.
-var ErrInvalid = errors.New("cannot be kept like this")
+var ErrInvalid = said.New("view.cannot-be-kept-like-this", "cannot be kept like this")
 
 // View is a search with a name, in one room of the desk.
 type View struct {
@@ -65,7 +66,7 @@ func (b *Book) Save(ctx context.Context, owner string, v View) ([]View, error) {
 	return b.change(ctx, owner, func(p *person) error {
 		p.Views = slices.DeleteFunc(p.Views, v.same)
 		if len(p.Views) >= MaxViews {
-			return fmt.Errorf("%w: %d searches are kept already, the most there may be", ErrInvalid, MaxViews)
+			return said.Errorf("view.searches-are-kept-already-the-most-there", "%w: %d searches are kept already, the most there may be", "kind", ErrInvalid, "most", MaxViews)
 		}
 		p.Views = append(p.Views, v)
 		slices.SortFunc(p.Views, func(a, b View) int {
@@ -107,11 +108,11 @@ func (v View) same(o View) bool { return v.Room == o.Room && v.Name == o.Name }
 func check(v View) error {
 	switch {
 	case v.Room == "" || len(v.Room) > 20:
-		return fmt.Errorf("%w: a search belongs to a room", ErrInvalid)
+		return said.Errorf("view.a-search-belongs-to-a-room", "%w: a search belongs to a room", "kind", ErrInvalid)
 	case v.Name == "" || utf8.RuneCountInString(v.Name) > MaxName || !utf8.ValidString(v.Name) || strings.ContainsFunc(v.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return fmt.Errorf("%w: a name has 1 to %d characters that can be seen", ErrInvalid, MaxName)
+		return said.Errorf("view.a-name-has-1-to-characters-that", "%w: a name has 1 to %d characters that can be seen", "kind", ErrInvalid, "most", MaxName)
 	case len(v.Query) > MaxQuery || !utf8.ValidString(v.Query):
-		return fmt.Errorf("%w: a search has at most %d octets", ErrInvalid, MaxQuery)
+		return said.Errorf("view.a-search-has-at-most-octets", "%w: a search has at most %d octets", "kind", ErrInvalid, "most", MaxQuery)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Bounds of a second factor.
@@ -32,8 +33,8 @@ const (
 
 // Errors of a Book. They are wrapped: use errors.Is.
 var (
-	ErrDenied = errors.New("the code is not good")
-	ErrNone   = errors.New("nothing waits to be confirmed")
+	ErrDenied = said.New("people.the-code-is-not-good", "the code is not good")
+	ErrNone   = said.New("people.nothing-waits-to-be-confirmed", "nothing waits to be confirmed")
 )
 
 // Factor is the second factor of a user.

@@ -18,6 +18,7 @@ import (
 
 	"postern/internal/entity"
 	"postern/internal/record"
+	"postern/internal/said"
 )
 
 // Kind is that of the records.
@@ -162,6 +163,18 @@ type Found struct {
 	Heads   int          `json:"heads"`   // that fit it, signed by this node
 	Others  int          `json:"others"`  // that fit it, signed by keys this node does not have
 	Foreign int          `json:"foreign"` // of a home that the audit was moved from: their numbers say nothing here
+}
+
+// Said implements said.Sayer: the audit is whole.
+func (f Found) Said() said.Words {
+	var others, foreign said.Words
+	if f.Others > 0 {
+		others = said.Say("audit.others", ", and %d signed by keys that this node does not have", "n", f.Others)
+	}
+	if f.Foreign > 0 {
+		foreign = said.Say("audit.foreign", "; %d heads are of the home that the audit was moved from", "n", f.Foreign)
+	}
+	return said.Say("audit.whole", "%d entries, unbroken, last hash %s; %d signed heads fit%s%s", "n", f.Last.Seq, "hash", f.Last.Hash, "heads", f.Heads, "others", others, "foreign", foreign)
 }
 
 // Verify reads the whole audit and checks its hashes, and the heads against it. The error is a

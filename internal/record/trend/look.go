@@ -2,17 +2,16 @@ package trend
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // ErrRange says that there is no such range. It is wrapped.
-var ErrRange = errors.New("there is no such range")
+var ErrRange = said.New("trend.there-is-no-such-range", "there is no such range")
 
 // span of time that is looked at, and how fine.
 type scale struct {
@@ -65,7 +64,7 @@ const maxNodes = 64
 func (b *Book) Look(ctx context.Context, name, node string) (Trend, error) {
 	sc, ok := scales()[name]
 	if !ok {
-		return Trend{}, fmt.Errorf("%w: %.20q is none of %s", ErrRange, name, strings.Join(Ranges(), ", "))
+		return Trend{}, said.Errorf("trend.is-none-of", "%w: %.20q is none of %s", "kind", ErrRange, "name", name, "ranges", strings.Join(Ranges(), ", "))
 	}
 	to := b.Now().UTC().Truncate(sc.step).Add(sc.step)
 	out := Trend{Range: name, From: to.Add(-sc.long), To: to, Step: sc.step, Node: node, Points: []Point{}, Nodes: []Node{}}

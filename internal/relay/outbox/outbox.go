@@ -5,11 +5,11 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
 	"postern/filter"
+	"postern/internal/said"
 )
 
 // Entry is one message still owed to some recipients of one backend.
@@ -44,8 +44,8 @@ const OriginRelay = "relay"
 
 // Errors of a Store. They are wrapped: use errors.Is.
 var (
-	ErrNotFound = errors.New("no such outbox entry")
-	ErrLost     = errors.New("the claim was lost to somebody else")
+	ErrNotFound = said.New("outbox.no-such-outbox-entry", "no such outbox entry")
+	ErrLost     = said.New("outbox.the-claim-was-lost-to-somebody-else", "the claim was lost to somebody else")
 )
 
 // Store is a home for entries. Every method is safe for concurrent use; a write that returned

@@ -37,9 +37,9 @@ func (s *Store) Add(name string, n New) (Key, error) {
 		for _, old := range keys {
 			switch {
 			case old.Algorithm == k.Algorithm && old.State == Active:
-				return nil, refuse(ErrConflict, "%s signs with %s already (%s); rotate it to get a new key", name, old.Selector, old.Algorithm)
+				return nil, refuse(ErrConflict, "dkim.signs-with-already-rotate-it-to-get", "%s signs with %s already (%s); rotate it to get a new key", "name", name, "selector", old.Selector, "algorithm", old.Algorithm)
 			case old.Algorithm == k.Algorithm && old.State == Pending:
-				return nil, refuse(ErrConflict, "%s has the %s key %s waiting for its record; publish or remove it first", name, old.Algorithm, old.Selector)
+				return nil, refuse(ErrConflict, "dkim.has-the-key-waiting-for-its-record", "%s has the %s key %s waiting for its record; publish or remove it first", "name", name, "algorithm", old.Algorithm, "selector", old.Selector)
 			}
 		}
 		return append(keys, k), s.keep(k, signer)
@@ -64,7 +64,7 @@ func (n New) signer() (crypto.Signer, error) {
 		return nil, err
 	}
 	if n.Algorithm != "" && n.Algorithm != k.Algorithm || n.Bits != 0 && n.Bits != k.Bits {
-		return nil, refuse(ErrInvalid, "%s: it holds an %s key of %d bits, not what was asked for", n.From, k.Algorithm, k.Bits)
+		return nil, refuse(ErrInvalid, "dkim.it-holds-an-key-of-bits-not", "%s: it holds an %s key of %d bits, not what was asked for", "from", n.From, "algorithm", k.Algorithm, "bits", k.Bits)
 	}
 	return signer, nil
 }
@@ -89,11 +89,11 @@ func (s *Store) fresh(name, selector string, signer crypto.Signer, keys []Key) (
 	record := k.Record().Name
 	switch {
 	case !fitSelector(k.Selector) || len(record) > 253:
-		return k, refuse(ErrInvalid, "selector %.120q: labels of letters, digits and hyphens are taken, at most 100 octets, and %.300s must be a name", k.Selector, record)
+		return k, refuse(ErrInvalid, "dkim.selector-labels-of-letters-digits-and-hyphens", "selector %.120q: labels of letters, digits and hyphens are taken, at most 100 octets, and %.300s must be a name", "selector", k.Selector, "record", record)
 	case taken(k.Selector):
-		return k, refuse(ErrConflict, "%s has a key with selector %s; a selector is used once", name, k.Selector)
+		return k, refuse(ErrConflict, "dkim.has-a-key-with-selector-a-selector", "%s has a key with selector %s; a selector is used once", "name", name, "selector", k.Selector)
 	case slices.ContainsFunc(keys, func(o Key) bool { return o.Public == k.Public }):
-		return k, refuse(ErrConflict, "%s has this very key already", name)
+		return k, refuse(ErrConflict, "dkim.has-this-very-key-already", "%s has this very key already", "name", name)
 	}
 	return k, nil
 }
@@ -142,7 +142,7 @@ func (s *Store) Rotate(name string) ([]Key, error) {
 				continue
 			}
 			if made[k.Algorithm] == nil {
-				return nil, refuse(ErrConflict, "the keys of %s were changed at the same time; try again", name)
+				return nil, refuse(ErrConflict, "dkim.the-keys-of-were-changed-at-the", "the keys of %s were changed at the same time; try again", "name", name)
 			}
 			fresh, err := s.fresh(name, "", made[k.Algorithm], keys)
 			if err != nil {
@@ -154,7 +154,7 @@ func (s *Store) Rotate(name string) ([]Key, error) {
 			keys, next = append(keys, fresh), append(next, fresh)
 		}
 		if len(next) == 0 {
-			return nil, refuse(ErrNotFound, "%s has no active key to rotate; add one, or publish the record of the one that waits", name)
+			return nil, refuse(ErrNotFound, "dkim.has-no-active-key-to-rotate-add", "%s has no active key to rotate; add one, or publish the record of the one that waits", "name", name)
 		}
 		return keys, nil
 	})
@@ -174,7 +174,7 @@ func pendingOf(keys []Key, algorithm string) *Key {
 func (s *Store) SetActive(name, selector string) ([]Change, error) {
 	return s.move(name, selector, func(keys []Key, at int) error {
 		if keys[at].State != Pending {
-			return refuse(ErrConflict, "key %s of %s is %s; only a pending key becomes active", selector, name, keys[at].State)
+			return refuse(ErrConflict, "dkim.key-of-is-only-a-pending-key", "key %s of %s is %s; only a pending key becomes active", "selector", selector, "name", name, "state", keys[at].State)
 		}
 		now := s.now().UTC()
 		for i := range keys {
@@ -192,7 +192,7 @@ func (s *Store) SetActive(name, selector string) ([]Change, error) {
 func (s *Store) Retire(name, selector string) ([]Change, error) {
 	return s.move(name, selector, func(keys []Key, at int) error {
 		if keys[at].State != Active {
-			return refuse(ErrConflict, "key %s of %s is %s; only an active key retires", selector, name, keys[at].State)
+			return refuse(ErrConflict, "dkim.key-of-is-only-an-active-key", "key %s of %s is %s; only an active key retires", "selector", selector, "name", name, "state", keys[at].State)
 		}
 		keys[at].State, keys[at].Ended = Retired, s.now().UTC()
 		return nil
@@ -209,7 +209,7 @@ func (s *Store) move(name, selector string, f func(keys []Key, at int) error) ([
 	err = s.change(name, func(keys []Key) ([]Key, error) {
 		at := indexOf(keys, selector)
 		if at < 0 {
-			return nil, refuse(ErrNotFound, "%s has no key with selector %.100q", name, selector)
+			return nil, refuse(ErrNotFound, "dkim.has-no-key-with-selector", "%s has no key with selector %.100q", "name", name, "selector", selector)
 		}
 		was := slices.Clone(keys)
 		if err := f(keys, at); err != nil {
@@ -243,15 +243,14 @@ func (s *Store) Remove(name, selector string) (Change, error) {
 	err = s.change(name, func(keys []Key) ([]Key, error) {
 		at := indexOf(keys, selector)
 		if at < 0 {
-			return nil, refuse(ErrNotFound, "%s has no key with selector %.100q", name, selector)
+			return nil, refuse(ErrNotFound, "dkim.has-no-key-with-selector", "%s has no key with selector %.100q", "name", name, "selector", selector)
 		}
 		gone = keys[at]
 		switch {
 		case gone.State == Active:
-			return nil, refuse(ErrConflict, "key %s of %s signs; retire it first", selector, name)
+			return nil, refuse(ErrConflict, "dkim.key-of-signs-retire-it-first", "key %s of %s signs; retire it first", "selector", selector, "name", name)
 		case !gone.Removable(s.now()):
-			return nil, refuse(ErrConflict, "key %s of %s can be removed from %s on: until then complaints may bring back mail it signed",
-				selector, name, gone.Ended.Add(KeepRetired).Format("2006-01-02"))
+			return nil, refuse(ErrConflict, "dkim.key-of-can-be-removed-from-on", "key %s of %s can be removed from %s on: until then complaints may bring back mail it signed", "selector", selector, "name", name, "keepretired", gone.Ended.Add(KeepRetired).Format("2006-01-02"))
 		}
 		return slices.Delete(slices.Clone(keys), at, at+1), nil
 	})

@@ -5,7 +5,6 @@ package keys
 
 import (
 	"crypto"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"postern/internal/address"
 	"postern/internal/filemark"
+	"postern/internal/said"
 )
 
 // State is where a key stands in its life.
@@ -73,24 +73,27 @@ type Change struct {
 
 // What a Refusal is about.
 var (
-	ErrNotFound = errors.New("no such key")
-	ErrConflict = errors.New("the state of the key forbids it")
-	ErrInvalid  = errors.New("not a fit domain, selector or key")
+	ErrNotFound = said.New("dkim.no-such-key", "no such key")
+	ErrConflict = said.New("dkim.the-state-of-the-key-forbids-it", "the state of the key forbids it")
+	ErrInvalid  = said.New("dkim.not-a-fit-domain-selector-or-key", "not a fit domain, selector or key")
 )
 
 // Refusal says in plain words why something was not done; it wraps one of the errors above.
 type Refusal struct {
 	Kind  error
-	Words string
+	Words said.Words
 }
 
-func (r *Refusal) Error() string { return r.Words }
+func (r *Refusal) Error() string { return r.Words.English }
+
+// Said implements said.Sayer.
+func (r *Refusal) Said() said.Words { return r.Words }
 
 // Unwrap returns the kind.
 func (r *Refusal) Unwrap() error { return r.Kind }
 
-func refuse(kind error, format string, args ...any) error {
-	return &Refusal{kind, fmt.Sprintf(format, args...)}
+func refuse(kind error, code, format string, pairs ...any) error {
+	return &Refusal{kind, said.Say(code, format, pairs...)}
 }
 
 // Store is the keys below one folder. It is safe for concurrent use, by several processes too.
@@ -281,7 +284,7 @@ func (s *Store) load(d *domain, k Key) (*Private, error) {
 func Domain(name string) (string, error) {
 	ascii, err := address.ToASCII(strings.TrimSuffix(strings.TrimSpace(name), "."))
 	if err != nil || !fitDomain(ascii) {
-		return "", refuse(ErrInvalid, "%.100q is no domain", name)
+		return "", refuse(ErrInvalid, "dkim.is-no-domain", "%.100q is no domain", "name", name)
 	}
 	return ascii, nil
 }

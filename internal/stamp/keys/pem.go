@@ -33,17 +33,17 @@ func generate(algorithm string, bits int) (crypto.Signer, error) {
 		return rsa.GenerateKey(rand.Reader, bits)
 	case Ed25519:
 		if bits != 0 && bits != 256 {
-			return nil, refuse(ErrInvalid, "an Ed25519 key has 256 bits, %d cannot be had", bits)
+			return nil, refuse(ErrInvalid, "dkim.an-ed25519-key-has-256-bits-cannot", "an Ed25519 key has 256 bits, %d cannot be had", "bits", bits)
 		}
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		return key, err
 	}
-	return nil, refuse(ErrInvalid, "algorithm %.20q: rsa and ed25519 are known", algorithm)
+	return nil, refuse(ErrInvalid, "dkim.algorithm-rsa-and-ed25519-are-known", "algorithm %.20q: rsa and ed25519 are known", "algorithm", algorithm)
 }
 
 func fitBits(bits int) error {
 	if bits < MinBits || bits > MaxBits {
-		return refuse(ErrInvalid, "an RSA key of %d bits: %d to %d are taken", bits, MinBits, MaxBits)
+		return refuse(ErrInvalid, "dkim.an-rsa-key-of-bits-to-are", "an RSA key of %d bits: %d to %d are taken", "bits", bits, "least", MinBits, "most", MaxBits)
 	}
 	return nil
 }
@@ -53,36 +53,36 @@ func fitBits(bits int) error {
 func ParsePEM(name string, text []byte) (crypto.Signer, error) {
 	block, rest := pem.Decode(text)
 	if block == nil {
-		return nil, refuse(ErrInvalid, "%s: there is no PEM block in it", name)
+		return nil, refuse(ErrInvalid, "dkim.there-is-no-pem-block-in-it", "%s: there is no PEM block in it", "name", name)
 	}
 	if more, _ := pem.Decode(rest); more != nil {
-		return nil, refuse(ErrInvalid, "%s: it holds more than one PEM block (%.40s, %.40s)", name, block.Type, more.Type)
+		return nil, refuse(ErrInvalid, "dkim.it-holds-more-than-one-pem-block", "%s: it holds more than one PEM block (%.40s, %.40s)", "name", name, "type", block.Type, "type2", more.Type)
 	}
 	var any any
 	var err error
 	switch {
 	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
-		return nil, refuse(ErrInvalid, "%s: the key is locked with a password; take the password off first (openssl pkey)", name)
+		return nil, refuse(ErrInvalid, "dkim.the-key-is-locked-with-a-password", "%s: the key is locked with a password; take the password off first (openssl pkey)", "name", name)
 	case block.Type == "RSA PRIVATE KEY":
 		any, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 	case block.Type == "PRIVATE KEY":
 		any, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	default:
-		return nil, refuse(ErrInvalid, "%s: the PEM block is a %.40q, wanted is a private key", name, block.Type)
+		return nil, refuse(ErrInvalid, "dkim.the-pem-block-is-a-wanted-is", "%s: the PEM block is a %.40q, wanted is a private key", "name", name, "type", block.Type)
 	}
 	if err != nil {
-		return nil, refuse(ErrInvalid, "%s: the private key cannot be read: %v", name, err)
+		return nil, refuse(ErrInvalid, "dkim.the-private-key-cannot-be-read", "%s: the private key cannot be read: %v", "name", name, "why", err)
 	}
 	switch key := any.(type) {
 	case *rsa.PrivateKey:
 		if err := fitBits(key.N.BitLen()); err != nil {
-			return nil, refuse(ErrInvalid, "%s: %v", name, err)
+			return nil, refuse(ErrInvalid, "dkim.in", "%s: %v", "name", name, "why", err)
 		}
 		return key, nil
 	case ed25519.PrivateKey:
 		return key, nil
 	}
-	return nil, refuse(ErrInvalid, "%s: a key of type %T; DKIM knows RSA and Ed25519", name, any)
+	return nil, refuse(ErrInvalid, "dkim.a-key-of-type-dkim-knows-rsa", "%s: a key of type %T; DKIM knows RSA and Ed25519", "name", name, "any", any)
 }
 
 // encode writes a private key as PKCS#8.

@@ -24,11 +24,11 @@ func (w within) accounts(ctx context.Context, p people.Principal, raw json.RawMe
 	}
 	for _, d := range append(slices.Clone(s.Domains), s.Domain) {
 		if d = strings.ToLower(strings.TrimPrefix(strings.TrimSpace(d), "@")); d != "" && !slices.Contains(p.Domains, d) {
-			return nil, control.Refuse(control.NotFound, "%.60q is not yours", d)
+			return nil, control.Refuse(control.NotFound, "within.is-not-yours", "%.60q is not yours", "d", d)
 		}
 	}
 	if len(s.Domains) == 0 && strings.Trim(s.Domain, " @") == "" {
-		return nil, control.Refuse(control.NotFound, "you have no domain")
+		return nil, control.Refuse(control.NotFound, "within.you-have-no-domain", "you have no domain")
 	}
 	var found accountcalls.Found
 	if err := w.calls.Call(ctx, "account.find", s, &found); err != nil {
@@ -48,7 +48,7 @@ func (w within) account(ctx context.Context, p people.Principal, raw json.RawMes
 		return nil, err
 	}
 	if !strings.Contains(q.Name, "@") || !p.Covers(q.Name) {
-		return nil, control.Refuse(control.NotFound, "%.60q is no account of yours", q.Name)
+		return nil, control.Refuse(control.NotFound, "within.is-no-account-of-yours", "%.60q is no account of yours", "name", q.Name)
 	}
 	var a accountcalls.Activity
 	if err := w.calls.Call(ctx, "account.activity", q, &a); err != nil {

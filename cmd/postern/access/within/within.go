@@ -52,7 +52,7 @@ func params[P any](raw json.RawMessage) (p P, err error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil {
-		return p, control.Refuse(control.Invalid, "%v", err)
+		return p, control.Because(control.Invalid, err)
 	}
 	return p, nil
 }
@@ -71,13 +71,13 @@ func (w within) cases(ctx context.Context, p people.Principal, raw json.RawMessa
 		return nil, err
 	}
 	if slices.ContainsFunc(s.Domains, func(d string) bool { return !slices.Contains(p.Domains, d) }) {
-		return nil, control.Refuse(control.NotFound, "not all of %v are yours", s.Domains)
+		return nil, control.Refuse(control.NotFound, "within.not-all-of-are-yours", "not all of %v are yours", "domains", s.Domains)
 	}
 	if len(s.Domains) == 0 {
 		s.Domains = p.Domains
 	}
 	if s.Text != "" { // what is not shown is not searched
-		return nil, control.Refuse(control.Invalid, "a domain admin searches by state, priority, category, grade and account")
+		return nil, control.Refuse(control.Invalid, "within.a-domain-admin-searches-by-state-priority", "a domain admin searches by state, priority, category, grade and account")
 	}
 	var page casecalls.Page
 	if err := w.calls.Call(ctx, "case.list", s, &page); err != nil {
@@ -100,7 +100,7 @@ func (w within) oneCase(ctx context.Context, p people.Principal, raw json.RawMes
 		return nil, err
 	}
 	if out.Case.Account == "" || !p.Covers(out.Case.Account) {
-		return nil, control.Refuse(control.NotFound, "there is no case %.40q", q.ID)
+		return nil, control.Refuse(control.NotFound, "within.there-is-no-case", "there is no case %.40q", "id", q.ID)
 	}
 	out.Case, out.Moves, out.Total.Merged = ownView(out.Case), []flow.State{}, nil
 	for i, e := range out.Timeline { // who reported, and what people wrote, stays with the desk
@@ -115,7 +115,7 @@ func (w within) optOuts(ctx context.Context, p people.Principal, raw json.RawMes
 		return nil, err
 	}
 	if !strings.Contains(q.Account, "@") || !p.Covers(q.Account) {
-		return nil, control.Refuse(control.NotFound, "say of which account of yours: %q is none", q.Account)
+		return nil, control.Refuse(control.NotFound, "within.say-of-which-account-of-yours-is", "say of which account of yours: %q is none", "account", q.Account)
 	}
 	var page suppress.Page
 	err = w.calls.Call(ctx, "suppress.list", q, &page)
@@ -128,7 +128,7 @@ func (w within) optOut(ctx context.Context, p people.Principal, raw json.RawMess
 		return nil, err
 	}
 	if !strings.Contains(a.Account, "@") || !p.Covers(a.Account) {
-		return nil, control.Refuse(control.NotFound, "%q is no account of yours", a.Account)
+		return nil, control.Refuse(control.NotFound, "within.is-no-account-of-yours-2", "%q is no account of yours", "account", a.Account)
 	}
 	var out suppress.Entry
 	err = w.calls.Call(ctx, "suppress.add", a, &out)
@@ -142,7 +142,7 @@ func (w within) liftOptOut(ctx context.Context, p people.Principal, raw json.Raw
 		return nil, err
 	}
 	if !strings.Contains(l.Account, "@") || !p.Covers(l.Account) {
-		return nil, control.Refuse(control.NotFound, "say of which account of yours it is: %q is none", l.Account)
+		return nil, control.Refuse(control.NotFound, "within.say-of-which-account-of-yours-it", "say of which account of yours it is: %q is none", "account", l.Account)
 	}
 	for q := (suppress.Query{Account: l.Account, Limit: entity.MaxPage}); ; {
 		var page suppress.Page
@@ -155,7 +155,7 @@ func (w within) liftOptOut(ctx context.Context, p people.Principal, raw json.Raw
 			return out, err
 		}
 		if q.After = page.Next; q.After == "" {
-			return nil, control.Refuse(control.NotFound, "%s has no such entry", l.Account)
+			return nil, control.Refuse(control.NotFound, "within.has-no-such-entry", "%s has no such entry", "account", l.Account)
 		}
 	}
 }
@@ -183,7 +183,7 @@ func (w within) listAdd(ctx context.Context, p people.Principal, raw json.RawMes
 		return nil, err
 	}
 	if !scoped(p, e.Scope) {
-		return nil, control.Refuse(control.Invalid, "scope: domain: or recipient: of what is yours, not %.60q", e.Scope)
+		return nil, control.Refuse(control.Invalid, "within.scope-domain-or-recipient-of-what-is", "scope: domain: or recipient: of what is yours, not %.60q", "scope", e.Scope)
 	}
 	var out blocklist.Entry
 	err = w.calls.Call(ctx, "blocklist.add", e, &out)
@@ -196,7 +196,7 @@ func (w within) listRemove(ctx context.Context, p people.Principal, raw json.Raw
 		return nil, err
 	}
 	if words := strings.Fields(id.ID); len(words) != 3 || !scoped(p, words[2]) {
-		return nil, control.Refuse(control.NotFound, "you have no such entry")
+		return nil, control.Refuse(control.NotFound, "within.you-have-no-such-entry", "you have no such entry")
 	}
 	var out string
 	err = w.calls.Call(ctx, "blocklist.remove", id, &out)

@@ -35,7 +35,7 @@ const (
 func (h *Held) Bytes(ctx context.Context, id string, limit int64) ([]byte, error) {
 	r, err := h.Quarantine.Raw(ctx, id)
 	if errors.Is(err, quarantine.ErrNotFound) {
-		return nil, control.Refuse(control.NotFound, "%v", err)
+		return nil, control.Because(control.NotFound, err)
 	}
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"postern/internal/config"
 	"postern/internal/diff"
 	"postern/internal/opfiles"
+	"postern/internal/said"
 	"postern/internal/strict"
 	"postern/rules"
 )
@@ -31,6 +32,8 @@ type Problem struct {
 	Column  int    `json:"column,omitempty"`
 	Message string `json:"message"`
 	Here    bool   `json:"here"` // in the text that is checked
+
+	Words said.Words `json:"said,omitzero"` // Message by its code
 }
 
 // String is the problem as the command line says it.
@@ -39,6 +42,15 @@ func (p Problem) String() string {
 		return p.File + ": " + p.Message
 	}
 	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
+}
+
+// Said implements said.Sayer.
+func (p Problem) Said() said.Words {
+	what := p.Words
+	if what.English = p.Message; what.Code == "" {
+		return said.Words{English: p.String()}
+	}
+	return said.Words{Code: said.Around, Values: said.Values{"before": strings.TrimSuffix(p.String(), p.Message), "said": what, "after": ""}, English: p.String()}
 }
 
 // Worth is a symbol whose worth changes.
@@ -101,7 +113,7 @@ func (c *Checker) Text(id, text string, gone bool) (Checked, error) {
 	}
 	out.Diff = diff.Between(now.Text, after)
 	if len(text) > opfiles.MaxText {
-		out.fail(id, folder, errors.New("the text is longer than what is written here"))
+		out.fail(id, folder, said.New("file.text-long", "the text is longer than what is written here"))
 		return out, nil
 	}
 	switch folder.Kind {
@@ -129,12 +141,12 @@ func (out *Checked) fail(id string, folder opfiles.Folder, err error) {
 	if !errors.As(err, &all) {
 		one := new(strict.Error)
 		if !errors.As(err, &one) {
-			one = &strict.Error{Message: err.Error()}
+			one = strict.NewError(strict.Place{}, said.Of(err))
 		}
 		all = strict.Errors{one}
 	}
 	for _, e := range all {
-		p := Problem{File: nameOf(e.File, folder), Line: e.Line, Column: e.Column, Message: e.Message}
+		p := Problem{File: nameOf(e.File, folder), Line: e.Line, Column: e.Column, Message: e.Message, Words: e.Words.Bare()}
 		if p.File == "" {
 			p.File = id
 		}
@@ -182,7 +194,7 @@ func (c *Checker) Set(id, text string) (*rules.Set, error) {
 		return nil, err
 	}
 	if folder.Kind != "rules" {
-		return nil, fmt.Errorf("%w: only files of rules can be tried on a message", opfiles.ErrInvalid)
+		return nil, said.Errorf("file.only-files-of-rules-can-be-tried", "%w: only files of rules can be tried on a message", "kind", opfiles.ErrInvalid)
 	}
 	below := os.DirFS(folder.Dir)
 	if _, err := os.Stat(folder.Dir); err != nil {

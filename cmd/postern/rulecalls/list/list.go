@@ -198,19 +198,19 @@ func (d *List) off(ctx context.Context, p TurnOff) (Off, error) {
 	set := d.Rules()
 	switch sym, ok := set.Symbol(p.Symbol); {
 	case !ok:
-		return Off{}, control.Refuse(control.NotFound, "there is no rule %s", p.Symbol)
+		return Off{}, control.Refuse(control.NotFound, "list.there-is-no-rule", "there is no rule %s", "symbol", p.Symbol)
 	case !set.CanBeOff(sym.Name):
-		return Off{}, control.Refuse(control.Conflict, "what %s does is said by each policy: change it there", sym.Name)
+		return Off{}, control.Refuse(control.Conflict, "list.what-does-is-said-by-each-policy", "what %s does is said by each policy: change it there", "name", sym.Name)
 	case p.Hours < 1 || p.Hours > MaxOffHours:
-		return Off{}, control.Refuse(control.Invalid, "hours: 1 to %d", MaxOffHours)
+		return Off{}, control.Refuse(control.Invalid, "list.hours-1-to", "hours: 1 to %d", "most", MaxOffHours)
 	case strings.TrimSpace(p.Note) == "" || len(p.Note) > MaxNote:
-		return Off{}, control.Refuse(control.Invalid, "say why, in at most %d octets", MaxNote)
+		return Off{}, control.Refuse(control.Invalid, "list.say-why-in-at-most-octets", "say why, in at most %d octets", "most", MaxNote)
 	}
 	switch all, err := d.Active(ctx); {
 	case err != nil:
 		return Off{}, err
 	case len(all) >= maxOffs:
-		return Off{}, control.Refuse(control.Full, "%d rules are off already", len(all))
+		return Off{}, control.Refuse(control.Full, "list.rules-are-off-already", "%d rules are off already", "n", len(all))
 	}
 	now := d.Now().UTC()
 	o := Off{Symbol: p.Symbol, By: control.Actor(ctx), At: now, Until: now.Add(time.Duration(p.Hours) * time.Hour), Note: p.Note}
@@ -230,7 +230,7 @@ func (d *List) off(ctx context.Context, p TurnOff) (Off, error) {
 func (d *List) on(ctx context.Context, p TurnOn) (string, error) {
 	row, err := d.offTable().Get(ctx, p.Symbol)
 	if errors.Is(err, entity.ErrNotFound) {
-		return "", control.Refuse(control.NotFound, "%s is not switched off", p.Symbol)
+		return "", control.Refuse(control.NotFound, "list.is-not-switched-off", "%s is not switched off", "symbol", p.Symbol)
 	}
 	if err != nil {
 		return "", err
