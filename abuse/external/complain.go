@@ -14,6 +14,7 @@ import (
 	"postern/abuse/external/told"
 	"postern/abuse/external/wording"
 	"postern/abuse/external/writing"
+	"postern/abuse/notice/letter"
 	"postern/internal/entity"
 	"postern/internal/said"
 )
@@ -90,7 +91,7 @@ func (d *Desk) Complain(ctx context.Context, who cases.Actor, id string) (Notice
 		return n, err
 	}
 	n.To, n.Way, n.Form, n.Region, n.Language = found.Contact.Address, string(found.Contact.Way), found.Contact.Form, found.Contact.Region, "en"
-	if n, err = d.send(ctx, n, m, src, d.words(c, src, "en")); err != nil {
+	if n, err = d.send(ctx, n, m, src, d.words(ctx, c, src, m, letter.Complaint, "en").Body); err != nil {
 		return n, err
 	}
 	return d.done(ctx, who, c, n, src)

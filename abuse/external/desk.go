@@ -13,6 +13,7 @@ import (
 	"postern/abuse/complaint/redact"
 	"postern/abuse/external/contact"
 	"postern/abuse/external/order"
+	"postern/abuse/external/wording"
 	"postern/abuse/external/writing"
 	"postern/internal/entity"
 	"postern/internal/said"
@@ -58,9 +59,12 @@ type Desk struct {
 	// Alias is the address under which a case is answered.
 	Alias func(caseID string) string
 	Name  string // of the desk, which signs
-	Host  string // of the gateway
-	Agent string // name and version of the program
-	Body  Body   // Address "" = none
+	Hours string // at which people read there, as letters say it
+	// Letters word what people read above the facts of a report; nil: the program does.
+	Letters wording.Letters
+	Host    string // of the gateway
+	Agent   string // name and version of the program
+	Body    Body   // Address "" = none
 	// Redact hides the recipients in reports; nil names them.
 	Redact *redact.Redactor
 	// Automatic confirms sources that users reported or that hit traps, tells their providers

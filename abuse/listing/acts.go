@@ -85,7 +85,7 @@ func (m *Monitor) Send(ctx context.Context, who cases.Actor, id, text string) (L
 	if !l.Sent.IsZero() {
 		return l, said.Errorf("listing.it-was-sent-already", "%w: it was sent already", "kind", ErrNotice)
 	}
-	if err := m.Submit(ctx, "listing-"+l.ID+"-"+l.First.Format("20060102150405"), l.Case, text); err != nil {
+	if err := m.Submit(ctx, "listing-"+l.ID+"-"+l.First.Format("20060102150405"), l, text); err != nil {
 		return l, err
 	}
 	row, err := m.table().Change(ctx, id, func(x *Listing) error { x.Draft, x.Sent = text, m.Now().UTC(); return nil })

@@ -58,8 +58,10 @@ func newWorld(t *testing.T, zone mailtest.Zone) *world {
 	w.Monitor = &listing.Monitor{
 		Home: w.home, Cases: w.cases, DNS: r, Lists: []listing.List{{Name: "ips", Zone: "ips.test", Major: true, Removal: "https://ips.test/removal"}, {Name: "names", Zone: "names.test", Domains: true}},
 		Subjects: func() []string { return []string{"192.0.2.25", "ours.example"} }, Domain: "mx.ours.example",
-		Draft: func(c cases.Case, l listing.Listing) string { return c.ID + ": " + l.Subject + " on " + l.List },
-		Submit: func(_ context.Context, id, caseID, text string) error {
+		Draft: func(_ context.Context, c cases.Case, l listing.Listing) string {
+			return c.ID + ": " + l.Subject + " on " + l.List
+		},
+		Submit: func(_ context.Context, id string, _ listing.Listing, text string) error {
 			w.sent = append(w.sent, id+" "+text)
 			return nil
 		},

@@ -76,9 +76,9 @@ type Monitor struct {
 	Subjects func() []string // own addresses and domains
 	Domain   string          // that speaks for the gateway, in cases about addresses
 	// Draft writes the notice to the national body; nil = there is none to tell.
-	Draft func(c cases.Case, l Listing) string
+	Draft func(ctx context.Context, c cases.Case, l Listing) string
 	// Submit sends a drafted notice; the same id goes once.
-	Submit func(ctx context.Context, id, caseID, text string) error
+	Submit func(ctx context.Context, id string, l Listing, text string) error
 	// Suspect ranks who may be behind a listing, by what is written down at a time.
 	Suspect func(ctx context.Context, subject string, at time.Time) ([]suspect.Suspect, error)
 	Audit   func(ctx context.Context, actor, action, object string, before, after any, note string) error
@@ -247,7 +247,7 @@ func (m *Monitor) open(ctx context.Context, l Listing) error {
 	cause, suspects := m.suspects(ctx, l)
 	draft := ""
 	if m.Draft != nil {
-		draft = m.Draft(c, l)
+		draft = m.Draft(ctx, c, l)
 	}
 	if _, err := m.table().Change(ctx, l.ID, func(x *Listing) error {
 		x.Case, x.Suspects = c.ID, suspects

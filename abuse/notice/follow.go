@@ -30,12 +30,16 @@ func results(to flow.State) (letter.Kind, bool) {
 	return "", false
 }
 
-// toAccount are the letters that the account of a case gets.
-func toAccount(to flow.State) []letter.Kind {
+// toAccount are the letters that the account of a case gets. One whose guarantee was refused has
+// the others already.
+func toAccount(from, to flow.State) []letter.Kind {
 	switch to {
 	case flow.Warned:
 		return []letter.Kind{letter.Warning}
 	case flow.Suspended:
+		if from == flow.GuaranteeIn {
+			return []letter.Kind{letter.Refused}
+		}
 		return []letter.Kind{letter.Suspension, letter.Guarantee}
 	case flow.Probation:
 		return []letter.Kind{letter.Reinstated}
@@ -64,7 +68,7 @@ func (d *Desk) Follow(ctx context.Context, c cases.Case, e cases.Event) error {
 	if e.To == flow.NeedsInfo {
 		return d.everyone(ctx, c, letter.NeedInfo, e)
 	}
-	for _, kind := range toAccount(e.To) {
+	for _, kind := range toAccount(e.From, e.To) {
 		if err := d.account(ctx, c, kind, e); err != nil {
 			return err
 		}

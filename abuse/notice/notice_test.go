@@ -368,3 +368,23 @@ func TestAPersonAnswers(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// An account whose guarantee was refused hears why, and not once more that it is suspended.
+func TestRefusedGuarantee(t *testing.T) {
+	w := newWorld(t)
+	e := cases.Event{Case: w.c.ID, At: w.now, Action: "state", From: flow.GuaranteeIn, To: flow.Suspended, Text: "the seal is missing"}
+	if err := w.d.Follow(t.Context(), w.c, e); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, p := range w.posts {
+		if p.to == w.c.Account {
+			if n++; !strings.Contains(decode(t, p), "the seal is missing") {
+				t.Errorf("%s", decode(t, p))
+			}
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d letters to the account", n)
+	}
+}

@@ -1,6 +1,7 @@
 package wording
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -35,17 +36,22 @@ func ListingSubject(language, caseID string) string {
 	return fmt.Sprintf(ofListing(language).subject, caseID)
 }
 
-// Listing is a notice to the national body about a listing of our own.
-func Listing(language string, l Listed) string {
+// Listing is a notice to the national body about a listing of our own: opening, or words of our
+// own where that is empty, and the facts.
+func Listing(language, opening string, l Listed) string {
 	w := ofListing(language)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n%s: %s\n%s: %s\n", w.what, w.listed, l.Subject, w.list, l.List)
+	opening = strings.TrimSpace(opening)
+	fmt.Fprintf(&b, "%s\n\n%s: %s\n%s: %s\n", cmp.Or(opening, w.what), w.listed, l.Subject, w.list, l.List)
 	if answer := strings.TrimSpace(strings.Join(l.Codes, " ") + " " + strings.Join(strings.Fields(l.Text), " ")); answer != "" {
 		fmt.Fprintf(&b, "%s: %s\n", w.answer, answer)
 	}
 	if !l.Since.IsZero() {
 		fmt.Fprintf(&b, "%s: %s\n", w.since, l.Since.UTC().Format(time.DateTime))
 	}
-	fmt.Fprintf(&b, "\n%s\n%s\n\n%s\n%s\n%s\n", w.works, w.end, l.Case, l.Desk, l.Host)
+	if opening == "" {
+		fmt.Fprintf(&b, "\n%s\n%s\n", w.works, w.end)
+	}
+	fmt.Fprintf(&b, "\n%s\n%s\n%s\n", l.Case, l.Desk, l.Host)
 	return b.String()
 }

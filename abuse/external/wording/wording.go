@@ -3,12 +3,17 @@ package wording
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"fmt"
+	"log/slog"
 	"mime"
 	"mime/quotedprintable"
 	"net/netip"
 	"strings"
 	"time"
+
+	"postern/abuse/notice/letter"
 )
 
 // Facts are what a report says.
@@ -41,11 +46,31 @@ func of(language string) phrases {
 // Subject is that of a report about a source.
 func Subject(language, caseID string) string { return fmt.Sprintf(of(language).subject, caseID) }
 
-// Report is the text for people that a report begins with.
-func Report(language string, f Facts) string {
+// Letters are what people of the desk may word of a report: edition.Desk is one.
+type Letters interface {
+	Write(ctx context.Context, language string, kind letter.Kind, v letter.Vars) (letter.Text, error)
+}
+
+// Write is a report for people: what the letter of a kind says, and the facts below it. Without
+// letters, and where theirs cannot be written, the words are our own: no report is kept back.
+func Write(ctx context.Context, letters Letters, log *slog.Logger, language string, kind letter.Kind, f Facts, v letter.Vars) letter.Text {
+	t := letter.Text{}
+	if letters != nil {
+		var err error
+		if t, err = letters.Write(ctx, language, kind, v); err != nil {
+			log.Warn("a report is worded by the program: the letter cannot be used", "case", f.Case, "letter", kind, "err", err)
+			t = letter.Text{}
+		}
+	}
+	return letter.Text{Subject: cmp.Or(t.Subject, Subject(language, f.Case)), Body: Report(language, t.Body, f)}
+}
+
+// Report is the text for people that a report begins with: opening, or a sentence of our own
+// where that is empty, and below it the facts, whatever the opening says.
+func Report(language, opening string, f Facts) string {
 	w := of(language)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", w.what)
+	fmt.Fprintf(&b, "%s\n\n", cmp.Or(strings.TrimSpace(opening), w.what))
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(&b, "%s: %s\n", name, value)

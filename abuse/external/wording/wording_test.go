@@ -17,7 +17,7 @@ func TestFourLanguages(t *testing.T) {
 	at := time.Date(2026, 6, 8, 10, 0, 0, 0, time.UTC)
 	seen := map[string]bool{}
 	for _, language := range []string{"en", "zh", "ru", "el"} {
-		body := wording.Report(language, wording.Facts{Case: "A-2026-000001", Desk: "Ours", At: at, IP: netip.MustParseAddr("198.51.100.7"), Port: 40001, Domain: "x.example", Sender: "a@x.example", Incidents: 3, Ground: "user"})
+		body := wording.Report(language, "", wording.Facts{Case: "A-2026-000001", Desk: "Ours", At: at, IP: netip.MustParseAddr("198.51.100.7"), Port: 40001, Domain: "x.example", Sender: "a@x.example", Incidents: 3, Ground: "user"})
 		for _, want := range []string{"A-2026-000001", "198.51.100.7, port 40001", "x.example", "STOP", "2026-06-08 10:00:00", ": 3\n"} {
 			if !strings.Contains(body, want) {
 				t.Errorf("%s: %q is not in\n%s", language, want, body)

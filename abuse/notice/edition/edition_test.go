@@ -160,8 +160,8 @@ func TestTwoPeopleChangeALetter(t *testing.T) {
 			kind:     "nothing",
 		},
 		{
-			language: "el",
-			kind:     letter.Complaint, // it is written elsewhere
+			language: "fr",
+			kind:     letter.Complaint,
 		},
 	} {
 		if _, err := w.one.Get(t.Context(), c.language, c.kind); !errors.Is(err, edition.ErrNotFound) {

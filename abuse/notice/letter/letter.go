@@ -42,10 +42,9 @@ func Kinds() []Kind {
 	return []Kind{Ack, NeedInfo, Result, Rejected, NotOurs, Warning, Suspension, Guarantee, Reinstated, Refused, Complaint, National, Listing}
 }
 
-// Sent are the letters that the desk writes to reporters and to accounts.
-func Sent() []Kind {
-	return []Kind{Ack, NeedInfo, Result, Rejected, NotOurs, Warning, Suspension, Guarantee, Reinstated}
-}
+// Sent are the letters that go out: all of them. To Complaint, National and Listing the program
+// adds the facts below what they say, and no wording leaves those out.
+func Sent() []Kind { return Kinds() }
 
 // Languages are those the desk writes; the first is for everybody else.
 func Languages() []string { return []string{"en", "zh", "ru", "el"} }

@@ -99,7 +99,7 @@ func TestWhatIsNotKnownIsNotSent(t *testing.T) {
 		t.Errorf("%v %s", err, got.Body)
 	}
 	v.Proof = strings.Repeat("x", letter.MaxBody)
-	if _, err := b.Write("en", letter.Complaint, v); !errors.Is(err, letter.ErrLetter) {
+	if _, err := b.Write("en", letter.NotOurs, v); !errors.Is(err, letter.ErrLetter) {
 		t.Errorf("a letter too long: %v", err)
 	}
 	v = vars()

@@ -23,6 +23,7 @@ import (
 	"postern/abuse/external/contact"
 	"postern/abuse/external/order"
 	"postern/abuse/external/published"
+	"postern/abuse/external/wording"
 	"postern/abuse/intake"
 	"postern/abuse/listing"
 	"postern/abuse/listing/suspect"
@@ -57,7 +58,8 @@ type Parts struct {
 	Key       []byte // of this installation
 	Version   string
 	// Alias is the address under which a case is answered.
-	Alias func(caseID string) string
+	Alias   func(caseID string) string
+	Letters wording.Letters // what people of the desk word of reports; nil: the program does
 	// Submit hands a message to the outbox; the same key and time are the same message.
 	Submit func(ctx context.Context, key string, at time.Time, from, to string, message []byte) error
 	Audit  func(ctx context.Context, actor, action, object string, before, after any, note string) error
@@ -102,7 +104,7 @@ func New(p Parts) (*Desk, error) {
 	hide := redact.HMAC(append([]byte("redact "), p.Key...))
 	d.External = &external.Desk{
 		Home: p.Home, Cases: p.Cases, Lists: blocks, Contacts: d.Contacts, Protected: d.Protected, Message: d.message, Alias: p.Alias,
-		Name: c.Abuse.Answers.Name, Host: c.Hostname, Agent: "postern/" + p.Version, Body: external.Body(ext.Body), Redact: &hide,
+		Name: c.Abuse.Answers.Name, Hours: c.Abuse.Answers.Hours, Letters: p.Letters, Host: c.Hostname, Agent: "postern/" + p.Version, Body: external.Body(ext.Body), Redact: &hide,
 		Automatic: ext.Automatic, Trial: ext.AWS.Test, Submit: p.Submit, Audit: p.Audit, Now: p.Now, Log: p.Log, Observer: p.Observer,
 	}
 	d.Published = &published.Desk{

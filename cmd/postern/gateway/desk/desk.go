@@ -138,7 +138,7 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	d.locate(c)
 	d.Measures = abusedesk.NewMeasures(parts, d.Cases, abusedesk.MeasureParts{Config: c, Accounts: p.Accounts, Sent: p.Sent, Connectors: d.Connectors.All, Held: p.Held, Geo: d.geo})
 	d.buildIntake(ctx, c)
-	if err := d.buildSources(); err != nil {
+	if err := d.buildSources(c); err != nil {
 		return nil, err
 	}
 	if err := d.buildRecipients(); err != nil {
@@ -147,9 +147,6 @@ func New(ctx context.Context, p Parts) (d *Desk, err error) {
 	d.Intake.Bounced = d.bounced
 	if c.Abuse.Answers.Off {
 		return d, nil
-	}
-	if d.Letters, err = d.newLetters(c.Abuse.Answers.Dir); err != nil {
-		return nil, err
 	}
 	d.Answers, err = abusedesk.NewAnswers(parts, d.Cases, abusedesk.AnswerParts{Config: c, Letters: d.Letters, Key: p.Key, Own: d.Takes, Submit: p.Submit.Letter})
 	if err != nil {

@@ -10,13 +10,20 @@ import (
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/sources"
 	"postern/filter"
+	"postern/internal/config"
 	"postern/internal/entity"
 	"postern/internal/relay/outbox"
 )
 
-// buildSources makes the work on sources elsewhere, on published lists and on our own listings.
-func (d *Desk) buildSources() (err error) {
+// buildSources makes the letters, and the work on sources elsewhere, on published lists and on our own listings.
+func (d *Desk) buildSources(c *config.Config) (err error) {
 	p := d.p.Sources
+	if !c.Abuse.Answers.Off {
+		if d.Letters, err = d.newLetters(c.Abuse.Answers.Dir); err != nil {
+			return err
+		}
+		p.Letters = d.Letters
+	}
 	p.Config, p.Home, p.Key, p.Now, p.Log, p.Audit, p.Event, p.Alone = d.p.Config, d.p.Entities, d.p.Key, d.p.Now, d.p.Log, d.p.Audit, d.p.Event, d.p.Alone
 	p.Holds, p.Cases, p.Intake, p.Calendars, p.Submit, p.Alias = d.p.Held.Quarantine, d.Cases.Cases, d.Intake, d.Cases.Calendars, d.p.Submit.Notice, d.alias
 	d.Sources, err = sources.New(p)
