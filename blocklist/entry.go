@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"postern/internal/address"
@@ -160,10 +161,19 @@ type table struct {
 	bits4    []int // lengths of the prefixes in nets, longest first
 	bits6    []int
 	names    map[string][]*Entry // domains and mail addresses
+	sorted   func() []*Entry     // all of them, the youngest first
 }
 
 func newTable(entries []Entry, revision uint64) *table {
 	t := &table{revision: revision, ips: map[netip.Addr][]*Entry{}, nets: map[netip.Prefix][]*Entry{}, names: map[string][]*Entry{}}
+	t.sorted = sync.OnceValue(func() []*Entry {
+		all := make([]*Entry, len(entries))
+		for i := range entries {
+			all[i] = &entries[i]
+		}
+		slices.SortFunc(all, order)
+		return all
+	})
 	lengths := map[[2]int]bool{}
 	for i := range entries {
 		e := &entries[i]

@@ -138,15 +138,7 @@ func (o *Own) Why(of string) []Answer {
 	if t == nil {
 		return nil
 	}
-	var hits []*Entry
-	kind := OfDomain
-	if ip, err := netip.ParseAddr(strings.Trim(of, "[]")); err == nil {
-		hits, kind = t.byIP(ip), OfIP
-	} else if a := subject(of); a != "" {
-		hits = t.byAddress(a)
-	} else if d := zone.Domain(of); d != "" {
-		hits = t.byAddress(d)
-	}
+	hits, kind := t.find(of)
 	var all []Answer
 	for _, e := range o.live(hits) {
 		symbol := OwnBlock
@@ -156,6 +148,21 @@ func (o *Own) Why(of string) []Answer {
 		all = append(all, Answer{List: "own", Of: kind, Subject: of, Listed: true, Codes: []string{e.Key()}, Symbols: []string{symbol}, Text: e.Reason})
 	}
 	return all
+}
+
+// find returns the entries that name an IP address, a mail address or a domain, and which of
+// them it is.
+func (t *table) find(of string) (hits []*Entry, kind Kind) {
+	if ip, err := netip.ParseAddr(strings.Trim(of, "[]")); err == nil {
+		return t.byIP(ip), OfIP
+	}
+	if a := subject(of); a != "" {
+		return t.byAddress(a), OfDomain
+	}
+	if d := zone.Domain(of); d != "" {
+		return t.byAddress(d), OfDomain
+	}
+	return nil, OfDomain
 }
 
 // live are those that have not expired.

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"postern/blocklist"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/calls"
 	node "postern/cmd/postern/gateway"
@@ -243,8 +242,8 @@ func checkThings(t *testing.T, g *gateway, b *mailtest.Backend, kept things, off
 	if off < 24*time.Hour {
 		from("nuisance.example", 550)
 	}
-	if all := runJSON[[]blocklist.Entry](t, g, 0, "blocklist", "list", "--json"); len(all) != 2 {
-		t.Errorf("off by %v: %d own entries", off, len(all))
+	if all := runJSON[calls.Entries](t, g, 0, "blocklist", "list", "--json"); all.Total != 2 {
+		t.Errorf("off by %v: %d own entries", off, all.Total)
 	}
 	g.run(t, 0, "audit", "verify")
 	world.Await(t, "metrics answer", 5*time.Second, func() bool { code, _ := g.ask(t, "/metrics"); return code == http.StatusOK })

@@ -13,6 +13,7 @@ import (
 	"postern/abuse/cases/flow"
 	parser "postern/abuse/complaint"
 	"postern/abuse/external"
+	"postern/cmd/postern/calls"
 	"postern/cmd/postern/sourcecalls"
 	"postern/internal/mailtest"
 	"postern/test/world"
@@ -269,8 +270,8 @@ func TestReportsWithoutEvidenceOfOurOwn(t *testing.T) {
 		if all := told[sourcecalls.Sources](n, "source.list", sourcecalls.Paging{}).Sources; len(all) != 0 {
 			t.Errorf("%+v", all)
 		}
-		if all := told[[]external.Source](n, "blocklist.list", nil); len(all) != 0 || len(n.Out.Transactions()) != 0 {
-			t.Errorf("%d blocks, %d notices", len(all), len(n.Out.Transactions()))
+		if all := told[calls.Entries](n, "blocklist.list", nil); all.Total != 0 || len(n.Out.Transactions()) != 0 {
+			t.Errorf("%d blocks, %d notices", all.Total, len(n.Out.Transactions()))
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"postern/abuse/suppress"
 	"postern/blocklist"
 	"postern/cmd/postern/accountcalls"
+	"postern/cmd/postern/calls"
 	"postern/cmd/postern/casecalls"
 	"postern/internal/people"
 )
@@ -78,13 +79,7 @@ func ownDomain(name, params string) any {
 	case "suppress.add", "suppress.lift":
 		return suppress.Entry{ID: "e2", Account: "a@example.com"}
 	case "blocklist.list":
-		return []blocklist.Entry{
-			{Value: "everybody.example", Scope: "all"},
-			{Value: "ours.example", Scope: "domain:example.com"},
-			{Value: "mine.example", Scope: "recipient:a@example.com"},
-			{Value: "theirs.example", Scope: "domain:example.org"},
-			{Value: "his.example", Scope: "recipient:b@example.org"},
-		}
+		return calls.Entries{Entries: []calls.Entry{{Key: params}}}
 	case "account.find":
 		return accountcalls.Found{Accounts: []accountcalls.Row{{Name: "a@example.com"}, {Name: "b@example.org"}, {Name: "@example.com"}}, Total: 3}
 	case "account.activity":
@@ -136,9 +131,10 @@ func TestDomainAdminsSeeTheirOwn(t *testing.T) {
 		{"account.activity", `{"name":"a@example.com"}`, 200, `"known":true`, "G-1"},
 		{"account.activity", `{"name":"b@example.org"}`, 404, "no account of yours", "proven"},
 		{"account.activity", `{"name":"@example.com"}`, 200, `"known":true`, reporter},
-		{"blocklist.list", ``, 200, "ours.example", "everybody.example"},
-		{"blocklist.list", ``, 200, "mine.example", "theirs.example"},
-		{"blocklist.list", ``, 200, "mine.example", "his.example"},
+		{"blocklist.list", ``, 200, `\"within\":[\"example.com\"]`, ""},
+		{"blocklist.list", `{"text":"x","after":"m"}`, 200, `{\"text\":\"x\",\"within\":[\"example.com\"],\"after\":\"m\"}`, ""},
+		{"blocklist.list", `{"within":["a@example.com"]}`, 200, `\"within\":[\"a@example.com\"]`, ""},
+		{"blocklist.list", `{"within":["example.org"]}`, 404, "not yours to see", "within"},
 		{"blocklist.add", `{"value":"new.example","scope":"domain:example.com"}`, 200, "new.example", ""},
 		{"blocklist.add", `{"value":"new.example","scope":"recipient:x@example.com"}`, 200, "new.example", ""},
 		{"blocklist.add", `{"value":"new.example","scope":"all"}`, 400, "scope", ""},

@@ -85,7 +85,6 @@ type Parts struct {
 	Outbox     outbox.Store
 	Worker     *outbox.Worker
 	Lists      *blocklist.Lists
-	OwnStore   blocklist.Store
 	Own        *blocklist.Own
 	Accounts   *abuse.Accounts
 	Records    abuse.Store
@@ -212,17 +211,14 @@ type Listing struct {
 }
 
 func (g Parts) listCalls(s *control.Server) {
-	control.Handle(s, "blocklist.list", func(ctx context.Context, _ struct{}) ([]blocklist.Entry, error) {
-		all, _, err := g.OwnStore.ListEntries(ctx)
-		return some(all), err
-	})
-	control.Handle(s, "blocklist.add", func(ctx context.Context, e blocklist.Entry) (blocklist.Entry, error) {
+	control.Handle(s, "blocklist.list", g.listed)
+	control.Handle(s, "blocklist.add", func(ctx context.Context, e blocklist.Entry) (Entry, error) {
 		e.Author, e.Created = control.Actor(ctx), g.Now().UTC()
 		out, err := g.Own.Add(ctx, e)
 		if err != nil {
-			return out, control.Because(control.Invalid, err)
+			return Entry{}, control.Because(control.Invalid, err)
 		}
-		return out, g.Audit.Write(ctx, e.Author, "list-add", out.Key(), nil, out, out.Reason)
+		return entry(out), g.Audit.Write(ctx, e.Author, "list-add", out.Key(), nil, out, out.Reason)
 	})
 	control.Handle(s, "blocklist.remove", func(ctx context.Context, p ID) (string, error) {
 		if err := g.Own.Remove(ctx, p.ID); err != nil {
@@ -246,12 +242,10 @@ func (g Parts) listCalls(s *control.Server) {
 // stands in the own lists.
 func (g Parts) why(ctx context.Context, of string) ([]blocklist.Answer, error) {
 	if network, err := netip.ParsePrefix(of); err == nil {
-		all, _, err := g.OwnStore.ListEntries(ctx)
+		page, err := g.Own.List(ctx, blocklist.Query{About: []string{network.String()}, Limit: blocklist.PageMost})
 		var out []blocklist.Answer
-		for _, e := range all {
-			if e.Value == network.Masked().String() {
-				out = append(out, blocklist.Answer{List: "own", Of: "ip", Subject: of, Listed: true, Codes: []string{e.Key()}, Text: e.Reason})
-			}
+		for _, e := range page.Entries {
+			out = append(out, blocklist.Answer{List: "own", Of: "ip", Subject: of, Listed: true, Codes: []string{e.Key()}, Text: e.Reason})
 		}
 		return some(out), err
 	}

@@ -126,3 +126,48 @@ func TestBlocklistWhyAsksEveryList(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// TestBlocklistList shows the own lists page by page, or all of them, and what of them is asked for.
+func TestBlocklistList(t *testing.T) {
+	a, out, _ := lists(t)
+	c := desk.Blocklist{}
+	for i := range 5 {
+		c.Add.Value, c.Add.Scope, c.Add.Reason, c.Add.Allow = fmt.Sprintf("h%d.example", i), "all", fmt.Sprint("reason ", i), i == 3
+		if err := c.Add.Run(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := func(ask func()) string {
+		t.Helper()
+		c.List.Limit, c.List.After, c.List.All, c.List.Text, c.List.Kind, c.List.About = 2, "", false, "", "", nil
+		ask()
+		out.Reset()
+		if err := c.List.Run(a); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	first := list(func() {})
+	_, rest, more := strings.Cut(first, "2 of 5, more: --after \"")
+	if !more || !strings.HasPrefix(first, "block h4.example all") || strings.Count(first, "\n") != 3 {
+		t.Errorf("the first page:\n%s", first)
+	}
+	after, _, _ := strings.Cut(rest, "\"")
+	if got := list(func() { c.List.After = after }); !strings.HasPrefix(got, "block h2.example all") || strings.Count(got, "\n") != 3 {
+		t.Errorf("the second page:\n%s", got)
+	}
+	if got := list(func() { c.List.All = true }); strings.Count(got, "\n") != 5 || strings.Contains(got, "more:") {
+		t.Errorf("all:\n%s", got)
+	}
+	for want, ask := range map[string]func(){
+		"allow h3.example all": func() { c.List.Kind = "allow" }, "block h1.example all": func() { c.List.Text = "REASON 1" }, "block h2.example all": func() { c.List.About = []string{"a@x.h2.example"} },
+	} {
+		if got := list(ask); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 1 {
+			t.Errorf("want %s:\n%s", want, got)
+		}
+	}
+	c.List.After = "nonsense"
+	if err := c.List.Run(a); code(err) == app.Fine {
+		t.Error("a mark that is none")
+	}
+}

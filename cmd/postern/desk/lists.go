@@ -22,24 +22,53 @@ type Blocklist struct {
 }
 
 type blocklistListCmd struct {
-	JSON bool `name:"json" help:"Print JSON."`
+	Text   string   `arg:"" optional:"" help:"In the value, scope, reason or author."`
+	Kind   string   `enum:",block,allow" default:"" help:"block or allow alone."`
+	Origin string   `enum:",case,list,hand" default:"" help:"Written by the work on a case, from a published list, or by hand."`
+	About  []string `help:"Entries that hold for an IP, a network, a domain or an address."`
+	Live   bool     `help:"Without what has expired."`
+	Limit  int      `default:"100" help:"Entries of one page, at most 1000."`
+	After  string   `help:"The next page's mark."`
+	All    bool     `help:"All pages."`
+	JSON   bool     `name:"json" help:"Print JSON."`
 }
 
-// Run lists the own entries.
+// Run lists the own entries, the youngest first.
 func (c *blocklistListCmd) Run(a *app.App) error {
-	return app.Call(a, "blocklist.list", struct{}{}, c.JSON, func(all []blocklist.Entry) {
-		for _, e := range all {
-			printEntry(a.Stdout, e)
+	ask := calls.ListSearch{Text: c.Text, Kind: c.Kind, Origin: c.Origin, About: c.About, Live: c.Live, Limit: c.Limit, After: c.After}
+	if c.All {
+		ask.Limit = blocklist.PageMost
+	}
+	whole := calls.Entries{Entries: []calls.Entry{}}
+	for {
+		err := app.Call(a, "blocklist.list", ask, false, func(p calls.Entries) {
+			whole = calls.Entries{Entries: append(whole.Entries, p.Entries...), Total: p.Total, Next: p.Next}
+		})
+		if err != nil {
+			return err
 		}
-	})
+		if ask.After = whole.Next; !c.All || whole.Next == "" {
+			break
+		}
+	}
+	if c.JSON {
+		return a.JSON(whole)
+	}
+	for _, e := range whole.Entries {
+		printEntry(a.Stdout, e)
+	}
+	if whole.Next != "" {
+		fmt.Fprintf(a.Stdout, "%d of %d, more: --after %q\n", len(whole.Entries), whole.Total, whole.Next)
+	}
+	return nil
 }
 
-func printEntry(w io.Writer, e blocklist.Entry) {
+func printEntry(w io.Writer, e calls.Entry) {
 	until := "for ever"
 	if !e.Expires.IsZero() {
 		until = "until " + e.Expires.Local().Format(time.DateTime)
 	}
-	fmt.Fprintf(w, "%-50s %s, by %s: %s\n", app.Clean(e.Key()), until, app.Clean(e.Author), app.Clean(e.Reason))
+	fmt.Fprintf(w, "%-50s %s, by %s: %s\n", app.Clean(e.Key), until, app.Clean(e.Author), app.Clean(e.Reason))
 }
 
 type blocklistAddCmd struct {
@@ -57,7 +86,7 @@ func (c *blocklistAddCmd) Run(a *app.App) error {
 	if c.For > 0 {
 		e.Expires = a.Now().Add(c.For).UTC()
 	}
-	return app.Call(a, "blocklist.add", e, c.JSON, func(e blocklist.Entry) { printEntry(a.Stdout, e) })
+	return app.Call(a, "blocklist.add", e, c.JSON, func(e calls.Entry) { printEntry(a.Stdout, e) })
 }
 
 type blocklistRemoveCmd struct {

@@ -15,7 +15,7 @@ import (
 func (g *Gateway) Calls() *control.Server {
 	s := calls.Parts{
 		Now: g.now, Quarantine: g.quarantine, Outbox: g.home.Outbox, Worker: g.outbox,
-		Lists: g.checks.Lists, OwnStore: g.home.Lists, Own: g.checks.Own, Greylist: g.checks.Greylist, Accounts: g.checks.Accounts, Records: g.home.Accounts,
+		Lists: g.checks.Lists, Own: g.checks.Own, Greylist: g.checks.Greylist, Accounts: g.checks.Accounts, Records: g.home.Accounts,
 		Audit: g.audit, Heads: g.heads, Reports: g.home.Reports,
 		Status: func(ctx context.Context) any { return g.Status(ctx) },
 		Reload: g.ruling.ReloadNow,

@@ -3,10 +3,8 @@ package appeals
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"postern/internal/desk/page"
@@ -14,33 +12,12 @@ import (
 
 // entry is an entry of the own lists.
 type entry struct {
-	Allow   bool      `json:"allow"`
+	Key     string    `json:"key"` // as the lists name it
 	Value   string    `json:"value"`
 	Scope   string    `json:"scope"`
 	Reason  string    `json:"reason"`
 	Author  string    `json:"author"`
 	Created time.Time `json:"created"`
-}
-
-// Key is the entry's own name.
-func (e entry) Key() string { return "block " + e.Value + " " + e.Scope }
-
-// hits reports whether the entry is about the sender of a.
-func (e entry) hits(a appeal) bool {
-	if e.Allow {
-		return false
-	}
-	if ip, err := netip.ParseAddr(a.Client); err == nil {
-		if net, err := netip.ParsePrefix(e.Value); err == nil && net.Contains(ip.Unmap()) {
-			return true
-		}
-		if one, err := netip.ParseAddr(e.Value); err == nil && one == ip.Unmap() {
-			return true
-		}
-	}
-	from := strings.ToLower(a.From)
-	_, domain, _ := strings.Cut(from, "@")
-	return e.Value == from || domain != "" && (e.Value == domain || strings.HasSuffix(domain, "."+e.Value))
 }
 
 // blocks are the operator's own entries that stop the sender: beside one of them letting through
@@ -49,11 +26,15 @@ func (o *Room) blocks(ctx context.Context, a appeal) ([]entry, error) {
 	if !o.Calls.May(ctx, "blocklist.list") {
 		return nil, nil
 	}
-	var all []entry
-	if err := o.Calls.Call(ctx, "blocklist.list", struct{}{}, &all); err != nil {
-		return nil, err
+	about := slices.DeleteFunc([]string{a.Client, a.From}, func(of string) bool { return of == "" })
+	if len(about) == 0 {
+		return nil, nil
 	}
-	return slices.DeleteFunc(all, func(e entry) bool { return !e.hits(a) }), nil
+	var found struct {
+		Entries []entry `json:"entries"`
+	}
+	err := o.Calls.Call(ctx, "blocklist.list", map[string]any{"kind": "block", "about": about, "live": true}, &found)
+	return found.Entries, err
 }
 
 // unblock takes such an entry away.
@@ -67,7 +48,7 @@ func (o *Room) unblock(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key := r.PostFormValue("key")
-	if !slices.ContainsFunc(b.Blocks, func(e entry) bool { return e.Key() == key }) {
+	if !slices.ContainsFunc(b.Blocks, func(e entry) bool { return e.Key == key }) {
 		o.Kit.Fail(w, r, &page.Error{Status: http.StatusConflict, Words: o.Kit.Language(r).Say("appeals.no-block")})
 		return
 	}

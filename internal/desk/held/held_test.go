@@ -92,7 +92,7 @@ func (q *quarantine) Call(_ context.Context, name string, params, result any) er
 		return give(q.views)
 	case name == "blocklist.add":
 		q.acts = append(q.acts, fmt.Sprintf("list %v %s %s", p.Allow, p.Value, p.Expires.Format(time.DateOnly)))
-		return give(map[string]any{"allow": p.Allow, "value": p.Value, "scope": "all", "expires": p.Expires})
+		return give(map[string]any{"key": map[bool]string{true: "allow ", false: "block "}[p.Allow] + p.Value + " all", "allow": p.Allow, "value": p.Value, "scope": "all", "expires": p.Expires})
 	case name == "blocklist.remove":
 		q.acts = append(q.acts, "unlist "+p.ID)
 		return give(p.ID)

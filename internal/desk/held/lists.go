@@ -44,6 +44,7 @@ type listed struct {
 
 // entry is a line of the own lists.
 type entry struct {
+	Key     string    `json:"key,omitempty"` // as the lists name it
 	Allow   bool      `json:"allow"`
 	Value   string    `json:"value"`
 	Scope   string    `json:"scope"`
@@ -136,19 +137,10 @@ func (h *Room) enter(ctx context.Context, b *bulk) error {
 		case err != nil:
 			return err
 		default:
-			b.Listed = append(b.Listed, listed{Key: key(out), Value: out.Value, Expires: out.Expires})
+			b.Listed = append(b.Listed, listed{Key: out.Key, Value: out.Value, Expires: out.Expires})
 		}
 	}
 	return nil
-}
-
-// key names a line of the own lists as they do.
-func key(e entry) string {
-	kind := "block"
-	if e.Allow {
-		kind = "allow"
-	}
-	return kind + " " + e.Value + " " + e.Scope
 }
 
 // undo takes lines out of the own lists again.

@@ -3,7 +3,6 @@ package outside
 import (
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -344,42 +343,34 @@ func (o *Room) block(w http.ResponseWriter, r *http.Request) {
 
 // entry is a line of the lists.
 type entry struct {
-	Allow   bool      `json:"allow"`
 	Value   string    `json:"value"`
 	Scope   string    `json:"scope"`
 	Reason  string    `json:"reason"`
 	Author  string    `json:"author"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
-
-	From, Of string `json:"-"` // case, list or hand; which
+	From    string    `json:"origin"` // case, list or hand
+	Of      string    `json:"of"`     // which
 }
 
 // barred is the page of all that is blocked.
 type barred struct {
 	Query, From string
 	Froms       []string
-	Entries     []entry
-	All, More   int
-	Page        int
+	Entries     []entry `json:"entries"`
+	All         int     `json:"total"`
+	After       string  `json:"-"` // where the page begins
+	Next        string  `json:"next"`
 }
 
-// Before and After are the pages beside this one, 0 = none.
-func (b barred) Before() string { return strconv.Itoa(b.Page - 1) }
-
-// After is the number of the next page.
-func (b barred) After() string { return strconv.Itoa(b.Page + 1) }
-
 func (o *Room) blocks(w http.ResponseWriter, r *http.Request) {
-	b := barred{Query: word(r, "q"), From: word(r, "from"), Froms: []string{"case", "list", "hand"}, Page: max(number(r, "page"), 1)}
+	b := barred{Query: word(r, "q"), From: word(r, "from"), Froms: []string{"case", "list", "hand"}, After: r.FormValue("after")}
 	if !slices.Contains(b.Froms, b.From) {
 		b.From = ""
 	}
-	var all []entry
-	if err := o.Calls.Call(r.Context(), "blocklist.list", struct{}{}, &all); err != nil {
+	if err := o.Calls.Call(r.Context(), "blocklist.list", map[string]any{"text": b.Query, "kind": "block", "origin": b.From, "live": true, "after": b.After, "limit": PerPage}, &b); err != nil {
 		o.Kit.Fail(w, r, err)
 		return
 	}
-	b.Entries = b.sift(all, o.Kit.Now())
 	o.write(w, r, http.StatusOK, "outside-blocks", "outside.nav-blocks", o.say(r, "blocks-title"), b)
 }

@@ -186,9 +186,14 @@ func TestRulesAreSaidAndFoundInTheReadersLanguage(t *testing.T) {
 
 func TestTheListsAreNarrowedAndAsked(t *testing.T) {
 	g := newGateway(t)
-	body := g.ask("GET", "/rules/lists?q=PETRA", nil).Body.String()
-	if !strings.Contains(body, "192.0.2.0/24") || strings.Contains(body, "block a@b.example all") {
-		t.Error("the search does not look at who wrote an entry")
+	body := g.ask("GET", "/rules/lists?q=PETRA&after=1.2+%3Cm%3E", nil).Body.String()
+	if !slices.Contains(g.calls(), `blocklist.list {"after":"1.2 \u003cm\u003e","limit":100,"text":"PETRA"}`) {
+		t.Errorf("the lists are asked %q", g.calls())
+	}
+	for _, want := range []string{`value="block a@b.example all"`, "102 entries.", `rel="next" href="/rules/lists?after=1.2&#43;%3Cblock%3E&amp;q=PETRA"`, `href="/rules/lists?q=PETRA">First page`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %s", want)
+		}
 	}
 	g.fail("greylist.list", &page.Error{Status: http.StatusConflict, Words: "there is no greylist"})
 	if rec := g.ask("GET", "/rules/lists", nil); rec.Code != http.StatusOK || !strings.Contains(rec.Body.String(), "192.0.2.0/24") {

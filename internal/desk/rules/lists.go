@@ -3,7 +3,6 @@ package rules
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +19,7 @@ type listEntry struct {
 	Author  string    `json:"author,omitempty"`
 	Created time.Time `json:"created,omitzero"`
 	Expires time.Time `json:"expires,omitzero"`
-	Key     string    `json:"-"`
+	Key     string    `json:"key,omitempty"` // as the lists name it
 }
 
 // waiting is a message that was asked to come again.
@@ -64,9 +63,10 @@ type health struct {
 type listsPage struct {
 	Query     string
 	Entries   []listEntry
-	More      int
+	Total     int
+	After     string // where the page begins
+	Next      string // where the next one does
 	Waiting   []waiting
-	Next      string
 	Why       string
 	Answers   []verdict
 	Health    []health
@@ -80,24 +80,15 @@ type listsPage struct {
 	Days      []int
 }
 
-// key is how an entry is named, as the calls have it.
-func key(e listEntry) string {
-	kind := "block"
-	if e.Allow {
-		kind = "allow"
-	}
-	return kind + " " + e.Value + " " + e.Scope
-}
-
 func (h *Room) lists(w http.ResponseWriter, r *http.Request) {
-	p := listsPage{Query: strings.TrimSpace(r.FormValue("q")), Why: strings.TrimSpace(r.FormValue("why"))}
+	p := listsPage{Query: strings.TrimSpace(r.FormValue("q")), After: r.FormValue("after"), Why: strings.TrimSpace(r.FormValue("why"))}
 	p.Form = listEntry{Value: r.FormValue("value"), Allow: r.FormValue("kind") == "allow"}
 	h.showLists(w, r, http.StatusOK, p)
 }
 
 func (h *Room) showLists(w http.ResponseWriter, r *http.Request, status int, p listsPage) {
 	ctx := r.Context()
-	if err := h.fill(ctx, &p, r.FormValue("all") != ""); err != nil {
+	if err := h.fill(ctx, &p); err != nil {
 		h.Kit.Fail(w, r, err)
 		return
 	}
@@ -114,21 +105,17 @@ func (h *Room) showLists(w http.ResponseWriter, r *http.Request, status int, p l
 }
 
 // fill reads the lists.
-func (h *Room) fill(ctx context.Context, p *listsPage, all bool) error {
+func (h *Room) fill(ctx context.Context, p *listsPage) error {
 	p.MayAct, p.MayAllow, p.Days = h.Calls.May(ctx, "blocklist.add"), h.Calls.May(ctx, "greylist.allow"), []int{1, 7, 30, 90, 365, 0}
-	if err := h.Calls.Call(ctx, "blocklist.list", struct{}{}, &p.Entries); err != nil {
+	var found struct {
+		Entries []listEntry `json:"entries"`
+		Total   int         `json:"total"`
+		Next    string      `json:"next"`
+	}
+	if err := h.Calls.Call(ctx, "blocklist.list", map[string]any{"text": p.Query, "after": p.After, "limit": PerPage}, &found); err != nil {
 		return err
 	}
-	p.Entries = slices.DeleteFunc(p.Entries, func(e listEntry) bool {
-		return !strings.Contains(strings.ToLower(e.Value+" "+e.Scope+" "+e.Reason+" "+e.Author), strings.ToLower(p.Query))
-	})
-	slices.SortStableFunc(p.Entries, func(a, b listEntry) int { return b.Created.Compare(a.Created) })
-	if n := len(p.Entries); n > PerPage && !all {
-		p.Entries, p.More = p.Entries[:PerPage], n-PerPage
-	}
-	for i := range p.Entries {
-		p.Entries[i].Key = key(p.Entries[i])
-	}
+	p.Entries, p.Total, p.Next = found.Entries, found.Total, found.Next
 	if h.Calls.May(ctx, "greylist.list") {
 		err := h.Calls.Call(ctx, "greylist.list", map[string]any{"limit": 50}, &p.Waiting)
 		if _, _, ok := part.Refusal(err); err != nil && !ok {

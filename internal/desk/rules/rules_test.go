@@ -161,10 +161,10 @@ func answers() map[string]any {
 		"quarantine.list": map[string]any{"holds": []any{
 			map[string]any{"id": "h-00", "subject": "Offer" + evil, "from": "a@b.example", "at": now},
 		}},
-		"blocklist.list": []any{
-			map[string]any{"value": "a@b.example", "scope": "all", "reason": "rude" + evil, "author": "olga", "created": now},
-			map[string]any{"allow": true, "value": "192.0.2.0/24", "scope": "domain:example.com", "reason": "known", "author": "petra", "created": now, "expires": now.Add(time.Hour)},
-		},
+		"blocklist.list": map[string]any{"total": 102, "next": "1.2 <block>", "entries": []any{
+			map[string]any{"key": "block a@b.example all", "value": "a@b.example", "scope": "all", "reason": "rude" + evil, "author": "olga", "created": now},
+			map[string]any{"key": "allow 192.0.2.0/24 domain:example.com", "allow": true, "value": "192.0.2.0/24", "scope": "domain:example.com", "reason": "known", "author": "petra", "created": now, "expires": now.Add(time.Hour)},
+		}},
 		"blocklist.add": map[string]any{}, "blocklist.remove": "x", "greylist.allow": map[string]any{},
 		"blocklist.why":  []any{map[string]any{"list": "own", "subject": "a@b.example", "listed": true, "text": "rude" + evil, "symbols": []string{"OWN_BLOCK"}}},
 		"blocklist.test": []any{map[string]any{"name": "dnsbl", "zone": "x.example", "on": false, "fault": "lists everything"}},

@@ -34,7 +34,7 @@ var sentences = map[string]string{
 	"outbox.retry": "Try to deliver a waiting message now.",
 	"outbox.hold":  "Take a waiting message out of delivery and hold it.",
 
-	"blocklist.list":   "The entries of the block and allow lists.",
+	"blocklist.list":   "A page of the block and allow lists, the youngest entry first, or what of them is searched for, with the key of each.",
 	"blocklist.why":    "What the lists and the DNS lists say of an address or a domain.",
 	"blocklist.test":   "The health of each DNS list, by its test entries.",
 	"blocklist.add":    "Add an entry to the block or allow list.",

@@ -166,15 +166,28 @@ func scoped(p people.Principal, scope string) bool {
 	return ok && (kind == "domain" || kind == "recipient") && p.Covers(of)
 }
 
+// lists asks for the entries alone that hold for the principal's mail.
 func (w within) lists(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
-	if _, err := params[struct{}](raw); err != nil {
+	ask, err := params[calls.ListSearch](raw)
+	if err != nil {
 		return nil, err
 	}
-	all := []blocklist.Entry{}
-	if err := w.calls.Call(ctx, "blocklist.list", struct{}{}, &all); err != nil {
+	for _, of := range ask.Within {
+		if !p.Covers(of) {
+			return nil, control.Refuse(control.NotFound, "%.60q is not yours to see", of)
+		}
+	}
+	if whose := slices.Concat(p.Domains, p.Addresses); len(ask.Within) == 0 {
+		ask.Within = whose
+	}
+	if len(ask.Within) == 0 {
+		return calls.Entries{Entries: []calls.Entry{}}, nil
+	}
+	var out calls.Entries
+	if err := w.calls.Call(ctx, "blocklist.list", ask, &out); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(e blocklist.Entry) bool { return !scoped(p, e.Scope) }), nil
+	return out, nil
 }
 
 func (w within) listAdd(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
@@ -185,7 +198,7 @@ func (w within) listAdd(ctx context.Context, p people.Principal, raw json.RawMes
 	if !scoped(p, e.Scope) {
 		return nil, control.Refuse(control.Invalid, "within.scope-domain-or-recipient-of-what-is", "scope: domain: or recipient: of what is yours, not %.60q", "scope", e.Scope)
 	}
-	var out blocklist.Entry
+	var out calls.Entry
 	err = w.calls.Call(ctx, "blocklist.add", e, &out)
 	return out, err
 }

@@ -99,6 +99,28 @@ func manyEntries(t *testing.T, s blocklist.Store) {
 	if !slices.IsSortedFunc(got, func(a, b blocklist.Entry) int { return strings.Compare(a.Key(), b.Key()) }) {
 		t.Error("the entries are not in the order of their keys")
 	}
+	pages(t, s, want)
+}
+
+// pages have each entry once.
+func pages(t *testing.T, s blocklist.Store, want []blocklist.Entry) {
+	t.Helper()
+	own := blocklist.NewOwn(blocklist.OwnParts{Store: s})
+	var got []blocklist.Entry
+	for q := (blocklist.Query{Limit: 5}); ; {
+		p, err := own.List(t.Context(), q)
+		if err != nil || p.Total != len(want) || len(p.Entries) > 5 {
+			t.Fatalf("%d entries of %d: %v", len(p.Entries), p.Total, err)
+		}
+		got = append(got, p.Entries...)
+		if q.After = p.Next; p.Next == "" {
+			break
+		}
+	}
+	less := func(a, b blocklist.Entry) bool { return a.Key() < b.Key() }
+	if d := cmp.Diff(want, got, cmpopts.SortSlices(less)); d != "" {
+		t.Errorf("the pages:\n%s", d)
+	}
 }
 
 // Accounts runs the suite of abuse.Store on an empty store.

@@ -1,0 +1,175 @@
+package blocklist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Sizes of a page of the own lists.
+const (
+	PageMost    = 1000
+	pageDefault = 100
+)
+
+// ErrQuery is wrapped by every error about what was asked of the own lists.
+var ErrQuery = errors.New("blocklist: not a query")
+
+// Query asks for a page of the own lists, the youngest entry first. What is empty asks for
+// everything.
+type Query struct {
+	Text   string   // in the value, scope, reason or author, whatever the case
+	Kind   string   // block | allow
+	Origin string   // case | list | hand: who wrote it, see Entry.Origin
+	About  []string // IPs, networks, domains, addresses: entries that hold for one of them
+	Within []string // domains and addresses: entries that hold for their mail alone
+	Live   bool     // not what has expired
+	After  string   // the mark of the page before
+	Limit  int      // 0 = 100, at most PageMost
+}
+
+// Page is some of the entries that a query finds.
+type Page struct {
+	Entries []Entry
+	Total   int    // on all pages
+	Next    string // the mark of the next page, "" on the last
+}
+
+// Origin says who wrote an entry: the work on a case, a published list, or a person by hand; and
+// which case or list or who.
+func (e Entry) Origin() (kind, of string) {
+	for _, kind := range []string{"case", "list"} {
+		if rest, ok := strings.CutPrefix(e.Author, kind+" "); ok {
+			if of, _, ok := strings.Cut(rest, ": "); ok {
+				return kind, of
+			}
+		}
+	}
+	return "hand", e.Author
+}
+
+// List returns a page of the entries as the store has them now. Errors wrap ErrQuery, or are the
+// store's.
+func (o *Own) List(ctx context.Context, q Query) (Page, error) {
+	fits, err := q.fits(o.now())
+	if err != nil {
+		return Page{}, err
+	}
+	at, key, err := readMark(q.After)
+	if err != nil {
+		return Page{}, err
+	}
+	if err := o.refresh(ctx); err != nil {
+		return Page{}, err
+	}
+	limit := min(q.Limit, PageMost)
+	if limit <= 0 {
+		limit = pageDefault
+	}
+	p := Page{Entries: []Entry{}}
+	last := ""
+	for _, e := range o.table.Load().choose(q.About) {
+		if !fits(e) {
+			continue
+		}
+		p.Total++
+		if q.After != "" && younger(e, at, key) <= 0 {
+			continue
+		}
+		if len(p.Entries) == limit {
+			p.Next = last
+			continue // they are counted
+		}
+		p.Entries = append(p.Entries, *e)
+		last = mark(e)
+	}
+	return p, nil
+}
+
+// fits is the test of a query for one entry.
+func (q Query) fits(now time.Time) (func(*Entry) bool, error) {
+	if q.Kind != "" && q.Kind != "block" && q.Kind != "allow" {
+		return nil, fmt.Errorf("%w: kind %.20q is none of block, allow", ErrQuery, q.Kind)
+	}
+	if q.Origin != "" && !slices.Contains([]string{"case", "list", "hand"}, q.Origin) {
+		return nil, fmt.Errorf("%w: origin %.20q is none of case, list, hand", ErrQuery, q.Origin)
+	}
+	text := strings.ToLower(q.Text)
+	return func(e *Entry) bool {
+		if q.Kind != "" && e.Allow != (q.Kind == "allow") || q.Live && e.Expired(now) || len(q.Within) > 0 && !e.within(q.Within) {
+			return false
+		}
+		if kind, _ := e.Origin(); q.Origin != "" && kind != q.Origin {
+			return false
+		}
+		return text == "" || strings.Contains(strings.ToLower(e.Value+" "+e.Scope+" "+e.Reason+" "+e.Author), text)
+	}, nil
+}
+
+// within reports whether an entry holds for the mail of some domains and addresses alone.
+func (e *Entry) within(whose []string) bool {
+	kind, of, ok := strings.Cut(e.Scope, ":")
+	if !ok || kind != "domain" && kind != "recipient" {
+		return false
+	}
+	return slices.Contains(whose, of) || slices.Contains(whose, of[strings.LastIndexByte(of, '@')+1:])
+}
+
+// choose is the entries that hold for one of some subjects, or all, the youngest first.
+func (t *table) choose(about []string) []*Entry {
+	if len(about) == 0 {
+		return t.sorted()
+	}
+	var all []*Entry
+	for _, of := range about {
+		if net, err := netip.ParsePrefix(of); err == nil {
+			all = append(all, t.nets[net.Masked()]...)
+			continue
+		}
+		hits, _ := t.find(of)
+		all = append(all, hits...)
+	}
+	slices.SortFunc(all, order)
+	return slices.Compact(all)
+}
+
+// order puts the youngest entry first.
+func order(a, b *Entry) int {
+	if c := b.Created.Compare(a.Created); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Key(), b.Key())
+}
+
+// younger compares where an entry stands with a place: before it is negative.
+func younger(e *Entry, at time.Time, key string) int {
+	if c := at.Compare(e.Created); c != 0 {
+		return c
+	}
+	return strings.Compare(e.Key(), key)
+}
+
+// mark names the place of an entry.
+func mark(e *Entry) string {
+	return fmt.Sprintf("%d.%d %s", e.Created.Unix(), e.Created.Nanosecond(), e.Key())
+}
+
+// readMark is the place that a mark names.
+func readMark(s string) (at time.Time, key string, err error) {
+	if s == "" {
+		return at, "", nil
+	}
+	when, key, ok := strings.Cut(s, " ")
+	sec, nsec, _ := strings.Cut(when, ".")
+	n, err := strconv.ParseInt(sec, 10, 64)
+	m, odd := strconv.ParseInt(nsec, 10, 32)
+	if !ok || err != nil || odd != nil {
+		return at, "", fmt.Errorf("%w: after: %.40q is no mark of a page", ErrQuery, s)
+	}
+	return time.Unix(n, m), key, nil
+}
