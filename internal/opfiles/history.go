@@ -213,6 +213,17 @@ func (h *History) Find(ctx context.Context, file, after string, limit int) (out 
 	return out, next, err
 }
 
+// Own are the changes of a file on this node that are kept, the newest first, without their texts.
+func (h *History) Own(ctx context.Context, file string) ([]Change, error) {
+	rows, _, err := h.changes().Find(ctx, entity.Query{Index: "own", Value: h.Node + " " + file, Limit: Kept})
+	var out []Change
+	for _, r := range rows {
+		r.Value.Text = ""
+		out = append(out, r.Value)
+	}
+	return out, err
+}
+
 // Get is one change with the text before it and its own. Known is false where the text before
 // is not kept any more.
 func (h *History) Get(ctx context.Context, id string) (c Change, before string, known bool, err error) {

@@ -304,6 +304,76 @@ func TestAFileIsSentToTheOtherNodes(t *testing.T) {
 	}
 }
 
+// TestTwoEditors on two nodes lose nothing of each other's: a text follows every one that its
+// sender had, whatever the other node's own changes are called in the history that both share, and
+// one that somebody made elsewhere in the meantime is a conflict.
+func TestTwoEditors(t *testing.T) {
+	store := &entities.Memory{}
+	one, two := newNode(t, "mx1", store), newNode(t, "mx2", store)
+	both := []home.Node{{Name: "mx1"}, {Name: "mx2"}}
+	one.nodes, two.nodes = both, both
+	file := func(score string) string { return strings.Replace(own, "score: 8", "score: "+score, 1) }
+	clock := one.now
+	later := func(n *node) { clock = clock.Add(time.Minute); n.now = clock }
+	save := func(n *node, text string) {
+		t.Helper()
+		later(n)
+		f, _ := call[struct{ Hash string }](n, "rules.file", rulecalls.FileID{File: "rules/own.yaml"})
+		if _, refused := call[rulecalls.Saved](n, "rules.save", rulecalls.Save{File: "rules/own.yaml", Text: text, Base: f.Hash}); refused != "" {
+			t.Fatal(refused)
+		}
+	}
+	send := func(from, to *node, force bool) rulecalls.Answer {
+		t.Helper()
+		later(from)
+		if _, refused := call[rulecalls.Delivery](from, "rules.send", rulecalls.SendFile{File: "rules/own.yaml", Force: force}); refused != "" {
+			t.Fatal(refused)
+		}
+		later(to)
+		if err := to.desk.Receive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		d, _ := call[rulecalls.Delivery](from, "rules.sent", rulecalls.FileID{File: "rules/own.yaml"})
+		if len(d.Answers) != 1 || d.Sent.Bases != nil {
+			t.Fatalf("%+v", d)
+		}
+		return d.Answers[0]
+	}
+	save(one, file("2"))
+	save(one, file("3"))
+	if a := send(one, two, false); !a.OK || two.text("rules.d/own.yaml") != file("3") {
+		t.Errorf("two changes before it was sent: %+v", a)
+	}
+	save(two, file("4"))
+	save(one, file("5"))
+	if a := send(one, two, false); a.OK || !strings.Contains(a.Says, "olga changed it here at") || two.text("rules.d/own.yaml") != file("4") {
+		t.Errorf("two editors: %+v, %q", a, two.text("rules.d/own.yaml"))
+	}
+	if a := send(two, one, false); a.OK || one.text("rules.d/own.yaml") != file("5") {
+		t.Errorf("two editors, the other way: %+v", a)
+	}
+	if a := send(two, one, true); !a.OK || one.text("rules.d/own.yaml") != file("4") {
+		t.Errorf("forced: %+v", a)
+	}
+	save(one, file("6"))
+	if a := send(one, two, false); !a.OK || two.text("rules.d/own.yaml") != file("6") {
+		t.Errorf("what came from the other node was changed: %+v", a)
+	}
+	save(one, file("7"))
+	save(two, file("4")) // back to what the sender had long before: a decision of its own
+	save(one, file("8"))
+	if a := send(one, two, false); a.OK || two.text("rules.d/own.yaml") != file("4") {
+		t.Errorf("what went back on purpose: %+v", a)
+	}
+	two.put("rules.d/own.yaml", file("7"))
+	if a := send(one, two, false); a.OK || !strings.Contains(a.Says, "on the disk") || two.text("rules.d/own.yaml") != file("7") {
+		t.Errorf("what was changed on the disk: %+v", a)
+	}
+	if all, _ := call[rulecalls.Changes](two, "rules.history", rulecalls.Past{File: "rules/own.yaml", Limit: 200}); len(all.Changes) < 11 {
+		t.Errorf("%d changes are remembered", len(all.Changes))
+	}
+}
+
 func TestFilesAndKeys(t *testing.T) {
 	n := newNode(t, "mx1", &entities.Memory{})
 	all, _ := call[rulecalls.Files](n, "rules.files", struct{}{})

@@ -1,6 +1,7 @@
 package rulecalls
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -22,7 +23,8 @@ type Sent struct {
 	Text  string    `json:"text,omitempty"`
 	Gone  bool      `json:"gone,omitempty"`
 	Hash  string    `json:"hash"`
-	Base  string    `json:"base"` // what another node must have, unless Force
+	Base  string    `json:"base"`            // what another node must have, unless there are Bases or Force
+	Bases []Base    `json:"bases,omitempty"` // one of which it must have
 	Force bool      `json:"force,omitempty"`
 	Note  string    `json:"note,omitempty"`
 }
@@ -40,7 +42,7 @@ type Answer struct {
 // SendFile offers a file as it is on this node.
 type SendFile struct {
 	File  string `json:"file"`
-	Base  string `json:"base"` // hash that the file has on the other nodes
+	Base  string `json:"base"` // hash that the file must have on the other nodes; "" = of a text that this node had before
 	Force bool   `json:"force,omitempty"`
 	Note  string `json:"note,omitempty"`
 }
@@ -99,6 +101,14 @@ func (d *Desk) send(ctx context.Context, p SendFile) (Delivery, error) {
 		return Delivery{}, control.Refuse(control.Conflict, "rule.there-is-no-other-node", "there is no other node")
 	}
 	s := Sent{File: p.File, Node: d.Node, By: control.Actor(ctx), At: d.Now().UTC().Truncate(time.Millisecond), Text: f.Text, Hash: f.Hash, Gone: f.Hash == "", Base: p.Base, Force: p.Force, Note: p.Note}
+	if p.Base == "" {
+		if s.Bases, err = d.bases(ctx, p.File); err != nil {
+			return Delivery{}, err
+		}
+		if len(s.Bases) > 0 {
+			s.Base = s.Bases[0].Hash
+		}
+	}
 	if err := put(ctx, d.sentTable(), s); err != nil {
 		return Delivery{}, err
 	}
@@ -143,7 +153,7 @@ func (d *Desk) delivery(ctx context.Context, file string) (Delivery, error) {
 			out.Waiting = append(out.Waiting, n.Name)
 		}
 	}
-	sent.Text = ""
+	sent.Text, sent.Bases = "", nil
 	out.Sent = &sent
 	return out, nil
 }
@@ -183,8 +193,12 @@ func (d *Desk) takeSent(ctx context.Context, s Sent) (ok bool, says string) {
 		return false, err.Error()
 	case now.Hash == s.Hash:
 		return true, ""
-	case now.Hash != s.Base && !s.Force:
-		return false, "the file of this node is another one than the one that was changed"
+	}
+	if _, err := d.History.Notice(ctx); err != nil { // what was changed on the disk is somebody's, too
+		return false, err.Error()
+	}
+	if ok, says, err := d.fits(ctx, s, now); err != nil || !ok {
+		return false, cmp.Or(says, "it could not be told whether it follows what is here")
 	}
 	actor := s.By + " on " + s.Node
 	_, err = d.save(ctx, Save{File: s.File, Text: s.Text, Gone: s.Gone, Base: now.Hash, Note: s.Note}, opfiles.Change{How: opfiles.Received, Actor: actor, Note: s.Note})

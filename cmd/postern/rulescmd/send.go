@@ -35,7 +35,7 @@ func read(stdin io.Reader, path string) (string, error) {
 
 type sendCmd struct {
 	File  string `arg:"" help:"The file, as rules/own.yaml."`
-	Base  string `help:"SHA-256 that it has on the other nodes; none: that of before its last change on this node."`
+	Base  string `help:"SHA-256 that it has on the other nodes; none: that of a text which this node had before."`
 	Force bool   `help:"Whatever the other nodes have."`
 	Note  string `help:"Why."`
 	JSON  bool   `name:"json" help:"Print JSON."`
@@ -44,37 +44,7 @@ type sendCmd struct {
 // Run offers a file.
 func (c *sendCmd) Run(a *app.App) error {
 	p := rulecalls.SendFile{File: c.File, Base: c.Base, Force: c.Force, Note: c.Note}
-	if p.Base == "" && !p.Force {
-		var err error
-		if p.Base, err = before(a, c.File); err != nil {
-			return err
-		}
-	}
 	return app.Call(a, "rules.send", p, c.JSON, func(d rulecalls.Delivery) { delivered(a.Stdout, d) })
-}
-
-// before is the hash that a file had before its last change on the node that is asked: what
-// nodes have that were alike until then.
-func before(a *app.App, file string) (hash string, err error) {
-	node := ""
-	if err := app.Call(a, "rules.files", struct{}{}, false, func(f rulecalls.Files) { node = f.Node }); err != nil {
-		return "", err
-	}
-	for after := ""; ; {
-		found := false
-		err := app.Call(a, "rules.history", rulecalls.Past{File: file, After: after, Limit: 200}, false, func(p rulecalls.Changes) {
-			for _, e := range p.Changes {
-				if e.Node == node {
-					hash, found = e.Before, true
-					return
-				}
-			}
-			after = p.Next
-		})
-		if err != nil || found || after == "" {
-			return hash, err
-		}
-	}
 }
 
 type sentCmd struct {

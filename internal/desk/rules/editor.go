@@ -130,7 +130,6 @@ type editor struct {
 	Restart  []string
 	Sent     delivery
 	Nodes    []node // the other ones
-	Before   string // hash that the others had
 	Last     *change
 	Conflict bool
 	Theirs   []diff.Hunk

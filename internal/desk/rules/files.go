@@ -145,7 +145,7 @@ func (h *Room) beside(ctx context.Context, e *editor) error {
 		return err
 	}
 	if len(past.Changes) > 0 {
-		e.Last, e.Before = &past.Changes[0], past.Changes[0].Before
+		e.Last = &past.Changes[0]
 	}
 	return nil
 }
@@ -305,7 +305,7 @@ func (h *Room) send(w http.ResponseWriter, r *http.Request) {
 	}
 	id := r.PostFormValue("id")
 	var out any
-	err := h.Calls.Call(r.Context(), "rules.send", map[string]any{"file": id, "base": r.PostFormValue("before"), "force": r.PostFormValue("force") != "", "note": r.PostFormValue("note")}, &out)
+	err := h.Calls.Call(r.Context(), "rules.send", map[string]any{"file": id, "force": r.PostFormValue("force") != "", "note": r.PostFormValue("note")}, &out)
 	if err != nil {
 		h.Kit.Fail(w, r, err)
 		return

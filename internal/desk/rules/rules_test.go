@@ -297,8 +297,8 @@ func TestActs(t *testing.T) {
 		{
 			name: "a file is sent to the other nodes",
 			path: "/rules/send",
-			form: url.Values{"id": {"rules/own.yaml"}, "before": {"old"}, "force": {"yes"}},
-			made: `rules.send {"base":"old","file":"rules/own.yaml","force":true,"note":""}`,
+			form: url.Values{"id": {"rules/own.yaml"}, "force": {"yes"}},
+			made: `rules.send {"file":"rules/own.yaml","force":true,"note":""}`,
 			to:   "/rules/file?id=rules%2Fown.yaml",
 		},
 		{
