@@ -171,7 +171,7 @@ func newTable(entries []Entry, revision uint64) *table {
 		for i := range entries {
 			all[i] = &entries[i]
 		}
-		slices.SortFunc(all, order)
+		slices.SortFunc(all, Younger)
 		return all
 	})
 	lengths := map[[2]int]bool{}

@@ -165,6 +165,43 @@ func (t *table) find(of string) (hits []*Entry, kind Kind) {
 	return nil, OfDomain
 }
 
+// Now is the time that entries expire by.
+func (o *Own) Now() time.Time { return o.now() }
+
+// Younger orders entries, the youngest first.
+func Younger(a, b *Entry) int {
+	if c := b.Created.Compare(a.Created); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Key(), b.Key())
+}
+
+// Entries are all entries as the store has them now, the youngest first. Not to be changed.
+func (o *Own) Entries(ctx context.Context) ([]*Entry, error) {
+	if err := o.refresh(ctx); err != nil {
+		return nil, err
+	}
+	return o.table.Load().sorted(), nil
+}
+
+// About are the entries that hold for one of some IPs, networks, domains or addresses, as the
+// store has them now; one may be named more than once.
+func (o *Own) About(ctx context.Context, about []string) (all []*Entry, err error) {
+	if err := o.refresh(ctx); err != nil {
+		return nil, err
+	}
+	t := o.table.Load()
+	for _, of := range about {
+		if net, err := netip.ParsePrefix(of); err == nil {
+			all = append(all, t.nets[net.Masked()]...)
+			continue
+		}
+		hits, _ := t.find(of)
+		all = append(all, hits...)
+	}
+	return all, nil
+}
+
 // live are those that have not expired.
 func (o *Own) live(hits []*Entry) []*Entry {
 	now := o.now()

@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"postern/cmd/postern/listcalls"
+
 	"postern/blocklist"
-	"postern/cmd/postern/calls"
 	"postern/internal/mailtest"
 	"postern/test/world"
 )
@@ -33,7 +34,7 @@ func TestOwnListIsLiveAtOnce(t *testing.T) {
 		}
 		e := runJSON[blocklist.Entry](t, g, 0, "blocklist", "add", "--json", "--reason", "for a test", value)
 		world.Await(t, value+" is blocked", time.Second, func() bool { return rcpt() == 550 })
-		if all := runJSON[calls.Entries](t, g, 0, "blocklist", "list", "--json").Entries; len(all) != 1 || all[0].Reason != "for a test" || all[0].Author == "" {
+		if all := runJSON[listcalls.Entries](t, g, 0, "blocklist", "list", "--json").Entries; len(all) != 1 || all[0].Reason != "for a test" || all[0].Author == "" {
 			t.Errorf("list %+v", all)
 		}
 		if out := g.run(t, 0, "blocklist", "why", of); !strings.Contains(out, "LISTED") || !strings.Contains(out, "for a test") {

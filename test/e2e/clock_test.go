@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/cmd/postern/listcalls"
+
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/calls"
 	node "postern/cmd/postern/gateway"
@@ -242,7 +244,7 @@ func checkThings(t *testing.T, g *gateway, b *mailtest.Backend, kept things, off
 	if off < 24*time.Hour {
 		from("nuisance.example", 550)
 	}
-	if all := runJSON[calls.Entries](t, g, 0, "blocklist", "list", "--json"); all.Total != 2 {
+	if all := runJSON[listcalls.Entries](t, g, 0, "blocklist", "list", "--json"); all.Total != 2 {
 		t.Errorf("off by %v: %d own entries", off, all.Total)
 	}
 	g.run(t, 0, "audit", "verify")

@@ -9,11 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"postern/cmd/postern/listcalls"
+
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	parser "postern/abuse/complaint"
 	"postern/abuse/external"
-	"postern/cmd/postern/calls"
 	"postern/cmd/postern/sourcecalls"
 	"postern/internal/mailtest"
 	"postern/test/world"
@@ -270,7 +271,7 @@ func TestReportsWithoutEvidenceOfOurOwn(t *testing.T) {
 		if all := told[sourcecalls.Sources](n, "source.list", sourcecalls.Paging{}).Sources; len(all) != 0 {
 			t.Errorf("%+v", all)
 		}
-		if all := told[calls.Entries](n, "blocklist.list", nil); all.Total != 0 || len(n.Out.Transactions()) != 0 {
+		if all := told[listcalls.Entries](n, "blocklist.list", nil); all.Total != 0 || len(n.Out.Transactions()) != 0 {
 			t.Errorf("%d blocks, %d notices", all.Total, len(n.Out.Transactions()))
 		}
 	})

@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"postern/cmd/postern/listcalls"
+
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/external/published"
-	"postern/cmd/postern/calls"
 	"postern/cmd/postern/sourcecalls"
 	"postern/internal/alert"
 	"postern/internal/mailtest"
@@ -79,7 +80,7 @@ func TestScenario28PublishedList(t *testing.T) {
 		if i < 0 || all[i].State != published.Applied || all[i].Late || all[i].Applied.After(all[i].Due) || !all[i].Published.Equal(at) || all[i].Imported.IsZero() {
 			t.Fatalf("%+v", all)
 		}
-		entries := told[calls.Entries](n, "blocklist.list", calls.ListSearch{Limit: 1000}).Entries
+		entries := told[listcalls.Entries](n, "blocklist.list", listcalls.Search{Limit: 1000}).Entries
 		if len(entries) != 293 {
 			t.Fatalf("%d entries", len(entries))
 		}
@@ -109,7 +110,7 @@ func TestScenario28PublishedList(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		n.command("published", "apply", "--reason", "the publisher cleaned up", e.ID)
-		if left := told[calls.Entries](n, "blocklist.list", nil); left.Total != 9 {
+		if left := told[listcalls.Entries](n, "blocklist.list", nil); left.Total != 9 {
 			t.Errorf("%d entries", left.Total)
 		}
 	})

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"postern/cmd/postern/listcalls"
+
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/guarantee"
@@ -13,7 +15,6 @@ import (
 	"postern/abuse/suppress"
 	"postern/blocklist"
 	"postern/cmd/postern/accountcalls"
-	"postern/cmd/postern/calls"
 	"postern/cmd/postern/casecalls"
 	"postern/internal/people"
 )
@@ -79,7 +80,7 @@ func ownDomain(name, params string) any {
 	case "suppress.add", "suppress.lift":
 		return suppress.Entry{ID: "e2", Account: "a@example.com"}
 	case "blocklist.list":
-		return calls.Entries{Entries: []calls.Entry{{Key: params}}}
+		return listcalls.Entries{Entries: []listcalls.Entry{{Key: params}}}
 	case "account.find":
 		return accountcalls.Found{Accounts: []accountcalls.Row{{Name: "a@example.com"}, {Name: "b@example.org"}, {Name: "@example.com"}}, Total: 3}
 	case "account.activity":

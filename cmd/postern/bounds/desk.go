@@ -7,7 +7,7 @@ import (
 	"postern/abuse/notice/snippet"
 	"postern/abuse/second"
 	"postern/abuse/suppress"
-	"postern/blocklist"
+	"postern/blocklist/paging"
 	"postern/cmd/postern/access/looks"
 	"postern/cmd/postern/holdcalls"
 	"postern/internal/desk/api"
@@ -42,7 +42,7 @@ func Desk() []Row {
 		row("refused looks of one person at one kind of thing, within "+Shown(looks.Per), 1, "counted, one line of the audit for all of them"),
 		row("people and kinds of refused looks that are counted at a time", looks.MaxOpen, "the oldest is written early"),
 		row("messages that are open between two pieces", holdcalls.OpenMost, "the oldest is read from its beginning again"),
-		row("entries of a page of the own lists", blocklist.PageMost, "shown as many"),
+		row("entries of a page of the own lists", paging.Most, "shown as many"),
 		row("held messages that are counted", holdcalls.MaxCount, "said to be more"),
 		row("octets of a letter's words, with its variables", letter.MaxSource, "refused"),
 		row("octets of a letter as it is sent", letter.MaxBody, "refused"),

@@ -10,6 +10,7 @@ import (
 
 	"postern/abuse"
 	"postern/blocklist"
+	"postern/cmd/postern/listcalls"
 	"postern/filter/greylist"
 	"postern/internal/address"
 	"postern/internal/control"
@@ -211,14 +212,16 @@ type Listing struct {
 }
 
 func (g Parts) listCalls(s *control.Server) {
-	control.Handle(s, "blocklist.list", g.listed)
-	control.Handle(s, "blocklist.add", func(ctx context.Context, e blocklist.Entry) (Entry, error) {
+	control.Handle(s, "blocklist.list", func(ctx context.Context, p listcalls.Search) (listcalls.Entries, error) {
+		return listcalls.List(ctx, g.Own, p)
+	})
+	control.Handle(s, "blocklist.add", func(ctx context.Context, e blocklist.Entry) (listcalls.Entry, error) {
 		e.Author, e.Created = control.Actor(ctx), g.Now().UTC()
 		out, err := g.Own.Add(ctx, e)
 		if err != nil {
-			return Entry{}, control.Because(control.Invalid, err)
+			return listcalls.Entry{}, control.Because(control.Invalid, err)
 		}
-		return entry(out), g.Audit.Write(ctx, e.Author, "list-add", out.Key(), nil, out, out.Reason)
+		return listcalls.Of(out), g.Audit.Write(ctx, e.Author, "list-add", out.Key(), nil, out, out.Reason)
 	})
 	control.Handle(s, "blocklist.remove", func(ctx context.Context, p ID) (string, error) {
 		if err := g.Own.Remove(ctx, p.ID); err != nil {
@@ -242,9 +245,9 @@ func (g Parts) listCalls(s *control.Server) {
 // stands in the own lists.
 func (g Parts) why(ctx context.Context, of string) ([]blocklist.Answer, error) {
 	if network, err := netip.ParsePrefix(of); err == nil {
-		page, err := g.Own.List(ctx, blocklist.Query{About: []string{network.String()}, Limit: blocklist.PageMost})
+		all, err := g.Own.About(ctx, []string{network.String()})
 		var out []blocklist.Answer
-		for _, e := range page.Entries {
+		for _, e := range all {
 			out = append(out, blocklist.Answer{List: "own", Of: "ip", Subject: of, Listed: true, Codes: []string{e.Key()}, Text: e.Reason})
 		}
 		return some(out), err

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"postern/blocklist/paging"
+	"postern/cmd/postern/listcalls"
+
 	"postern/blocklist"
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/calls"
@@ -35,14 +38,14 @@ type blocklistListCmd struct {
 
 // Run lists the own entries, the youngest first.
 func (c *blocklistListCmd) Run(a *app.App) error {
-	ask := calls.ListSearch{Text: c.Text, Kind: c.Kind, Origin: c.Origin, About: c.About, Live: c.Live, Limit: c.Limit, After: c.After}
+	ask := listcalls.Search{Text: c.Text, Kind: c.Kind, Origin: c.Origin, About: c.About, Live: c.Live, Limit: c.Limit, After: c.After}
 	if c.All {
-		ask.Limit = blocklist.PageMost
+		ask.Limit = paging.Most
 	}
-	whole := calls.Entries{Entries: []calls.Entry{}}
+	whole := listcalls.Entries{Entries: []listcalls.Entry{}}
 	for {
-		err := app.Call(a, "blocklist.list", ask, false, func(p calls.Entries) {
-			whole = calls.Entries{Entries: append(whole.Entries, p.Entries...), Total: p.Total, Next: p.Next}
+		err := app.Call(a, "blocklist.list", ask, false, func(p listcalls.Entries) {
+			whole = listcalls.Entries{Entries: append(whole.Entries, p.Entries...), Total: p.Total, Next: p.Next}
 		})
 		if err != nil {
 			return err
@@ -63,7 +66,7 @@ func (c *blocklistListCmd) Run(a *app.App) error {
 	return nil
 }
 
-func printEntry(w io.Writer, e calls.Entry) {
+func printEntry(w io.Writer, e listcalls.Entry) {
 	until := "for ever"
 	if !e.Expires.IsZero() {
 		until = "until " + e.Expires.Local().Format(time.DateTime)
@@ -86,7 +89,7 @@ func (c *blocklistAddCmd) Run(a *app.App) error {
 	if c.For > 0 {
 		e.Expires = a.Now().Add(c.For).UTC()
 	}
-	return app.Call(a, "blocklist.add", e, c.JSON, func(e calls.Entry) { printEntry(a.Stdout, e) })
+	return app.Call(a, "blocklist.add", e, c.JSON, func(e listcalls.Entry) { printEntry(a.Stdout, e) })
 }
 
 type blocklistRemoveCmd struct {

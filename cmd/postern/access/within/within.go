@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"postern/cmd/postern/listcalls"
+
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
@@ -168,7 +170,7 @@ func scoped(p people.Principal, scope string) bool {
 
 // lists asks for the entries alone that hold for the principal's mail.
 func (w within) lists(ctx context.Context, p people.Principal, raw json.RawMessage) (any, error) {
-	ask, err := params[calls.ListSearch](raw)
+	ask, err := params[listcalls.Search](raw)
 	if err != nil {
 		return nil, err
 	}
@@ -181,9 +183,9 @@ func (w within) lists(ctx context.Context, p people.Principal, raw json.RawMessa
 		ask.Within = whose
 	}
 	if len(ask.Within) == 0 {
-		return calls.Entries{Entries: []calls.Entry{}}, nil
+		return listcalls.Entries{Entries: []listcalls.Entry{}}, nil
 	}
-	var out calls.Entries
+	var out listcalls.Entries
 	if err := w.calls.Call(ctx, "blocklist.list", ask, &out); err != nil {
 		return nil, err
 	}
@@ -198,7 +200,7 @@ func (w within) listAdd(ctx context.Context, p people.Principal, raw json.RawMes
 	if !scoped(p, e.Scope) {
 		return nil, control.Refuse(control.Invalid, "within.scope-domain-or-recipient-of-what-is", "scope: domain: or recipient: of what is yours, not %.60q", "scope", e.Scope)
 	}
-	var out calls.Entry
+	var out listcalls.Entry
 	err = w.calls.Call(ctx, "blocklist.add", e, &out)
 	return out, err
 }

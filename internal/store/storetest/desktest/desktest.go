@@ -15,6 +15,7 @@ import (
 
 	"postern/abuse"
 	"postern/blocklist"
+	"postern/blocklist/paging"
 	"postern/internal/store/storetest"
 )
 
@@ -107,8 +108,8 @@ func pages(t *testing.T, s blocklist.Store, want []blocklist.Entry) {
 	t.Helper()
 	own := blocklist.NewOwn(blocklist.OwnParts{Store: s})
 	var got []blocklist.Entry
-	for q := (blocklist.Query{Limit: 5}); ; {
-		p, err := own.List(t.Context(), q)
+	for q := (paging.Query{Limit: 5}); ; {
+		p, err := paging.List(t.Context(), own, q)
 		if err != nil || p.Total != len(want) || len(p.Entries) > 5 {
 			t.Fatalf("%d entries of %d: %v", len(p.Entries), p.Total, err)
 		}

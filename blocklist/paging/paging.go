@@ -1,20 +1,22 @@
-package blocklist
+// Package paging shows the own lists page by page.
+package paging
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"postern/blocklist"
 )
 
 // Sizes of a page of the own lists.
 const (
-	PageMost    = 1000
-	pageDefault = 100
+	Most      = 1000
+	byDefault = 100
 )
 
 // ErrQuery is wrapped by every error about what was asked of the own lists.
@@ -25,24 +27,24 @@ var ErrQuery = errors.New("blocklist: not a query")
 type Query struct {
 	Text   string   // in the value, scope, reason or author, whatever the case
 	Kind   string   // block | allow
-	Origin string   // case | list | hand: who wrote it, see Entry.Origin
+	Origin string   // case | list | hand: who wrote it, see Origin
 	About  []string // IPs, networks, domains, addresses: entries that hold for one of them
 	Within []string // domains and addresses: entries that hold for their mail alone
 	Live   bool     // not what has expired
 	After  string   // the mark of the page before
-	Limit  int      // 0 = 100, at most PageMost
+	Limit  int      // 0 = 100, at most Most
 }
 
 // Page is some of the entries that a query finds.
 type Page struct {
-	Entries []Entry
+	Entries []blocklist.Entry
 	Total   int    // on all pages
 	Next    string // the mark of the next page, "" on the last
 }
 
 // Origin says who wrote an entry: the work on a case, a published list, or a person by hand; and
 // which case or list or who.
-func (e Entry) Origin() (kind, of string) {
+func Origin(e *blocklist.Entry) (kind, of string) {
 	for _, kind := range []string{"case", "list"} {
 		if rest, ok := strings.CutPrefix(e.Author, kind+" "); ok {
 			if of, _, ok := strings.Cut(rest, ": "); ok {
@@ -55,8 +57,8 @@ func (e Entry) Origin() (kind, of string) {
 
 // List returns a page of the entries as the store has them now. Errors wrap ErrQuery, or are the
 // store's.
-func (o *Own) List(ctx context.Context, q Query) (Page, error) {
-	fits, err := q.fits(o.now())
+func List(ctx context.Context, o *blocklist.Own, q Query) (Page, error) {
+	fits, err := q.fits(o.Now())
 	if err != nil {
 		return Page{}, err
 	}
@@ -64,16 +66,17 @@ func (o *Own) List(ctx context.Context, q Query) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	if err := o.refresh(ctx); err != nil {
+	all, err := choose(ctx, o, q.About)
+	if err != nil {
 		return Page{}, err
 	}
-	limit := min(q.Limit, PageMost)
+	limit := min(q.Limit, Most)
 	if limit <= 0 {
-		limit = pageDefault
+		limit = byDefault
 	}
-	p := Page{Entries: []Entry{}}
+	p := Page{Entries: []blocklist.Entry{}}
 	last := ""
-	for _, e := range o.table.Load().choose(q.About) {
+	for _, e := range all {
 		if !fits(e) {
 			continue
 		}
@@ -92,7 +95,7 @@ func (o *Own) List(ctx context.Context, q Query) (Page, error) {
 }
 
 // fits is the test of a query for one entry.
-func (q Query) fits(now time.Time) (func(*Entry) bool, error) {
+func (q Query) fits(now time.Time) (func(*blocklist.Entry) bool, error) {
 	if q.Kind != "" && q.Kind != "block" && q.Kind != "allow" {
 		return nil, fmt.Errorf("%w: kind %.20q is none of block, allow", ErrQuery, q.Kind)
 	}
@@ -100,11 +103,11 @@ func (q Query) fits(now time.Time) (func(*Entry) bool, error) {
 		return nil, fmt.Errorf("%w: origin %.20q is none of case, list, hand", ErrQuery, q.Origin)
 	}
 	text := strings.ToLower(q.Text)
-	return func(e *Entry) bool {
-		if q.Kind != "" && e.Allow != (q.Kind == "allow") || q.Live && e.Expired(now) || len(q.Within) > 0 && !e.within(q.Within) {
+	return func(e *blocklist.Entry) bool {
+		if q.Kind != "" && e.Allow != (q.Kind == "allow") || q.Live && e.Expired(now) || len(q.Within) > 0 && !within(e, q.Within) {
 			return false
 		}
-		if kind, _ := e.Origin(); q.Origin != "" && kind != q.Origin {
+		if kind, _ := Origin(e); q.Origin != "" && kind != q.Origin {
 			return false
 		}
 		return text == "" || strings.Contains(strings.ToLower(e.Value+" "+e.Scope+" "+e.Reason+" "+e.Author), text)
@@ -112,7 +115,7 @@ func (q Query) fits(now time.Time) (func(*Entry) bool, error) {
 }
 
 // within reports whether an entry holds for the mail of some domains and addresses alone.
-func (e *Entry) within(whose []string) bool {
+func within(e *blocklist.Entry, whose []string) bool {
 	kind, of, ok := strings.Cut(e.Scope, ":")
 	if !ok || kind != "domain" && kind != "recipient" {
 		return false
@@ -121,33 +124,17 @@ func (e *Entry) within(whose []string) bool {
 }
 
 // choose is the entries that hold for one of some subjects, or all, the youngest first.
-func (t *table) choose(about []string) []*Entry {
+func choose(ctx context.Context, o *blocklist.Own, about []string) ([]*blocklist.Entry, error) {
 	if len(about) == 0 {
-		return t.sorted()
+		return o.Entries(ctx)
 	}
-	var all []*Entry
-	for _, of := range about {
-		if net, err := netip.ParsePrefix(of); err == nil {
-			all = append(all, t.nets[net.Masked()]...)
-			continue
-		}
-		hits, _ := t.find(of)
-		all = append(all, hits...)
-	}
-	slices.SortFunc(all, order)
-	return slices.Compact(all)
-}
-
-// order puts the youngest entry first.
-func order(a, b *Entry) int {
-	if c := b.Created.Compare(a.Created); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Key(), b.Key())
+	all, err := o.About(ctx, about)
+	slices.SortFunc(all, blocklist.Younger)
+	return slices.Compact(all), err
 }
 
 // younger compares where an entry stands with a place: before it is negative.
-func younger(e *Entry, at time.Time, key string) int {
+func younger(e *blocklist.Entry, at time.Time, key string) int {
 	if c := at.Compare(e.Created); c != 0 {
 		return c
 	}
@@ -155,7 +142,7 @@ func younger(e *Entry, at time.Time, key string) int {
 }
 
 // mark names the place of an entry.
-func mark(e *Entry) string {
+func mark(e *blocklist.Entry) string {
 	return fmt.Sprintf("%d.%d %s", e.Created.Unix(), e.Created.Nanosecond(), e.Key())
 }
 

@@ -1,15 +1,17 @@
-package calls
+// Package listcalls are the calls that show the own lists.
+package listcalls
 
 import (
 	"context"
 	"errors"
 
 	"postern/blocklist"
+	"postern/blocklist/paging"
 	"postern/internal/control"
 )
 
-// ListSearch asks for a page of the own lists, the youngest entry first.
-type ListSearch struct {
+// Search asks for a page of the own lists, the youngest entry first.
+type Search struct {
 	Text   string   `json:"text,omitempty"`   // in the value, scope, reason or author
 	Kind   string   `json:"kind,omitempty"`   // block | allow
 	Origin string   `json:"origin,omitempty"` // case | list | hand: who wrote it
@@ -35,20 +37,21 @@ type Entries struct {
 	Next    string  `json:"next,omitempty"`
 }
 
-func entry(e blocklist.Entry) Entry {
-	origin, of := e.Origin()
+// Of is an entry with what it is called.
+func Of(e blocklist.Entry) Entry {
+	origin, of := paging.Origin(&e)
 	return Entry{Key: e.Key(), Origin: origin, Of: of, Entry: e}
 }
 
-// listed answers with a page of the own lists.
-func (g Parts) listed(ctx context.Context, p ListSearch) (Entries, error) {
-	found, err := g.Own.List(ctx, blocklist.Query(p))
-	if errors.Is(err, blocklist.ErrQuery) {
+// List answers with a page of the own lists.
+func List(ctx context.Context, own *blocklist.Own, p Search) (Entries, error) {
+	found, err := paging.List(ctx, own, paging.Query(p))
+	if errors.Is(err, paging.ErrQuery) {
 		return Entries{}, control.Refuse(control.Invalid, "%v", err)
 	}
 	out := Entries{Entries: make([]Entry, len(found.Entries)), Total: found.Total, Next: found.Next}
 	for i, e := range found.Entries {
-		out.Entries[i] = entry(e)
+		out.Entries[i] = Of(e)
 	}
 	return out, err
 }

@@ -1,16 +1,57 @@
-package blocklist_test
+package paging_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"postern/blocklist"
+	"postern/blocklist/paging"
 )
+
+// memory is a Store.
+type memory struct {
+	mu      sync.Mutex
+	entries map[string]blocklist.Entry
+	rev     uint64
+	fails   error
+}
+
+func newMemory() *memory { return &memory{entries: map[string]blocklist.Entry{}} }
+
+func (s *memory) ListRevision(context.Context) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rev, s.fails
+}
+
+func (s *memory) ListEntries(context.Context) ([]blocklist.Entry, uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.entries)), s.rev, s.fails
+}
+
+func (s *memory) PutListEntry(_ context.Context, e blocklist.Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rev++
+	s.entries[e.Key()] = e
+	return s.fails
+}
+
+func (s *memory) RemoveListEntry(_ context.Context, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rev++
+	delete(s.entries, key)
+	return s.fails
+}
 
 func listed(t *testing.T, s *memory, o *blocklist.Own, all ...blocklist.Entry) {
 	t.Helper()
@@ -24,7 +65,7 @@ func listed(t *testing.T, s *memory, o *blocklist.Own, all ...blocklist.Entry) {
 	}
 }
 
-func values(p blocklist.Page) string {
+func values(p paging.Page) string {
 	var out []string
 	for _, e := range p.Entries {
 		out = append(out, e.Value)
@@ -47,9 +88,9 @@ func TestPages(t *testing.T) {
 	}
 	listed(t, s, o, all...)
 	var got []string
-	q := blocklist.Query{Limit: 17}
+	q := paging.Query{Limit: 17}
 	for n := 0; ; n++ {
-		p, err := o.List(t.Context(), q)
+		p, err := paging.List(t.Context(), o, q)
 		if err != nil || p.Total != 250+min(n, 1) || len(p.Entries) > 17 {
 			t.Fatalf("page %d: %d of %d, %v", n, len(p.Entries), p.Total, err)
 		}
@@ -67,7 +108,7 @@ func TestPages(t *testing.T) {
 	if want := len(slices.Compact(slices.Clone(got))); len(got) != 250 || want != 250 {
 		t.Errorf("%d entries, %d of them different", len(got), want)
 	}
-	if p, err := o.List(t.Context(), blocklist.Query{}); err != nil || len(p.Entries) != 100 || p.Entries[0].Value != "198.51.100.1" {
+	if p, err := paging.List(t.Context(), o, paging.Query{}); err != nil || len(p.Entries) != 100 || p.Entries[0].Value != "198.51.100.1" {
 		t.Errorf("what was added elsewhere: %d, %v", len(p.Entries), err)
 	}
 }
@@ -86,32 +127,32 @@ func TestQueries(t *testing.T) {
 		blocklist.Entry{Value: "2001:db8::/32", Scope: "domain:example.org", Created: at(6)},
 	)
 	for _, c := range []struct {
-		q    blocklist.Query
+		q    paging.Query
 		want string
 	}{
-		{blocklist.Query{}, "192.0.2.7 192.0.2.0/24 crook.example a@sub.crook.example friend.example 2001:db8::/32"},
-		{blocklist.Query{Live: true}, "192.0.2.7 192.0.2.0/24 a@sub.crook.example friend.example 2001:db8::/32"},
-		{blocklist.Query{Kind: "allow"}, "friend.example"},
-		{blocklist.Query{Kind: "block", Text: "OLGA"}, "192.0.2.7 crook.example a@sub.crook.example"},
-		{blocklist.Query{Text: "gröSSE"}, ""}, {blocklist.Query{Text: "GRÖßE"}, "192.0.2.7"}, {blocklist.Query{Text: "recipient:"}, "a@sub.crook.example friend.example"},
-		{blocklist.Query{Origin: "case"}, "192.0.2.7"}, {blocklist.Query{Origin: "list"}, "192.0.2.0/24"}, {blocklist.Query{Origin: "hand"}, "crook.example a@sub.crook.example friend.example 2001:db8::/32"},
-		{blocklist.Query{About: []string{"192.0.2.7"}}, "192.0.2.7 192.0.2.0/24"}, {blocklist.Query{About: []string{"192.0.2.0/24"}}, "192.0.2.0/24"}, {blocklist.Query{About: []string{"2001:db8::1"}}, "2001:db8::/32"},
-		{blocklist.Query{About: []string{"A@Sub.crook.example", "::ffff:192.0.2.7", "192.0.2.9", ""}}, "192.0.2.7 192.0.2.0/24 crook.example a@sub.crook.example"},
-		{blocklist.Query{About: []string{"nobody.example", "%%"}}, ""}, {blocklist.Query{About: []string{"b@crook.example"}, Live: true}, ""},
-		{blocklist.Query{Within: []string{"example.com"}}, "crook.example a@sub.crook.example"}, {blocklist.Query{Within: []string{"bob@example.org"}}, "friend.example"}, {blocklist.Query{Within: []string{"ample.com"}}, ""},
+		{paging.Query{}, "192.0.2.7 192.0.2.0/24 crook.example a@sub.crook.example friend.example 2001:db8::/32"},
+		{paging.Query{Live: true}, "192.0.2.7 192.0.2.0/24 a@sub.crook.example friend.example 2001:db8::/32"},
+		{paging.Query{Kind: "allow"}, "friend.example"},
+		{paging.Query{Kind: "block", Text: "OLGA"}, "192.0.2.7 crook.example a@sub.crook.example"},
+		{paging.Query{Text: "gröSSE"}, ""}, {paging.Query{Text: "GRÖßE"}, "192.0.2.7"}, {paging.Query{Text: "recipient:"}, "a@sub.crook.example friend.example"},
+		{paging.Query{Origin: "case"}, "192.0.2.7"}, {paging.Query{Origin: "list"}, "192.0.2.0/24"}, {paging.Query{Origin: "hand"}, "crook.example a@sub.crook.example friend.example 2001:db8::/32"},
+		{paging.Query{About: []string{"192.0.2.7"}}, "192.0.2.7 192.0.2.0/24"}, {paging.Query{About: []string{"192.0.2.0/24"}}, "192.0.2.0/24"}, {paging.Query{About: []string{"2001:db8::1"}}, "2001:db8::/32"},
+		{paging.Query{About: []string{"A@Sub.crook.example", "::ffff:192.0.2.7", "192.0.2.9", ""}}, "192.0.2.7 192.0.2.0/24 crook.example a@sub.crook.example"},
+		{paging.Query{About: []string{"nobody.example", "%%"}}, ""}, {paging.Query{About: []string{"b@crook.example"}, Live: true}, ""},
+		{paging.Query{Within: []string{"example.com"}}, "crook.example a@sub.crook.example"}, {paging.Query{Within: []string{"bob@example.org"}}, "friend.example"}, {paging.Query{Within: []string{"ample.com"}}, ""},
 	} {
-		p, err := o.List(t.Context(), c.q)
+		p, err := paging.List(t.Context(), o, c.q)
 		if err != nil || values(p) != c.want || p.Total != len(strings.Fields(c.want)) || p.Next != "" {
 			t.Errorf("%+v: %q of %d, %v; want %q", c.q, values(p), p.Total, err, c.want)
 		}
 	}
-	for _, q := range []blocklist.Query{{Kind: "x"}, {Origin: "x"}, {After: "x"}, {After: "1.x block a all"}, {After: "1.2"}} {
-		if _, err := o.List(t.Context(), q); !errors.Is(err, blocklist.ErrQuery) {
+	for _, q := range []paging.Query{{Kind: "x"}, {Origin: "x"}, {After: "x"}, {After: "1.x block a all"}, {After: "1.2"}} {
+		if _, err := paging.List(t.Context(), o, q); !errors.Is(err, paging.ErrQuery) {
 			t.Errorf("%+v: %v", q, err)
 		}
 	}
 	s.fails = errors.New("disk")
-	if _, err := o.List(t.Context(), blocklist.Query{}); err == nil || errors.Is(err, blocklist.ErrQuery) {
+	if _, err := paging.List(t.Context(), o, paging.Query{}); err == nil || errors.Is(err, paging.ErrQuery) {
 		t.Errorf("a store that fails: %v", err)
 	}
 }
@@ -128,10 +169,10 @@ func BenchmarkList(b *testing.B) {
 	if err := o.Load(context.Background()); err != nil {
 		b.Fatal(err)
 	}
-	for name, q := range map[string]blocklist.Query{"first": {}, "search": {Text: "h99999."}, "about": {About: []string{"a@x.h77.example"}}} {
+	for name, q := range map[string]paging.Query{"first": {}, "search": {Text: "h99999."}, "about": {About: []string{"a@x.h77.example"}}} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := o.List(b.Context(), q); err != nil {
+				if _, err := paging.List(b.Context(), o, q); err != nil {
 					b.Fatal(err)
 				}
 			}
