@@ -22,19 +22,20 @@ type Traffic interface {
 
 // Trace asks what became of a message. Zero fields match all; fields are joined by AND.
 type Trace struct {
-	ID           string // the gateway's ID, or a hold's
-	From         string // address or "@domain"; "<>" is the null sender
-	To           string // address or "@domain"
-	MessageID    string // with or without angle brackets
-	Subject      string // words; all must occur
-	IP           netip.Prefix
-	Account      string    // name of the account that sent it
-	Direction    string    // inbound or outbound
-	State        string    // what became of one of the copies: see Fate
-	Reply        string    // a word of a reply: what the server behind called it, see ReplyWords
-	Since, Until time.Time // Time in [Since, Until)
-	Limit        int       // 0 = 50, at most 1000
-	After        string    // Next of the page before
+	ID        string       `json:"id,omitempty"`         // the gateway's ID, or a hold's
+	From      string       `json:"from,omitempty"`       // address or "@domain"; "<>" is the null sender
+	To        string       `json:"to,omitempty"`         // address or "@domain"
+	MessageID string       `json:"message_id,omitempty"` // with or without angle brackets
+	Subject   string       `json:"subject,omitempty"`    // words; all must occur
+	IP        netip.Prefix `json:"ip,omitzero"`
+	Account   string       `json:"account,omitempty"`   // name of the account that sent it
+	Direction string       `json:"direction,omitempty"` // inbound or outbound
+	State     string       `json:"state,omitempty"`     // what became of one of the copies: see Fate
+	Reply     string       `json:"reply,omitempty"`     // a word of a reply: what the server behind called it, see ReplyWords
+	Since     time.Time    `json:"since,omitzero"`      // Time in [Since, Until)
+	Until     time.Time    `json:"until,omitzero"`
+	Limit     int          `json:"limit,omitempty"` // 0 = 50, at most 1000
+	After     string       `json:"after,omitempty"` // Next of the page before
 }
 
 // Page is one page of rows. Next is "" on the last one.

@@ -158,9 +158,9 @@ func known(all []string, value string) string {
 }
 
 type ask struct {
-	Text  string
-	Limit int
-	After string
+	Text  string `json:"text"`
+	Limit int    `json:"limit"`
+	After string `json:"after,omitempty"`
 }
 
 func (h *Room) list(w http.ResponseWriter, r *http.Request) {
