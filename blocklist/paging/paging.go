@@ -3,7 +3,6 @@ package paging
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"postern/blocklist"
+	"postern/internal/said"
 )
 
 // Sizes of a page of the own lists.
@@ -20,7 +20,7 @@ const (
 )
 
 // ErrQuery is wrapped by every error about what was asked of the own lists.
-var ErrQuery = errors.New("blocklist: not a query")
+var ErrQuery = said.New("list.not-a-search", "blocklist: not a search")
 
 // Query asks for a page of the own lists, the youngest entry first. What is empty asks for
 // everything.
@@ -97,10 +97,10 @@ func List(ctx context.Context, o *blocklist.Own, q Query) (Page, error) {
 // fits is the test of a query for one entry.
 func (q Query) fits(now time.Time) (func(*blocklist.Entry) bool, error) {
 	if q.Kind != "" && q.Kind != "block" && q.Kind != "allow" {
-		return nil, fmt.Errorf("%w: kind %.20q is none of block, allow", ErrQuery, q.Kind)
+		return nil, said.Errorf("list.kind-is-none-of", "%w: kind %.20q is none of block, allow", "kind", ErrQuery, "s", q.Kind)
 	}
 	if q.Origin != "" && !slices.Contains([]string{"case", "list", "hand"}, q.Origin) {
-		return nil, fmt.Errorf("%w: origin %.20q is none of case, list, hand", ErrQuery, q.Origin)
+		return nil, said.Errorf("list.origin-is-none-of", "%w: origin %.20q is none of case, list, hand", "kind", ErrQuery, "s", q.Origin)
 	}
 	text := strings.ToLower(q.Text)
 	return func(e *blocklist.Entry) bool {
@@ -156,7 +156,7 @@ func readMark(s string) (at time.Time, key string, err error) {
 	n, err := strconv.ParseInt(sec, 10, 64)
 	m, odd := strconv.ParseInt(nsec, 10, 32)
 	if !ok || err != nil || odd != nil {
-		return at, "", fmt.Errorf("%w: after: %.40q is no mark of a page", ErrQuery, s)
+		return at, "", said.Errorf("list.no-mark-of-a-page", "%w: after: %.40q is no mark of a page", "kind", ErrQuery, "s", s)
 	}
 	return time.Unix(n, m), key, nil
 }

@@ -135,7 +135,7 @@ func TestDomainAdminsSeeTheirOwn(t *testing.T) {
 		{"blocklist.list", ``, 200, `\"within\":[\"example.com\"]`, ""},
 		{"blocklist.list", `{"text":"x","after":"m"}`, 200, `{\"text\":\"x\",\"within\":[\"example.com\"],\"after\":\"m\"}`, ""},
 		{"blocklist.list", `{"within":["a@example.com"]}`, 200, `\"within\":[\"a@example.com\"]`, ""},
-		{"blocklist.list", `{"within":["example.org"]}`, 404, "not yours to see", "within"},
+		{"blocklist.list", `{"within":["example.org"]}`, 404, "is not yours", "within"},
 		{"blocklist.add", `{"value":"new.example","scope":"domain:example.com"}`, 200, "new.example", ""},
 		{"blocklist.add", `{"value":"new.example","scope":"recipient:x@example.com"}`, 200, "new.example", ""},
 		{"blocklist.add", `{"value":"new.example","scope":"all"}`, 400, "scope", ""},

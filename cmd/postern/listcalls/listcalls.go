@@ -47,7 +47,7 @@ func Of(e blocklist.Entry) Entry {
 func List(ctx context.Context, own *blocklist.Own, p Search) (Entries, error) {
 	found, err := paging.List(ctx, own, paging.Query(p))
 	if errors.Is(err, paging.ErrQuery) {
-		return Entries{}, control.Refuse(control.Invalid, "%v", err)
+		return Entries{}, control.Because(control.Invalid, err)
 	}
 	out := Entries{Entries: make([]Entry, len(found.Entries)), Total: found.Total, Next: found.Next}
 	for i, e := range found.Entries {

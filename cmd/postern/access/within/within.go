@@ -176,7 +176,7 @@ func (w within) lists(ctx context.Context, p people.Principal, raw json.RawMessa
 	}
 	for _, of := range ask.Within {
 		if !p.Covers(of) {
-			return nil, control.Refuse(control.NotFound, "%.60q is not yours to see", of)
+			return nil, control.Refuse(control.NotFound, "within.is-not-yours", "%.60q is not yours", "d", of)
 		}
 	}
 	if whose := slices.Concat(p.Domains, p.Addresses); len(ask.Within) == 0 {
