@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -62,8 +63,10 @@ func (d *Desk) keys(s *backup.Section, c *config.Config, to []age.Recipient) err
 	paths := []string{filepath.Join(c.State, "trace.key"), AuditKey(c), HeadsFile(c), c.TraceKeys()}
 	desk, _ := c.DeskKey()
 	paths = append(paths, desk)
-	if c.Store.KeyFile != "" {
-		paths = append(paths, c.Store.KeyFile)
+	for _, file := range []string{c.Store.KeyFile, c.Learning.KeyFile} {
+		if file != "" && !slices.Contains(paths, file) {
+			paths = append(paths, file)
+		}
 	}
 	dkim, err := below(filepath.Join(c.State, "dkim"))
 	if err != nil {

@@ -36,6 +36,7 @@ var table = map[string]row{
 	"POST /held/undo":            {roles: "dAlp", status: 400},
 	"POST /held/views":           {roles: everybody, status: 303, form: "name=mine&q=symbol:X"},
 	"GET /held/{id}/link/{n}":    {roles: everybody, status: 404},
+	"GET /held/learned":          {roles: "Alpa", status: 200},
 	"GET /held/{id}":             {roles: everybody, status: 404},
 	"GET /held/{id}/html":        {roles: everybody, status: 404},
 	"GET /held/{id}/raw":         {roles: everybody, status: 404},

@@ -49,7 +49,7 @@ func (l *Learning) remove() (bayes.Class, string) {
 func (l *Learning) before(ctx context.Context, held Held, raw json.RawMessage, class bayes.Class, whose string) func(context.Context) {
 	recipient := false
 	if who, ok := people.From(ctx); ok {
-		recipient = who.Role == people.Recipient
+		recipient = who.Role == people.Recipient || len(who.Addresses)+len(who.Domains) > 0 // sees a part alone
 	}
 	var p struct{ ID string }
 	if whose == value.LearnNone || whose == value.LearnDesk && recipient || json.Unmarshal(raw, &p) != nil {

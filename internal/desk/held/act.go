@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	terms "postern/internal/desk/held/search"
 	"postern/internal/desk/page"
@@ -39,7 +40,8 @@ type bulk struct {
 	Done    int
 	Listed  []listed // what stands in the own lists now
 	Cases   []opened
-	Over    bool // it was done
+	Over    bool   // it was done
+	Run     string // names what was learned, to take it back by
 }
 
 // Lists reports whether the act writes into the own lists.
@@ -68,6 +70,8 @@ func (c can) may(act string) bool {
 		return c.List
 	case "case":
 		return c.Case
+	case "learn-spam", "learn-ham", "learn-forget", "learn-undo":
+		return c.Learn
 	}
 	return false
 }
@@ -80,7 +84,7 @@ func (h *Room) act(w http.ResponseWriter, r *http.Request) {
 		Act: r.PostFormValue("act"), Note: r.PostFormValue("note"), What: r.PostFormValue("what"), Days: r.PostFormValue("days"), Also: r.PostFormValue("also") != "",
 		Back: page.Local(r.PostFormValue("back")), Can: h.can(r.Context()),
 	}
-	if !slices.Contains([]string{"release", "release-allow", "copy", "delete", "block", "allow", "case"}, b.Act) {
+	if !slices.Contains([]string{"release", "release-allow", "copy", "delete", "block", "allow", "case", "learn-spam", "learn-ham", "learn-forget", "learn-undo"}, b.Act) {
 		h.Kit.Fail(w, r, &page.Error{Status: http.StatusBadRequest})
 		return
 	}
@@ -173,6 +177,8 @@ func (b *bulk) sort(x hold) {
 		ok = x.sender != "" || x.Client.IP != ""
 	case "case":
 		ok = ok && len(b.Holds) < MaxCase
+	case "learn-undo":
+		ok = true // also of what is held no more
 	}
 	if ok {
 		b.Holds = append(b.Holds, x)
@@ -234,6 +240,10 @@ func (h *Room) do(ctx context.Context, b *bulk) error {
 
 // one does the act to one hold.
 func (h *Room) one(ctx context.Context, b *bulk, x hold) {
+	if class, ok := strings.CutPrefix(b.Act, "learn-"); ok {
+		h.count(b, x, h.learn(ctx, b, class, x))
+		return
+	}
 	call := map[string]string{"release": "release", "release-allow": "release", "copy": "copy", "delete": "delete", "block": "delete"}[b.Act]
 	p := params{ID: x.ID, Note: b.Note}
 	if call == "copy" {
@@ -241,14 +251,21 @@ func (h *Room) one(ctx context.Context, b *bulk, x hold) {
 	}
 	var after hold
 	err := h.Calls.Call(ctx, "quarantine."+call, p, &after)
+	if err == nil && call == "release" && after.Release != nil && after.Release.Failure != "" {
+		b.Failed = append(b.Failed, failure{x, after.Release.Failure})
+		return
+	}
+	h.count(b, x, err)
+}
+
+// count notes how one act ended.
+func (h *Room) count(b *bulk, x hold, err error) {
 	var refused *page.Error
 	switch {
 	case errors.As(err, &refused):
 		b.Failed = append(b.Failed, failure{x, refused.Words})
 	case err != nil:
 		b.Failed = append(b.Failed, failure{x, ""})
-	case call == "release" && after.Release != nil && after.Release.Failure != "":
-		b.Failed = append(b.Failed, failure{x, after.Release.Failure})
 	default:
 		b.Done++
 	}

@@ -38,6 +38,7 @@ func (h *Room) Routes(handle func(pattern string, f http.HandlerFunc)) {
 	handle("POST /held/act", h.act)
 	handle("POST /held/undo", h.undo)
 	handle("POST /held/views", h.views)
+	handle("GET /held/learned", h.learned)
 	handle("GET /held/{id}", h.message)
 	handle("GET /held/{id}/html", h.html)
 	handle("GET /held/{id}/link/{n}", h.link)

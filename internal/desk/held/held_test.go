@@ -32,6 +32,8 @@ type quarantine struct {
 	views []map[string]string
 	long  []byte // stands for the bytes of a hold, where set
 
+	learned map[string]string // class by hold
+
 	pieces []string // of holds that were read
 	looks  int      // at holds
 }
@@ -47,11 +49,12 @@ func (q *quarantine) May(_ context.Context, name string) bool { return !q.deny[n
 
 func (q *quarantine) Call(_ context.Context, name string, params, result any) error {
 	var p struct {
-		ID, Text, Sort, Note, Name, Query, Value, Kind, Account, About, Held string
-		Allow                                                                bool
-		Limit, Offset                                                        int
-		Expires                                                              time.Time
-		Source                                                               struct {
+		ID, Text, Sort, Note, Name, Query, Value, Kind, Account, About, Held, Class, Run string
+		IDs                                                                              []string
+		Allow                                                                            bool
+		Limit, Offset                                                                    int
+		Expires                                                                          time.Time
+		Source                                                                           struct {
 			IP, Domain, Serial string
 			Port               uint16
 			Time               time.Time
@@ -80,6 +83,26 @@ func (q *quarantine) Call(_ context.Context, name string, params, result any) er
 			all = append(all, q.holds[id])
 		}
 		return give(map[string]any{"holds": all, "next": "n&1"})
+	case name == "learn.of":
+		var known []map[string]any
+		for _, id := range p.IDs {
+			if class := q.learned[id]; class != "" {
+				known = append(known, map[string]any{"id": "e", "hold": id, "class": class, "by": "<b>ann", "via": "desk", "aside": class == "spam"})
+			}
+		}
+		return give(known)
+	case name == "learn.status":
+		share := map[string]any{"n": 1, "of": 8, "low": 0.02, "high": 0.47}
+		return give(map[string]any{"tokens": 7, "idle": 2, "scopes": []any{map[string]any{
+			"spam": 30, "ham": 40, "says": "little", "aside": 16, "caught": share, "wrong": share, "missed": share,
+			"misses": []any{map[string]any{"class": "ham", "band": "BAYES_99", "by": "ann", "via": "auto", "ref": "<script>", "sender": "x.example"}},
+		}}})
+	case name == "learn.holds":
+		if err := q.fail[p.IDs[0]]; err != nil {
+			return err
+		}
+		q.acts = append(q.acts, strings.TrimSpace(fmt.Sprint("learn ", p.Class, " ", p.IDs, " ", p.Run)))
+		return give(map[string]any{"run": "r1"})
 	case name == "quarantine.count":
 		return give(map[string]any{"n": 1000, "more": true})
 	case strings.HasPrefix(name, "view."):

@@ -30,24 +30,26 @@ type found struct {
 	Own         []view
 	MayKeep     bool
 	Said        string // what was done just now
+	Learned     map[string][]known
+	Figures     bool // the reader may see what was learned
 }
 
 // can is what the reader may do.
 type can struct {
-	Release, Delete, Copy, List, Case bool
-	Infected                          bool // take what a virus was found in
+	Release, Delete, Copy, List, Case, Learn bool
+	Infected                                 bool // take what a virus was found in
 }
 
 func (h *Room) can(ctx context.Context) can {
 	may := func(call string) bool { return h.Calls.May(ctx, call) }
 	return can{
 		Release: may("quarantine.release"), Delete: may("quarantine.delete"), Copy: may("quarantine.copy"),
-		List: may("blocklist.add"), Case: may("case.open") && may("case.evidence"), Infected: take.May(ctx, h.Calls),
+		Learn: may("learn.holds"), List: may("blocklist.add"), Case: may("case.open") && may("case.evidence"), Infected: take.May(ctx, h.Calls),
 	}
 }
 
 // Any reports whether there is anything to press.
-func (c can) Any() bool { return c.Release || c.Delete || c.Copy || c.List || c.Case }
+func (c can) Any() bool { return c.Release || c.Delete || c.Copy || c.List || c.Case || c.Learn }
 
 // view is a search that one click makes.
 type view struct {
@@ -130,6 +132,14 @@ func (h *Room) fill(ctx context.Context, f *found) (err error) {
 	if f.Holds, f.Next, err = h.find(ctx, search{Text: f.Query, Limit: PerPage, After: f.After, Sort: f.Sorted}); err != nil {
 		return err
 	}
+	ids := make([]string, len(f.Holds))
+	for i, x := range f.Holds {
+		ids[i] = x.ID
+	}
+	if f.Learned, err = h.known(ctx, ids...); err != nil {
+		return err
+	}
+	f.Figures = h.Calls.May(ctx, "learn.status")
 	if f.After == "" && f.Next == "" {
 		f.N = len(f.Holds)
 		return nil

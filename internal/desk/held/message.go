@@ -21,6 +21,8 @@ type message struct {
 	Why    []sentence
 	Proofs []letter.Proof
 	Closed string // why the content is not shown
+
+	Learned []known
 }
 
 // sentence is a reason as people read it.
@@ -50,6 +52,12 @@ func (h *Room) message(w http.ResponseWriter, r *http.Request) {
 		h.Kit.Fail(w, r, err)
 		return
 	}
+	all, err := h.known(r.Context(), x.ID)
+	if err != nil {
+		h.Kit.Fail(w, r, err)
+		return
+	}
+	m.Learned = all[x.ID]
 	l := h.Kit.Language(r)
 	m.hold, m.Why = x, x.sentences(h.Kit.Words(), l)
 	if x.Open() {
