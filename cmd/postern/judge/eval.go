@@ -30,6 +30,7 @@ type Eval struct {
 	Envelopes string `help:"TSV of recorded envelopes and authentication results; its paths are relative to its own folder." type:"existingfile"`
 	Scores    string `help:"Write label, path, score and action of every message to this file." type:"path"`
 	JSON      bool   `name:"json" help:"Print JSON."`
+	Learned   bool   `help:"Judge by what was learned too: of the running server, or of the home that the configuration names. Mail that was learned is judged too well."`
 	Use       string `name:"with-config" help:"Judge with this configuration's DNS, lists and scanner instead of the embedded defaults alone." type:"existingfile"`
 }
 
@@ -103,7 +104,7 @@ func (c *Eval) Run(a *app.App) error {
 	slices.SortFunc(files, func(x, y *evalFile) int {
 		return cmp.Or(strings.Compare(x.label, y.label), strings.Compare(x.rel, y.rel))
 	})
-	o, closeAll, err := build(a, options{config: c.Use, dns: c.Use != ""})
+	o, closeAll, err := build(a, options{config: c.Use, dns: c.Use != "", learned: c.Learned})
 	if err != nil {
 		return err
 	}

@@ -188,6 +188,8 @@ func readMessage(path string, stdin io.Reader) ([]byte, error) {
 type options struct {
 	config string // configuration to judge with; "" = the embedded defaults
 	dns    bool
+
+	learned bool // by what was learned too
 }
 
 // build makes what scan and eval judge with.
@@ -209,7 +211,16 @@ func build(a *app.App, o options) (*Offline, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Offline{pipeline: p, set: set}, done, nil
+	out := &Offline{pipeline: p, set: set}
+	if !o.learned {
+		return out, done, nil
+	}
+	hangUp, err := out.withLearned(a)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return out, func() { hangUp(); done() }, nil
 }
 
 // ContentOnly judges by what the message itself says.

@@ -21,6 +21,7 @@ type Scan struct {
 	To      []string `help:"RCPT TO; decides the policy."`
 	JSON    bool     `name:"json" help:"Print JSON."`
 	Offline bool     `help:"Ask no DNS server."`
+	Learned bool     `help:"Judge by what was learned too: of the running server, or of the home that the configuration names."`
 	Use     string   `name:"with-config" help:"Use this configuration's DNS, lists and scanner." type:"existingfile"`
 }
 
@@ -69,7 +70,7 @@ func (c *Scan) Run(a *app.App) error {
 		}
 		env.ip = ip.Unmap()
 	}
-	o, closeAll, err := build(a, options{config: c.Use, dns: !c.Offline})
+	o, closeAll, err := build(a, options{config: c.Use, dns: !c.Offline, learned: c.Learned})
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,19 @@ type Of struct {
 	IDs []string `json:"ids"` // at most 64
 }
 
+// Look asks what the words of a message say.
+type Look struct {
+	Body []byte   `json:"body"`
+	To   []string `json:"to,omitempty"` // those of a domain that learns for itself are judged by that too
+}
+
+// Said is what they say.
+type Said struct {
+	Symbol string `json:"symbol"`
+	Detail string `json:"detail"`
+	For    string `json:"for,omitempty"` // the recipient, where it differs
+}
+
 // Taught is what became of messages.
 type Taught struct {
 	Run     string         `json:"run"` // takes them back
@@ -72,6 +85,7 @@ func (l *Learning) Handle(s *control.Server, held Held) {
 	control.Handle(s, "learn.holds", func(ctx context.Context, p Holds) (Taught, error) { return l.holds(ctx, p, held) })
 	control.Handle(s, "learn.of", l.of)
 	control.Handle(s, "learn.undo", l.undo)
+	control.Handle(s, "learn.judge", l.judge)
 	control.Handle(s, "learn.status", func(ctx context.Context, _ struct{}) (train.Status, error) { return l.trainer.Status(ctx, l.scopes()) })
 	l.wrap(s, held)
 }
@@ -86,6 +100,24 @@ func (l *Learning) of(ctx context.Context, p Of) ([]train.Known, error) {
 		known = []train.Known{}
 	}
 	return known, err
+}
+
+// judge judges a message that is not on its way, and learns nothing of it.
+func (l *Learning) judge(ctx context.Context, p Look) ([]Said, error) {
+	if len(p.Body) == 0 || len(p.Body) > MaxMessage {
+		return nil, control.Refuse(control.Invalid, "a message has between 1 and %d bytes", MaxMessage)
+	}
+	tree := mime.Bytes(crlf(p.Body), mime.DefaultLimits())
+	m := &filter.Message{Parts: func() (*mime.Tree, error) { return tree, nil }}
+	for _, to := range p.To {
+		m.To = append(m.To, filter.Recipient{Address: to})
+	}
+	found, err := l.Check().Check(ctx, m)
+	out := []Said{}
+	for _, f := range found {
+		out = append(out, Said{f.Symbol, f.Detail, f.For})
+	}
+	return out, err
 }
 
 // forget is the class of who takes a message out, back that of who takes back what was said last.

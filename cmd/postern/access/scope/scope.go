@@ -39,6 +39,7 @@ var scopes = map[string]people.Scope{
 	"learn.messages":   people.SystemAct,
 	"learn.holds":      people.HoldsAct,
 	"learn.of":         people.HoldsRead,
+	"learn.judge":      people.SystemAct, // who could ask at will would write around it
 	"learn.undo":       people.SystemAct,
 	"learn.status":     people.HoldsRead,
 	"greylist.list":    people.ListsRead,

@@ -42,6 +42,7 @@ var sentences = map[string]string{
 	"learn.messages":   "Learn messages as spam or as good, or forget them.",
 	"learn.holds":      "Learn held messages as spam or as good, forget them, or take that back.",
 	"learn.of":         "What held messages were learned as.",
+	"learn.judge":      "What the words of a message say by what was learned.",
 	"learn.undo":       "Take back what was learned: a message, an act, or a span of time.",
 	"learn.status":     "How much was learned, and how well that tells spam from good mail.",
 	"greylist.list":    "Deliveries that were asked to come again.",
