@@ -105,7 +105,7 @@ func (l *Learning) of(ctx context.Context, p Of) ([]train.Known, error) {
 // judge judges a message that is not on its way, and learns nothing of it.
 func (l *Learning) judge(ctx context.Context, p Look) ([]Said, error) {
 	if len(p.Body) == 0 || len(p.Body) > MaxMessage {
-		return nil, control.Refuse(control.Invalid, "a message has between 1 and %d bytes", MaxMessage)
+		return nil, control.Refuse(control.Invalid, "learning.a-message-has-between-1-and-bytes", "%s: a message has between 1 and %d bytes", "ref", "message", "most", MaxMessage)
 	}
 	tree := mime.Bytes(crlf(p.Body), mime.DefaultLimits())
 	m := &filter.Message{Parts: func() (*mime.Tree, error) { return tree, nil }}

@@ -9,6 +9,7 @@ import (
 
 	terms "postern/internal/desk/held/search"
 	"postern/internal/desk/held/take"
+	"postern/internal/desk/held/taught"
 	"postern/internal/desk/page"
 )
 
@@ -30,7 +31,7 @@ type found struct {
 	Own         []view
 	MayKeep     bool
 	Said        string // what was done just now
-	Learned     map[string][]known
+	Learned     map[string][]taught.Known
 	Figures     bool // the reader may see what was learned
 }
 

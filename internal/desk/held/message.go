@@ -7,6 +7,7 @@ import (
 
 	"postern/internal/desk/held/letter"
 	"postern/internal/desk/held/take"
+	"postern/internal/desk/held/taught"
 	"postern/internal/desk/page"
 	"postern/internal/desk/words"
 )
@@ -22,7 +23,7 @@ type message struct {
 	Proofs []letter.Proof
 	Closed string // why the content is not shown
 
-	Learned []known
+	Learned []taught.Known
 }
 
 // sentence is a reason as people read it.
