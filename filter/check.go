@@ -70,6 +70,10 @@ type Finding struct {
 	Auth   *AuthResult // the authentication result it rests on; nil for most
 	Part   string      // path in the mime.Tree ("1.2") of the part it was found in; "" = the whole message
 	Step   string      // the step that found it; set by the pipeline, not by checks
+
+	// Types are the words, blanks between them, by which a policy's lists of types can name the
+	// file it concerns; "" for most.
+	Types string `json:",omitempty"`
 }
 
 // AuthResult is one result of an Authentication-Results field (RFC 8601 section 2.2).

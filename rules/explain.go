@@ -91,6 +91,17 @@ func (s *Set) actionText(sym *Symbol) string {
 // decidedText is "policy: action".
 func (s *Set) decidedText(policy, symbol string) string {
 	c := judgement{set: s, policy: s.policy(policy), m: &filter.Message{}}
+	if symbol == FileType {
+		a := c.policy.Attachments
+		switch {
+		case len(a.Refuse) > 0:
+			c.listed = filter.Reject
+		case len(a.Hold) > 0:
+			c.listed = filter.Quarantine
+		case len(a.Tag) > 0:
+			c.listed = filter.Tag
+		}
+	}
 	if symbol == virus && c.policy.Antivirus.Infected == "strip" {
 		return policy + ": strip"
 	}

@@ -18,6 +18,10 @@ const (
 // scanStep is the step whose results a policy without antivirus.scan leaves out.
 const scanStep = "clamav"
 
+// FileType is the symbol of a file whose types a policy can name; where it names none of them the
+// symbol counts for nothing.
+const FileType = "FILE_TYPE"
+
 // Judge implements filter.Judge. An unknown policy name judges as "default".
 func (s *Set) Judge(m *filter.Message, r filter.Report, policy string) filter.Verdict {
 	c := &judgement{set: s, policy: s.policy(policy), m: m, before: m.Body == nil, fired: map[string]bool{}}
@@ -50,6 +54,7 @@ type judgement struct {
 	steps  map[string][]string      // who said so
 	action map[string]filter.Action // what each symbol's own action comes to
 	parts  []string                 // where viruses were found, "" where nobody can say
+	listed filter.Action            // what the policy's lists of types ask for
 	unsure bool                     // what could speak for an unproven mail was not all checked
 
 	passing bool // a step could not tell that may tell the next time
@@ -61,6 +66,13 @@ func (c *judgement) collect(r filter.Report) {
 	for _, f := range r.Findings {
 		if f.Step == scanStep && !c.policy.Antivirus.Scan {
 			continue
+		}
+		if f.Symbol == FileType {
+			a := c.policy.Attachments.Action(f.Types)
+			if a == filter.Accept {
+				continue
+			}
+			c.listed = max(c.listed, a)
 		}
 		c.fire(f.Symbol)
 		if f.Step != "" && !slices.Contains(c.steps[f.Symbol], f.Step) {
@@ -190,6 +202,8 @@ func (c *judgement) decided(symbol string) filter.Action {
 		return p.Unscannable
 	case "ENCRYPTED":
 		return p.Encrypted
+	case FileType:
+		return c.listed
 	default:
 		return c.heeded(c.asked(symbol))
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"postern/filter"
+
 	"postern/internal/address"
 	"postern/internal/said"
 	"postern/internal/strict"
@@ -155,6 +157,16 @@ func withoutTag(key string) string {
 		return key
 	}
 	return a.Base().String()
+}
+
+// Lists reports whether the lists of some policy name a file of these types, blanks between them.
+func (s *Set) Lists(types string) bool {
+	for _, p := range s.book.Policies {
+		if p.Attachments.Action(types) != filter.Accept {
+			return true
+		}
+	}
+	return false
 }
 
 // Symbols are all symbols the set gives a worth to, by name.

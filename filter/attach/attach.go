@@ -74,7 +74,8 @@ type look struct {
 	leaves int   // those attached by themselves
 	found  []filter.Finding
 	times  map[string]int // symbols of files, each told a few times
-	part   *mime.Part     // the part in hand
+	types  map[string]bool
+	part   *mime.Part // the part in hand
 }
 
 func (l *look) add(symbol, detail string) {
@@ -170,6 +171,7 @@ func (l *look) report(name string, f archive.Facts) {
 		}
 	}
 	if n := len(f.Encrypted); n > 0 {
+		l.typed(name, types[Encrypted])
 		l.add(Encrypted, fmt.Sprintf("%s (%d that need a password)", f.Encrypted[0], n))
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 // The symbols of files, attached or in an archive.
 const (
+	Type          = "FILE_TYPE"            // a file, with the types by which a policy can name it
 	Program       = "FILE_PROGRAM"         // it runs
 	Script        = "FILE_SCRIPT"          // it is run by what every Windows has
 	Code          = "FILE_CODE"            // a program in source
@@ -46,7 +47,7 @@ const (
 
 func fileSymbols() []string {
 	return []string{
-		Program, Script, Code, Shortcut, DiskImage, Page, Smuggling, Disguised, Mismatch, DoubleEnding, HiddenEnding, OddArchive,
+		Type, Program, Script, Code, Shortcut, DiskImage, Page, Smuggling, Disguised, Mismatch, DoubleEnding, HiddenEnding, OddArchive,
 		Notebook, Macro, MacroAuto, MacroSheet, Remote, DDE, Packed, PDFLaunch, PDFScript, PDFOpens, PDFFiles, PDFLink, PDFEncrypted,
 		Many, Cut, ArchiveNested, NestedLocked,
 	}
@@ -57,13 +58,34 @@ const (
 	ManyFiles = 100      // files attached, more of which are told of
 	MaxFiles  = 1500     // files looked at, members of archives included
 	MaxWork   = 64 << 20 // bytes looked through for what acts
+	MaxTypes  = 200      // different types of files of which policies are told
 )
+
+// types are the words by which policies name what a symbol says.
+var types = map[string]string{
+	Smuggling: "smuggling", Disguised: "disguised", DoubleEnding: "disguised", HiddenEnding: "disguised", Macro: "macro", MacroAuto: "auto-macro macro",
+	MacroSheet: "auto-macro macro", Remote: "remote", DDE: "dde", Packed: "packed-program", PDFLaunch: "pdf-launch", Encrypted: "encrypted",
+	PDFEncrypted: "encrypted", ArchiveNested: "nested", NestedLocked: "nested encrypted",
+}
+
+// typed tells of what type a file is, once for each.
+func (l *look) typed(name, words string) {
+	if l.types == nil {
+		l.types = map[string]bool{}
+	}
+	if words == "" || l.types[words] || len(l.types) >= MaxTypes {
+		return
+	}
+	l.types[words] = true
+	l.found = append(l.found, filter.Finding{Symbol: Type, Detail: file.Shown(name), Part: l.part.Path, Types: words})
+}
 
 // maxTold bounds how often a symbol is told, each time of another file.
 const maxTold = 5
 
 // tell adds a finding of a file.
 func (l *look) tell(symbol, name, more string) {
+	l.typed(name, types[symbol])
 	if l.times == nil {
 		l.times = map[string]int{}
 	}
@@ -117,6 +139,7 @@ func (l *look) one(name string, f file.Facts) bool {
 		}
 		return false
 	}
+	l.typed(name, strings.Join(f.Types(), " "))
 	switch f.Class {
 	case file.Program:
 		l.tell(Program, name, "")

@@ -10,6 +10,7 @@ import (
 
 	"postern/filter"
 	"postern/filter/attach"
+	"postern/filter/attach/file"
 	"postern/internal/archive"
 	. "postern/internal/mailtest/samples" // the tables below are made of them
 	"postern/internal/mime"
@@ -133,6 +134,38 @@ func TestWorkIsBounded(t *testing.T) {
 	}
 	if got := files(t, list...); !strings.Contains(got, attach.Cut) {
 		t.Errorf("%q", got)
+	}
+}
+
+// Every file is told with the types by which a policy can name it, each set of them once.
+func TestTypes(t *testing.T) {
+	raw := mail("application/octet-stream; name=photo.jpg", PE(), "application/octet-stream; name=b.jpg", PE(), "application/zip; name=a.zip", Zip(Member{Name: "order.js", Data: []byte("x")}),
+		"application/octet-stream; name=a.docm", Document(Member{Name: "word/vbaProject.bin", Data: Macros("Sub AutoOpen()\r\n")}), "application/zip; name=l.zip", Locked(Zip(Text("a.txt", "x"))))
+	found, err := (&attach.Check{}).Check(t.Context(), message(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range found {
+		if f.Symbol == attach.Type {
+			got = append(got, f.Types)
+			for word := range strings.FieldsSeq(f.Types) {
+				if len(word) > 4 && !slices.Contains(filter.FileTypes(), word) {
+					t.Errorf("no policy can name %q", word)
+				}
+			}
+		}
+	}
+	want := []string{"program picture jpg", "disguised", "archive zip", "script js", "macro docm", "macro", "auto-macro macro", "encrypted", "text txt"}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for _, c := range file.Classes() {
+		if !slices.Contains(filter.FileTypes(), string(c)) {
+			t.Errorf("no policy can name %q", c)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ package book
 import (
 	"postern/filter"
 	"postern/internal/strict"
+	"postern/rules/book/attachment"
 	"postern/rules/expr"
 )
 
@@ -85,6 +86,7 @@ type Policy struct {
 	DMARC       DMARC
 	Unscannable filter.Action
 	Encrypted   filter.Action
+	Attachments attachment.Lists
 	KeepDays    int // how long a hold is kept
 
 	Digest         string // off, daily, or hours of the day: when recipients hear of what is held
@@ -112,6 +114,8 @@ func PolicyDecides(symbol string) (key string, ok bool) {
 		return "unscannable", true
 	case "ENCRYPTED":
 		return "encrypted", true
+	case "FILE_TYPE":
+		return "attachments", true
 	case "DMARC_REJECT":
 		return "dmarc.reject", true
 	case "DMARC_QUARANTINE":

@@ -66,6 +66,7 @@ func checkPolicy(d *strict.Document, path string, e *policyEntry) {
 	}
 	oneOf(d, path+".unscannable", e.Unscannable, "accept", "tag", "quarantine", "reject")
 	oneOf(d, path+".encrypted", e.Encrypted, "accept", "tag", "quarantine", "reject")
+	e.Attachments.Check(d, path+".attachments")
 	if k := e.KeepDays; k != nil && (*k < 1 || *k > maxKeepDays) {
 		d.Fault(path+".keep_days", "rule.expected-1-to-days-found", "expected 1 to %d days, found %d", "most", maxKeepDays, "k", *k)
 	}
@@ -122,6 +123,9 @@ func (e *policyEntry) overlay(x *policyEntry) {
 		over(&e.Antivirus.Infected, a.Infected)
 		over(&e.Antivirus.KeepOriginal, a.KeepOriginal)
 	}
+	if x.Attachments != nil {
+		e.Attachments = e.Attachments.Over(x.Attachments)
+	}
 	if a := x.DMARC; a != nil {
 		if e.DMARC == nil {
 			e.DMARC = &dmarcEntry{}
@@ -168,6 +172,7 @@ func (e *policyEntry) onto(p Policy) Policy {
 		set(&p.DMARC.Quarantine, a.Quarantine)
 		set(&p.DMARC.OnList, a.OnList)
 	}
+	p.Attachments = e.Attachments.Onto(p.Attachments)
 	setAction(&p.Most, e.Most)
 	setAction(&p.Unscannable, e.Unscannable)
 	setAction(&p.Encrypted, e.Encrypted)

@@ -41,6 +41,7 @@ var elsewhere = map[string]string{
 	"EARLY_TALKER":     "internal/smtpd: needs a session",
 	"LONG_LINE":        "internal/smtpd: needs a session",
 	"BARE_NEWLINE":     "internal/smtpd: needs a session",
+	"FILE_TYPE":        "cmd/postern/steps: needs a policy that names types",
 	"BACKSCATTER":      "needs the send log",
 	"SOURCE_HALF_OPEN": "cmd/postern/sources: needs a source that was blocked",
 	"SOURCE_WAIT":      "cmd/postern/sources: the same",

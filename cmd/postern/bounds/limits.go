@@ -92,6 +92,7 @@ func parserLimits() []Row {
 		row("archives", "levels", a.Depth), row("archives", "members", a.Entries), row("archives", "bytes expanded", a.Bytes),
 		row("archives", "bytes of a member", a.EntryBytes), row("archives", "expansion ratio", a.Ratio),
 		file("files attached", attach.ManyFiles, attach.Many), file("files looked at", attach.MaxFiles, attach.Cut),
+		file("different types of files", attach.MaxTypes, attach.Cut),
 		file("bytes looked through for what acts", attach.MaxWork, attach.Cut), file("bytes of a PDF", pdf.MaxBytes, attach.Cut),
 		file("objects in an office file", office.MaxPacked, attach.Cut), file("entries of a compound file", cfb.MaxEntries, attach.Cut),
 	}

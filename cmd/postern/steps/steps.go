@@ -113,7 +113,7 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepLimits, filter.OnData, c.LimitAccount, any, filter.Accept, time.Second)
 	add(StepHeader, filter.OnData, content(c.Header), any, filter.Accept, 2*time.Second)
 	add(StepTargets, filter.OnData, content(c.Targets), in, filter.Accept, 2*time.Second)
-	add(StepAttach, filter.OnData, content(c.Attach), any, filter.Quarantine, 20*time.Second)
+	add(StepAttach, filter.OnData, content(listed(c.Attach, set)), any, filter.Quarantine, 20*time.Second)
 	add(StepClamAV, filter.OnData, content(c.ClamAV), any, scan, time.Duration(cfg.ClamAV.Timeout))
 	add(StepPatterns, filter.OnData, content(set.Patterns()), any, filter.Accept, 10*time.Second)
 	add(StepLearned, filter.OnData, content(c.Learned), in, filter.Accept, 5*time.Second)
@@ -132,6 +132,17 @@ func (c inbound) Check(ctx context.Context, m *filter.Message) ([]filter.Finding
 		return nil, nil
 	}
 	return c.check.Check(ctx, m)
+}
+
+// listed leaves out the types of files that no policy names: they would decide nothing.
+func listed(check filter.Check, set *rules.Set) filter.Check {
+	if check == nil {
+		return nil
+	}
+	return filter.CheckFunc(func(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
+		found, err := check.Check(ctx, m)
+		return slices.DeleteFunc(found, func(f filter.Finding) bool { return f.Symbol == rules.FileType && !set.Lists(f.Types) }), err
+	})
 }
 
 // judged runs a check only for mail that somebody gets by what the rules say of it.

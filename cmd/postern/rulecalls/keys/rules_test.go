@@ -405,6 +405,46 @@ policies:
 `,
 		},
 		{
+			path: "policies.*.attachments",
+			at:   "attachments:",
+			text: `
+policies:
+  sales:
+    attachments:
+      hold: [program]
+`,
+		},
+		{
+			path: "policies.*.attachments.refuse",
+			at:   "refuse:",
+			text: `
+policies:
+  sales:
+    attachments:
+      refuse: [program]
+`,
+		},
+		{
+			path: "policies.*.attachments.hold",
+			at:   "hold:",
+			text: `
+policies:
+  sales:
+    attachments:
+      hold: [program]
+`,
+		},
+		{
+			path: "policies.*.attachments.tag",
+			at:   "tag:",
+			text: `
+policies:
+  sales:
+    attachments:
+      tag: [program]
+`,
+		},
+		{
 			path: "policies.*.keep_days",
 			at:   "keep_days:",
 			text: `

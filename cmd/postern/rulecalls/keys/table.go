@@ -1,6 +1,9 @@
 package keys
 
-import "postern/rules/look"
+import (
+	"postern/filter"
+	"postern/rules/look"
+)
 
 // rulesKeys are those of files of rules.
 func rulesKeys() []Entry {
@@ -49,6 +52,10 @@ func rulesKeys() []Entry {
 		{"policies.*.dmarc.on_list", "text", []string{"hold", "tag"}, "Instead of a refusal when other evidence speaks for the message.", "hold"},
 		{"policies.*.unscannable", "text", []string{"accept", "tag", "quarantine", "reject"}, "What is done with a message that could not be read for certain.", "quarantine"},
 		{"policies.*.encrypted", "text", []string{"accept", "tag", "quarantine", "reject"}, "What is done with encrypted attachments.", "tag"},
+		{"policies.*.attachments", "keys", nil, "Files that are not taken as they are, whatever the score: by type, by content too and in archives, or by the ending of their name.", "{refuse: [program], hold: [script, auto-macro, iso], tag: [macro]}"},
+		{"policies.*.attachments.refuse", "list", filter.FileTypes(), "Mail with such a file is refused.", "[program]"},
+		{"policies.*.attachments.hold", "list", filter.FileTypes(), "Mail with such a file is held.", "[script, auto-macro, iso]"},
+		{"policies.*.attachments.tag", "list", filter.FileTypes(), "Mail with such a file is marked.", "[macro]"},
 		{"policies.*.keep_days", "number", nil, "How many days held mail is kept.", "30"},
 		{"recipients", "keys", nil, "Which policy the mail to somebody gets. The most precise entry counts.", "recipients:\n  \"*@example.com\": default\n  sales@example.com: sales"},
 		{"recipients.*", "text", nil, "Address, name@*, *@domain, *@*.domain or *; and the name of a policy.", "sales@example.com: sales"},
