@@ -23,6 +23,7 @@ type (
 	Field   = header.Field
 	Mailbox = header.Mailbox
 	URL     = view.URL
+	Figures = view.Figures
 	Kind    = oddity.Kind
 	Anomaly = oddity.Anomaly
 )

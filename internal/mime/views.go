@@ -9,6 +9,7 @@ import (
 type views struct {
 	text, html string
 	urls       []URL
+	figures    Figures
 	cut        bool
 }
 
@@ -22,7 +23,7 @@ func (t *Tree) view() *views {
 				}
 			}
 		}
-		t.views = views{text: c.Text(), html: c.HTML(), urls: c.URLs(), cut: c.Full()}
+		t.views = views{text: c.Text(), html: c.HTML(), urls: c.URLs(), figures: c.Figures(), cut: c.Full()}
 	})
 	return &t.views
 }
@@ -55,6 +56,9 @@ func (t *Tree) Sources() []string {
 
 // URLs returns the links of text and HTML parts, at most Limits.URLs.
 func (t *Tree) URLs() []URL { return t.view().urls }
+
+// Figures say how much the text and HTML parts show.
+func (t *Tree) Figures() Figures { return t.view().figures }
 
 // ViewCut reports whether a limit kept something out of the views.
 func (t *Tree) ViewCut() bool { return t.view().cut }

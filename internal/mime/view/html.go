@@ -74,6 +74,8 @@ func (p *page) start(z *html.Tokenizer) {
 		p.hide = 1
 	case atom.A:
 		p.closeAnchor()
+	case atom.Img:
+		p.picture()
 	}
 	p.breakFor(tag)
 	var meta string
@@ -84,12 +86,14 @@ func (p *page) start(z *html.Tokenizer) {
 		case "href", "xlink:href":
 			p.link(tag, string(val))
 		case "src", "background", "poster", "data":
-			p.c.put(string(val), p.base, "", true)
+			p.c.put(string(val), p.base, URL{Embedded: true})
 		case "action", "formaction", "ping":
 			p.c.add(string(val), p.base, "")
 		case "alt":
 			if tag == atom.Img && !p.nested {
+				said := p.c.figs.HTML
 				p.text(val)
+				p.c.figs.HTML = said // a word that stands for a picture is none
 			}
 		case "content":
 			meta = string(val)
@@ -99,6 +103,17 @@ func (p *page) start(z *html.Tokenizer) {
 		if i := strings.Index(strings.ToLower(meta), "url="); i >= 0 {
 			p.c.add(strings.Trim(meta[i+len("url="):], `'" `), p.base, "")
 		}
+	}
+}
+
+// picture counts one that is shown.
+func (p *page) picture() {
+	if p.nested {
+		return
+	}
+	p.c.figs.Pictures++
+	if p.anchor >= 0 {
+		p.c.figs.Linked++
 	}
 }
 
@@ -115,7 +130,7 @@ func (p *page) link(tag atom.Atom, val string) {
 		p.href, p.anchor = val, p.c.text.Len()
 		p.scanned = p.anchor
 	default:
-		p.c.put(val, p.base, "", tag == atom.Link)
+		p.c.put(val, p.base, URL{Embedded: tag == atom.Link})
 	}
 }
 
@@ -139,7 +154,7 @@ func (p *page) closeAnchor() {
 	if len(shown) > maxShown {
 		shown = strings.ToValidUTF8(shown[:maxShown], "")
 	}
-	p.c.add(p.href, p.base, shown)
+	p.c.put(p.href, p.base, URL{Text: shown, Anchor: true})
 	p.anchor, p.href, p.scanned = -1, "", len(all)
 }
 
@@ -176,6 +191,7 @@ func (p *page) text(b []byte) {
 			b = b[n:]
 			continue
 		}
+		p.c.figs.HTML++
 		i := 1
 		for i < len(b) && b[i] > ' ' && b[i] != 0xc2 && b[i] != 0x7f {
 			i++

@@ -15,6 +15,7 @@ type URL struct {
 	Host string // lower-case A-label or address without port and user; "" if it has none
 	Text string // what an HTML link shows instead; "" when found in text
 
+	Anchor   bool // an HTML link that a reader is shown and can follow
 	Embedded bool // an image, a style and the like: loaded with the mail, not followed
 }
 

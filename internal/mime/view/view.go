@@ -22,6 +22,15 @@ type Collector struct {
 	urls []URL
 	seen map[URL]struct{}
 	full bool
+	figs Figures
+}
+
+// Figures say how much of what a message shows.
+type Figures struct {
+	Plain    int // words of plain text
+	HTML     int // words that a page shows
+	Pictures int // of pages, those that other sites hold included
+	Linked   int // pictures that are links
 }
 
 // NewCollector returns a collector that takes at most b.
@@ -36,6 +45,9 @@ func (c *Collector) HTML() string { return c.html.String() }
 
 // URLs are the links so far, in the order found, each pair of link and shown text once.
 func (c *Collector) URLs() []URL { return c.urls }
+
+// Figures are the figures so far.
+func (c *Collector) Figures() Figures { return c.figs }
 
 // Full reports whether something was left out because a budget was used up.
 func (c *Collector) Full() bool { return c.full }
@@ -53,6 +65,7 @@ func (c *Collector) cut(b []byte) []byte {
 // Plain adds a plain text body in UTF-8.
 func (c *Collector) Plain(body []byte) {
 	body = c.cut(body)
+	c.figs.Plain += words(body)
 	c.newline()
 	start := c.text.Len()
 	c.text.Grow(len(body) + 1)
@@ -69,6 +82,18 @@ func (c *Collector) Plain(body []byte) {
 		}
 	}
 	c.scan(c.text.String()[start:])
+}
+
+// words counts what stands between blanks.
+func words(b []byte) (n int) {
+	before := byte(' ')
+	for _, c := range b {
+		if c > ' ' && before <= ' ' {
+			n++
+		}
+		before = c
+	}
+	return n
 }
 
 // newline ends the line of what was added before.
@@ -109,11 +134,11 @@ func invisible(r rune) bool {
 	return r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2060 && r <= 0x2069
 }
 
-// add keeps a link.
-func (c *Collector) add(raw, base, shown string) { c.put(raw, base, shown, false) }
+// add keeps a link that nobody is shown as one.
+func (c *Collector) add(raw, base, shown string) { c.put(raw, base, URL{Text: shown}) }
 
-// put keeps a link, or what is shown along with the text.
-func (c *Collector) put(raw, base, shown string, embedded bool) {
+// put keeps a link; use says what it shows and what it is for.
+func (c *Collector) put(raw, base string, use URL) {
 	if len(c.urls) >= c.left.URLs {
 		c.full = true
 		return
@@ -122,7 +147,7 @@ func (c *Collector) put(raw, base, shown string, embedded bool) {
 	if !ok {
 		return
 	}
-	u.Text = shown
+	u.Text, u.Anchor = use.Text, use.Anchor
 	if c.seen == nil {
 		c.seen = make(map[URL]struct{})
 	}
@@ -130,6 +155,6 @@ func (c *Collector) put(raw, base, shown string, embedded bool) {
 		return
 	}
 	c.seen[u] = struct{}{}
-	u.Embedded = embedded
+	u.Embedded = use.Embedded
 	c.urls = append(c.urls, u)
 }

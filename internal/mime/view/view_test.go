@@ -176,3 +176,37 @@ func TestEmbedded(t *testing.T) {
 		t.Errorf("%d links, want %d", len(c.URLs()), len(want))
 	}
 }
+
+func TestFigures(t *testing.T) {
+	for _, x := range []struct {
+		plain, html string
+		want        view.Figures
+	}{
+		{"", "", view.Figures{}},
+		{" one  two\r\nthree\t", "", view.Figures{Plain: 3}},
+		{"", "<p>one <b>two</b>&nbsp;three</p><style>p{}</style><!-- four -->", view.Figures{HTML: 3}},
+		{"", `<img src=a alt="one two"><a href=b><img src=c></a><img>`, view.Figures{Pictures: 3, Linked: 1}},
+		{"", `<!--[if mso]><img src=a><![endif]-->`, view.Figures{}},
+		{"one", "<p>one</p>", view.Figures{Plain: 1, HTML: 1}},
+	} {
+		c := view.NewCollector(view.Budget{Text: 1000, Tokens: 100, URLs: 10})
+		c.Plain([]byte(x.plain))
+		c.AddHTML([]byte(x.html))
+		if got := c.Figures(); got != x.want {
+			t.Errorf("%q %q: %+v, wanted %+v", x.plain, x.html, got, x.want)
+		}
+	}
+}
+
+func TestAnchors(t *testing.T) {
+	c := view.NewCollector(view.Budget{Text: 1000, Tokens: 100, URLs: 10})
+	c.AddHTML([]byte(`<link href="https://a.test/"><a href="https://b.test/">b</a><area href="https://c.test/"><form action="https://d.test/"> https://e.test/`))
+	for _, u := range c.URLs() {
+		if want := u.Host == "b.test"; u.Anchor != want {
+			t.Errorf("%s: %v", u.Raw, u.Anchor)
+		}
+	}
+	if len(c.URLs()) != 5 {
+		t.Errorf("%+v", c.URLs())
+	}
+}
