@@ -4,6 +4,7 @@ package link
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"unicode/utf8"
@@ -24,11 +25,12 @@ const (
 	Lookalike  = "LINK_LOOKALIKE"   // a link's host is written in letters that look like Latin ones
 	Data       = "LINK_DATA"        // a link carries a page in itself
 	Elsewhere  = "LINK_ELSEWHERE"   // there are links, and none leads to the sender's organisation
+	Strange    = "LINK_STRANGE"     // no link to be followed leads to anybody who had to do with the message
 )
 
 // Symbols are all symbols this check can emit.
 func Symbols() []string {
-	return []string{Mismatch, LikeOwn, LikeSender, Lookalike, Data, Elsewhere}
+	return []string{Mismatch, LikeOwn, LikeSender, Lookalike, Data, Elsewhere, Strange}
 }
 
 // Check looks at the links of a message. It is safe for concurrent use.
@@ -74,6 +76,7 @@ func (c *Check) Check(_ context.Context, m *filter.Message) ([]filter.Finding, e
 	if l.hosts > 0 && !l.home && len(l.senders) > 0 {
 		l.add(Elsewhere, l.first)
 	}
+	l.strange(m, tree)
 	return l.found, nil
 }
 
@@ -86,6 +89,7 @@ type look struct {
 	hosts   int
 	home    bool // a link leads to the sender's organisation
 	first   string
+	follow  []string // organisations of the links a reader can follow, each once
 	found   []filter.Finding
 }
 
@@ -117,6 +121,9 @@ func (l *look) link(u mime.URL) {
 	}
 	for _, s := range l.senders {
 		l.home = l.home || s == o
+	}
+	if u.Anchor && len(l.follow) < MaxOrgs && !slices.Contains(l.follow, o) {
+		l.follow = append(l.follow, o)
 	}
 	if shown := shownOrg(u.Text); shown != "" && shown != o {
 		l.add(Mismatch, "shows "+shown+", leads to "+u.Host)

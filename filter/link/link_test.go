@@ -2,6 +2,7 @@ package link_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,7 +35,9 @@ func TestSymbols(t *testing.T) {
 	for _, x := range []struct{ name, html, want string }{
 		{"no link", "<p>Hello</p>", ""},
 		{"the sender's own", a("https://www.sender.test/x", "Click"), ""},
-		{"elsewhere", a("https://other.test/x", "Click"), "LINK_ELSEWHERE"},
+		{"elsewhere", a("https://other.test/x", "Click"), "LINK_ELSEWHERE LINK_STRANGE"},
+		{"elsewhere, only written out", "<p>https://other.test/x</p>", "LINK_ELSEWHERE"},
+		{"elsewhere, a picture", `<img src="https://other.test/x.png">`, "LINK_ELSEWHERE"},
 		{"both", home + a("https://other.test/x", "Click"), ""},
 
 		{"shown is real", home + a("https://www.bank.com/x", "www.bank.com"), ""},
@@ -75,12 +78,37 @@ func TestSymbols(t *testing.T) {
 	}
 }
 
+// TestParties shows whose links are not strange beside the author's.
+func TestParties(t *testing.T) {
+	c := link.New(nil)
+	html := `<a href="https://pages.party.test/x">Click</a>`
+	for head, strange := range map[string]bool{
+		"":                                true,
+		"Message-ID: <1@mail.party.test>": false,
+		"Message-ID: <1@other.test>":      true,
+		"Message-ID: <1@localhost>":       true,
+		"List-Id: News <news.party.test>": false,
+		"Sender: Lists <x@party.test>":    false,
+		"List-Unsubscribe: <https://party.test/u>, <mailto:u@other.test>": false,
+		"DKIM-Signature: v=1; a=rsa-sha256; d=party.test; s=x; b=AAAA":    false,
+		"DKIM-Signature: v=1; a=rsa-sha256; d=other.test; s=party.test":   true,
+	} {
+		if head != "" {
+			head = "\r\n" + head
+		}
+		got := slices.Contains(symbols(t, c, "Ann <ann@sender.test>"+head, html), link.Strange)
+		if got != strange {
+			t.Errorf("%q: strange is %v", head, got)
+		}
+	}
+}
+
 func TestEachSymbolOnce(t *testing.T) {
 	var sb strings.Builder
 	for range 50 {
 		sb.WriteString(`<a href="https://evil.net/x">bank.com</a><a href="https://exarnple.com/">x</a>`)
 	}
-	if got := symbols(t, link.New([]string{"example.com"}), "a@b.test", sb.String()); len(got) != 3 {
+	if got := symbols(t, link.New([]string{"example.com"}), "a@b.test", sb.String()); len(got) != 4 {
 		t.Errorf("found %q", got)
 	}
 }

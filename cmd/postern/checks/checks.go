@@ -32,6 +32,7 @@ import (
 	"postern/filter/limit"
 	"postern/filter/link"
 	"postern/filter/sender"
+	"postern/filter/shape"
 	"postern/internal/config"
 	"postern/internal/dns"
 	"postern/internal/record"
@@ -163,6 +164,7 @@ func (c *Checks) Steps() steps.Checks {
 
 		Header:  c.Header,
 		Targets: c.Targets,
+		Shape:   shape.Check{},
 		Attach:  &attach.Check{Limits: setup.ArchiveLimits(cfg.ClamAV)},
 	}
 	if c.parts.Scanner != nil {

@@ -32,6 +32,7 @@ const (
 	StepLimits   = "limits"
 	StepHeader   = "header"
 	StepTargets  = "link-targets"
+	StepShape    = "shape"
 	StepAttach   = "attachments"
 	StepClamAV   = "clamav"
 	StepPatterns = "patterns"
@@ -43,23 +44,23 @@ const (
 func Names() []string {
 	return []string{
 		StepReverse, StepHelo, StepSPF, StepSender, StepAuth, StepLists, StepDomains, StepLinks,
-		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepOptedOut, StepLimits, StepHeader, StepTargets, StepAttach, StepClamAV, StepPatterns, StepLearned, StepBounce,
+		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepOptedOut, StepLimits, StepHeader, StepTargets, StepShape, StepAttach, StepClamAV, StepPatterns, StepLearned, StepBounce,
 	}
 }
 
 // Checks are the checks behind the steps; a nil one is left out of the list.
 type Checks struct {
-	Reverse, Helo, SPF, Sender, Auth     filter.Check
-	Lists, DomainLists, Links            filter.Check
-	OwnRecipient, OwnContent             filter.Check
-	History, Greylist                    filter.Check
-	AccountSender, AccountContent        filter.Check
-	Account, LimitSender, LimitRecipient filter.Check
-	LimitAccount, AccountHeld            filter.Check
-	OptedOut, OptedOutLate               filter.Check
-	Header, Targets, Attach, ClamAV      filter.Check
-	Bounce                               filter.Check
-	Learned                              filter.Check
+	Reverse, Helo, SPF, Sender, Auth       filter.Check
+	Lists, DomainLists, Links              filter.Check
+	OwnRecipient, OwnContent               filter.Check
+	History, Greylist                      filter.Check
+	AccountSender, AccountContent          filter.Check
+	Account, LimitSender, LimitRecipient   filter.Check
+	LimitAccount, AccountHeld              filter.Check
+	OptedOut, OptedOutLate                 filter.Check
+	Header, Targets, Shape, Attach, ClamAV filter.Check
+	Bounce                                 filter.Check
+	Learned                                filter.Check
 
 	// Taken reports whether a recipient takes mail whatever is in it: what only such recipients
 	// get is not looked through for anything that would decide nothing. nil: none does.
@@ -113,6 +114,7 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepLimits, filter.OnData, c.LimitAccount, any, filter.Accept, time.Second)
 	add(StepHeader, filter.OnData, content(c.Header), any, filter.Accept, 2*time.Second)
 	add(StepTargets, filter.OnData, content(c.Targets), in, filter.Accept, 2*time.Second)
+	add(StepShape, filter.OnData, content(c.Shape), in, filter.Accept, 2*time.Second)
 	add(StepAttach, filter.OnData, content(listed(c.Attach, set)), any, filter.Quarantine, 20*time.Second)
 	add(StepClamAV, filter.OnData, content(c.ClamAV), any, scan, time.Duration(cfg.ClamAV.Timeout))
 	add(StepPatterns, filter.OnData, content(set.Patterns()), any, filter.Accept, 10*time.Second)
