@@ -57,6 +57,7 @@ var rooms = map[string][]string{
 	"filter":                         {"leaf"},
 	"filter/":                        {"filter", "leaf"}, // every check
 	"rules":                          {"filter", "leaf"},
+	"rules/fit":                      {"filter"},
 	"rules/spamassassin":             {"rules", "filter", "leaf"},
 	"blocklist":                      {"filter", "leaf"},
 	"quarantine":                     {"filter", "leaf"},

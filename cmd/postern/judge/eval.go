@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"net/mail"
 	"net/netip"
 	"os"
@@ -22,6 +21,8 @@ import (
 	"postern/cmd/postern/app"
 	"postern/filter"
 	"postern/filter/auth"
+	"postern/rules"
+	"postern/rules/fit"
 )
 
 type Eval struct {
@@ -78,10 +79,14 @@ type evalReport struct {
 	Rules    string                  `json:"rules"`
 }
 
-type evalFile struct {
-	label, path, rel, corpus string
-	verdict                  filter.Verdict
-	err                      error
+// Judged is a labelled message and what was made of it.
+type Judged struct {
+	Label   string // ham or spam
+	Path    string
+	Rel     string // below the folder of its label
+	Corpus  string // the first folder there
+	Verdict filter.Verdict
+	err     error
 }
 
 // Run judges every file and prints what was right and wrong.
@@ -89,35 +94,13 @@ func (c *Eval) Run(a *app.App) error {
 	if c.Ham == "" && c.Spam == "" {
 		return app.Usagef("eval: --ham or --spam is needed")
 	}
-	envelopes, err := readEnvelopes(c.Envelopes)
-	if err != nil {
-		return err
-	}
-	var files []*evalFile
-	for label, dir := range map[string]string{"ham": c.Ham, "spam": c.Spam} {
-		more, err := listMail(label, dir)
-		if err != nil {
-			return err
-		}
-		files = append(files, more...)
-	}
-	slices.SortFunc(files, func(x, y *evalFile) int {
-		return cmp.Or(strings.Compare(x.label, y.label), strings.Compare(x.rel, y.rel))
-	})
-	o, closeAll, err := build(a, options{config: c.Use, dns: c.Use != "", learned: c.Learned})
-	if err != nil {
-		return err
-	}
-	defer closeAll()
 	start := a.Now()
-	c.judgeAll(a, o, files, envelopes)
-	rep := summarise(files)
-	rep.Seconds, rep.Rules = a.Now().Sub(start).Seconds(), o.set.Revision()
-	for _, f := range files {
-		if f.err != nil {
-			return fmt.Errorf("%s: %w", f.path, f.err)
-		}
+	files, set, err := c.Each(a)
+	if err != nil {
+		return err
 	}
+	rep := summarise(files)
+	rep.Seconds, rep.Rules = a.Now().Sub(start).Seconds(), set.Revision()
 	if c.Scores != "" {
 		if err := writeScores(c.Scores, files); err != nil {
 			return err
@@ -130,9 +113,40 @@ func (c *Eval) Run(a *app.App) error {
 	return nil
 }
 
-func (c *Eval) judgeAll(a *app.App, o *Offline, files []*evalFile, envelopes map[string]Circumstances) {
+// Each judges the labelled mail and returns it in order, with the rules that judged.
+func (c *Eval) Each(a *app.App) ([]*Judged, *rules.Set, error) {
+	envelopes, err := readEnvelopes(c.Envelopes)
+	if err != nil {
+		return nil, nil, err
+	}
+	var files []*Judged
+	for label, dir := range map[string]string{"ham": c.Ham, "spam": c.Spam} {
+		more, err := listMail(label, dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		files = append(files, more...)
+	}
+	slices.SortFunc(files, func(x, y *Judged) int {
+		return cmp.Or(strings.Compare(x.Label, y.Label), strings.Compare(x.Rel, y.Rel))
+	})
+	o, closeAll, err := build(a, options{config: c.Use, dns: c.Use != "", learned: c.Learned})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer closeAll()
+	c.judgeAll(a, o, files, envelopes)
+	for _, f := range files {
+		if f.err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", f.Path, f.err)
+		}
+	}
+	return files, o.set, nil
+}
+
+func (c *Eval) judgeAll(a *app.App, o *Offline, files []*Judged, envelopes map[string]Circumstances) {
 	var done atomic.Int64
-	next := make(chan *evalFile)
+	next := make(chan *Judged)
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
@@ -161,12 +175,12 @@ func (c *Eval) judgeAll(a *app.App, o *Offline, files []*evalFile, envelopes map
 	}
 }
 
-func judgeFile(a *app.App, o *Offline, f *evalFile, envelopes map[string]Circumstances) error {
-	raw, err := readMessage(f.path, nil)
+func judgeFile(a *app.App, o *Offline, f *Judged, envelopes map[string]Circumstances) error {
+	raw, err := readMessage(f.Path, nil)
 	if err != nil {
 		return err
 	}
-	abs, err := filepath.Abs(f.path)
+	abs, err := filepath.Abs(f.Path)
 	if err != nil {
 		return err
 	}
@@ -178,7 +192,7 @@ func judgeFile(a *app.App, o *Offline, f *evalFile, envelopes map[string]Circums
 		env.Now = a.Now()
 	}
 	j, err := o.judge(a.Ctx, raw, env)
-	f.verdict = j.verdict
+	f.Verdict = j.verdict
 	return err
 }
 
@@ -189,11 +203,11 @@ func progress(w io.Writer, done, all int) {
 }
 
 // listMail finds the files below a folder; the first folder below it is the corpus.
-func listMail(label, dir string) ([]*evalFile, error) {
+func listMail(label, dir string) ([]*Judged, error) {
 	if dir == "" {
 		return nil, nil
 	}
-	var files []*evalFile
+	var files []*Judged
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") {
 			return err
@@ -206,7 +220,7 @@ func listMail(label, dir string) ([]*evalFile, error) {
 		if !below {
 			corpus = label
 		}
-		files = append(files, &evalFile{label: label, path: path, rel: rel, corpus: corpus})
+		files = append(files, &Judged{Label: label, Path: path, Rel: rel, Corpus: corpus})
 		return nil
 	})
 	return files, err
@@ -269,21 +283,21 @@ func readEnvelopes(path string) (map[string]Circumstances, error) {
 	}
 }
 
-func summarise(files []*evalFile) *evalReport {
+func summarise(files []*Judged) *evalReport {
 	r := &evalReport{Messages: len(files), Corpora: map[string]*corpusTally{}}
 	for _, f := range files {
-		name := f.corpus
-		if t := r.Corpora[name]; t != nil && t.Label != f.label {
-			name = f.label + "/" + name
+		name := f.Corpus
+		if t := r.Corpora[name]; t != nil && t.Label != f.Label {
+			name = f.Label + "/" + name
 		}
 		t := r.Corpora[name]
 		if t == nil {
-			t = &corpusTally{Label: f.label}
+			t = &corpusTally{Label: f.Label}
 			r.Corpora[name] = t
 		}
-		a := f.verdict.Action
+		a := f.Verdict.Action
 		t.add(a)
-		if f.label == "ham" {
+		if f.Label == "ham" {
 			r.Ham.add(a)
 			if a == filter.Quarantine || a == filter.Reject {
 				r.FP++
@@ -297,20 +311,8 @@ func summarise(files []*evalFile) *evalReport {
 			t.Wrong++
 		}
 	}
-	r.FPCI, r.FNCI = wilson(r.FP, r.Ham.N), wilson(r.FN, r.Spam.N)
+	r.FPCI, r.FNCI = fit.Wilson(r.FP, r.Ham.N), fit.Wilson(r.FN, r.Spam.N)
 	return r
-}
-
-// wilson is the 95 % Wilson score interval of k in n.
-func wilson(k, n int) [2]float64 {
-	if n == 0 {
-		return [2]float64{0, 1}
-	}
-	const z = 1.959964
-	p, m := float64(k)/float64(n), float64(n)
-	mid := (p + z*z/(2*m)) / (1 + z*z/m)
-	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
-	return [2]float64{math.Max(0, mid-half), math.Min(1, mid+half)}
 }
 
 func (r *evalReport) print(w io.Writer) {
@@ -337,10 +339,10 @@ func (r *evalReport) print(w io.Writer) {
 	fmt.Fprintf(w, "%d messages in %.1f s, rules %s\n", r.Messages, r.Seconds, r.Rules)
 }
 
-func writeScores(path string, files []*evalFile) error {
+func writeScores(path string, files []*Judged) error {
 	var b strings.Builder
 	for _, f := range files {
-		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", f.label, f.rel, f.verdict.Score, f.verdict.Action)
+		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", f.Label, f.Rel, f.Verdict.Score, f.Verdict.Action)
 	}
 	return os.WriteFile(path, []byte(b.String()), 0o644)
 }

@@ -3,7 +3,6 @@ package judge
 import (
 	"bytes"
 	"errors"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,25 +29,11 @@ func TestToCRLF(t *testing.T) {
 	}
 }
 
-func TestWilson(t *testing.T) {
-	for _, c := range []struct {
-		k, n   int
-		lo, hi float64
-	}{
-		{0, 0, 0, 1}, {0, 5444, 0, 0.0007}, {10, 100, 0.0552, 0.1744}, {100, 100, 0.963, 1},
-	} {
-		got := wilson(c.k, c.n)
-		if math.Abs(got[0]-c.lo) > 0.0005 || math.Abs(got[1]-c.hi) > 0.0005 {
-			t.Errorf("%d of %d: %v", c.k, c.n, got)
-		}
-	}
-}
-
 func TestSummariseCountsWhatIsWrong(t *testing.T) {
-	file := func(label, corpus string, a filter.Action) *evalFile {
-		return &evalFile{label: label, corpus: corpus, verdict: filter.Verdict{Action: a}}
+	file := func(label, corpus string, a filter.Action) *Judged {
+		return &Judged{Label: label, Corpus: corpus, Verdict: filter.Verdict{Action: a}}
 	}
-	r := summarise([]*evalFile{
+	r := summarise([]*Judged{
 		file("ham", "a", filter.Accept), file("ham", "a", filter.Tag), file("ham", "a", filter.Quarantine), file("ham", "b", filter.Reject), file("ham", "b", filter.Defer),
 		file("spam", "a", filter.Accept), file("spam", "c", filter.Tag), file("spam", "c", filter.Quarantine), file("spam", "c", filter.Reject), file("spam", "c", filter.Defer),
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/cmd/postern/app"
+	"postern/cmd/postern/fitcmd"
 	"postern/cmd/postern/rulecalls"
 	"postern/cmd/postern/rulecalls/list"
 	"postern/filter"
@@ -29,6 +30,7 @@ type Rules struct {
 	Rollback rollbackCmd `cmd:"" help:"Make a file what it was after a change."`
 	Send     sendCmd     `cmd:"" help:"Offer a file of this node to the other nodes, each of which checks it."`
 	Sent     sentCmd     `cmd:"" help:"Say what the other nodes made of a file; exit 1 if one refused it."`
+	Fit      fitcmd.Fit  `cmd:"" help:"Propose scores from labelled mail, with what they change in both errors."`
 	Import   importCmd   `cmd:"" help:"Make rule files of the rules of other filters."`
 }
 
