@@ -33,10 +33,11 @@ type Aim struct {
 
 // Bounds of the search. All are about letters that look alike: none is about time.
 const (
-	sweeps   = 40   // over all terms, at most
-	pull     = 1e-3 // of one point away from what is written, beside a mean loss of about 1
-	slope    = 100  // hundredths of a point in which the odds change by e
-	heaviest = 1 << 10
+	sweeps   = 40      // over all terms, at most
+	pull     = 1e-3    // of one point away from what is written, beside a mean loss of about 1
+	slope    = 100     // hundredths of a point in which the odds change by e
+	heaviest = 1 << 10 // what all good mail may weigh beside all spam
+	heavier  = 2
 	growth   = 15 // tenths by which all scores may grow to begin with
 )
 
@@ -45,7 +46,7 @@ const (
 func Propose(terms []Term, letters []Letter, aim Aim) []filter.Score {
 	terms = Bear(terms, letters)
 	var best []filter.Score
-	for weight := 1.0; weight <= heaviest; weight *= 2 {
+	for weight := 1.0; weight <= heaviest; weight *= heavier {
 		s := newSearch(terms, letters, aim, weight)
 		s.scale()
 		s.descend()
@@ -188,11 +189,11 @@ func weights(letters []Letter, ham float64) []float64 {
 // scale starts from what is written times the one factor that suits the mail best, so that
 // terms of which the mail says nothing keep their place among the others.
 func (s *search) scale() {
-	best, least := 1.0, math.Inf(1)
+	best, lowest := 1.0, math.Inf(1)
 	for tenth := 5; tenth <= growth; tenth++ {
 		s.start(float64(tenth) / 10)
-		if l := s.loss(); l < least {
-			best, least = float64(tenth)/10, l
+		if l := s.loss(); l < lowest {
+			best, lowest = float64(tenth)/10, l
 		}
 	}
 	s.start(best)
@@ -264,10 +265,10 @@ func (s *search) descend() {
 // improve reports whether a term got another score.
 func (s *search) improve(t int) bool {
 	term, old := s.terms[t], s.scores[t]
-	best, least := old, s.cost(t, old)
+	best, lowest := old, s.cost(t, old)
 	for score := s.nearest(float64(term.Min), term); score <= term.Max; score += s.aim.Step {
-		if c := s.cost(t, score); c < least-1e-12 {
-			best, least = score, c
+		if c := s.cost(t, score); c < lowest-1e-12 {
+			best, lowest = score, c
 		}
 	}
 	if best == old {

@@ -27,6 +27,7 @@ import (
 	"postern/filter/limit"
 	"postern/filter/link"
 	"postern/filter/sender"
+	"postern/filter/shape"
 	"postern/internal/config"
 	"postern/internal/mailtest"
 	"postern/internal/mailtest/entities"
@@ -72,6 +73,7 @@ func (w *world) build(ctx context.Context) {
 		Account: accounts, AccountHeld: accounts.Content(), AccountSender: senders.Sender(), AccountContent: senders.Content(),
 		OptedOut: optedOut.Recipient(), OptedOutLate: optedOut.Content(),
 		Targets: link.New([]string{"example.com"}),
+		Shape:   shape.Check{},
 		Header:  header.New(header.Us{Host: "mx1.example.com", Domains: []string{"example.com"}, People: []string{"Ada Lovelace"}}),
 		Attach:  &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
 		Learned: w.learned(ctx),

@@ -24,6 +24,7 @@ import (
 	"postern/filter/limit"
 	"postern/filter/link"
 	"postern/filter/sender"
+	"postern/filter/shape"
 	"postern/internal/mailtest"
 	"postern/rules"
 )
@@ -85,7 +86,7 @@ func TestEverySymbolIsCovered(t *testing.T) {
 
 // TestChecksAndRulesAgree wants a worth for every symbol that checks can emit.
 func TestChecksAndRulesAgree(t *testing.T) {
-	emitted := append(slices.Concat(attach.Symbols(), header.Symbols(), link.Symbols()),
+	emitted := append(slices.Concat(attach.Symbols(), header.Symbols(), link.Symbols(), shape.Symbols()),
 		clamav.Virus, clamav.Unscannable, clamav.Encrypted, blocklist.OwnAllow, blocklist.OwnBlock,
 		sender.PTRNone, sender.PTRMismatch, sender.PTRGeneric, sender.HeloBareIP, sender.HeloLiteral, sender.HeloIsUs,
 		sender.HeloNoDot, sender.HeloInvalid, sender.HeloNoName, sender.SenderNoHost, sender.SenderNullMX,

@@ -108,10 +108,11 @@ type model struct {
 }
 
 // circumstances are steps whose findings depend on who delivered a message and on what is
-// known here: labelled mail has them from elsewhere, or has them not.
+// known here, and those that look for danger: labelled mail has them from elsewhere, or has
+// them not.
 var circumstances = []string{steps.StepReverse, steps.StepHelo, steps.StepSPF, steps.StepSender, steps.StepAuth, steps.StepLists,
 	steps.StepDomains, steps.StepLinks, steps.StepOwn, steps.StepHistory, steps.StepGreylist, steps.StepSenders, steps.StepAccount,
-	steps.StepOptedOut, steps.StepLimits, steps.StepClamAV, steps.StepLearned, steps.StepBounce}
+	steps.StepOptedOut, steps.StepLimits, steps.StepAttach, steps.StepClamAV, steps.StepLearned, steps.StepBounce}
 
 func newModel(mail []*judge.Judged, set *rules.Set, aim fit.Aim) *model {
 	m := &model{mail: mail, all: len(set.Symbols())}
