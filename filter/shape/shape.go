@@ -124,12 +124,12 @@ func (l *look) answers() bool {
 	return h.Has("References") || h.Has("In-Reply-To")
 }
 
-// hosts are those that links to be followed lead to, each once, at most one more than count: of
-// a page not where its pictures come from.
+// hosts are those that links to be followed lead to, each once, at most one more than count:
+// not where the pictures of a page come from.
 func (l *look) hosts() map[string]bool {
 	out := map[string]bool{}
 	for _, u := range l.tree.URLs() {
-		if u.Host != "" && (u.Anchor || !l.page) {
+		if u.Host != "" && !u.Embedded {
 			out[u.Host] = true
 		}
 		if len(out) > mostLinks {
