@@ -46,7 +46,7 @@ lint: $(LINT)
 
 unit:
 	$(TEST) -timeout 20m $$($(GO) list ./... | grep -v '^postern/test/')
-	$(TEST) ./test/house
+	$(TEST) -timeout 20m ./test/house ./test/sentences
 
 # Rooms in which one goroutine does everything: the race detector has nothing to see there.
 # test/house holds them to that.
