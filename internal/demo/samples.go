@@ -58,7 +58,7 @@ func (w *World) Samples(now time.Time) ([]Sample, error) {
 		{Name: "blocklisted IP", Client: listedIP, ClientID: "host.listed.example", From: "x@friend.example", To: []string{"ada@example.com"}, Body: plain, Code: 550, Where: "refused"},
 		{Name: "unknown recipient", Client: friendIP, ClientID: "mail.friend.example", From: "frank@friend.example", To: []string{"nobody@example.com"}, Body: plain, Code: 550, Where: "refused"},
 		{Name: "two recipients, one refuses", Client: crookIP, ClientID: "mx.crook.example", From: "promo@crook.example", To: []string{"bob@example.com", "strict@example.com"},
-			Body: mail(now, "Promo <promo@crook.example>", "bob@example.com", "CONGRATULATIONS!!! You have been selected", "Click here now, act now! Limited time offer, 100% free.\r\n"),
+			Body: mail(now, "Promo <promo@crook.example>", "bob@example.com", "Congratulations!! You have been selected", "Act now! Limited time offer for you.\r\n"),
 			Code: 250, Where: "delivered; held (rejected-beside)"},
 		{Name: "too large", Client: friendIP, ClientID: "mail.friend.example", From: "frank@friend.example", To: []string{"ada@example.com"}, Body: plain, Size: 5_000_000, Code: 552, Where: "refused"},
 		{Name: "lottery", Client: crookIP, ClientID: "mx.crook.example", From: "service@crook.example", To: []string{"bob@example.com"}, Body: lure, Code: 250, Where: "held (quarantine)"},

@@ -54,7 +54,7 @@ func TestOwnListIsLiveAtOnce(t *testing.T) {
 	}
 	g.run(t, 2, "blocklist", "why", "not an address at all")
 	for _, empty := range [][]string{{"blocklist", "list"}, {"outbox", "list"}, {"account", "list"}} {
-		if out := g.run(t, 0, append(empty, "--json")...); strings.TrimSpace(out) != "[]" {
+		if out := g.run(t, 0, append(empty, "--json")...); strings.TrimSpace(out) != "[]" && !strings.Contains(out, `"entries": []`) {
 			t.Errorf("%v with nothing to list: %q", empty, out)
 		}
 	}

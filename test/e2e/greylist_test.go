@@ -206,7 +206,7 @@ func TestLaterCommandsWithoutServer(t *testing.T) {
 func TestWaitingMailLeavesNothing(t *testing.T) {
 	t.Parallel()
 	c := mailtest.StartRealClamd(t, mailtest.ClamdOptions{})
-	g, b := startWith(t, strings.Replace(greyRules, "patient:", "strip: {extends: default, antivirus: {infected: strip}}\n  patient:", 1)+"  strip@example.com: strip\n",
+	g, b := startWith(t, strings.Replace(greyRules, "patient:", "strip: {extends: default, quarantine: 12, antivirus: {infected: strip}}\n  patient:", 1)+"  strip@example.com: strip\n",
 		plan{ClamAV: c.Endpoint, More: "greylist: {wait: 2s, retry_within: 1h, remember: 24h}\n"})
 	raw := withFile("A doubtful bill", "bill.zip", zipped(t, "bill.com", mailtest.EICAR()))
 	g.mustDeliver(t, 451, "strip@example.com", raw)

@@ -62,7 +62,7 @@ func newWorld(t *testing.T) *world {
 		Event: func(key, _ string, over bool) { w.events = append(w.events, fmt.Sprint(key, over)) },
 		Held: func(_ context.Context, id string, _ int64) ([]byte, error) {
 			if id != "h-1" {
-				return nil, control.Refuse(control.NotFound, "no such hold: %s", id)
+				return nil, control.Refuse(control.NotFound, "hold.none", "no such hold: %s", "id", id)
 			}
 			return []byte("what was held"), nil
 		},

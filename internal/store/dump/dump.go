@@ -15,6 +15,7 @@ import (
 	"postern/filter/history"
 	"postern/internal/backup"
 	"postern/internal/entity"
+	"postern/internal/relay/outbox"
 	"postern/internal/store/move"
 	"postern/quarantine"
 )
@@ -112,18 +113,22 @@ func (d *Dumper) Dump(ctx context.Context, w *backup.Writer) error {
 	return nil
 }
 
-// add writes bytes of the home. false: the home cannot read them; it answers for the rest.
-func (o out) add(s *backup.Section, name, key string, r io.ReadCloser, answers func() error) (bool, error) {
+// add writes bytes of the home. false: the home cannot read them; it answers for the rest, and
+// says by over whether they went while they were read.
+func (o out) add(s *backup.Section, name, key string, r io.ReadCloser, over func() (bool, error)) (bool, error) {
 	err := s.Add(key, "", r)
 	cerr := r.Close()
 	var bad *backup.SourceError
 	if !errors.As(err, &bad) {
 		return err == nil, errors.Join(err, cerr)
 	}
-	if aerr := answers(); aerr != nil {
+	gone, aerr := over()
+	if aerr != nil {
 		return false, errors.Join(aerr, err)
 	}
-	o.damaged(name, bad)
+	if !gone {
+		o.damaged(name, bad)
+	}
 	return false, nil
 }
 
@@ -182,7 +187,7 @@ func (o out) holdBody(ctx context.Context, bodies *backup.Section, h quarantine.
 		}
 		return false, nil
 	}
-	return o.add(bodies, "hold "+h.ID, h.SHA256, r, func() error { _, err := over(); return err })
+	return o.add(bodies, "hold "+h.ID, h.SHA256, r, over)
 }
 
 func (o out) outbox(ctx context.Context) error {
@@ -195,9 +200,19 @@ func (o out) outbox(ctx context.Context) error {
 		for _, e := range found {
 			after = e.ID
 			if !bodies.Has(e.SHA256, "") {
+				over := func() (bool, error) {
+					_, err := o.From.Outbox.Get(ctx, e.ID)
+					if errors.Is(err, outbox.ErrNotFound) {
+						return true, nil
+					}
+					return false, err
+				}
 				b, err := o.From.Outbox.Body(ctx, e.ID)
 				if err != nil {
-					if _, gerr := o.From.Outbox.Get(ctx, e.ID); gerr == nil {
+					switch gone, gerr := over(); {
+					case gerr != nil:
+						return errors.Join(gerr, err)
+					case !gone:
 						o.damaged("outbox entry "+e.ID, err)
 					}
 					continue
@@ -205,7 +220,7 @@ func (o out) outbox(ctx context.Context) error {
 				whole, err := o.add(bodies, "outbox entry "+e.ID, e.SHA256, struct {
 					io.Reader
 					io.Closer
-				}{io.NewSectionReader(b, 0, b.Size()), b}, func() error { return nil })
+				}{io.NewSectionReader(b, 0, b.Size()), b}, over)
 				if err != nil {
 					return err
 				}
@@ -280,13 +295,13 @@ func (o out) blob(ctx context.Context, s *backup.Section, class entity.Class, su
 	if s.Has(key, "") {
 		return nil
 	}
-	answers := func() error { _, _, err := o.From.Entities.BlobBytes(ctx, class); return err }
+	answers := func() (bool, error) { _, _, err := o.From.Entities.BlobBytes(ctx, class); return false, err }
 	r, err := o.From.Entities.Blob(ctx, class, sum)
 	if errors.Is(err, entity.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
-		if aerr := answers(); aerr != nil {
+		if _, aerr := answers(); aerr != nil {
 			return aerr
 		}
 		o.damaged("blob "+key, err)

@@ -353,6 +353,48 @@ func whileMailFlows(t *testing.T, home string, open func(testing.TB) dump.Parts)
 	t.Logf("a flipped byte in each file is named, in %s", time.Since(began))
 }
 
+// going is a store whose hold is deleted by another while its body is read.
+type going struct {
+	quarantine.Store
+	id string
+}
+
+func (g going) Body(ctx context.Context, id string) (io.ReadCloser, error) {
+	r, err := g.Store.Body(ctx, id)
+	if err != nil || id != g.id {
+		return r, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(io.LimitReader(r, 3), readFunc(func([]byte) (int, error) {
+		h, err := g.Get(ctx, id)
+		if err == nil && !h.State.Ended() {
+			h.State, h.Ended = quarantine.Deleted, &quarantine.Ended{At: now, By: "me"}
+			_, err = g.Change(ctx, h)
+		}
+		return 0, errors.Join(err, quarantine.ErrCorrupt)
+	})), r}, nil
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestDeletedWhileRead tells a hold that went while it was read from one that is damaged.
+func TestDeletedWhileRead(t *testing.T) {
+	for home, open := range map[string]func(testing.TB) dump.Parts{"local": embedded, "redis": shared} {
+		p := open(t)
+		for n := range 4 {
+			ok(t, hold(t.Context(), p.Holds, n))
+		}
+		p.Holds = going{p.Holds, storetest.Hold(1, "").ID}
+		if m := save(t, p, filepath.Join(t.TempDir(), "backup"), home, backup.Full, now); m.Live["holds"] != 3 {
+			t.Errorf("%s: %v", home, m.Live)
+		}
+	}
+}
+
 // restored checks that all is there that was there before the backup began; what came while it ran
 // may be there as well.
 func restored(t *testing.T, before, got state) {
