@@ -137,9 +137,7 @@ func (h *Room) fill(ctx context.Context, f *found) (err error) {
 	for i, x := range f.Holds {
 		ids[i] = x.ID
 	}
-	if f.Learned, err = h.known(ctx, ids...); err != nil {
-		return err
-	}
+	f.Learned = h.known(ctx, ids...)
 	f.Figures = h.Calls.May(ctx, "learn.status")
 	if f.After == "" && f.Next == "" {
 		f.N = len(f.Holds)

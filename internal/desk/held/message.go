@@ -53,12 +53,7 @@ func (h *Room) message(w http.ResponseWriter, r *http.Request) {
 		h.Kit.Fail(w, r, err)
 		return
 	}
-	all, err := h.known(r.Context(), x.ID)
-	if err != nil {
-		h.Kit.Fail(w, r, err)
-		return
-	}
-	m.Learned = all[x.ID]
+	m.Learned = h.known(r.Context(), x.ID)[x.ID]
 	l := h.Kit.Language(r)
 	m.hold, m.Why = x, x.sentences(h.Kit.Words(), l)
 	if x.Open() {

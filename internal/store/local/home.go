@@ -79,6 +79,7 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	if err != nil {
 		return nil, err
 	}
+	ground.Loosen(o.Dir)
 	err = h.open(ctx, o)
 	if err == nil {
 		err = errors.Join(h.shelf.Start(), h.entities.Start(ctx))
@@ -88,6 +89,9 @@ func Open(ctx context.Context, o Options) (*Home, error) {
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
+	}
+	if err := h.ground.Room(); err != nil {
+		o.Log.Warn("the disk is full: there is no reserve, and nothing new is held", "error", err)
 	}
 	return h, nil
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"postern/internal/entity"
 	"postern/internal/store/local"
 	"postern/internal/store/storetest"
 	"postern/quarantine"
@@ -83,12 +84,28 @@ func TestDiskFullChild(t *testing.T) {
 		readWhole(t, h, k.ID)
 	}
 	makeRoom(t, h, kept[:5])
+	fillWithRecords(t, h)
+	makeRoom(t, h, kept[5:8])
 	h.Close()
 	h = reopen(t, dir)
-	for _, k := range kept[5:] {
+	for _, k := range kept[8:] {
 		readWhole(t, h, k.ID)
 	}
 	fmt.Printf("%d kept, %d refused; child is done\n", len(kept), full)
+}
+
+// fillWithRecords writes records until none fits. They take nothing of the reserve.
+func fillWithRecords(t *testing.T, h *local.Home) {
+	t.Helper()
+	for i, size := 0, 200_000; size > 100; i++ {
+		err := h.Entities().Put(t.Context(), entity.Record{Kind: "case", ID: fmt.Sprint("A-", i), Version: 1, Data: []byte(`"` + strings.Repeat("x", size) + `"`)})
+		switch {
+		case errors.Is(err, entity.ErrFull):
+			size /= 2
+		case err != nil:
+			t.Fatal(err)
+		}
+	}
 }
 
 // makeRoom ends holds on a full disk, and then there is room for a new one.

@@ -89,7 +89,8 @@ func (s *Store) Put(ctx context.Context, r entity.Record) error {
 	})
 }
 
-// change runs f in a transaction: all of it is durable when change returns nil, else none.
+// change runs f in a transaction: all of it is durable when change returns nil, else none. The
+// reserve of a full disk is left to those who make room.
 func (s *Store) change(ctx context.Context, f func(st *statements) error) error {
 	if err := s.ground.Check(); err != nil {
 		return err
@@ -98,7 +99,7 @@ func (s *Store) change(ctx context.Context, f func(st *statements) error) error 
 	if err != nil {
 		return sorted(s.ground.Saw(err))
 	}
-	return sorted(s.ground.Write(ctx, func(tx *sql.Tx) error { return f(st.in(ctx, tx)) }))
+	return sorted(s.ground.WriteInRoom(ctx, func(tx *sql.Tx) error { return f(st.in(ctx, tx)) }))
 }
 
 // record writes a record over the one that is there.

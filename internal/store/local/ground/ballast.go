@@ -39,5 +39,8 @@ func (b *ballast) spend() bool {
 	defer b.mu.Unlock()
 	was := b.held
 	b.held = false
-	return was && os.Remove(b.path) == nil
+	return was && b.drop()
 }
+
+// drop removes the file, and reports whether it was there.
+func (b *ballast) drop() bool { return os.Remove(b.path) == nil }

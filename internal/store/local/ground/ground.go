@@ -27,12 +27,14 @@ type Ground struct {
 	broken  atomic.Pointer[error]
 }
 
-// New stands on db; dir is where the reserve file is kept.
+// New stands on db; dir is where the reserve file is kept, from the first call of Room on.
 func New(db *sqlite.DB, dir string, log *slog.Logger) *Ground {
-	g := &Ground{DB: db, Log: log, ballast: newBallast(dir)}
-	g.ballast.hold()
-	return g
+	return &Ground{DB: db, Log: log, ballast: newBallast(dir)}
 }
+
+// Loosen takes the reserve file of an earlier run away: a home on a full disk needs some room to
+// be opened.
+func Loosen(dir string) { newBallast(dir).drop() }
 
 // Room returns ErrFull while there is no room for the reserve file: what it was given up for
 // must not be taken by new mail.
@@ -88,16 +90,22 @@ func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// Write runs f in a transaction unless the home is read-only: all of it is durable when
-// Write returns nil, else none. On a full disk the reserve file makes room for it.
+// Write is WriteInRoom for what must not fail for want of a page: on a full disk the reserve
+// file makes room for it.
 func (g *Ground) Write(ctx context.Context, f func(*sql.Tx) error) error {
-	if err := g.Check(); err != nil {
-		return err
-	}
-	err := g.Saw(g.Tx(ctx, f))
+	err := g.WriteInRoom(ctx, f)
 	if errors.Is(err, quarantine.ErrFull) && g.ballast.spend() {
 		g.Log.Warn("the disk is full: the reserve file was given up for a small write")
 		err = g.Saw(g.Tx(ctx, f))
 	}
 	return err
+}
+
+// WriteInRoom runs f in a transaction unless the home is read-only: all of it is durable when it
+// returns nil, else none.
+func (g *Ground) WriteInRoom(ctx context.Context, f func(*sql.Tx) error) error {
+	if err := g.Check(); err != nil {
+		return err
+	}
+	return g.Saw(g.Tx(ctx, f))
 }
