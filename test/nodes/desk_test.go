@@ -21,6 +21,7 @@ import (
 	"postern/cmd/postern/casecalls"
 	"postern/cmd/postern/noticecalls"
 	"postern/cmd/postern/sourcecalls"
+	"postern/internal/mailtest"
 	"postern/test/rig"
 	"postern/test/world"
 )
@@ -53,10 +54,11 @@ func asks(t *testing.T, c *http.Client, to string, form url.Values) (int, string
 // TestDeskOfTwoNodes: what one node was told, the desk works on at the other: an appeal, a source
 // elsewhere, and the letter about a complaint.
 func TestDeskOfTwoNodes(t *testing.T) {
-	f, _ := fleet(t, at(single(t).Addr), 2, rig.Options{
+	f, behind := fleet(t, at(single(t).Addr), 2, rig.Options{
 		Listeners: `- {name: servers, kind: smarthost, addr: "127.0.0.1:0", networks: [127.0.0.0/8], account_header: X-Account}`,
 		YAML:      "egress: mail\npublic: {addr: \"127.0.0.1:0\", url: \"http://mail.example.com\"}\n",
 	})
+	behind.Change(func(s *mailtest.Script) { s.Mailboxes = append(s.Mailboxes, "rita@isp.example") }) // all mail goes there
 	one, two := f.Nodes[0], f.Nodes[1]
 	appealOfTwo(t, one, two)
 	sourceOfTwo(t, one, two)
@@ -138,7 +140,7 @@ func letterOfTwo(t *testing.T, one, two *rig.Rig) {
 	var why error
 	defer func() {
 		if t.Failed() {
-			t.Log("drafting: ", why)
+			t.Logf("drafting: %v; the letter is %+v", why, n)
 		}
 	}()
 	within(t, "the report is counted", time.Now(), func() bool {
