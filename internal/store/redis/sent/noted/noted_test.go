@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,23 +32,28 @@ type node struct {
 	dir string
 	now time.Time
 	j   *journal.Journal
-	far counted
+	far *counted
 	*noted.Store
 }
 
 // counted is the shared store, and what it was asked.
 type counted struct {
 	*store.Store
+	mu           sync.Mutex
 	begun, asked []string
 }
 
 func (c *counted) Begin(ctx context.Context, r sent.Row) error {
+	c.mu.Lock()
 	c.begun = append(c.begun, r.Serial)
+	c.mu.Unlock()
 	return c.Store.Begin(ctx, r)
 }
 
 func (c *counted) Same(ctx context.Context, texts map[string][]byte) (map[string]bool, error) {
+	c.mu.Lock()
 	c.asked = append(c.asked, slices.Sorted(maps.Keys(texts))...)
+	c.mu.Unlock()
 	return c.Store.Same(ctx, texts)
 }
 
@@ -68,8 +74,8 @@ func (n *node) start() {
 	if n.j, err = journal.Open(journal.Options{Dir: n.dir, Now: func() time.Time { return n.now }}); err != nil {
 		n.t.Fatal(err)
 	}
-	n.far = counted{Store: far}
-	n.Store = noted.New(&n.far, n.j, noted.Options{Now: func() time.Time { return n.now }, Log: slog.New(slog.DiscardHandler)})
+	n.far = &counted{Store: far}
+	n.Store = noted.New(n.far, n.j, noted.Options{Now: func() time.Time { return n.now }, Log: slog.New(slog.DiscardHandler)})
 }
 
 func (n *node) crash() {
