@@ -90,7 +90,7 @@ func (s *tongues) reads(b *browser, name string) {
 	b.loaded()
 	lang := b.ask("document.documentElement.lang")
 	var moved float64
-	if get(b, shifts, &moved); moved > 0.1 {
+	if get(b, shifts, &moved); moved > still {
 		b.t.Errorf("%s %s: what is on the page moves by itself: %.3f", lang, name, moved)
 	}
 	var all []string
