@@ -41,11 +41,11 @@ const judge = `axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a
 	JSON.stringify(r.violations.filter(v => v.impact == "serious" || v.impact == "critical").map(v => ({ID: v.id, Impact: v.impact, Help: v.help,
 		Nodes: v.nodes.slice(0, 3).map(n => ({Target: n.target, FailureSummary: n.failureSummary}))}))))`
 
-// shifts is how much of what was there has moved by itself, once what is drawn stands.
 // still is how far what is on a page may move by itself: the bound of a good page by Web Vitals.
 // A long table that a busy machine gets in two pieces moves by a hundredth.
 const still = 0.1
 
+// shifts is how much of what was there has moved by itself, once what is drawn stands.
 const shifts = `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(window.moved))))`
 
 // TestEveryPageCanBeUsedByEverybody walks through the desk along its own links, as a postmaster
