@@ -72,20 +72,6 @@ func zipped(t *testing.T, files map[string]string) []byte {
 	return buf.Bytes()
 }
 
-// locked sets the encryption flag of every member.
-func locked(b []byte) []byte {
-	b = bytes.Clone(b)
-	for i := range len(b) - 10 {
-		switch binary.LittleEndian.Uint32(b[i:]) {
-		case 0x04034b50:
-			b[i+6] |= 1
-		case 0x02014b50:
-			b[i+8] |= 1
-		}
-	}
-	return b
-}
-
 func office(t *testing.T) []byte {
 	return zipped(t, map[string]string{
 		"[Content_Types].xml": "<Types/>", "_rels/.rels": "<r/>", "word/document.xml": strings.Repeat("<w:p>text</w:p>", 500),
@@ -153,8 +139,8 @@ func TestFindings(t *testing.T) {
 		raw  []byte
 		want []string
 	}{
-		"locked zip":       {mail("application/zip; name=a.zip", locked(z)), []string{attach.Encrypted}},
-		"locked in zip":    {mail("application/zip; name=a.zip", zipped(t, map[string]string{"in.zip": string(locked(z))})), []string{attach.ArchiveNested, attach.NestedLocked, attach.Encrypted}},
+		"locked zip":       {mail("application/zip; name=a.zip", samples.Locked(z)), []string{attach.Encrypted}},
+		"locked in zip":    {mail("application/zip; name=a.zip", zipped(t, map[string]string{"in.zip": string(samples.Locked(z))})), []string{attach.ArchiveNested, attach.NestedLocked, attach.Encrypted}},
 		"locked office":    {mail("application/msword; name=a.docx", encOLE), []string{attach.Encrypted}},
 		"locked rar 5":     {mail("application/x-rar; name=a.rar", rar5), []string{attach.Encrypted}},
 		"locked rar 4":     {mail("application/x-rar; name=a.rar", rar4), []string{attach.Encrypted}},
