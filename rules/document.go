@@ -36,6 +36,8 @@ func raisedBy(sym *Symbol) string {
 		return "rate limits (filter/limit)"
 	case "lists":
 		return "DNS lists and the operator's own lists (blocklist)"
+	case "patterns":
+		return "what patterns read of a message (rules)"
 	case "sender":
 		return "reverse name and HELO of the client (filter/sender)"
 	case "smtp":

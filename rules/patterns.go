@@ -44,6 +44,9 @@ func newViews(all []*book.Pattern) ([]view, error) {
 	return views, nil
 }
 
+// PatternsCut is the symbol of a message of which a bound kept something from some patterns.
+const PatternsCut = "PATTERNS_CUT"
+
 // Patterns is the check that looks for the set's patterns in a message. It finds nothing
 // before OnData.
 func (s *Set) Patterns() filter.Check { return filter.CheckFunc(s.search) }
@@ -57,42 +60,69 @@ func (s *Set) search(ctx context.Context, m *filter.Message) ([]filter.Finding, 
 		return nil, &filter.CouldNot{Words: "the message could not be read", Cause: err}
 	}
 	var found []filter.Finding
+	var cut []string
 	for i := range s.views {
-		more, err := s.views[i].search(ctx, m, tree)
+		v := &s.views[i]
+		more, short, err := v.search(ctx, m, tree)
 		found = append(found, more...)
 		if err != nil {
 			return found, err
 		}
+		if short {
+			cut = append(cut, look.Word(v.in, v.header))
+		}
+	}
+	if cut != nil {
+		found = append(found, filter.Finding{Symbol: PatternsCut, Detail: strings.Join(cut, ", ")})
 	}
 	slices.SortFunc(found, func(a, b filter.Finding) int { return strings.Compare(a.Symbol, b.Symbol) })
 	return found, nil
 }
 
-// search looks for the view's patterns in every text of the message it shows.
-func (v *view) search(ctx context.Context, m *filter.Message, tree *mime.Tree) ([]filter.Finding, error) {
-	texts, err := look.Texts(v.in, v.header, m, tree)
+// search looks for the view's patterns in every text of the message it shows; cut tells that a
+// bound kept some of it from some of them.
+func (v *view) search(ctx context.Context, m *filter.Message, tree *mime.Tree) (found []filter.Finding, cut bool, err error) {
+	shown, err := look.Texts(v.in, v.header, m, tree)
 	if err != nil {
-		return nil, &filter.CouldNot{Words: "the message could not be read", Cause: err}
+		return nil, false, &filter.CouldNot{Words: "the message could not be read", Cause: err}
 	}
 	seen, counts := make([]bool, len(v.patterns)), map[int]int{}
-	var found []filter.Finding
-	for _, text := range texts {
-		clean := pattern.Clean(text)
+	cut = shown.Cut
+	most := v.most(shown.Texts)
+	for _, one := range shown.Texts {
+		text := pattern.NewText(one.Text, one.Parts, most)
+		cut = cut || text.Cut()
 		if look.IsProse(v.in) {
-			clean = look.PlainBlanks(clean)
+			text = text.Change(look.PlainBlanks)
 		}
-		hits, err := v.matcher.Match(ctx, clean)
+		hits, err := v.matcher.Search(ctx, text)
 		if err != nil {
-			return found, err
+			return found, cut, err
 		}
-		for _, i := range hits {
-			if !seen[i] && v.often(i, clean, counts) {
-				seen[i] = true
-				found = append(found, filter.Finding{Symbol: v.patterns[i].ID, Detail: v.matcher.Excerpt(i, clean)})
+		for _, h := range hits {
+			if !seen[h.Expr] && v.often(h.Expr, h.Near, counts) {
+				seen[h.Expr] = true
+				found = append(found, filter.Finding{Symbol: v.patterns[h.Expr].ID, Detail: v.matcher.Excerpt(h.Expr, h.Near)})
 			}
 		}
 	}
-	return found, nil
+	return found, cut, nil
+}
+
+// leastShare is what is read at least of each of many texts.
+const leastShare = 16 << 10
+
+// most is how much every expression is asked over of each of the texts: the parts of a message
+// share what one text has. The raw message comes in stretches that are all read.
+func (v *view) most(texts []look.Text) int {
+	all := 0
+	for _, t := range texts {
+		all += len(t.Text)
+	}
+	if v.in == "raw" || all <= pattern.MaxText {
+		return pattern.MaxText
+	}
+	return max(pattern.MaxText/len(texts), leastShare)
 }
 
 // often counts the matches of a pattern that must be there several times, over all texts,

@@ -6,12 +6,7 @@ import (
 )
 
 // views are computed together on first use.
-type views struct {
-	text, html string
-	urls       []URL
-	figures    Figures
-	cut        bool
-}
+type views = view.Views
 
 func (t *Tree) view() *views {
 	t.once.Do(func() {
@@ -23,17 +18,20 @@ func (t *Tree) view() *views {
 				}
 			}
 		}
-		t.views = views{text: c.Text(), html: c.HTML(), urls: c.URLs(), figures: c.Figures(), cut: c.Full()}
+		t.views = c.Views()
 	})
 	return &t.views
 }
 
 // Text returns the text of all text parts, HTML as text, in UTF-8 with LF line ends, at most
 // Limits.Text bytes. Parts of other readings come last.
-func (t *Tree) Text() string { return t.view().text }
+func (t *Tree) Text() string { return t.view().Text }
 
 // HTMLText returns the decoded source of all HTML parts in UTF-8, at most Limits.Text bytes.
-func (t *Tree) HTMLText() string { return t.view().html }
+func (t *Tree) HTMLText() string { return t.view().HTML }
+
+// Starts returns where parts begin behind the first, in Text and in HTMLText.
+func (t *Tree) Starts() (text, html []int) { return t.view().TextAt, t.view().HTMLAt }
 
 // Sources returns the decoded source of each text part by itself, HTML as written, in UTF-8
 // with LF line ends, together at most Limits.Text bytes. Parts of other readings come last.
@@ -55,13 +53,13 @@ func (t *Tree) Sources() []string {
 }
 
 // URLs returns the links of text and HTML parts, at most Limits.URLs.
-func (t *Tree) URLs() []URL { return t.view().urls }
+func (t *Tree) URLs() []URL { return t.view().URLs }
 
 // Figures say how much the text and HTML parts show.
-func (t *Tree) Figures() Figures { return t.view().figures }
+func (t *Tree) Figures() Figures { return t.view().Figures }
 
 // ViewCut reports whether a limit kept something out of the views.
-func (t *Tree) ViewCut() bool { return t.view().cut }
+func (t *Tree) ViewCut() bool { return t.view().Cut }
 
 // FileNames returns every reading of every file name, without repetition.
 func (t *Tree) FileNames() []string {

@@ -10,20 +10,28 @@ import (
 
 // joined is all fields of the names as one text, a line each; none when there is no such
 // field. of is "to,cc" or "from:addr".
-func joined(tree *mime.Tree, of string) []string {
+func joined(tree *mime.Tree, of string) Shown {
 	names, take, _ := strings.Cut(of, ":")
 	var lines []string
+	cutOff := false
 	for name := range strings.SplitSeq(names, ",") {
 		for i := range tree.Root.Header.Fields {
-			if f := &tree.Root.Header.Fields[i]; strings.EqualFold(f.Name, name) && len(lines) < MaxValues {
+			f := &tree.Root.Header.Fields[i]
+			switch {
+			case !strings.EqualFold(f.Name, name):
+			case len(lines) < MaxValues:
 				lines = append(lines, taken(f, take)...)
+				cutOff = cutOff || len(f.Raw) > ValueBytes
+			default:
+				cutOff = true
 			}
 		}
 	}
 	if lines == nil {
-		return nil
+		return Shown{}
 	}
-	return []string{cut(strings.Join(lines, "\n"), MaxBlock)}
+	all := strings.Join(lines, "\n")
+	return Shown{Texts: []Text{{Text: cut(all, MaxBlock)}}, Cut: cutOff || len(all) > MaxBlock}
 }
 
 // taken is what a way takes of a field: its addresses, their names, its bytes, or its value.
@@ -62,16 +70,18 @@ func rawValue(f *header.Field) string {
 
 // partFields are the decoded values of fields of one name in the headers of all parts, the
 // message's own among them.
-func partFields(tree *mime.Tree, name string) []string {
+func partFields(tree *mime.Tree, name string) Shown {
 	var out []string
 	for _, p := range tree.Parts {
-		out = append(out, fields(p, name)...)
+		for _, value := range p.Header.All(name) {
+			out = append(out, header.Words(value))
+		}
 	}
 	return bounded(out)
 }
 
 // block is the whole header as "Name: value" lines, decoded, or as it came.
-func block(tree *mime.Tree, raw bool) string {
+func block(tree *mime.Tree, raw bool) Shown {
 	var b strings.Builder
 	for i := range tree.Root.Header.Fields {
 		f := &tree.Root.Header.Fields[i]
@@ -87,7 +97,7 @@ func block(tree *mime.Tree, raw bool) string {
 		b.WriteString(decoded(f))
 		b.WriteByte('\n')
 	}
-	return cut(b.String(), MaxBlock)
+	return Shown{Texts: []Text{{Text: cut(b.String(), MaxBlock)}}, Cut: b.Len() > MaxBlock}
 }
 
 func cut(s string, most int) string { return s[:min(len(s), most)] }

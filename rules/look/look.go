@@ -72,11 +72,33 @@ func IsProse(in string) bool {
 	return in == "subject" || in == "from" || in == "body" || in == "paragraphs"
 }
 
+// Text is one text that a way shows.
+type Text struct {
+	Text  string
+	Parts []int // where parts of the message begin in it, behind the first
+}
+
+// Shown is what a way shows of a message.
+type Shown struct {
+	Texts []Text
+	Cut   bool // a bound kept something out
+}
+
+func texts(all ...string) Shown {
+	var s Shown
+	for _, t := range all {
+		s.Texts = append(s.Texts, Text{Text: t})
+	}
+	return s
+}
+
+func one(text string, parts []int) Shown { return Shown{Texts: []Text{{text, parts}}} }
+
 // Texts are the texts that a way shows of a message. The error is that of reading it.
-func Texts(in, of string, m *filter.Message, tree *mime.Tree) ([]string, error) {
+func Texts(in, of string, m *filter.Message, tree *mime.Tree) (Shown, error) {
 	switch in {
 	case "subject":
-		return []string{tree.Subject()}, nil
+		return texts(tree.Subject()), nil
 	case "from":
 		return fields(tree.Root, "From"), nil
 	case "header":
@@ -86,17 +108,19 @@ func Texts(in, of string, m *filter.Message, tree *mime.Tree) ([]string, error) 
 	case "part":
 		return partFields(tree, of), nil
 	case "headers":
-		return []string{block(tree, of == "raw")}, nil
+		return block(tree, of == "raw"), nil
 	case "mailfrom":
-		return []string{m.From}, nil
+		return texts(m.From), nil
 	case "body":
-		return []string{tree.Text()}, nil
+		at, _ := tree.Starts()
+		return one(tree.Text(), at), nil
 	case "paragraphs":
-		return []string{paragraphs(tree)}, nil
+		return one(paragraphs(tree)), nil
 	case "html":
-		return []string{tree.HTMLText()}, nil
+		_, at := tree.Starts()
+		return one(tree.HTMLText(), at), nil
 	case "rawbody":
-		return tree.Sources(), nil
+		return texts(tree.Sources()...), nil
 	case "url":
 		var out []string
 		for _, u := range tree.URLs() {
@@ -113,7 +137,7 @@ func Texts(in, of string, m *filter.Message, tree *mime.Tree) ([]string, error) 
 }
 
 // fields are the decoded values of all fields of one name.
-func fields(p *mime.Part, name string) []string {
+func fields(p *mime.Part, name string) Shown {
 	var out []string
 	for _, value := range p.Header.All(name) {
 		out = append(out, header.Words(value))
@@ -122,20 +146,22 @@ func fields(p *mime.Part, name string) []string {
 }
 
 // bounded keeps as many values, and as much of each, as one message is searched for.
-func bounded(values []string) []string {
+func bounded(values []string) Shown {
 	seen := map[string]bool{}
-	var out []string
+	var out Shown
 	for _, v := range values {
 		if len(v) > ValueBytes {
-			v = v[:ValueBytes]
+			v, out.Cut = v[:ValueBytes], true
 		}
-		if !seen[v] {
-			seen[v] = true
-			out = append(out, v)
+		if seen[v] {
+			continue
 		}
-		if len(out) == MaxValues {
+		if len(out.Texts) == MaxValues {
+			out.Cut = true
 			break
 		}
+		seen[v] = true
+		out.Texts = append(out.Texts, Text{Text: v})
 	}
 	return out
 }

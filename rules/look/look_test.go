@@ -43,6 +43,16 @@ func message(t *testing.T, src string) (*filter.Message, *mime.Tree) {
 	return &filter.Message{From: "env@a.example", Body: bytes.NewReader(raw), Size: int64(len(raw))}, mime.Bytes(raw, mime.Limits{})
 }
 
+// shown are the texts that a way shows.
+func shown(in, of string, m *filter.Message, tree *mime.Tree) ([]string, error) {
+	all, err := look.Texts(in, of, m, tree)
+	var out []string
+	for _, t := range all.Texts {
+		out = append(out, t.Text)
+	}
+	return out, err
+}
+
 func TestTexts(t *testing.T) {
 	m, tree := message(t, letter)
 	for way, want := range map[string][]string{
@@ -72,7 +82,7 @@ func TestTexts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := look.Texts(in, of, m, tree)
+		got, err := shown(in, of, m, tree)
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %q %v, want %q", way, got, err, want)
 		}
@@ -94,7 +104,7 @@ func TestWholeHeader(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := look.Texts(in, of, m, tree)
+		got, err := shown(in, of, m, tree)
 		for _, w := range want {
 			if err != nil || len(got) != 1 || !strings.Contains(got[0], w) {
 				t.Errorf("%s: %q %v holds no %q", way, got, err, w)
@@ -126,7 +136,7 @@ func TestBounds(t *testing.T) {
 	m, tree := message(t, many)
 	for way, most := range map[string]int{"header:x-one": 500 * 300, "fields:x-one": 256 << 10, "fields:x-long": 8 << 10, "fields:x-long:raw": 8 << 10, "headers": 256 << 10, "headers:raw": 256 << 10, "raw": 2 << 20, "rawbody": 4 << 20} {
 		in, of, _ := look.Parse(way)
-		texts, err := look.Texts(in, of, m, tree)
+		texts, err := shown(in, of, m, tree)
 		size := 0
 		for _, text := range texts {
 			size += len(text)
@@ -139,7 +149,7 @@ func TestBounds(t *testing.T) {
 
 func TestURIs(t *testing.T) {
 	m, tree := message(t, "Content-Type: text/html\n\nwww.a.example <a href=\"//b.example/x\">b</a> <a href='https://c.example'>ann@d.example</a> <a href=\"mailto:bob@e.example?subject=x\">write</a>")
-	got, err := look.Texts("uri", "", m, tree)
+	got, err := shown("uri", "", m, tree)
 	want := []string{"http://b.example/x", "http://www.a.example", "https://c.example", "mailto:ann@d.example", "mailto:bob@e.example"}
 	if slices.Sort(got); err != nil || !slices.Equal(got, want) {
 		t.Errorf("%q %v", got, err)
@@ -150,7 +160,7 @@ func TestFoldsAreBlanks(t *testing.T) {
 	m, tree := message(t, "To:\n a@b.example,\n\t c@d.example\nX: y\n\nz")
 	for way, want := range map[string]string{"fields": "a@b.example, c@d.example", "headers": "To: a@b.example, c@d.example\nX: y\n"} {
 		of := map[string]string{"fields": "to"}[way]
-		if got, err := look.Texts(way, of, m, tree); err != nil || len(got) != 1 || got[0] != want {
+		if got, err := shown(way, of, m, tree); err != nil || len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %q %v", way, got, err)
 		}
 	}
@@ -172,8 +182,43 @@ func TestNothingThere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if texts, err := look.Texts(in, of, m, tree); err != nil || len(texts) != 0 {
+		if texts, err := shown(in, of, m, tree); err != nil || len(texts) != 0 {
 			t.Errorf("%s: %q %v", way, texts, err)
+		}
+	}
+}
+
+// TestPartsOfTexts: what is read of a long text is spread over the parts, so their beginnings are
+// known where several make one text.
+func TestPartsOfTexts(t *testing.T) {
+	m, tree := message(t, "Subject: s\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\none one\n\none\n--b\nContent-Type: text/html\n\n<p>two</p>\n--b\n\n three\n--b\nContent-Type: text/html\n\n<p>four</p>\n--b--\n")
+	for way, want := range map[string]string{"body": "one one\n\none|two|three|four", "paragraphs": "s one one one|two|three|four", "html": "<p>two</p>|<p>four</p>"} {
+		all, err := look.Texts(way, "", m, tree)
+		if err != nil || len(all.Texts) != 1 || all.Cut {
+			t.Fatalf("%s: %+v %v", way, all, err)
+		}
+		text, from := all.Texts[0].Text, 0
+		var got []string
+		for _, at := range append(all.Texts[0].Parts, len(text)) {
+			part := strings.TrimSpace(text[from:at])
+			if way == "paragraphs" {
+				part = strings.Join(strings.Fields(part), " ")
+			}
+			got, from = append(got, part), at
+		}
+		if strings.Join(got, "|") != want {
+			t.Errorf("%s: %q, want %s", way, got, want)
+		}
+	}
+}
+
+func TestCutIsSaid(t *testing.T) {
+	many := "X-Long: " + strings.Repeat("w", 9000) + "\n" + strings.Repeat("X-One: v\n", 400) + strings.Repeat("X-Two: v\n", 550) + "X-Short: s\n\nbody"
+	m, tree := message(t, many)
+	for way, want := range map[string]bool{"header:x-long": true, "fields:x-long": true, "header:x-one": false, "fields:x-one": false, "fields:x-two": true, "fields:x-short": false, "body": false, "subject": false} {
+		in, of, _ := look.Parse(way)
+		if all, err := look.Texts(in, of, m, tree); err != nil || all.Cut != want {
+			t.Errorf("%s: cut %v, %v", way, all.Cut, err)
 		}
 	}
 }

@@ -18,15 +18,19 @@ import (
 const overlap = 4 << 10
 
 // paragraphs is the subject and the text, a paragraph a line: the lines of one are joined,
-// runs of blanks are one blank.
-func paragraphs(tree *mime.Tree) string {
+// runs of blanks are one blank. starts are those of the parts.
+func paragraphs(tree *mime.Tree) (all string, starts []int) {
 	text := tree.Text()
+	parts, _ := tree.Starts()
 	var b strings.Builder
 	b.Grow(len(text) + 200)
 	b.WriteString(strings.Join(strings.Fields(tree.Subject()), " "))
 	b.WriteByte('\n')
 	blank, ends := false, 0
-	for _, r := range text {
+	for i, r := range text {
+		for len(parts) > 0 && i >= parts[0] {
+			starts, parts = append(starts, b.Len()), parts[1:]
+		}
 		if unicode.IsSpace(r) {
 			blank = true
 			if r == '\n' {
@@ -43,7 +47,7 @@ func paragraphs(tree *mime.Tree) string {
 		blank, ends = false, 0
 		b.WriteRune(r)
 	}
-	return b.String()
+	return b.String(), starts
 }
 
 // address finds addresses of mail in text.
@@ -51,7 +55,7 @@ var address = regexp.MustCompile(`[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-
 
 // uris are the links with a scheme before those written without, and the addresses of mail in
 // text and source as mailto links.
-func uris(tree *mime.Tree) []string {
+func uris(tree *mime.Tree) Shown {
 	var out []string
 	for _, u := range tree.URLs() {
 		raw := u.Raw
@@ -83,10 +87,10 @@ func PlainBlanks(text []byte) []byte {
 }
 
 // raw reads the beginning of the message as received, in stretches that overlap.
-func raw(m *filter.Message) ([]string, error) {
+func raw(m *filter.Message) (Shown, error) {
 	b := make([]byte, min(m.Size, RawBytes))
 	if n, err := m.Body.ReadAt(b, 0); err != nil && (n < len(b) || !errors.Is(err, io.EOF)) {
-		return nil, err
+		return Shown{}, err
 	}
 	const step = pattern.MaxText - overlap
 	var out []string
@@ -97,5 +101,5 @@ func raw(m *filter.Message) ([]string, error) {
 		}
 		out = append(out, string(b[from:min(at+pattern.MaxText, len(b))]))
 	}
-	return out, nil
+	return texts(out...), nil
 }

@@ -21,7 +21,8 @@ import (
 	"github.com/wasilibs/go-re2/experimental"
 )
 
-// MaxText is how many bytes of a text are looked at; the rest is not searched.
+// MaxText is how many bytes of a text every expression is asked over. Of a longer one it is
+// spread over the parts, see Text; beyond that an expression is asked around its literals.
 const MaxText = 256 << 10
 
 // Sizes found by measurement: sets of RE2 fall off a cliff past a hundred expressions, and
@@ -116,7 +117,7 @@ func Compile(sources []string) (*Matcher, error) {
 		m.shards = append(m.shards, m.newShard(sources, part))
 	}
 	m.scratch.New = func() any {
-		return &scratch{spans: make([][]span, len(sources)), window: make([]int, len(sources))}
+		return &scratch{spans: make([][]span, len(sources)), window: make([]int, len(sources)), room: make([]int, len(sources))}
 	}
 	return m, nil
 }
@@ -137,7 +138,7 @@ func (m *Matcher) newShard(sources []string, which []int) shard {
 }
 
 // Clean makes a text fit for Match: valid UTF-8, at most MaxText bytes, cut between
-// characters.
+// characters. Text is for longer ones.
 func Clean(text string) []byte {
 	if len(text) > MaxText {
 		cut := MaxText
@@ -154,11 +155,9 @@ func Clean(text string) []byte {
 func (m *Matcher) Match(ctx context.Context, text []byte) ([]int, error) {
 	var hits []int
 	if m.literal != nil {
-		found, err := m.byLiteral(ctx, text)
-		if err != nil {
+		if err := m.byLiteral(ctx, text, func(i int, _ []byte) { hits = append(hits, i) }); err != nil {
 			return nil, err
 		}
-		hits = found
 	}
 	for _, s := range m.shards {
 		if err := ctx.Err(); err != nil {
@@ -202,6 +201,7 @@ type scratch struct {
 	measure    measure  // of the text; zero until there is a candidate
 	window     []int    // by candidate: bytes around a literal that hold any match; 0 = the whole text
 	spans      [][]span // by expression; empty unless a candidate
+	room       []int    // by candidate: bytes its stretches may still take of a long text
 	candidates []int
 }
 
@@ -212,22 +212,28 @@ func (s *scratch) clear() {
 	s.candidates, s.measure = s.candidates[:0], measure{}
 }
 
-func (m *Matcher) byLiteral(ctx context.Context, text []byte) ([]int, error) {
+// byLiteral asks the expressions with literals, and calls found for each that matches with the
+// stretch it did in.
+func (m *Matcher) byLiteral(ctx context.Context, text []byte, found func(i int, near []byte)) error {
 	s := m.scratch.Get().(*scratch)
 	defer func() { s.clear(); m.scratch.Put(s) }()
 	plain, exact := plainLetters(text)
 	m.literal.scan(plain, func(owner uint32, end int) { m.note(s, int(owner), end, text, exact) })
-	var hits []int
 	for _, i := range s.candidates {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
-		e := &m.exprs[i]
-		if s.window[i] > 0 && e.inSpans(text, s.spans[i]) || s.window[i] == 0 && e.match(text) {
-			hits = append(hits, i)
+		near := text
+		if e := &m.exprs[i]; s.window[i] > 0 {
+			near = e.inSpans(text, s.spans[i])
+		} else if !e.match(text) {
+			near = nil
+		}
+		if near != nil {
+			found(i, near)
 		}
 	}
-	return hits, nil
+	return nil
 }
 
 // note records that a literal of expression i ends at offset end; exact tells that the
@@ -243,38 +249,64 @@ func (m *Matcher) note(s *scratch, i, end int, text []byte, exact bool) {
 			}
 			s.window[i] = s.measure.window(m.exprs[i].extent)
 		}
+		if s.window[i] == 0 && len(text) > MaxText {
+			s.window[i] = maxWindow
+		}
+		s.room[i] = MaxText
 	} else if s.window[i] == 0 {
 		return
 	}
 	from, to := max(end-s.window[i], 0), min(end+s.window[i], len(text))
 	if k := len(spans); k > 0 && spans[k-1].to >= from {
+		s.room[i] -= to - spans[k-1].to
 		spans[k-1].to = to
-	} else {
+	} else if s.room[i] > 0 {
+		s.room[i] -= to - from
 		spans = append(spans, span{from, to})
 	}
 	s.spans[i] = spans
 }
 
-// inSpans asks only the stretches. A match that touches the edge of one may owe itself to
-// the cut where that went through a word or the expression asks for ends; then the whole
-// text is asked.
-func (e *expr) inSpans(text []byte, spans []span) bool {
+// inSpans asks only the stretches, and returns the one that matches or nil. A match that touches
+// the edge of one may owe itself to the cut where that went through a word or the expression asks
+// for ends; then the whole text is asked, or of a long one more.
+func (e *expr) inSpans(text []byte, spans []span) []byte {
 	for _, sp := range spans {
 		sp, clean := widen(text, sp)
 		stretch := text[sp.from:sp.to]
 		if !e.match(stretch) {
 			continue
 		}
-		if clean && !e.ends {
-			return true
+		if clean && !e.ends || !touches(e.first(stretch), stretch, sp, text) {
+			return stretch
 		}
-		at := e.first(stretch)
-		if at == nil || at[0] == 0 && sp.from > 0 || at[1] == len(stretch) && sp.to < len(text) {
-			return e.match(text)
+		if len(text) <= MaxText {
+			if e.match(text) {
+				return text
+			}
+			return nil
 		}
-		return true
+		if more := e.further(text, sp); more != nil {
+			return more
+		}
 	}
-	return false
+	return nil
+}
+
+// touches tells that a match reaches an end of a stretch that is none of the text.
+func touches(at []int, stretch []byte, sp span, text []byte) bool {
+	return at == nil || at[0] == 0 && sp.from > 0 || at[1] == len(stretch) && sp.to < len(text)
+}
+
+// further asks for more of a long text around a stretch, which settles a match at its edge
+// unless that reaches the new one too.
+func (e *expr) further(text []byte, sp span) []byte {
+	sp, clean := widen(text, span{max(sp.from-maxWindow, 0), min(sp.to+maxWindow, len(text))})
+	stretch := text[sp.from:sp.to]
+	if at := e.first(stretch); at != nil && (clean && !e.ends || !touches(at, stretch, sp, text)) {
+		return stretch
+	}
+	return nil
 }
 
 // plainLetters replaces the runes that fold onto ASCII letters by those letters; exact is

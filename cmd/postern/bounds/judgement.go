@@ -4,6 +4,7 @@ import (
 	"postern/filter/header"
 	"postern/filter/link"
 	"postern/rules/look"
+	"postern/rules/pattern"
 	"postern/rules/spamassassin"
 	"postern/rules/spamassassin/cf"
 	"postern/rules/spamassassin/perlre"
@@ -19,6 +20,8 @@ func Judgement() []Row {
 		row("checks", "authors and readers of a message that are compared", header.MaxAuthors, rest),
 		row("checks", "Received fields that are compared", header.MaxHops, rest),
 		row("checks", "organisations of links that are compared", link.MaxOrgs, rest),
+		row("patterns", "bytes of a text that every expression is asked over, spread over head and tail of each part", pattern.MaxText, "elsewhere only where words of it stand; PATTERNS_CUT"),
+		row("patterns", "bytes of a longer text that one expression is asked over around its words", pattern.MaxText, "the rest is not looked at"),
 		row("patterns", "bytes of a message as received", look.RawBytes, rest),
 		row("patterns", "links, file names or fields of one name", look.MaxValues, rest),
 		row("patterns", "bytes of one of them", look.ValueBytes, rest),

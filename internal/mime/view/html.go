@@ -20,9 +20,10 @@ func (c *Collector) AddHTML(src []byte) {
 	}
 	if c.html.Len() > 0 {
 		c.html.WriteByte('\n')
+		c.htmlAt = append(c.htmlAt, c.html.Len())
 	}
 	c.html.Write(src)
-	c.newline()
+	c.begin()
 	p := page{c: c, scanned: c.text.Len(), anchor: -1}
 	p.read(src)
 	p.closeAnchor()

@@ -19,10 +19,12 @@ type Collector struct {
 	left Budget
 	text strings.Builder
 	html strings.Builder
-	urls []URL
-	seen map[URL]struct{}
-	full bool
-	figs Figures
+
+	textAt, htmlAt []int // where bodies begin behind the first
+	urls           []URL
+	seen           map[URL]struct{}
+	full           bool
+	figs           Figures
 }
 
 // Figures say how much of what a message shows.
@@ -42,6 +44,20 @@ func (c *Collector) Text() string { return c.text.String() }
 
 // HTML is the HTML source so far.
 func (c *Collector) HTML() string { return c.html.String() }
+
+// Views are what a collector gathered.
+type Views struct {
+	Text, HTML     string
+	TextAt, HTMLAt []int // where bodies begin in these behind the first
+	URLs           []URL
+	Figures        Figures
+	Cut            bool // a budget was used up
+}
+
+// Views are all views so far.
+func (c *Collector) Views() Views {
+	return Views{c.Text(), c.HTML(), c.textAt, c.htmlAt, c.urls, c.figs, c.full}
+}
 
 // URLs are the links so far, in the order found, each pair of link and shown text once.
 func (c *Collector) URLs() []URL { return c.urls }
@@ -66,7 +82,7 @@ func (c *Collector) cut(b []byte) []byte {
 func (c *Collector) Plain(body []byte) {
 	body = c.cut(body)
 	c.figs.Plain += words(body)
-	c.newline()
+	c.begin()
 	start := c.text.Len()
 	c.text.Grow(len(body) + 1)
 	for len(body) > 0 {
@@ -100,6 +116,14 @@ func words(b []byte) (n int) {
 func (c *Collector) newline() {
 	if s := c.text.String(); s != "" && s[len(s)-1] != '\n' {
 		c.text.WriteByte('\n')
+	}
+}
+
+// begin begins a body in the text.
+func (c *Collector) begin() {
+	c.newline()
+	if n := c.text.Len(); n > 0 {
+		c.textAt = append(c.textAt, n)
 	}
 }
 
