@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
@@ -36,17 +38,18 @@ func (d *Desk) Comment(ctx context.Context, who Actor, id, text string) (Case, e
 	return d.Note(ctx, id, Event{Actor: who.Name, Action: "comment", Text: text})
 }
 
-// Note adds what another room did to the timeline. Its Actor, Action, Text, Report and Data
-// are taken, and Once; a measure's ID and level come as Data "measure" and "level" (M3).
+// Note adds what another room did to the timeline. Its Actor, Action, Report and Data are
+// taken, and Once; its Text is what a person wrote, its Said what the room itself says; a measure's ID and level come as Data "measure" and "level" (M3).
 func (d *Desk) Note(ctx context.Context, id string, v Event) (Case, error) {
-	if len(v.Text) > dossier.MaxText || v.Action == "" || len(v.Action) > 40 || len(v.Data) > 20 {
+	if len(v.Words().English) > dossier.MaxText || v.Action == "" || len(v.Action) > 40 || len(v.Data) > 20 {
 		return Case{}, dossier.Refuse(dossier.ErrInvalid, "case.a-line-of-the-timeline-has-an", "a line of the timeline has an action, and at most %d octets of text and 20 values", "most", dossier.MaxText)
 	}
 	return d.change(ctx, id, Actor{Name: v.Actor, Role: flow.System}, v.Action, func(c *Case, e *Event) error {
-		if v.Once != "" && !once(c, v.Once) {
+		if v.Once != "" && !c.First(v.Once) {
 			return entity.ErrUnchanged
 		}
-		e.Text, e.Report, e.Data = v.Text, v.Report, map[string]string{}
+		e.Report, e.Data = v.Report, map[string]string{}
+		e.Tell(v.Words())
 		for name, value := range v.Data {
 			e.Data[dossier.Clip(name)] = dossier.Clip(value)
 		}
@@ -55,16 +58,6 @@ func (d *Desk) Note(ctx context.Context, id string, v Event) (Case, error) {
 		}
 		return nil
 	})
-}
-
-// once remembers a line, and reports whether it was not known among the last ones.
-func once(c *Case, line string) bool {
-	line = dossier.Hashed(line)
-	if slices.Contains(c.Noted, line) {
-		return false
-	}
-	c.Noted = append(c.Noted[max(0, len(c.Noted)+1-dossier.MaxNoted):], line)
-	return true
 }
 
 // Hold puts a case under legal hold, or ends that: what is held is not purged.
@@ -104,12 +97,13 @@ func (d *Desk) ProposeEnd(ctx context.Context, who Actor, id, why, order string)
 }
 
 // WithdrawEnd takes back what ProposeEnd proposed: nobody confirmed it.
-func (d *Desk) WithdrawEnd(ctx context.Context, who Actor, id, why string) (Case, error) {
+func (d *Desk) WithdrawEnd(ctx context.Context, who Actor, id string, why said.Words) (Case, error) {
 	return d.change(ctx, id, who, "withdraw-end", func(c *Case, e *Event) error {
 		if c.Ending == nil || c.State == flow.Terminated {
 			return entity.ErrUnchanged
 		}
-		c.Ending, e.Text = nil, why
+		c.Ending = nil
+		e.Tell(why)
 		return nil
 	})
 }
@@ -117,7 +111,7 @@ func (d *Desk) WithdrawEnd(ctx context.Context, who Actor, id, why string) (Case
 // Open opens a case, or returns the open one about the same account or source.
 func (d *Desk) Open(ctx context.Context, who Actor, o Opening) (Case, error) {
 	name, err := o.Subject()
-	if err := errors.Join(err, dossier.Reason(who, o.Reason)); err != nil {
+	if err := errors.Join(err, dossier.Why(who, o.Why())); err != nil {
 		return Case{}, err
 	}
 	create := func(id string) error {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
 	"postern/abuse/cases/ledger"
@@ -105,7 +107,7 @@ func (d *Desk) bear(ctx context.Context, id string, l *Link) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	action, tell := d.said(l, 0)
+	action, tell := d.line(l, 0)
 	if err := ledger.Enter(&c, Machine(), action, now, func(c *Case, e *Event) error {
 		tell(e)
 		c.Counting = []string{l.Report}
@@ -119,18 +121,19 @@ func (d *Desk) bear(ctx context.Context, id string, l *Link) (bool, error) {
 	return d.book().Add(ctx, c)
 }
 
-// said is the line of the timeline for a report, beside so many of a flood that were folded.
-func (d *Desk) said(l *Link, folded int) (action string, tell func(e *Event)) {
+// line is the one of the timeline for a report, beside so many of a flood that were folded.
+func (d *Desk) line(l *Link, folded int) (action string, tell func(e *Event)) {
 	if l.Fold != "" {
 		action = "folded"
-		return action, func(e *Event) { e.Text = fmt.Sprintf("%d more like this", folded+1+l.More) }
+		return action, func(e *Event) { e.Tell(said.Say("note.more-like-this", "%d more like this", "n", folded+1+l.More)) }
 	}
 	action = "report"
 	if l.Duplicate {
 		action = "duplicate"
 	}
 	return action, func(e *Event) {
-		e.Report, e.Text = l.Report, l.Sentence
+		e.Report = l.Report
+		e.Tell(l.Proved())
 		e.Data = map[string]string{"proof": fmt.Sprintf("P%d", l.Grade), "trust": fmt.Sprintf("T%d", l.Trust), "votes": fmt.Sprint(l.Counts), "feedback": dossier.Clip(l.Feedback)}
 	}
 }
@@ -167,7 +170,7 @@ func (d *Desk) open(ctx context.Context, name string, create func(id string) err
 			return row.Value.Case, err
 		}
 		if reopens(&root) && at.Sub(cmp.Or(root.Closed, root.Since)) <= reopenFor {
-			_, err := d.reopen(ctx, root.ID, Machine(), "a new report with proof", "")
+			_, err := d.reopen(ctx, root.ID, Machine(), said.Say("note.new-report-with-proof", "a new report with proof"), "")
 			return row.Value.Case, err
 		}
 		if root.Open() {
@@ -218,7 +221,7 @@ func (d *Desk) count(ctx context.Context, l Link) (Case, error) {
 	if l.Fold != "" {
 		return d.countFolded(ctx, l, add)
 	}
-	action, tell := d.said(&l, 0)
+	action, tell := d.line(&l, 0)
 	return d.change(ctx, l.Case, Machine(), action, func(c *Case, e *Event) error {
 		tell(e)
 		return add(c, e)
@@ -233,7 +236,7 @@ func (d *Desk) countFolded(ctx context.Context, l Link, add func(*Case, *Event) 
 		return c, err
 	}
 	if n := c.Folded + 1 + l.More; len(strconv.Itoa(n)) > len(strconv.Itoa(c.Folded)) || c.Folded == 0 {
-		action, tell := d.said(&l, c.Folded)
+		action, tell := d.line(&l, c.Folded)
 		return d.change(ctx, l.Case, Machine(), action, func(c *Case, e *Event) error {
 			tell(e)
 			return add(c, e)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/calendar"
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
@@ -311,7 +313,7 @@ func TestTheFirstBusinessDay(t *testing.T) {
 func TestSeventyTwoHours(t *testing.T) {
 	w := newWorld(t)
 	c := w.attach(t, proven("r", "a@a.test", "c"))
-	said := func(clock flow.Name) (out []int) {
+	told := func(clock flow.Name) (out []int) {
 		for _, a := range w.alarms {
 			if a.Clock == clock && !a.Over {
 				out = append(out, a.Percent)
@@ -327,14 +329,14 @@ func TestSeventyTwoHours(t *testing.T) {
 		{57*time.Hour + 36*time.Minute, []int{50, 80}}, {57*time.Hour + 36*time.Minute, []int{50, 80}}, {72 * time.Hour, []int{50, 80, 100}},
 	} {
 		w.tick(t, monday.Add(step.after))
-		if got := said(flow.Result); !slices.Equal(got, step.want) {
+		if got := told(flow.Result); !slices.Equal(got, step.want) {
 			t.Errorf("after %s: %v, want %v", step.after, got, step.want)
 		}
 	}
 	if c = w.get(t, c.ID); c.Priority != 1 || !c.Clock(flow.Result).Late(w.clock().Add(time.Second)) { // two clocks at 80 %: from U3 to U1
 		t.Errorf("U%d", c.Priority)
 	}
-	if _, err := w.Result(t.Context(), anna, c.ID, "N-1", ""); err != nil {
+	if _, err := w.Result(t.Context(), anna, c.ID, "N-1", said.Words{}); err != nil {
 		t.Fatal(err)
 	}
 	if last := w.alarms[len(w.alarms)-1]; !last.Over || last.Clock != flow.Result {
@@ -348,7 +350,7 @@ func TestAcknowledgingIsNoAnswer(t *testing.T) {
 	if k := c.Clock(flow.Ack); k == nil || k.Due().Sub(monday) != 5*time.Minute {
 		t.Fatalf("%+v", k)
 	}
-	c, err := w.Acknowledged(t.Context(), cases.Machine(), c.ID, "r", "N-1")
+	c, err := w.Acknowledged(t.Context(), cases.Machine(), c.ID, "r", said.Typed("N-1"))
 	if err != nil || c.Clock(flow.Ack).Running() || !c.Clock(flow.First).Running() || !c.Decided.IsZero() {
 		t.Errorf("%+v %v", c.Clocks, err)
 	}
@@ -422,7 +424,7 @@ func TestNothingIsConfirmedWithoutEvidenceAndSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	fails("its source is not known")
-	if _, err := w.SetSource(ctx, anna, c.ID, cases.Source{IP: netip.MustParseAddr("203.0.113.7"), Port: 51514, Time: monday}, "from the log"); err != nil {
+	if _, err := w.SetSource(ctx, anna, c.ID, cases.Source{IP: netip.MustParseAddr("203.0.113.7"), Port: 51514, Time: monday}, said.Typed("from the log")); err != nil {
 		t.Fatal(err)
 	}
 	got, err := w.Move(ctx, anna, c.ID, verify)
@@ -435,7 +437,7 @@ func TestNothingIsConfirmedWithoutEvidenceAndSource(t *testing.T) {
 	if k := got.Clock(flow.Measure); k == nil || k.Due().Sub(monday) != 4*time.Hour {
 		t.Errorf("%+v", k)
 	}
-	if _, err := w.SetSource(ctx, anna, c.ID, cases.Source{}, "away with it"); !errors.Is(err, dossier.ErrState) {
+	if _, err := w.SetSource(ctx, anna, c.ID, cases.Source{}, said.Typed("away with it")); !errors.Is(err, dossier.ErrState) {
 		t.Errorf("a sealed source was changed: %v", err)
 	}
 }
@@ -489,7 +491,7 @@ func TestWhatIsDecidedForOneIsForAll(t *testing.T) {
 	if _, err := w.Move(ctx, anna, a.ID, cases.Request{To: flow.Rejected, Reason: "solicited"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Result(ctx, anna, a.ID, "N-7", ""); err != nil {
+	if _, err := w.Result(ctx, anna, a.ID, "N-7", said.Words{}); err != nil {
 		t.Fatal(err)
 	}
 	child := w.get(t, b.ID)
@@ -508,7 +510,7 @@ func TestReopening(t *testing.T) {
 	if _, err := w.Move(ctx, anna, c.ID, cases.Request{To: flow.ResultSent, Reason: "told"}); !errors.Is(err, dossier.ErrNeeds) {
 		t.Errorf("a result without a notice: %v", err)
 	}
-	if c, _ = w.Result(ctx, anna, c.ID, "N-1", ""); c.State != flow.ResultSent {
+	if c, _ = w.Result(ctx, anna, c.ID, "N-1", said.Words{}); c.State != flow.ResultSent {
 		t.Errorf("%s", c.State)
 	}
 	w.tick(t, monday.Add(6*24*time.Hour))
@@ -604,7 +606,7 @@ func TestNotedOnce(t *testing.T) {
 		if _, err := w.Answered(t.Context(), anna, c.ID, "n1"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Result(t.Context(), anna, c.ID, "n2", ""); err != nil {
+		if _, err := w.Result(t.Context(), anna, c.ID, "n2", said.Words{}); err != nil {
 			t.Fatal(err)
 		}
 	}

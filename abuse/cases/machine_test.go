@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"pgregory.net/rapid"
 
 	"postern/abuse/cases"
@@ -95,9 +97,9 @@ func randomAct(t *rapid.T, w *world, id string, ids []string) {
 	case 7:
 		_, err = w.Unmerge(ctx, who, id, "drawn")
 	case 8:
-		_, err = w.Result(ctx, who, id, "N-2", "")
+		_, err = w.Result(ctx, who, id, "N-2", said.Words{})
 	case 9:
-		_, err = w.SetPriority(ctx, who, id, rapid.IntRange(0, 5).Draw(t, "priority"), "drawn")
+		_, err = w.SetPriority(ctx, who, id, rapid.IntRange(0, 5).Draw(t, "priority"), said.Typed("drawn"))
 	}
 	var refusal *dossier.Refusal
 	if err != nil && !errors.As(err, &refusal) {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
@@ -14,11 +16,11 @@ import (
 
 // Move brings a case into another state.
 func (d *Desk) Move(ctx context.Context, who Actor, id string, r Request) (Case, error) {
-	if err := dossier.Reason(who, r.Reason); err != nil {
+	if err := dossier.Why(who, r.Why()); err != nil {
 		return Case{}, err
 	}
 	if r.To == flow.Reopened {
-		return d.reopen(ctx, id, who, r.Reason, "")
+		return d.reopen(ctx, id, who, r.Why(), "")
 	}
 	links, err := d.evidenceOf(ctx, id, r.To)
 	if err != nil {
@@ -28,7 +30,8 @@ func (d *Desk) Move(ctx context.Context, who Actor, id string, r Request) (Case,
 		if err := c.Allowed(who, r); err != nil {
 			return err
 		}
-		e.Text, e.Data = r.Reason, r.Data()
+		e.Data = r.Data()
+		e.Tell(r.Why())
 		r.Write(c)
 		if def, _ := flow.Of(r.To); def.Proven && len(c.Seals) == 0 {
 			if err := d.seal(ctx, c, who, links); err != nil {
@@ -44,16 +47,17 @@ func (d *Desk) Move(ctx context.Context, who Actor, id string, r Request) (Case,
 
 // Result notes that the result was sent, or why it is not; a case that waited only for that
 // goes on to RESULT_SENT.
-func (d *Desk) Result(ctx context.Context, who Actor, id, notice, barred string) (Case, error) {
-	if notice == "" && strings.TrimSpace(barred) == "" {
+func (d *Desk) Result(ctx context.Context, who Actor, id, notice string, barred said.Words) (Case, error) {
+	if notice == "" && strings.TrimSpace(barred.English) == "" {
 		return Case{}, dossier.Refuse(dossier.ErrNeeds, "case.name-the-notice-or-say-why-none", "name the notice, or say why none is sent")
 	}
 	return d.change(ctx, id, who, "result", func(c *Case, e *Event) error {
-		if notice != "" && who.Role != flow.System && !once(c, "result "+notice) {
+		if notice != "" && who.Role != flow.System && !c.First("result "+notice) {
 			return entity.ErrUnchanged
 		}
-		e.Data = Request{Notice: notice, Barred: barred}.Data()
-		c.SetResult(notice, barred, e.At)
+		e.Data = Request{Notice: notice, Barred: barred.English}.Data()
+		e.Tell(barred)
+		c.SetResult(notice, barred.English, e.At)
 		if _, ok, _ := flow.Find(c.Kind == External, c.State, flow.ResultSent, who.Role); ok && c.MergedInto == "" {
 			return c.Enter(flow.ResultSent, who, e.At, d.calendar(c))
 		}
@@ -64,9 +68,10 @@ func (d *Desk) Result(ctx context.Context, who Actor, id, notice, barred string)
 
 // Acknowledged notes that the reporter was told of the report's arrival, or why not. It is no
 // first answer: T_first goes on.
-func (d *Desk) Acknowledged(ctx context.Context, who Actor, id, report, note string) (Case, error) {
+func (d *Desk) Acknowledged(ctx context.Context, who Actor, id, report string, note said.Words) (Case, error) {
 	return d.change(ctx, id, who, "ack", func(c *Case, e *Event) error {
-		e.Report, e.Text = report, note
+		e.Report = report
+		e.Tell(note)
 		if c.Acked.IsZero() {
 			c.Acked = e.At
 		}
@@ -81,7 +86,7 @@ func (d *Desk) Answered(ctx context.Context, who Actor, id, notice string) (Case
 		return Case{}, dossier.Refuse(dossier.ErrRole, "case.an-automatic-answer-is-no-first-answer", "an automatic answer is no first answer")
 	}
 	return d.change(ctx, id, who, "answer", func(c *Case, e *Event) error {
-		if notice != "" && !once(c, "answer "+notice) {
+		if notice != "" && !c.First("answer "+notice) {
 			return entity.ErrUnchanged
 		}
 		e.Data = map[string]string{"notice": notice}
@@ -95,10 +100,10 @@ func (d *Desk) Reopen(ctx context.Context, who Actor, id, why, appeal string) (C
 	if err := dossier.Reason(who, why); err != nil {
 		return Case{}, err
 	}
-	return d.reopen(ctx, id, who, why, appeal)
+	return d.reopen(ctx, id, who, said.Typed(why), appeal)
 }
 
-func (d *Desk) reopen(ctx context.Context, id string, who Actor, why, appeal string) (Case, error) {
+func (d *Desk) reopen(ctx context.Context, id string, who Actor, why said.Words, appeal string) (Case, error) {
 	return d.change(ctx, id, who, "reopen", func(c *Case, e *Event) error {
 		if c.State == flow.Reopened {
 			return entity.ErrUnchanged
@@ -106,7 +111,7 @@ func (d *Desk) reopen(ctx context.Context, id string, who Actor, why, appeal str
 		if err := c.Allowed(who, Request{To: flow.Reopened}); err != nil {
 			return err
 		}
-		e.Text = why
+		e.Tell(why)
 		if appeal != "" {
 			e.Data = map[string]string{"appeal": dossier.Clip(appeal)}
 		}
@@ -145,8 +150,8 @@ func (d *Desk) sizeOf(ctx context.Context, class entity.Class, sum string) (int6
 }
 
 // SetSource notes where the mail came from, as an agent found it.
-func (d *Desk) SetSource(ctx context.Context, who Actor, id string, s Source, why string) (Case, error) {
-	if err := dossier.Reason(who, why); err != nil {
+func (d *Desk) SetSource(ctx context.Context, who Actor, id string, s Source, why said.Words) (Case, error) {
+	if err := dossier.Why(who, why); err != nil {
 		return Case{}, err
 	}
 	return d.change(ctx, id, who, "source", func(c *Case, e *Event) error {
@@ -155,7 +160,8 @@ func (d *Desk) SetSource(ctx context.Context, who Actor, id string, s Source, wh
 		}
 		s.Helo, s.Domain, s.Time = dossier.Clip(s.Helo), strings.ToLower(s.Domain), s.Time.UTC()
 		c.Source = s
-		e.Text, e.Data = why, map[string]string{"source": netip.AddrPortFrom(s.IP, s.Port).String(), "domain": s.Domain}
+		e.Tell(why)
+		e.Data = map[string]string{"source": netip.AddrPortFrom(s.IP, s.Port).String(), "domain": s.Domain}
 		return nil
 	})
 }
@@ -178,8 +184,8 @@ func (d *Desk) SetCategories(ctx context.Context, who Actor, id string, all []Ca
 }
 
 // SetPriority gives a case its priority, 1 to 4 for U1 to U4.
-func (d *Desk) SetPriority(ctx context.Context, who Actor, id string, priority int, why string) (Case, error) {
-	if err := dossier.Reason(who, why); err != nil {
+func (d *Desk) SetPriority(ctx context.Context, who Actor, id string, priority int, why said.Words) (Case, error) {
+	if err := dossier.Why(who, why); err != nil {
 		return Case{}, err
 	}
 	if priority < 1 || priority > 4 {
@@ -189,7 +195,7 @@ func (d *Desk) SetPriority(ctx context.Context, who Actor, id string, priority i
 		if c.Priority == priority {
 			return entity.ErrUnchanged
 		}
-		e.Text = why
+		e.Tell(why)
 		return c.Raise(priority, e.At, d.calendar(c))
 	})
 }

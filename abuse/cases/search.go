@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postern/abuse/cases/dossier"
+	"postern/abuse/cases/terms"
 	"postern/internal/entity"
 )
 
@@ -73,7 +74,7 @@ func (d *Desk) rarest(ctx context.Context, s Search, queries []entity.Query) err
 	if len(queries) != 1 || queries[0].Index != dossier.IndexWord {
 		return nil
 	}
-	words := dossier.Terms(s.Text)
+	words := terms.Of(s.Text)
 	if len(words) < 2 {
 		return nil
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
 )
@@ -46,7 +48,7 @@ func (d *Desk) tellMerged(ctx context.Context, c Case, e Event) error {
 			if m.MergedInto != c.ID {
 				return entity.ErrUnchanged
 			}
-			own.Text = "with " + c.ID
+			own.Tell(said.Say("note.with", "with %s", "id", c.ID))
 			stopped := false
 			for _, n := range life {
 				if k := m.Running(n); k != nil {

@@ -45,7 +45,7 @@ func (d *Desk) Block(ctx context.Context, who cases.Actor, id string, b order.Bl
 		}
 	}
 	if c.State != flow.Blocked {
-		if c, err = d.Cases.Move(ctx, who, id, cases.Request{To: flow.Blocked, Reason: b.Why, Barred: barred}); err != nil {
+		if c, err = d.Cases.Move(ctx, who, id, cases.Request{To: flow.Blocked, Reason: b.Why, Said: b.Reason(), Barred: barred}); err != nil {
 			return c, err
 		}
 	}
@@ -71,7 +71,7 @@ func (d *Desk) Lift(ctx context.Context, who cases.Actor, id, word string) (case
 }
 
 // again blocks a source that was half open, for twice as long as before.
-func (d *Desk) again(ctx context.Context, src Source, why string) (cases.Case, error) {
+func (d *Desk) again(ctx context.Context, src Source, why said.Words) (cases.Case, error) {
 	now := d.Now().UTC()
 	if _, err := d.sources().Change(ctx, src.Case, func(s *Source) error {
 		if s.Block == nil {
@@ -79,7 +79,8 @@ func (d *Desk) again(ctx context.Context, src Source, why string) (cases.Case, e
 		}
 		if s.Block.At.Before(s.Since) { // else the first try came so far
 			s.Hold = min(max(s.Hold, firstHold)*2, lastHold)
-			s.Block.At, s.Block.Why, s.Block.By = now, why, cases.Machine().Name
+			s.Block.At, s.Block.By = now, cases.Machine().Name
+			why.Put(&s.Block.Why, &s.Block.Said)
 			s.Block.Until = now.Add(time.Duration(s.Hold+firstHold) * day)
 		}
 		s.Word = ""
@@ -87,7 +88,7 @@ func (d *Desk) again(ctx context.Context, src Source, why string) (cases.Case, e
 	}); err != nil {
 		return cases.Case{}, err
 	}
-	c, err := d.Cases.Move(ctx, cases.Machine(), src.Case, cases.Request{To: flow.Blocked, Reason: why})
+	c, err := d.Cases.Move(ctx, cases.Machine(), src.Case, cases.Request{To: flow.Blocked, Said: why})
 	if err != nil {
 		return c, err
 	}
@@ -97,9 +98,10 @@ func (d *Desk) again(ctx context.Context, src Source, why string) (cases.Case, e
 // usual is the block of a source about which nobody said how.
 func (d *Desk) usual(s *Source, now time.Time) *order.Block {
 	b := &order.Block{
-		Scope: order.ByIP, Value: s.IP.String(), Rule: order.WhenQuiet, Why: "abuse, case " + s.Case, By: cases.Machine().Name,
+		Scope: order.ByIP, Value: s.IP.String(), Rule: order.WhenQuiet, By: cases.Machine().Name,
 		At: now, Until: now.Add(time.Duration(max(s.Hold, firstHold)+firstHold) * day),
 	}
+	said.Say("note.abuse-case", "abuse, case %s", "id", s.Case).Put(&b.Why, &b.Said)
 	if !s.IP.IsValid() {
 		b.Scope, b.Value = order.ByDomain, s.Domain
 	}
@@ -122,7 +124,7 @@ func (d *Desk) settle(ctx context.Context, c cases.Case) error {
 	want := c.State == flow.Blocked || c.State == flow.Observe
 	if want {
 		if err := src.Block.Check(d.Protected(), src.Block.At); err != nil {
-			_, noteErr := d.Cases.Note(ctx, c.ID, cases.Event{Actor: cases.Machine().Name, Action: "block-refused", Text: err.Error()})
+			_, noteErr := d.Cases.Note(ctx, c.ID, cases.Event{Actor: cases.Machine().Name, Action: "block-refused", Said: said.Of(err)})
 			return noteErr
 		}
 	}

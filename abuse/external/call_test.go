@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases/flow"
 	"postern/abuse/complaint/xarf"
 	"postern/abuse/external"
@@ -67,7 +69,7 @@ func cloud(t *testing.T, answers ...int) (*world, *taker, *aws.Courier) {
 func (w *world) complained() external.Notice {
 	w.t.Helper()
 	c, _ := w.sight(external.Trap)
-	if _, err := w.Confirm(w.t.Context(), anna, c.ID, "", "a trap"); err != nil {
+	if _, err := w.Confirm(w.t.Context(), anna, c.ID, "", said.Typed("a trap")); err != nil {
 		w.t.Fatal(err)
 	}
 	n, err := w.Complain(w.t.Context(), anna, c.ID)

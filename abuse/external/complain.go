@@ -66,12 +66,12 @@ func (d *Desk) Complain(ctx context.Context, who cases.Actor, id string) (Notice
 	incident := told.Due(src.Incidents)
 	n := Notice{Case: id, Incident: incident, By: who.Name, At: d.Now().UTC()}
 	if src.Told >= incident {
-		n.State, n.Why = Barred, fmt.Sprintf("the provider was told of incident %d of %d; the next time is due later (RFC 6650 section 7.5)", src.Told, src.Incidents)
+		n.Bar(said.Say("barred.told-already", "the provider was told of incident %d of %d; the next time is due later (RFC 6650 section 7.5)", "told", src.Told, "incidents", src.Incidents))
 		return n, nil
 	}
 	m, err := d.Message(ctx, c)
 	if errors.Is(err, ErrMessage) {
-		n.State, n.Why = Barred, "no message of it is kept"
+		n.Bar(said.Say("barred.no-message", "no message of it is kept"))
 		return d.done(ctx, who, c, n, src)
 	}
 	if err != nil {
@@ -85,7 +85,7 @@ func (d *Desk) Complain(ctx context.Context, who cases.Actor, id string) (Notice
 	n.Tried = found.Tried
 	switch {
 	case errors.Is(err, contact.ErrNone):
-		n.State, n.Why = Barred, "no contact was found"
+		n.Bar(said.Say("barred.no-contact", "no contact was found"))
 		return d.done(ctx, who, c, n, src)
 	case err != nil:
 		return n, err
@@ -107,18 +107,18 @@ func (d *Desk) done(ctx context.Context, who cases.Actor, c cases.Case, n Notice
 	} else if _, err := d.sources().Change(ctx, c.ID, func(s *Source) error { s.Told = max(s.Told, n.Incident); return nil }); err != nil {
 		return n, err
 	}
-	text := "told " + n.To
+	text := said.Say("note.told", "told %s", "to", n.To)
 	switch n.State {
 	case Barred:
-		text = "nobody was told: " + n.Why
+		text = said.Say("note.nobody-told", "nobody was told: %s", "why", n.Reason())
 	case Queued:
-		text = "a report is on its way to " + n.To
+		text = said.Say("note.report-on-its-way", "a report is on its way to %s", "to", n.To)
 	}
-	_, err := d.Cases.Note(ctx, c.ID, cases.Event{Actor: who.Name, Action: "complain", Text: text, Data: map[string]string{"notice": n.ID, "state": n.State, "way": n.Way, "incidents": fmt.Sprint(src.Incidents)}})
+	_, err := d.Cases.Note(ctx, c.ID, cases.Event{Actor: who.Name, Action: "complain", Said: text, Data: map[string]string{"notice": n.ID, "state": n.State, "way": n.Way, "incidents": fmt.Sprint(src.Incidents)}})
 	if err != nil || c.State != flow.Confirmed {
 		return n, err
 	}
-	r := cases.Request{To: flow.Notified, Reason: text, Notice: n.ID}
+	r := cases.Request{To: flow.Notified, Said: text, Notice: n.ID}
 	if n.State == Barred {
 		r.Notice, r.Barred = "", n.Why
 	}

@@ -93,9 +93,9 @@ type Sighting struct {
 }
 
 // Sight opens a case about a source, or adds to the one there is.
-func (d *Desk) Sight(ctx context.Context, who cases.Actor, s Sighting, why string) (cases.Case, error) {
+func (d *Desk) Sight(ctx context.Context, who cases.Actor, s Sighting, why said.Words) (cases.Case, error) {
 	c, err := d.Cases.Open(ctx, who, cases.Opening{
-		Kind: cases.External, Source: cases.Source{IP: s.IP, Port: s.Port, Time: s.At.UTC(), Helo: s.Helo, Domain: s.Domain}, Reason: why,
+		Kind: cases.External, Source: cases.Source{IP: s.IP, Port: s.Port, Time: s.At.UTC(), Helo: s.Helo, Domain: s.Domain}, Said: why,
 	})
 	if err != nil {
 		return c, err
@@ -124,7 +124,7 @@ func (d *Desk) signed(ctx context.Context, c cases.Case, account string, g Sign)
 	if err != nil || !g.Ground.Good() || c.State != flow.HalfOpen || g.At.Before(c.Since) {
 		return c, err
 	}
-	return d.again(ctx, src, "abuse came while it was half open: "+string(g.Ground)+" "+g.Ref)
+	return d.again(ctx, src, said.Say("note.abuse-half-open", "abuse came while it was half open: %s %s", "ground", g.Ground, "ref", g.Ref))
 }
 
 // upsert changes the record of a case, making it first where there is none.
@@ -181,7 +181,7 @@ func (d *Desk) List(ctx context.Context, q Query) ([]Source, string, error) {
 
 // Confirm confirms a source. A machine needs a user's report or a trap; a person looked at the
 // evidence, which is named by its hash and belongs to the case.
-func (d *Desk) Confirm(ctx context.Context, who cases.Actor, id, evidence, why string) (cases.Case, error) {
+func (d *Desk) Confirm(ctx context.Context, who cases.Actor, id, evidence string, why said.Words) (cases.Case, error) {
 	c, err := d.external(ctx, id)
 	if err != nil {
 		return c, err
@@ -201,7 +201,7 @@ func (d *Desk) Confirm(ctx context.Context, who cases.Actor, id, evidence, why s
 	if def, _ := flow.Of(c.State); err != nil || def.Proven { // it was before; what was named counts all the same
 		return c, err
 	}
-	return d.Cases.Move(ctx, who, id, cases.Request{To: flow.Confirmed, Reason: why})
+	return d.Cases.Move(ctx, who, id, cases.Request{To: flow.Confirmed, Said: why})
 }
 
 func (d *Desk) external(ctx context.Context, id string) (cases.Case, error) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/calendar"
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
@@ -95,7 +97,7 @@ func (w *world) sight(g external.Ground) (cases.Case, string) {
 	}
 	c, err := w.Sight(w.t.Context(), cases.Machine(), external.Sighting{
 		IP: w.message.IP, Port: 40001, Domain: "news.example", Account: "bounce@news.example", At: w.now, Ground: g, Evidence: cases.Evidence{Class: entity.Evidence, Sum: sum, Name: "message"},
-	}, "seen")
+	}, said.Typed("seen"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -136,7 +138,7 @@ func TestContentAloneIsNoGround(t *testing.T) {
 	for _, g := range []external.Ground{external.Content, external.SPF} {
 		w := newWorld(t)
 		c, _ := w.sight(g)
-		_, err := w.Confirm(t.Context(), anna, c.ID, "", "it looks like spam")
+		_, err := w.Confirm(t.Context(), anna, c.ID, "", said.Typed("it looks like spam"))
 		if !errors.Is(err, external.ErrGround) || !strings.Contains(err.Error(), "RFC 6650 section 5.2") {
 			t.Fatal(err)
 		}
@@ -144,7 +146,7 @@ func TestContentAloneIsNoGround(t *testing.T) {
 			t.Fatal(err, w.sent)
 		}
 		w.report("r1")
-		if _, err = w.Confirm(t.Context(), anna, c.ID, "", "a user reported it"); err != nil {
+		if _, err = w.Confirm(t.Context(), anna, c.ID, "", said.Typed("a user reported it")); err != nil {
 			t.Fatal(err)
 		}
 		n, err := w.Complain(t.Context(), anna, c.ID)
@@ -168,14 +170,14 @@ func TestContentAloneIsNoGround(t *testing.T) {
 func TestAnAgentNamesEvidence(t *testing.T) {
 	w := newWorld(t)
 	c, sum := w.sight(external.Content)
-	if _, err := w.Confirm(t.Context(), anna, c.ID, strings.Repeat("0", 64), "x"); !errors.Is(err, external.ErrGround) {
+	if _, err := w.Confirm(t.Context(), anna, c.ID, strings.Repeat("0", 64), said.Typed("x")); !errors.Is(err, external.ErrGround) {
 		t.Error(err)
 	}
-	if _, err := w.Confirm(t.Context(), anna, c.ID, sum, "I read it"); err != nil {
+	if _, err := w.Confirm(t.Context(), anna, c.ID, sum, said.Typed("I read it")); err != nil {
 		t.Fatal(err)
 	}
 	w.state(c.ID, flow.Confirmed)
-	if _, err := w.Confirm(t.Context(), anna, c.ID, "", "again"); err != nil {
+	if _, err := w.Confirm(t.Context(), anna, c.ID, "", said.Typed("again")); err != nil {
 		t.Error(err)
 	}
 	local, err := w.cases.Open(t.Context(), anna, cases.Opening{Account: "a@ours.test", Reason: "x"})
@@ -264,7 +266,7 @@ func TestOrders(t *testing.T) {
 	if _, err := w.Desk.Block(t.Context(), anna, c.ID, good, ""); !errors.Is(err, order.ErrBlock) {
 		t.Fatal("blocked before it was confirmed", err)
 	}
-	if _, err := w.Confirm(t.Context(), anna, c.ID, "", "trap"); err != nil {
+	if _, err := w.Confirm(t.Context(), anna, c.ID, "", said.Typed("trap")); err != nil {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*order.Block){
@@ -315,7 +317,7 @@ func TestOrders(t *testing.T) {
 func TestThinning(t *testing.T) {
 	w := newWorld(t)
 	c, _ := w.sight(external.Trap)
-	if _, err := w.Confirm(t.Context(), anna, c.ID, "", "trap"); err != nil {
+	if _, err := w.Confirm(t.Context(), anna, c.ID, "", said.Typed("trap")); err != nil {
 		t.Fatal(err)
 	}
 	told := 0
@@ -346,7 +348,7 @@ func TestNobodyToTell(t *testing.T) {
 	w.Body = external.Body{Address: "report@body.example", Form: "text", Language: "zh"}
 	w.Contacts.DNS = noDNS{}
 	c, _ := w.sight(external.Trap)
-	if _, err := w.Confirm(t.Context(), anna, c.ID, "", "trap"); err != nil {
+	if _, err := w.Confirm(t.Context(), anna, c.ID, "", said.Typed("trap")); err != nil {
 		t.Fatal(err)
 	}
 	n, err := w.Complain(t.Context(), anna, c.ID)

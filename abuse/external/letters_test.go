@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"postern/internal/said"
+
 	"postern/abuse/external"
 	"postern/abuse/notice/edition"
 	letters "postern/abuse/notice/letter"
@@ -19,7 +21,7 @@ import (
 func reported(t *testing.T, w *world) (subject, text string) {
 	t.Helper()
 	c, _ := w.sight(external.Trap)
-	if _, err := w.Confirm(t.Context(), anna, c.ID, "", "trap"); err != nil {
+	if _, err := w.Confirm(t.Context(), anna, c.ID, "", said.Typed("trap")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Complain(t.Context(), anna, c.ID); err != nil {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases/flow"
 	"postern/abuse/external"
 	"postern/abuse/external/order"
@@ -16,7 +18,7 @@ import (
 func (w *world) told() (string, external.Notice) {
 	w.t.Helper()
 	c, _ := w.sight(external.Trap)
-	if _, err := w.Confirm(w.t.Context(), anna, c.ID, "", "a trap"); err != nil {
+	if _, err := w.Confirm(w.t.Context(), anna, c.ID, "", said.Typed("a trap")); err != nil {
 		w.t.Fatal(err)
 	}
 	n, err := w.Complain(w.t.Context(), anna, c.ID)

@@ -68,7 +68,7 @@ func (d *Desk) tickOne(ctx context.Context, s Source) error {
 		if d.Now().Sub(c.Since) < halfOpen {
 			return nil
 		}
-		if c, err = d.Cases.Move(ctx, cases.Machine(), s.Case, cases.Request{To: flow.Lifted, Reason: "nothing bad came for 48 hours"}); err != nil {
+		if c, err = d.Cases.Move(ctx, cases.Machine(), s.Case, cases.Request{To: flow.Lifted, Said: said.Say("note.nothing-bad", "nothing bad came for %d hours", "n", int(halfOpen/time.Hour))}); err != nil {
 			return err
 		}
 		return d.settle(ctx, c)
@@ -83,16 +83,16 @@ func (d *Desk) watch(ctx context.Context, s Source, c cases.Case) error {
 	}
 	now := d.Now().UTC()
 	quiet := s.triesIn(now, s.Hold) == 0 && now.Sub(s.Block.At) >= time.Duration(s.Hold)*day
-	reason := ""
+	var reason said.Words
 	switch {
 	case s.Block.Rule != order.WhenQuiet:
 	case s.Word != "":
-		reason = "the provider's word: " + s.Word
+		reason = said.Say("note.providers-word", "the provider's word: %s", "word", s.Word)
 	case quiet:
-		reason = fmt.Sprintf("less than one attempt a day for %d days", s.Hold)
+		reason = said.Say("note.quiet", "less than one attempt a day for %d days", "n", s.Hold)
 	}
-	if reason != "" {
-		c, err := d.Cases.Move(ctx, cases.Machine(), s.Case, cases.Request{To: flow.HalfOpen, Reason: reason})
+	if reason.Code != "" {
+		c, err := d.Cases.Move(ctx, cases.Machine(), s.Case, cases.Request{To: flow.HalfOpen, Said: reason})
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (d *Desk) watch(ctx context.Context, s Source, c cases.Case) error {
 		return d.renew(ctx, s, now)
 	}
 	if c.State == flow.Blocked && now.Sub(c.Since) >= day && s.triesIn(now, 2) == 0 {
-		c, err := d.Cases.Move(ctx, cases.Machine(), s.Case, cases.Request{To: flow.Observe, Reason: "it has stopped trying"})
+		c, err := d.Cases.Move(ctx, cases.Machine(), s.Case, cases.Request{To: flow.Observe, Said: said.Say("note.stopped-trying", "it has stopped trying")})
 		if err != nil {
 			return err
 		}
@@ -127,11 +127,11 @@ func (d *Desk) renew(ctx context.Context, s Source, now time.Time) error {
 	if err := d.Lists.Block(ctx, *s.Block, s.Case); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("the block goes on until %s: %d attempts in %d days", s.Block.Until.Format(time.DateOnly), s.triesIn(now, s.Hold), s.Hold)
+	text := said.Say("note.block-goes-on", "the block goes on until %s: %d attempts in %d days", "until", s.Block.Until.Format(time.DateOnly), "attempts", s.triesIn(now, s.Hold), "days", s.Hold)
 	if s.Block.Rule == order.ByReview {
-		text = "the block is to be reviewed: it was renewed until " + s.Block.Until.Format(time.DateOnly)
+		text = said.Say("note.block-review", "the block is to be reviewed: it was renewed until %s", "until", s.Block.Until.Format(time.DateOnly))
 	}
-	_, err = d.Cases.Note(ctx, s.Case, cases.Event{Actor: cases.Machine().Name, Action: "block-renewed", Text: text})
+	_, err = d.Cases.Note(ctx, s.Case, cases.Event{Actor: cases.Machine().Name, Action: "block-renewed", Said: text})
 	return err
 }
 
@@ -142,7 +142,7 @@ func (d *Desk) automatic(ctx context.Context, s Source, c cases.Case) error {
 	}
 	var err error
 	if c.State == flow.Detected || c.State == flow.Reopened {
-		if c, err = d.Confirm(ctx, cases.Machine(), c.ID, "", "reported by users or traps"); err != nil {
+		if c, err = d.Confirm(ctx, cases.Machine(), c.ID, "", said.Say("note.reported", "reported by users or traps")); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
@@ -43,7 +45,7 @@ func (o *Office) Submit(ctx context.Context, who cases.Actor, id string) (Pack, 
 	if err != nil {
 		return p, err
 	}
-	return p, o.advance(ctx, who, p.Case, flow.GuaranteeIn, cases.Request{To: flow.GuaranteeIn, Reason: "guarantee " + id, Pack: id})
+	return p, o.advance(ctx, who, p.Case, flow.GuaranteeIn, cases.Request{To: flow.GuaranteeIn, Said: said.Say("note.guarantee", "guarantee %s", "id", id), Pack: id})
 }
 
 // advance moves the case unless an earlier try, cut short, has done so.
@@ -111,18 +113,18 @@ func (p *Pack) Ramp() Ramp {
 // Break ends the probation of a case: it is suspended again by a measure that was applied, and
 // has a strike more. From the second on a lead is offered the permanent end; nothing more
 // happens by itself.
-func (o *Office) Break(ctx context.Context, who cases.Actor, caseID, measure string, level int, reason string) (cases.Case, error) {
+func (o *Office) Break(ctx context.Context, who cases.Actor, caseID, measure string, level int, reason said.Words) (cases.Case, error) {
 	c, err := o.Desk.Get(ctx, caseID)
 	if err != nil {
 		return c, err
 	}
 	if c.State != flow.Suspended {
-		c, err = o.Desk.Move(ctx, who, caseID, cases.Request{To: flow.Suspended, Reason: reason, Measure: measure, Level: level, Strike: c.State == flow.Probation})
+		c, err = o.Desk.Move(ctx, who, caseID, cases.Request{To: flow.Suspended, Said: reason, Measure: measure, Level: level, Strike: c.State == flow.Probation})
 		if err != nil {
 			return c, err
 		}
 	}
-	return c, o.struck(ctx, who, c, reason)
+	return c, o.struck(ctx, who, c, reason.English)
 }
 
 func (o *Office) struck(ctx context.Context, who cases.Actor, c cases.Case, reason string) error {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/calendar"
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
@@ -213,7 +215,7 @@ func TestARepeatOffersTheEndAndDoesNothing(t *testing.T) {
 		if _, err := w.Approve(ctx, boris, p.ID, "fine"); err != nil {
 			t.Fatal(err)
 		}
-		c, err := w.Break(ctx, cases.Machine(), id, "M-2", 3, "P4 vote and spam trap")
+		c, err := w.Break(ctx, cases.Machine(), id, "M-2", 3, said.Typed("P4 vote and spam trap"))
 		if err != nil || c.State != flow.Suspended || c.Strikes != strike {
 			t.Fatalf("%s, %d strikes, %v", c.State, c.Strikes, err)
 		}

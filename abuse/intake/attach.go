@@ -153,7 +153,7 @@ func contains(all []string, s string) bool {
 // too many without a vote are about the same account.
 func (d *Desk) complaint(ctx context.Context, r Report, w Work, rep complaint.Report, p proof.Proof) (c cases.Complaint, fold string, err error) {
 	c = cases.Complaint{
-		Report: r.ID, At: r.At, Raw: r.SHA256, Kind: cases.Local, Grade: int(p.Grade), Class: string(p.Class), Sentence: p.Sentence,
+		Report: r.ID, At: r.At, Raw: r.SHA256, Kind: cases.Local, Grade: int(p.Grade), Class: string(p.Class), Sentence: p.Sentence, Said: p.Said,
 		Account: p.Account, Serial: p.Serial, To: p.Recipient, Copy: p.Copy, Accepted: p.Accepted, Votes: p.Votes, Client: p.Client, Login: p.Login, SentAt: p.SentAt,
 		Feedback: rep.Feedback, Reporter: w.Reporter, Trust: int(w.Trust), Feed: w.Feed != "", Person: w.Person, Language: rep.Language,
 		Unparsed: rep.Format == complaint.Unparsed,

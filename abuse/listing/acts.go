@@ -63,7 +63,7 @@ func (m *Monitor) Link(ctx context.Context, who cases.Actor, id, cause string) (
 	if err != nil || l.Case == "" {
 		return row.Value, err
 	}
-	_, err = m.Cases.Note(ctx, l.Case, cases.Event{Actor: who.Name, Action: "cause", Text: "the cause is " + cause, Data: map[string]string{"cause": cause}})
+	_, err = m.Cases.Note(ctx, l.Case, cases.Event{Actor: who.Name, Action: "cause", Said: said.Say("note.cause", "the cause is %s", "cause", cause), Data: map[string]string{"cause": cause}})
 	return row.Value, err
 }
 
@@ -92,7 +92,7 @@ func (m *Monitor) Send(ctx context.Context, who cases.Actor, id, text string) (L
 	if err != nil {
 		return l, err
 	}
-	if _, err := m.Cases.Note(ctx, l.Case, cases.Event{Actor: who.Name, Action: "listing-notice", Text: "the national body was told"}); err != nil {
+	if _, err := m.Cases.Note(ctx, l.Case, cases.Event{Actor: who.Name, Action: "listing-notice", Said: said.Say("note.body-told", "the national body was told")}); err != nil {
 		return row.Value, err
 	}
 	return row.Value, m.Audit(ctx, who.Name, "listing-notice", l.ID, nil, map[string]string{"case": l.Case}, "")
@@ -135,7 +135,7 @@ func (m *Monitor) Ask(ctx context.Context, who cases.Actor, id string) (Listing,
 	if err != nil {
 		return l, err
 	}
-	if _, err := m.Cases.Note(ctx, l.Case, cases.Event{Actor: who.Name, Action: "removal-asked", Text: "removal from " + l.List + " is asked for: " + l.Removal}); err != nil {
+	if _, err := m.Cases.Note(ctx, l.Case, cases.Event{Actor: who.Name, Action: "removal-asked", Said: said.Say("note.removal-asked", "removal from %s is asked for: %s", "list", l.List, "how", l.Removal)}); err != nil {
 		return row.Value, err
 	}
 	return row.Value, m.Audit(ctx, who.Name, "listing-removal", l.ID, nil, map[string]string{"cause": l.Cause}, "")

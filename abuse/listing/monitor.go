@@ -55,7 +55,7 @@ type Cases interface {
 	Open(ctx context.Context, who cases.Actor, o cases.Opening) (cases.Case, error)
 	Note(ctx context.Context, id string, v cases.Event) (cases.Case, error)
 	AddEvidence(ctx context.Context, who cases.Actor, id string, v cases.Evidence) (cases.Case, error)
-	SetSource(ctx context.Context, who cases.Actor, id string, s cases.Source, why string) (cases.Case, error)
+	SetSource(ctx context.Context, who cases.Actor, id string, s cases.Source, why said.Words) (cases.Case, error)
 	Timeline(ctx context.Context, id, after string, limit int) ([]cases.Event, string, error)
 }
 
@@ -175,7 +175,7 @@ func (m *Monitor) look(ctx context.Context, l List, subject string) error {
 	row, err := m.table().Change(ctx, id, func(x *Listing) error { return x.seen(a, now, l.Removal) })
 	if err == nil && !row.Value.Open() && row.Value.Case != "" && row.Value.Gone.Equal(now) {
 		m.Alarm(ctx, "listing-"+id, subject+" is off "+l.Name, true)
-		_, err = m.Cases.Note(ctx, row.Value.Case, cases.Event{Actor: cases.Machine().Name, Action: "listing-over", Text: subject + " is no longer on " + l.Name})
+		_, err = m.Cases.Note(ctx, row.Value.Case, cases.Event{Actor: cases.Machine().Name, Action: "listing-over", Said: said.Say("note.listing-over", "%s is no longer on %s", "subject", subject, "list", l.Name)})
 	}
 	return err
 }
@@ -236,12 +236,12 @@ func (m *Monitor) open(ctx context.Context, l Listing) error {
 			priority = 1
 		}
 	}
-	words := fmt.Sprintf("%s is on the list %s: %v %s", l.Subject, l.List, l.Codes, l.Text)
-	c, err := m.Cases.Open(ctx, who, cases.Opening{Kind: cases.External, About: "listing " + l.List + " " + l.Subject, Priority: priority, Reason: words})
+	words := said.Say("note.listed", "%s is on the list %s: %v %s", "subject", l.Subject, "list", l.List, "codes", l.Codes, "text", l.Text)
+	c, err := m.Cases.Open(ctx, who, cases.Opening{Kind: cases.External, About: "listing " + l.List + " " + l.Subject, Priority: priority, Said: words})
 	if err != nil {
 		return err
 	}
-	if err := m.evidence(ctx, who, c, l, words); err != nil {
+	if err := m.evidence(ctx, who, c, l, words.English); err != nil {
 		return err
 	}
 	cause, suspects := m.suspects(ctx, l)
@@ -261,16 +261,21 @@ func (m *Monitor) open(ctx context.Context, l Listing) error {
 	}); err != nil {
 		return err
 	}
-	m.Alarm(ctx, "listing-"+l.ID, words, false)
-	text := "a notice to the national body is drafted; removal may be asked for when the cause is resolved"
-	for _, s := range suspects {
-		text += "\nsuspected: " + s.Account
+	m.Alarm(ctx, "listing-"+l.ID, words.English, false)
+	_, err = m.Cases.Note(ctx, c.ID, cases.Event{Actor: who.Name, Action: "listing", Said: suspected(suspects), Data: map[string]string{"listing": l.ID, "cause": cause}})
+	return err
+}
+
+// suspected says what is done about a listing, and who may be behind it.
+func suspected(all []suspect.Suspect) said.Words {
+	w := said.Say("note.listing-drafted", "a notice to the national body is drafted; removal may be asked for when the cause is resolved")
+	for _, s := range all {
+		w = said.Say("note.suspected", "%s\nsuspected: %s", "before", w, "account", s.Account)
 		for _, f := range s.Facts {
-			text += "; " + f.Text
+			w = said.Say("note.and", "%s; %s", "before", w, "what", f.Words())
 		}
 	}
-	_, err = m.Cases.Note(ctx, c.ID, cases.Event{Actor: who.Name, Action: "listing", Text: text, Data: map[string]string{"listing": l.ID, "cause": cause}})
-	return err
+	return w
 }
 
 // suspects ranks who may be behind a listing; the case of the first of them is its suspected cause.
@@ -305,7 +310,7 @@ func (m *Monitor) evidence(ctx context.Context, who cases.Actor, c cases.Case, l
 	if ip, err := netip.ParseAddr(l.Subject); err == nil {
 		s.IP, s.Domain = ip, m.Domain
 	}
-	_, err = m.Cases.SetSource(ctx, who, c.ID, s, "ours, which is listed")
+	_, err = m.Cases.SetSource(ctx, who, c.ID, s, said.Say("note.ours-listed", "ours, which is listed"))
 	return err
 }
 

@@ -71,7 +71,7 @@ func (d *Desk) draft(ctx context.Context, c cases.Case, report, language string,
 	if err != nil {
 		return Notice{}, err
 	}
-	if why := WhyNot(p, d.Own); why != "" {
+	if why := WhyNot(p, d.Own); why.Code != "" {
 		return Notice{}, said.Errorf("detail", "%w: %s", "kind", ErrBarred, "what", why)
 	}
 	if language == "" {
@@ -129,7 +129,7 @@ func (d *Desk) prepared(ctx context.Context, c cases.Case) error {
 		if err != nil {
 			return err
 		}
-		if WhyNot(p, d.Own) != "" {
+		if WhyNot(p, d.Own).Code != "" {
 			continue
 		}
 		if _, err := d.draft(ctx, c, r, "", kind, "", "due "+strconv.Itoa(c.Reopened)); err != nil {
@@ -151,7 +151,7 @@ func (d *Desk) overtaken(ctx context.Context, c cases.Case, to flow.State) error
 				if n.By != "" { // a person works on it
 					return entity.ErrUnchanged
 				}
-				n.State, n.Why = Discarded, "the case became "+string(to)
+				n.stop(Discarded, said.Say("barred.case-became", "the case became %s", "state", to))
 				return nil
 			})
 			if err != nil && !gone(err) {
@@ -215,7 +215,7 @@ func (d *Desk) Send(ctx context.Context, who cases.Actor, id string, result bool
 	if err != nil {
 		return n, err
 	}
-	if why := WhyNot(p, d.Own); why != "" {
+	if why := WhyNot(p, d.Own); why.Code != "" {
 		return n, said.Errorf("detail", "%w: %s", "kind", ErrBarred, "what", why)
 	}
 	if p.To != n.To {
@@ -240,7 +240,8 @@ func (d *Desk) Send(ctx context.Context, who cases.Actor, id string, result bool
 // Discard gives a draft up.
 func (d *Desk) Discard(ctx context.Context, who cases.Actor, id, why string) (Notice, error) {
 	n, err := d.change(ctx, id, func(n *Notice) error {
-		n.State, n.By, n.Why = Discarded, who.Name, why[:min(len(why), 300)]
+		n.By = who.Name
+		n.stop(Discarded, said.Typed(why[:min(len(why), 300)]))
 		return nil
 	})
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/notice/letter"
@@ -97,7 +99,8 @@ func (d *Desk) reported(ctx context.Context, c cases.Case, e cases.Event) error 
 	case !decided:
 		return d.ack(ctx, c, e.Report)
 	}
-	n := Notice{State: Barred, Why: "no person reported it"}
+	var n Notice
+	n.stop(Barred, nobody())
 	if link.Person {
 		if n, err = d.reporter(ctx, c, kind, e.Report, cases.Event{To: c.State, At: e.At}, map[string]bool{}); err != nil {
 			return err
@@ -106,9 +109,12 @@ func (d *Desk) reported(ctx context.Context, c cases.Case, e cases.Event) error 
 	if n.State == Barred {
 		n.ID = ""
 	}
-	_, err = d.Cases.Result(ctx, cases.Machine(), c.ID, n.ID, n.Why)
+	_, err = d.Cases.Result(ctx, cases.Machine(), c.ID, n.ID, n.Reason())
 	return err
 }
+
+// nobody is why nobody hears of a result.
+func nobody() said.Words { return said.Say("barred.no-person", "no person reported it") }
 
 func (d *Desk) when(t time.Time) letter.When {
 	if t.IsZero() {
@@ -163,7 +169,7 @@ func (d *Desk) ack(ctx context.Context, c cases.Case, report string) error {
 	}
 	n := Notice{ID: hashed("ack", c.ID, p.To), Case: c.ID, Report: report, Kind: letter.Ack, To: p.To, Language: d.language(c, p), InReplyTo: p.MessageID, Auto: "auto-replied"}
 	why := WhyNot(p, d.Own)
-	if why == "" {
+	if why.Code == "" {
 		now := d.Now()
 		had, err := d.table().Count(ctx, entity.Query{Index: "to", Value: hashed(string(letter.Ack), p.To), From: now.Add(-AckEvery).UnixMilli() + 1, To: now.UnixMilli() + 1}, 1)
 		if err != nil {
@@ -171,12 +177,13 @@ func (d *Desk) ack(ctx context.Context, c cases.Case, report string) error {
 		}
 		if had > 0 {
 			if _, err := d.table().Get(ctx, n.ID); err != nil { // of another case
-				why = "this sender had an acknowledgement within 24 hours"
+				why = said.Say("barred.had-acknowledgement", "this sender had an acknowledgement within %d hours", "n", int(AckEvery/time.Hour))
 			}
 		}
 	}
-	if why != "" {
-		n.ID, n.State, n.Why = hashed("ack", c.ID, p.To, report), Barred, why
+	if why.Code != "" {
+		n.ID = hashed("ack", c.ID, p.To, report)
+		n.stop(Barred, why)
 	}
 	n, err = d.write(ctx, n, d.vars(c, n.Language, p, cases.Event{}))
 	if err != nil {
@@ -186,16 +193,16 @@ func (d *Desk) ack(ctx context.Context, c cases.Case, report string) error {
 	return err
 }
 
-func noted(n Notice) string {
+func noted(n Notice) said.Words {
 	if n.State == Barred {
-		return "not sent: " + n.Why
+		return said.Say("note.not-sent", "not sent: %s", "why", n.Reason())
 	}
-	return "notice " + n.ID
+	return said.Say("note.notice", "notice %s", "id", n.ID)
 }
 
 // everyone writes to the people who reported, each once, and tells the case of results.
 func (d *Desk) everyone(ctx context.Context, c cases.Case, kind letter.Kind, e cases.Event) error {
-	sent, barred, n := "", "", 0
+	sent, barred, n := "", said.Words{}, 0
 	seen := map[string]bool{}
 	for after := ""; n < maxReporters; {
 		links, next, err := d.Cases.Reports(ctx, c.ID, after, 100)
@@ -212,7 +219,7 @@ func (d *Desk) everyone(ctx context.Context, c cases.Case, kind letter.Kind, e c
 			}
 			n++
 			if one.State == Barred {
-				barred = one.Why
+				barred = one.Reason()
 			} else if one.ID != "" {
 				sent = one.ID
 			}
@@ -224,11 +231,11 @@ func (d *Desk) everyone(ctx context.Context, c cases.Case, kind letter.Kind, e c
 	if kind == letter.NeedInfo {
 		return nil
 	}
-	if sent == "" && barred == "" {
-		barred = "no person reported it"
+	if sent == "" && barred.English == "" {
+		barred = nobody()
 	}
 	if sent != "" {
-		barred = ""
+		barred = said.Words{}
 	}
 	_, err := d.Cases.Result(ctx, cases.Machine(), c.ID, sent, barred)
 	return err
@@ -244,8 +251,8 @@ func (d *Desk) reporter(ctx context.Context, c cases.Case, kind letter.Kind, rep
 		return had, err
 	}
 	n := Notice{ID: resultID(kind, c, p.To, e.To), Case: c.ID, Report: report, Kind: kind, To: p.To, Language: d.language(c, p), InReplyTo: p.MessageID, Auto: "auto-replied"}
-	if why := WhyNot(p, d.Own); why != "" {
-		n.State, n.Why = Barred, why
+	if why := WhyNot(p, d.Own); why.Code != "" {
+		n.stop(Barred, why)
 	} else if had, ok, err := d.byHand(ctx, c, p.To, kind); ok || err != nil {
 		return had, err
 	}

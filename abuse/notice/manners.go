@@ -3,6 +3,8 @@ package notice
 import (
 	"net/mail"
 
+	"postern/internal/said"
+
 	"postern/abuse/notice/manners"
 )
 
@@ -18,20 +20,20 @@ type Party struct {
 	About     string // address in the mail that was reported
 }
 
-// WhyNot says why nothing is sent to a party by a program (RFC 3834, RFC 6650 section 5.5), or "".
+// WhyNot says why nothing is sent to a party by a program (RFC 3834, RFC 6650 section 5.5), or nothing.
 // own reports whether an address is the desk's.
-func WhyNot(p Party, own func(address string) bool) string {
+func WhyNot(p Party, own func(address string) bool) said.Words {
 	switch {
 	case p.Feed:
-		return "feedback loops want no answer"
+		return said.Say("barred.feedback-loop", "feedback loops want no answer")
 	case p.To == "" || p.To == "<>":
-		return "it came from the null sender"
+		return said.Say("barred.null-sender", "it came from the null sender")
 	case p.Trust < 1:
-		return "nobody has proved to be its sender"
+		return said.Say("barred.not-proved", "nobody has proved to be its sender")
 	case own(p.To):
-		return "it came from an address of the desk"
+		return said.Say("barred.own-address", "it came from an address of the desk")
 	case manners.Robot(p.To):
-		return "it came from a program's address"
+		return said.Say("barred.robot", "it came from a program's address")
 	}
 	return manners.Automatic(p.Header)
 }

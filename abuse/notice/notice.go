@@ -49,7 +49,8 @@ type Notice struct {
 	InReplyTo string      `json:"in_reply_to,omitempty"`
 	State     string      `json:"state"`
 	Why       string      `json:"why,omitempty"`
-	By        string      `json:"by"` // "" = nobody: a program
+	Said      said.Words  `json:"said,omitzero"` // Why by its code; what a person or a server wrote has none
+	By        string      `json:"by"`            // "" = nobody: a program
 	Auto      string      `json:"auto,omitempty"`
 	Tells     string      `json:"tells,omitempty"` // what a person's letter is to its case: answer, result
 	Round     int         `json:"round,omitempty"` // how often the case was reopened before
@@ -58,6 +59,11 @@ type Notice struct {
 	Again     int         `json:"again,omitempty"` // how often it was sent again
 	AgainBy   string      `json:"again_by,omitempty"`
 }
+
+// Reason is why it stands as it does.
+func (n Notice) Reason() said.Words { return said.Kept(n.Why, n.Said) }
+
+func (n *Notice) stop(state string, why said.Words) { n.State = state; why.Put(&n.Why, &n.Said) }
 
 // Key is what the letter is called in the outbox, as it went out last.
 func (n Notice) Key() string {
@@ -72,9 +78,9 @@ type Cases interface {
 	Get(ctx context.Context, id string) (cases.Case, error)
 	Reports(ctx context.Context, id, after string, limit int) ([]cases.Link, string, error)
 	Link(ctx context.Context, report string) (cases.Link, error)
-	Acknowledged(ctx context.Context, who cases.Actor, id, report, note string) (cases.Case, error)
+	Acknowledged(ctx context.Context, who cases.Actor, id, report string, note said.Words) (cases.Case, error)
 	Answered(ctx context.Context, who cases.Actor, id, notice string) (cases.Case, error)
-	Result(ctx context.Context, who cases.Actor, id, notice, barred string) (cases.Case, error)
+	Result(ctx context.Context, who cases.Actor, id, notice string, barred said.Words) (cases.Case, error)
 }
 
 // Letters are the words of the letters.
@@ -229,7 +235,7 @@ func (d *Desk) Bounced(ctx context.Context, messageID, why string) (bool, error)
 		if n.State == Failed {
 			return entity.ErrUnchanged
 		}
-		n.State, n.Why = Failed, why[:min(len(why), 300)]
+		n.stop(Failed, said.Typed(why[:min(len(why), 300)]))
 		return nil
 	})
 	return true, err

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"go.uber.org/goleak"
 
 	"postern/abuse/cases"
@@ -50,15 +52,15 @@ func (w *world) Reports(context.Context, string, string, int) ([]cases.Link, str
 func (w *world) Link(_ context.Context, report string) (cases.Link, error) {
 	return cases.Link{Complaint: cases.Complaint{Report: report, Person: w.c.Person}}, nil
 }
-func (w *world) Acknowledged(_ context.Context, _ cases.Actor, id, report, note string) (cases.Case, error) {
-	w.told = append(w.told, "ack "+report+" "+note)
+func (w *world) Acknowledged(_ context.Context, _ cases.Actor, id, report string, note said.Words) (cases.Case, error) {
+	w.told = append(w.told, "ack "+report+" "+note.English)
 	return w.c, nil
 }
 func (w *world) Answered(_ context.Context, who cases.Actor, id, n string) (cases.Case, error) {
 	w.told = append(w.told, "answered by "+who.Name)
 	return w.c, nil
 }
-func (w *world) Result(_ context.Context, _ cases.Actor, id, n, barred string) (cases.Case, error) {
+func (w *world) Result(_ context.Context, _ cases.Actor, id, n string, barred said.Words) (cases.Case, error) {
 	w.told = append(w.told, fmt.Sprintf("result sent=%t barred=%s", n != "", barred))
 	return w.c, nil
 }
@@ -174,7 +176,7 @@ func TestTwoDesks(t *testing.T) {
 func TestWhoIsNotAnswered(t *testing.T) {
 	good := notice.Party{To: "vic@y.example", Trust: 1}
 	own := func(a string) bool { return a == "desk@x.example" }
-	if why := notice.WhyNot(good, own); why != "" {
+	if why := notice.WhyNot(good, own); why.English != "" {
 		t.Errorf("a person: %s", why)
 	}
 	header := func(name, value string) notice.Party {
@@ -189,7 +191,7 @@ func TestWhoIsNotAnswered(t *testing.T) {
 		"auto": header("Auto-Submitted", "auto-generated"), "replied": header("Auto-Submitted", "Auto-Replied (vacation); x=y"), "bulk": header("Precedence", "Bulk"), "list": header("List-Id", "<x>"), "unsubscribe": header("List-Unsubscribe", "<x>"),
 		"report": header("Content-Type", "multipart/report; boundary=x"), "suppress": header("X-Auto-Response-Suppress", "All"),
 	} {
-		if notice.WhyNot(p, own) == "" {
+		if notice.WhyNot(p, own).Code == "" {
 			t.Errorf("%s is answered", name)
 		}
 		w := newWorld(t)
@@ -205,7 +207,7 @@ func TestWhoIsNotAnswered(t *testing.T) {
 		}
 	}
 	for _, p := range []notice.Party{header("Auto-Submitted", "no"), header("Precedence", "first-class"), header("Content-Type", "text/plain"), to("requests@y.example")} {
-		if why := notice.WhyNot(p, own); why != "" {
+		if why := notice.WhyNot(p, own); why.English != "" {
 			t.Errorf("%+v: %s", p, why)
 		}
 	}

@@ -75,7 +75,7 @@ func (d *Desk) Answer(ctx context.Context, who cases.Actor, caseID string, r Rep
 	if err != nil {
 		return Notice{}, err
 	}
-	if why := WhyNot(p, d.Own); why != "" {
+	if why := WhyNot(p, d.Own); why.Code != "" {
 		return Notice{}, said.Errorf("detail", "%w: %s", "kind", ErrBarred, "what", why)
 	}
 	if r.Kind == "" {
@@ -138,7 +138,7 @@ func (d *Desk) tell(ctx context.Context, n Notice) error {
 	var err error
 	switch n.Tells {
 	case tellsResult:
-		_, err = d.Cases.Result(ctx, who, n.Case, n.ID, "")
+		_, err = d.Cases.Result(ctx, who, n.Case, n.ID, said.Words{})
 	case tellsAnswer:
 		_, err = d.Cases.Answered(ctx, who, n.Case, n.ID)
 	}

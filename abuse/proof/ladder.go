@@ -82,7 +82,7 @@ func (l *Ladder) Prove(ctx context.Context, r complaint.Report, who Reporter) (P
 		return Proof{}, err
 	}
 	a.vote()
-	a.proof.Sentence = a.sentence()
+	a.sentence().Put(&a.proof.Sentence, &a.proof.Said)
 	return a.proof, nil
 }
 

@@ -7,6 +7,8 @@ package proof
 import (
 	"net/netip"
 	"time"
+
+	"postern/internal/said"
 )
 
 // Grade is how surely a report is tied to a message of ours. A larger one is surer.
@@ -58,6 +60,7 @@ type Proof struct {
 	Copy      string         `json:"copy,omitempty"`     // key of the delivered copy: one vote each
 	Accepted  int            `json:"accepted,omitempty"` // recipients that took the message: never more votes than that
 	Sentence  string         `json:"sentence"`           // for people
+	Said      said.Words     `json:"said,omitzero"`      // the sentence by its code
 	// Transcript is each test and what came of it, in order.
 	Transcript []string `json:"transcript,omitempty"`
 }

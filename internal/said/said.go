@@ -191,10 +191,52 @@ func Of(err error) Words {
 	return w
 }
 
-// Bare is the sentence without its English, for a record in which that stands beside it.
+// Bare is the sentence without its English, for a record in which that stands beside it; the
+// sentences in it are bare too, where they have codes.
 func (w Words) Bare() Words {
-	w.English = ""
-	return w
+	out := Words{Code: w.Code}
+	for name, v := range w.Values {
+		if one, ok := v.(Words); ok && one.Code != "" {
+			v = one.Bare()
+		}
+		if out.Values == nil {
+			out.Values = Values{}
+		}
+		out.Values[name] = v
+	}
+	return out
+}
+
+// Typed is what a person wrote: it has no code and is said as it stands.
+func Typed(text string) Words { return Words{English: text} }
+
+// Put writes the sentence into a record: its English where records have always had it, code and
+// values beside that.
+func (w Words) Put(english *string, coded *Words) { *english, *coded = w.English, w.Bare() }
+
+// Kept is the sentence that a record has: what Put wrote.
+func Kept(english string, coded Words) Words {
+	coded.English = english
+	return coded
+}
+
+// Map is the sentence with each of its texts as f makes it: the English, and the values that are
+// text.
+func (w Words) Map(f func(string) string) Words {
+	out := Words{Code: w.Code, English: f(w.English)}
+	for name, v := range w.Values {
+		switch one := v.(type) {
+		case string:
+			v = f(one)
+		case Words:
+			v = one.Map(f)
+		}
+		if out.Values == nil {
+			out.Values = Values{}
+		}
+		out.Values[name] = v
+	}
+	return out
 }
 
 // UnmarshalJSON reads values as they were before they were written.

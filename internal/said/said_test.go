@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"postern/internal/said"
@@ -91,5 +92,35 @@ func TestJSON(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(`{"values":null}`), &got); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestRecords(t *testing.T) {
+	var r struct {
+		Text string     `json:"text"`
+		Said said.Words `json:"said,omitzero"`
+	}
+	w := said.Say("x.part", "%d of %s: %s", "n", 3, "what", "it", "in", said.Say("x.in", "in %s", "k", "K"))
+	w.Put(&r.Text, &r.Said)
+	raw, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Text, r.Said = "", said.Words{}
+	if err := json.Unmarshal(raw, &r); err != nil || r.Text != "3 of it: in K" || r.Said.English != "" || !reflect.DeepEqual(said.Kept(r.Text, r.Said).Bare(), w.Bare()) {
+		t.Errorf("%s: %+v %v", raw, r, err)
+	}
+	if in, _ := r.Said.Values["in"].(said.Words); in.Code != "x.in" || in.English != "" || in.Values["k"] != "K" {
+		t.Errorf("the sentence in it is kept as %+v", in)
+	}
+	if said.Typed("by hand").Put(&r.Text, &r.Said); r.Text != "by hand" || r.Said.Code != "" {
+		t.Errorf("%+v", r)
+	}
+	if raw, err := json.Marshal(r); err != nil || string(raw) != `{"text":"by hand"}` {
+		t.Errorf("%s %v", raw, err)
+	}
+	up := w.Map(strings.ToUpper)
+	if in, _ := up.Values["in"].(said.Words); up.English != "3 OF IT: IN K" || up.Values["what"] != "IT" || in.English != "IN K" || in.Code != "x.in" || up.Values["n"] != int64(3) || w.Values["what"] != "it" {
+		t.Errorf("%+v from %+v", up, w)
 	}
 }

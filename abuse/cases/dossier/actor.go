@@ -87,7 +87,11 @@ func Clip(s string) string {
 }
 
 // Reason refuses a person's change without one.
-func Reason(who Actor, text string) error {
+func Reason(who Actor, text string) error { return Why(who, said.Typed(text)) }
+
+// Why is Reason of one that may be the desk's own.
+func Why(who Actor, w said.Words) error {
+	text := w.English
 	if who.Role != flow.System && strings.TrimSpace(text) == "" {
 		return Refuse(ErrNeeds, "case.a-reason-is-needed", "a reason is needed")
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
 )
@@ -106,6 +108,7 @@ type Case struct {
 	Priority   int        `json:"priority"` // 1..4 for U1..U4
 	Grade      int        `json:"grade"`    // the best proof
 	Sentence   string     `json:"sentence,omitempty"`
+	Said       said.Words `json:"said,omitzero"` // the sentence by its code
 	Trust      int        `json:"trust"`
 	Language   string     `json:"language,omitempty"`
 	Person     bool       `json:"person,omitempty"` // somebody is owed an answer
@@ -154,6 +157,7 @@ type Event struct {
 	From   flow.State        `json:"from,omitempty"`
 	To     flow.State        `json:"to,omitempty"`
 	Text   string            `json:"text,omitempty"`
+	Said   said.Words        `json:"said,omitzero"` // Text by its code; what people wrote has none
 	Report string            `json:"report,omitempty"`
 	Data   map[string]string `json:"data,omitempty"`
 	// Once names a line that stands in the timeline once, however often it is noted.
@@ -164,6 +168,17 @@ type Event struct {
 	Answered []string  `json:"answered,omitempty"` // followers that are done with it
 	Tries    int       `json:"tries,omitempty"`
 	Next     time.Time `json:"next,omitzero"` // when followers are asked again
+}
+
+// Tell sets what is said of a change.
+func (e *Event) Tell(w said.Words) { w.Map(Clip).Put(&e.Text, &e.Said) }
+
+// Words is what is said of a change: as it is kept, or as a room hands it in, with Said whole.
+func (e *Event) Words() said.Words {
+	if e.Said.English != "" {
+		return e.Said
+	}
+	return said.Kept(e.Text, e.Said)
 }
 
 // Link ties a report to its case.

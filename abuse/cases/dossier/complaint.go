@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/calendar"
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
@@ -21,9 +23,10 @@ type Complaint struct {
 	Raw    string    `json:"raw"`    // SHA-256 of the bytes as they arrived, class intake; "" = none kept
 	Kind   Kind      `json:"kind"`   // "" is Local; External: a local user complains of what came in
 
-	Grade    int    `json:"grade"`              // 0..4 for P0..P4
-	Class    string `json:"class,omitempty"`    // TRANSPLANT, REPLAY, DUPLICATE or ""
-	Sentence string `json:"sentence,omitempty"` // the proof in one sentence
+	Grade    int        `json:"grade"`              // 0..4 for P0..P4
+	Class    string     `json:"class,omitempty"`    // TRANSPLANT, REPLAY, DUPLICATE or ""
+	Sentence string     `json:"sentence,omitempty"` // the proof in one sentence
+	Said     said.Words `json:"said,omitzero"`      // the sentence by its code
 
 	Account  string         `json:"account,omitempty"` // "" = none is named by the proof
 	Serial   string         `json:"serial,omitempty"`  // of the message
@@ -55,6 +58,9 @@ type Complaint struct {
 	// More is how many further reports of that flood this one stands for.
 	More int `json:"more,omitempty"`
 }
+
+// Proved is the proof in one sentence.
+func (c *Complaint) Proved() said.Words { return said.Kept(c.Sentence, c.Said) }
 
 // Check says why a complaint cannot be taken, or nil.
 func (c *Complaint) Check() error {
@@ -114,8 +120,9 @@ func Fresh(id string, r *Complaint, now time.Time, cal *calendar.Calendar) (Case
 	if err := c.Enter(state, Machine(), now, cal); err != nil {
 		return c, err
 	}
-	c.Seq = 1
-	c.Pending = []Event{{Case: id, Seq: 1, At: now, Actor: Machine().Name, Action: "opened", To: state, Text: Clip(r.Sentence), Report: r.Report, Next: now}}
+	e := Event{Case: id, Seq: 1, At: now, Actor: Machine().Name, Action: "opened", To: state, Report: r.Report, Next: now}
+	e.Tell(r.Proved())
+	c.Seq, c.Pending = 1, []Event{e}
 	return c, nil
 }
 
@@ -127,7 +134,7 @@ func (c *Case) Sum(l *Link, e *Event, cal *calendar.Calendar) error {
 	}
 	c.Votes += l.Counts
 	if l.Grade > c.Grade || c.Sentence == "" {
-		c.Sentence = Clip(l.Sentence)
+		l.Proved().Map(Clip).Put(&c.Sentence, &c.Said)
 	}
 	c.Grade, c.Trust = max(c.Grade, l.Grade), max(c.Trust, l.Trust)
 	c.Language = cmp.Or(c.Language, l.Language)
@@ -193,4 +200,14 @@ func (c *Complaint) priority() int {
 		return 3
 	}
 	return 4
+}
+
+// First remembers a line, and reports whether it was not known among the last ones.
+func (c *Case) First(line string) bool {
+	line = Hashed(line)
+	if slices.Contains(c.Noted, line) {
+		return false
+	}
+	c.Noted = append(c.Noted[max(0, len(c.Noted)+1-MaxNoted):], line)
+	return true
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"postern/abuse/cases/flow"
+	"postern/abuse/cases/terms"
 	"postern/internal/entity"
 )
 
@@ -53,7 +54,7 @@ func caseKeys(c *Case) []entity.Key {
 	for _, source := range c.Sources() {
 		keys = append(keys, entity.Key{Index: IndexSource, Value: Bounded(source), At: opened})
 	}
-	for _, w := range Terms(c.Said()) {
+	for _, w := range terms.Of(c.Searched()) {
 		keys = append(keys, entity.Key{Index: IndexWord, Value: w, At: opened})
 	}
 	if len(c.Pending) > 0 {

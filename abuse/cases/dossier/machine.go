@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/calendar"
 	"postern/abuse/cases/flow"
 )
@@ -141,7 +143,7 @@ func (c *Case) Due(now time.Time) *flow.Clock {
 func (c *Case) Tell(k *flow.Clock, e *Event, cal *calendar.Calendar) error {
 	percent := flow.Marks()[k.Said]
 	k.Said++
-	e.Text = fmt.Sprintf("%d %% of %s is gone, due %s", percent, k.Name, k.Due().UTC().Format(time.RFC3339))
+	e.Tell(said.Say("note.clock", "%d %% of %s is gone, due %s", "percent", percent, "clock", k.Name, "due", k.Due().UTC().Format(time.RFC3339)))
 	e.Data = map[string]string{"clock": string(k.Name), "percent": strconv.Itoa(percent), "due": k.Due().UTC().Format(time.RFC3339)}
 	quiet := k.Name == flow.Data || k.Name == flow.Purge || k.Name == flow.Reminder || k.Name == flow.Settle || k.Name == flow.Trial
 	if percent == 80 && c.Priority > 1 && !quiet {

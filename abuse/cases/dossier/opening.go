@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/calendar"
 	"postern/abuse/cases/flow"
 )
@@ -20,6 +22,7 @@ type Opening struct {
 	Team     string     `json:"team,omitempty"`
 	Drill    bool       `json:"drill,omitempty"`
 	Reason   string     `json:"reason"`
+	Said     said.Words `json:"-"` // the reason, where no person gives it
 }
 
 // Subject is what the case is recognised by.
@@ -43,6 +46,14 @@ func (o Opening) Subject() (string, error) {
 	return "", Refuse(ErrNeeds, "case.a-case-is-about-an-account-a", "a case is about an account, a source (IP or d=), or something that is named")
 }
 
+// Why is the reason: a person's, or the desk's own.
+func (o Opening) Why() said.Words {
+	if o.Said.English != "" {
+		return o.Said
+	}
+	return said.Typed(o.Reason)
+}
+
 // New is the case that an opening opens.
 func (o Opening) New(id, name string, who Actor, now time.Time, cal *calendar.Calendar) (Case, error) {
 	now = now.UTC()
@@ -58,8 +69,9 @@ func (o Opening) New(id, name string, who Actor, now time.Time, cal *calendar.Ca
 	if err == nil && o.Priority > 0 {
 		err = c.Raise(o.Priority, now, cal)
 	}
-	c.Seq = 1
-	c.Pending = []Event{{Case: id, Seq: 1, At: now, Actor: who.Name, Action: "opened", To: state, Text: Clip(o.Reason), Next: now}}
+	e := Event{Case: id, Seq: 1, At: now, Actor: who.Name, Action: "opened", To: state, Next: now}
+	e.Tell(o.Why())
+	c.Seq, c.Pending = 1, []Event{e}
 	return c, err
 }
 

@@ -22,9 +22,18 @@ type Request struct {
 	Override string     `json:"override,omitempty"` // why a lead goes past a rule that lets him
 
 	// What only the desk's own rooms set.
-	Pack     string `json:"-"` // ID of a complete guarantee pack
-	Proposer string `json:"-"` // who brought it in
-	Strike   bool   `json:"-"` // the probation was broken
+	Said     said.Words `json:"-"` // the reason, where no person gives it
+	Pack     string     `json:"-"` // ID of a complete guarantee pack
+	Proposer string     `json:"-"` // who brought it in
+	Strike   bool       `json:"-"` // the probation was broken
+}
+
+// Why is the reason: a person's, or the desk's own.
+func (r Request) Why() said.Words {
+	if r.Said.English != "" {
+		return r.Said
+	}
+	return said.Typed(r.Reason)
 }
 
 // Data is what the timeline keeps of a request.

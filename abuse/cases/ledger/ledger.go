@@ -148,7 +148,8 @@ func Enter(c *dossier.Case, who dossier.Actor, action string, now time.Time, f f
 func note(c *dossier.Case, e dossier.Event, before []flow.Clock, now time.Time) {
 	c.Changed = now
 	c.Seq++
-	e.Seq, e.Text, e.Stopped = c.Seq, dossier.Clip(e.Text), dossier.Newly(before, c.Stopped())
+	e.Seq, e.Stopped = c.Seq, dossier.Newly(before, c.Stopped())
+	e.Tell(e.Words())
 	if e.From == c.State {
 		e.From = ""
 	} else {

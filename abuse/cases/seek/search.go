@@ -8,6 +8,7 @@ import (
 
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
+	"postern/abuse/cases/terms"
 	"postern/internal/entity"
 )
 
@@ -99,7 +100,7 @@ func (s Search) Queries(now time.Time) ([]entity.Query, error) {
 		}
 		return all, nil
 	}
-	if w := dossier.Rarest(s.Text); w != "" && s.View != "breach" && s.View != "today" {
+	if w := terms.Rarest(s.Text); w != "" && s.View != "breach" && s.View != "today" {
 		q.Index, q.Value = dossier.IndexWord, w
 		return []entity.Query{q}, nil
 	}
@@ -199,7 +200,7 @@ func (s Search) words(c *dossier.Case) bool {
 	if s.Text == "" {
 		return true
 	}
-	all := c.Said()
+	all := c.Searched()
 	for w := range strings.FieldsSeq(s.Text) {
 		if !strings.Contains(all, w) {
 			return false

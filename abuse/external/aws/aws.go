@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases"
 	"postern/abuse/external/contact"
 	"postern/abuse/external/told"
@@ -165,40 +167,45 @@ func (c *Courier) post(ctx context.Context, n told.Notice) (answer, error) {
 	return a, nil
 }
 
+// words are what AWS said, or that it said nothing.
+func (a answer) words() said.Words {
+	if a.status == 0 {
+		return said.Say("aws.no-answer", "no answer: %s", "why", a.text)
+	}
+	return said.Typed(strings.TrimSpace(fmt.Sprintf("%d %s", a.status, a.text)))
+}
+
 // settle writes down what came of a call, in the case before the notice: cut short between the
 // two, it is made again, which the token makes harmless.
 func (c *Courier) settle(ctx context.Context, n told.Notice, a answer) error {
 	now := c.Now().UTC()
 	_, since := n.Entry()
 	before := n.State
-	said := fmt.Sprintf("%d %s", a.status, a.text)
-	if a.status == 0 {
-		said = "no answer: " + a.text
-	}
-	said = strings.TrimSpace(said)
-	text := ""
+	answer, why := a.words(), a.words()
+	var text said.Words
 	switch {
 	case a.taken():
-		n.State, n.Why, text = told.Sent, "", "AWS took the report: "+said
+		n.State, why, text = told.Sent, said.Words{}, said.Say("aws.took", "AWS took the report: %s", "answer", answer)
 	case !a.later():
-		n.State, n.Why, text = told.Failed, said, "AWS refused the report: "+said
+		n.State, text = told.Failed, said.Say("aws.refused", "AWS refused the report: %s", "answer", answer)
 	case now.Sub(since) >= GiveUp:
-		n.State, n.Why, text = told.Failed, said, "AWS did not take the report within a day: "+said
+		n.State, text = told.Failed, said.Say("aws.gave-up", "AWS did not take the report within a day: %s", "answer", answer)
 	default:
 		if n.Attempts == 0 {
-			text = "AWS did not take the report yet, it is tried again: " + said
+			text = said.Say("aws.not-yet", "AWS did not take the report yet, it is tried again: %s", "answer", answer)
 		}
 		wait := max(min(first<<min(n.Attempts, 10), longest), a.after)
-		n.Attempts, n.Next, n.Why = n.Attempts+1, now.Add(wait), said
+		n.Attempts, n.Next = n.Attempts+1, now.Add(wait)
 	}
-	if text != "" {
+	why.Put(&n.Why, &n.Said)
+	if text.Code != "" {
 		data := map[string]string{"notice": n.ID, "state": n.State, "status": strconv.Itoa(a.status)}
-		if _, err := c.Note(ctx, n.Case, cases.Event{Actor: cases.Machine().Name, Action: "provider-answer", Text: text, Data: data}); err != nil {
+		if _, err := c.Note(ctx, n.Case, cases.Event{Actor: cases.Machine().Name, Action: "provider-answer", Said: text, Data: data}); err != nil {
 			return err
 		}
 	}
 	_, err := told.Table(c.Home).Change(ctx, n.ID, func(v *told.Notice) error {
-		v.State, v.Why, v.Attempts, v.Next = n.State, n.Why, n.Attempts, n.Next
+		v.State, v.Why, v.Said, v.Attempts, v.Next = n.State, n.Why, n.Said, n.Attempts, n.Next
 		return nil
 	})
 	if err != nil || n.State == before {

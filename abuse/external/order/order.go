@@ -34,14 +34,18 @@ const (
 
 // Block is an order to refuse a source.
 type Block struct {
-	Scope string    `json:"scope"`
-	Value string    `json:"value"`
-	Rule  string    `json:"rule"`
-	Why   string    `json:"why"`
-	By    string    `json:"by"`
-	At    time.Time `json:"at"`
-	Until time.Time `json:"until"`
+	Scope string     `json:"scope"`
+	Value string     `json:"value"`
+	Rule  string     `json:"rule"`
+	Why   string     `json:"why"`
+	Said  said.Words `json:"said,omitzero"` // Why by its code, where no person gave it
+	By    string     `json:"by"`
+	At    time.Time  `json:"at"`
+	Until time.Time  `json:"until"`
 }
+
+// Reason is why.
+func (b Block) Reason() said.Words { return said.Kept(b.Why, b.Said) }
 
 // Protected are those that are never blocked.
 type Protected struct {

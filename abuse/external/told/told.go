@@ -30,26 +30,27 @@ const Kind entity.Kind = "external-notice"
 
 // Notice is one report that went out, or the reason why it did not.
 type Notice struct {
-	ID        string    `json:"id"`
-	Case      string    `json:"case"`
-	To        string    `json:"to,omitempty"`
-	Way       string    `json:"way,omitempty"` // how the contact was found; or ToBody
-	Form      string    `json:"form,omitempty"`
-	Language  string    `json:"language,omitempty"`
-	Incident  int       `json:"incident"`
-	State     string    `json:"state"`
-	Why       string    `json:"why,omitempty"`
-	Tried     []string  `json:"tried,omitempty"`
-	By        string    `json:"by"`
-	At        time.Time `json:"at"`
-	Sum       string    `json:"sha256,omitempty"` // of the message, class evidence
-	MessageID string    `json:"message_id,omitempty"`
-	Again     int       `json:"again,omitempty"` // how often it was sent again
-	Resent    time.Time `json:"resent,omitzero"` // the last time
-	AgainBy   string    `json:"again_by,omitempty"`
-	Region    string    `json:"region,omitempty"`   // where a call is made in place of mail
-	Attempts  int       `json:"attempts,omitempty"` // calls that were not taken
-	Next      time.Time `json:"next,omitzero"`      // when the next one is due
+	ID        string     `json:"id"`
+	Case      string     `json:"case"`
+	To        string     `json:"to,omitempty"`
+	Way       string     `json:"way,omitempty"` // how the contact was found; or ToBody
+	Form      string     `json:"form,omitempty"`
+	Language  string     `json:"language,omitempty"`
+	Incident  int        `json:"incident"`
+	State     string     `json:"state"`
+	Why       string     `json:"why,omitempty"`
+	Said      said.Words `json:"said,omitzero"` // Why by its code
+	Tried     []string   `json:"tried,omitempty"`
+	By        string     `json:"by"`
+	At        time.Time  `json:"at"`
+	Sum       string     `json:"sha256,omitempty"` // of the message, class evidence
+	MessageID string     `json:"message_id,omitempty"`
+	Again     int        `json:"again,omitempty"` // how often it was sent again
+	Resent    time.Time  `json:"resent,omitzero"` // the last time
+	AgainBy   string     `json:"again_by,omitempty"`
+	Region    string     `json:"region,omitempty"`   // where a call is made in place of mail
+	Attempts  int        `json:"attempts,omitempty"` // calls that were not taken
+	Next      time.Time  `json:"next,omitzero"`      // when the next one is due
 }
 
 // ByCall is the index of the notices that wait for their call.
@@ -65,6 +66,12 @@ func (n Notice) Entry() (key string, at time.Time) {
 	}
 	return fmt.Sprintf("%s-again-%d", n.ID, n.Again), n.Resent
 }
+
+// Reason is why it stands as it does.
+func (n Notice) Reason() said.Words { return said.Kept(n.Why, n.Said) }
+
+// Bar says that nothing is sent, and why.
+func (n *Notice) Bar(why said.Words) { n.State = Barred; why.Put(&n.Why, &n.Said) }
 
 // Table is where they are kept: all, of a case, in a state, and by their Message-ID.
 func Table(home entity.Store) entity.Table[Notice] {
@@ -97,7 +104,10 @@ func Bounced(ctx context.Context, home entity.Store, messageID, why string) (boo
 	if err != nil || len(rows) == 0 {
 		return false, err
 	}
-	_, err = t.Change(ctx, rows[0].Value.ID, func(n *Notice) error { n.State, n.Why = Failed, why[:min(len(why), 300)]; return nil })
+	_, err = t.Change(ctx, rows[0].Value.ID, func(n *Notice) error {
+		n.State, n.Why, n.Said = Failed, why[:min(len(why), 300)], said.Words{}
+		return nil
+	})
 	return true, err
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/complaint/arf"
 	"postern/abuse/complaint/inner"
 	"postern/abuse/complaint/redact"
@@ -71,7 +73,8 @@ func (w Writer) Write(n *told.Notice, m Message, words string) ([]byte, error) {
 		if err == nil {
 			return out, nil
 		}
-		n.Form, n.Why = contact.ARF, err.Error()
+		n.Form = contact.ARF
+		said.Of(err).Put(&n.Why, &n.Said)
 	}
 	var domains []string
 	if m.Domain != "" {

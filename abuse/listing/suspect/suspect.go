@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse"
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
@@ -35,10 +37,20 @@ const (
 
 // Fact is one thing that speaks for it.
 type Fact struct {
-	Kind string    `json:"kind"` // mail, case, complaints, signal
-	ID   string    `json:"id,omitempty"`
-	At   time.Time `json:"at,omitzero"`
-	Text string    `json:"text"`
+	Kind string     `json:"kind"` // mail, case, complaints, signal
+	ID   string     `json:"id,omitempty"`
+	At   time.Time  `json:"at,omitzero"`
+	Text string     `json:"text"`
+	Said said.Words `json:"said,omitzero"` // Text by its code
+}
+
+// Words is what it says.
+func (f Fact) Words() said.Words { return said.Kept(f.Text, f.Said) }
+
+func fact(kind, id string, at time.Time, w said.Words) Fact {
+	f := Fact{Kind: kind, ID: id, At: at}
+	w.Put(&f.Text, &f.Said)
+	return f
 }
 
 // Suspect is an account that may be the cause. That its mail left and that something speaks
@@ -138,9 +150,9 @@ func (f Finder) cases(ctx context.Context, by map[string]*Suspect, from, to time
 				s.Case = c.ID
 			}
 			s.Weight += n
-			s.Facts = append(s.Facts, Fact{"case", c.ID, c.Opened, fmt.Sprintf("%s, %s", c.ID, strings.ToLower(strings.ReplaceAll(string(c.State), "_", " ")))})
+			s.Facts = append(s.Facts, fact("case", c.ID, c.Opened, said.Say("fact.case", "%s, %s", "id", c.ID, "state", c.State)))
 			if c.Reports > 0 {
-				s.Facts = append(s.Facts, Fact{"complaints", c.ID, c.Opened, fmt.Sprintf("%d complaints, %d.%02d votes", c.Reports, c.Votes/100, c.Votes%100)})
+				s.Facts = append(s.Facts, fact("complaints", c.ID, c.Opened, said.Say("fact.complaints", "%d complaints, %s votes", "n", c.Reports, "votes", fmt.Sprintf("%d.%02d", c.Votes/100, c.Votes%100))))
 			}
 		}
 		if after = next; next == "" {
@@ -188,7 +200,7 @@ func (f Finder) signals(ctx context.Context, by map[string]*Suspect, from, to ti
 	for _, s := range strongest {
 		x := of(by, s.Account)
 		x.Weight += perSignal * s.Weight
-		x.Facts = append(x.Facts, Fact{"signal", s.Rule, s.At, s.Detail})
+		x.Facts = append(x.Facts, fact("signal", s.Rule, s.At, said.Typed(s.Detail)))
 	}
 	for _, x := range by {
 		slices.SortStableFunc(x.Facts, func(a, b Fact) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Kind+a.ID, b.Kind+b.ID)) })
@@ -224,11 +236,12 @@ func (f Finder) mail(ctx context.Context, s *Suspect, subject string, from, to t
 	if s.Copies == 0 {
 		return nil
 	}
-	way := "through our servers"
+	way := said.Say("fact.our-servers", "through our servers")
 	if domain {
-		way = "as " + strings.ToLower(subject)
+		way = said.Say("fact.as", "as %s", "domain", strings.ToLower(subject))
 	}
-	s.Facts = slices.Insert(s.Facts, 0, Fact{"mail", "", first, fmt.Sprintf("%d messages, %d copies left %s between %s and %s", s.Messages, s.Copies, way, first.UTC().Format(time.RFC3339), last.UTC().Format(time.RFC3339))})
+	s.Facts = slices.Insert(s.Facts, 0, fact("mail", "", first, said.Say("fact.mail", "%d messages, %d copies left %s between %s and %s",
+		"messages", s.Messages, "copies", s.Copies, "way", way, "from", first.UTC().Format(time.RFC3339), "until", last.UTC().Format(time.RFC3339))))
 	return nil
 }
 

@@ -121,7 +121,7 @@ func TestRanking(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 	text := fmt.Sprint(all)
-	for _, part := range []string{"1 messages, 3 copies left through our servers between 2030-03-18T12:00:00Z", "A-2, verified", "12 complaints, 7.00 votes", "it wrote to a trap"} {
+	for _, part := range []string{"1 messages, 3 copies left through our servers between 2030-03-18T12:00:00Z", "A-2, VERIFIED", "12 complaints, 7.00 votes", "it wrote to a trap"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("%q is not in %s", part, text)
 		}

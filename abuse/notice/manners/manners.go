@@ -5,6 +5,8 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+
+	"postern/internal/said"
 )
 
 // Robot knows addresses behind which nobody reads.
@@ -18,8 +20,8 @@ func Robot(address string) bool {
 		strings.HasSuffix(local, "-bounces") || strings.HasSuffix(local, "-relay")
 }
 
-// Automatic says by a header that a program wrote it, or a list sent it on; "" = neither.
-func Automatic(h mail.Header) string {
+// Automatic says by a header that a program wrote it, or a list sent it on; nothing = neither.
+func Automatic(h mail.Header) said.Words {
 	first := func(name string) string {
 		v, _, _ := strings.Cut(strings.ToLower(h.Get(name)), ";")
 		v, _, _ = strings.Cut(v, "(")
@@ -27,18 +29,18 @@ func Automatic(h mail.Header) string {
 	}
 	switch v := first("Auto-Submitted"); {
 	case v != "" && v != "no":
-		return "a program wrote it (Auto-Submitted: " + v[:min(len(v), 40)] + ")"
+		return said.Say("barred.program", "a program wrote it (Auto-Submitted: %s)", "value", strings.ToValidUTF8(v[:min(len(v), 40)], "?"))
 	case slices.Contains([]string{"bulk", "list", "junk"}, first("Precedence")):
-		return "it is bulk mail (Precedence)"
+		return said.Say("barred.bulk", "it is bulk mail (Precedence)")
 	case first("Content-Type") == "multipart/report":
-		return "it is a report of a program"
+		return said.Say("barred.program-report", "it is a report of a program")
 	case h.Get("X-Auto-Response-Suppress") != "" && first("X-Auto-Response-Suppress") != "none":
-		return "it asks for no automatic answer"
+		return said.Say("barred.asks-no-answer", "it asks for no automatic answer")
 	}
 	for name := range h {
 		if strings.HasPrefix(strings.ToLower(name), "list-") {
-			return "it came over a mailing list"
+			return said.Say("barred.mailing-list", "it came over a mailing list")
 		}
 	}
-	return ""
+	return said.Words{}
 }

@@ -27,7 +27,7 @@ func TestAutomatic(t *testing.T) {
 		"it asks for no automatic answer":                   {"X-Auto-Response-Suppress": {"All"}},
 		"it came over a mailing list":                       {"List-Id": {"<l.example>"}},
 	} {
-		if got := manners.Automatic(h); got != want {
+		if got := manners.Automatic(h).English; got != want {
 			t.Errorf("%v: %q, want %q", h, got, want)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/calendar"
 	"postern/abuse/cases"
 	"postern/abuse/guarantee"
@@ -121,7 +123,7 @@ func (d *Desk) alarm(_ context.Context, a cases.Alarm) {
 
 func (d *Desk) offer(ctx context.Context, caseID, account string, strikes int) {
 	d.parts.Event("guarantee-"+caseID, fmt.Sprintf("%s: %s has %d strikes: the letter permits a permanent end, which two persons decide", caseID, account, strikes), false)
-	_, err := d.Cases.Note(ctx, caseID, cases.Event{Actor: cases.Machine().Name, Action: "end-permitted", Text: fmt.Sprintf("permanent end permitted by the letter: %d strikes", strikes)})
+	_, err := d.Cases.Note(ctx, caseID, cases.Event{Actor: cases.Machine().Name, Action: "end-permitted", Said: said.Say("note.end-permitted", "permanent end permitted by the letter: %d strikes", "n", strikes)})
 	if err != nil && !errors.Is(err, context.Canceled) {
 		d.parts.Log.Error("the offer of a permanent end", "case", caseID, "err", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse"
 	"postern/abuse/cases"
 	"postern/abuse/guarantee"
@@ -178,7 +180,7 @@ func (p *probation) tend(ctx context.Context, r guarantee.Ramp) error {
 	}
 	for _, m := range open {
 		if m.Level >= abuse.M3 && !m.At.Before(r.From) && (m.Auto || m.Case == r.Case) {
-			_, err := p.office.Break(ctx, cases.Machine(), r.Case, m.ID, int(m.Level), "the guarantee was broken: "+m.Reason)
+			_, err := p.office.Break(ctx, cases.Machine(), r.Case, m.ID, int(m.Level), said.Say("note.guarantee-broken", "the guarantee was broken: %s", "why", said.Typed(m.Reason)))
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/calendar"
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
@@ -230,7 +232,7 @@ func (p Parts) workCalls(s *control.Server) {
 		return d.SetCategories(ctx, who, w.ID, w.Categories)
 	})
 	act(s, "case.priority", func(ctx context.Context, who cases.Actor, w Work) (cases.Case, error) {
-		return d.SetPriority(ctx, who, w.ID, w.Priority, w.Reason)
+		return d.SetPriority(ctx, who, w.ID, w.Priority, said.Typed(w.Reason))
 	})
 	act(s, "case.comment", func(ctx context.Context, who cases.Actor, w Work) (cases.Case, error) {
 		return d.Comment(ctx, who, w.ID, w.Reason)
@@ -239,7 +241,7 @@ func (p Parts) workCalls(s *control.Server) {
 		return d.Hold(ctx, who, w.ID, w.On, w.Reason)
 	})
 	act(s, "case.result", func(ctx context.Context, who cases.Actor, w Work) (cases.Case, error) {
-		return d.Result(ctx, who, w.ID, w.Notice, w.Barred)
+		return d.Result(ctx, who, w.ID, w.Notice, said.Typed(w.Barred))
 	})
 	act(s, "case.answer", func(ctx context.Context, who cases.Actor, w Work) (cases.Case, error) {
 		return d.Answered(ctx, who, w.ID, w.Notice)
@@ -248,7 +250,7 @@ func (p Parts) workCalls(s *control.Server) {
 		if w.Source == nil {
 			return cases.Case{}, dossier.Refuse(dossier.ErrInvalid, "case.a-source-is-needed", "a source is needed")
 		}
-		return d.SetSource(ctx, who, w.ID, *w.Source, w.Reason)
+		return d.SetSource(ctx, who, w.ID, *w.Source, said.Typed(w.Reason))
 	})
 	act(s, "case.evidence", p.evidence)
 }

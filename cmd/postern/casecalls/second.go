@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
@@ -36,7 +38,7 @@ func (p Parts) ApprovedEnd(ctx context.Context, q second.Proposal) error {
 
 // DroppedEnd takes back the proposal from its case.
 func (p Parts) DroppedEnd(ctx context.Context, q second.Proposal) error {
-	_, err := p.Desk.WithdrawEnd(ctx, cases.Actor{Name: q.Decided.By, Role: flow.Lead}, q.Object, string(q.State)+": "+q.Decided.Reason)
+	_, err := p.Desk.WithdrawEnd(ctx, cases.Actor{Name: q.Decided.By, Role: flow.Lead}, q.Object, said.Say("note.proposal-ended", "%s: %s", "state", q.State, "reason", q.Decided.Reason))
 	if errors.Is(err, dossier.ErrNotFound) {
 		return nil
 	}

@@ -160,7 +160,7 @@ func (p Parts) state(ctx context.Context, kept, key string, at time.Time) (strin
 }
 
 func (p Parts) ofLetter(ctx context.Context, n notice.Notice) (Sent, error) {
-	s := Sent{ID: n.ID, Sort: Letter, Kind: string(n.Kind), Case: n.Case, To: n.To, Language: n.Language, Subject: n.Subject, Why: n.Why, By: n.By, At: n.At, Again: n.Again, AgainBy: n.AgainBy}
+	s := Sent{ID: n.ID, Sort: Letter, Kind: string(n.Kind), Case: n.Case, To: n.To, Language: n.Language, Subject: n.Subject, Why: n.Why, Said: n.Said, By: n.By, At: n.At, Again: n.Again, AgainBy: n.AgainBy}
 	var err error
 	s.State, err = p.state(ctx, n.State, n.Key(), n.At)
 	s.may(n.MayResend(p.Now()))
@@ -168,7 +168,7 @@ func (p Parts) ofLetter(ctx context.Context, n notice.Notice) (Sent, error) {
 }
 
 func (p Parts) ofReport(ctx context.Context, n told.Notice) (Sent, error) {
-	s := Sent{ID: n.ID, Sort: Report, Kind: n.Form, Case: n.Case, To: n.To, Way: n.Way, Language: n.Language, Why: n.Why, By: n.By, At: n.At, Again: n.Again, AgainBy: n.AgainBy}
+	s := Sent{ID: n.ID, Sort: Report, Kind: n.Form, Case: n.Case, To: n.To, Way: n.Way, Language: n.Language, Why: n.Why, Said: n.Said, By: n.By, At: n.At, Again: n.Again, AgainBy: n.AgainBy}
 	if n.Way == told.ToBody {
 		s.Sort = Body
 	}

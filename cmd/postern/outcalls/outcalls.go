@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases"
 	"postern/abuse/external"
 	"postern/abuse/external/told"
@@ -36,20 +38,21 @@ const (
 
 // Sent is one thing that went out, or why it did not.
 type Sent struct {
-	ID       string    `json:"id"`
-	Sort     string    `json:"sort"`
-	Kind     string    `json:"kind"` // of a letter; the form of a report
-	Case     string    `json:"case"`
-	To       string    `json:"to,omitempty"`
-	Way      string    `json:"way,omitempty"` // how the contact was found
-	Language string    `json:"language,omitempty"`
-	Subject  string    `json:"subject,omitempty"`
-	State    string    `json:"state"`
-	Why      string    `json:"why,omitempty"`
-	By       string    `json:"by,omitempty"` // "" = a program
-	At       time.Time `json:"at"`
-	Again    int       `json:"again,omitempty"`
-	AgainBy  string    `json:"again_by,omitempty"`
+	ID       string     `json:"id"`
+	Sort     string     `json:"sort"`
+	Kind     string     `json:"kind"` // of a letter; the form of a report
+	Case     string     `json:"case"`
+	To       string     `json:"to,omitempty"`
+	Way      string     `json:"way,omitempty"` // how the contact was found
+	Language string     `json:"language,omitempty"`
+	Subject  string     `json:"subject,omitempty"`
+	State    string     `json:"state"`
+	Why      string     `json:"why,omitempty"`
+	Said     said.Words `json:"said,omitzero"` // Why by its code
+	By       string     `json:"by,omitempty"`  // "" = a program
+	At       time.Time  `json:"at"`
+	Again    int        `json:"again,omitempty"`
+	AgainBy  string     `json:"again_by,omitempty"`
 
 	Resend bool   `json:"may_resend,omitempty"`
 	WhyNot string `json:"why_not,omitempty"`

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/external"
@@ -169,7 +171,7 @@ func (p Parts) sourceCalls(s *control.Server) {
 		return p.shown(ctx, c.ID)
 	})
 	p.after(s, "source.confirm", func(ctx context.Context, who cases.Actor, w Work) error {
-		_, err := x.Confirm(ctx, who, w.ID, w.Evidence, w.Reason)
+		_, err := x.Confirm(ctx, who, w.ID, w.Evidence, said.Typed(w.Reason))
 		return err
 	})
 	act(s, "source.complain", func(ctx context.Context, who cases.Actor, w Work) (external.Notice, error) {
@@ -182,6 +184,7 @@ func (p Parts) sourceCalls(s *control.Server) {
 		if w.Block.Rule == order.WhenDropped {
 			return control.Refuse(control.Invalid, "source.the-rule-is-that-of-published-lists", "the rule %s is that of published lists; there are quiet and review", "whendropped", order.WhenDropped)
 		}
+		w.Block.Said = said.Words{} // a person gives the reason
 		_, err := x.Block(ctx, who, w.ID, w.Block, w.Barred)
 		return err
 	})

@@ -2,8 +2,9 @@ package sources
 
 import (
 	"context"
-	"fmt"
 	"strings"
+
+	"postern/internal/said"
 
 	"postern/abuse/cases"
 	"postern/abuse/complaint"
@@ -46,7 +47,7 @@ func (d *Desk) Replied(next func(ctx context.Context, r intake.Report, text stri
 			if _, err := d.Contacts.OptOut(ctx, r.From, n.To, "answered STOP to "+id); err != nil {
 				return id, err
 			}
-			_, err := d.p.Cases.Note(ctx, id, cases.Event{Actor: cases.Machine().Name, Action: "opt-out", Text: fmt.Sprintf("%s wants no more notices", n.To), Report: r.ID})
+			_, err := d.p.Cases.Note(ctx, id, cases.Event{Actor: cases.Machine().Name, Action: "opt-out", Said: said.Say("note.opted-out", "%s wants no more notices", "who", n.To), Report: r.ID})
 			return id, err
 		}
 		return id, nil

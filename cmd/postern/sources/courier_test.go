@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/calendar"
 	"postern/abuse/external"
 	"postern/cmd/postern/sources"
@@ -52,7 +54,7 @@ func TestReportToAWS(t *testing.T) {
 	})
 	ctx := t.Context()
 	c := w.trapped("52.94.1.2")
-	if _, err := w.External.Confirm(ctx, anna, c.ID, "", "a trap"); err != nil {
+	if _, err := w.External.Confirm(ctx, anna, c.ID, "", said.Typed("a trap")); err != nil {
 		t.Fatal(err)
 	}
 	n, err := w.External.Complain(ctx, anna, c.ID)

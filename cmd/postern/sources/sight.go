@@ -44,7 +44,7 @@ func (d *Desk) SightHold(ctx context.Context, who cases.Actor, id, why string) (
 	if len(raw) > ReadMost {
 		return cases.Case{}, said.Errorf("source.is-larger-than-octets", "%w: %s is larger than %d octets", "kind", ErrSight, "id", id, "readmost", ReadMost)
 	}
-	return d.sight(ctx, who, raw, Kept{From: h.From, To: h.To, IP: ip.Unmap(), Port: h.Client.Port, Helo: h.Client.Helo, At: h.At}, groundOf(h.Reasons), "held message "+id, why)
+	return d.sight(ctx, who, raw, Kept{From: h.From, To: h.To, IP: ip.Unmap(), Port: h.Client.Port, Helo: h.Client.Helo, At: h.At}, groundOf(h.Reasons), "held message "+id, said.Typed(why))
 }
 
 // groundOf is what a verdict rests on.
@@ -75,11 +75,11 @@ func (d *Desk) Trapped(ctx context.Context, m *filter.Message, trap string) (cas
 		to = append(to, r.Address)
 	}
 	k := Kept{From: m.From, To: to, IP: m.Client.IP.Unmap(), Port: m.Client.Port, Helo: m.Client.Helo, At: m.Time.UTC()}
-	return d.sight(ctx, cases.Machine(), raw, k, external.Trap, "message "+m.ID+" to a trap", "it wrote to the trap "+trap)
+	return d.sight(ctx, cases.Machine(), raw, k, external.Trap, "message "+m.ID+" to a trap", said.Say("note.wrote-to-trap", "it wrote to the trap %s", "trap", trap))
 }
 
-func (d *Desk) sight(ctx context.Context, who cases.Actor, raw []byte, k Kept, g external.Ground, name, why string) (cases.Case, error) {
-	if err := dossier.Reason(who, why); err != nil {
+func (d *Desk) sight(ctx context.Context, who cases.Actor, raw []byte, k Kept, g external.Ground, name string, why said.Words) (cases.Case, error) {
+	if err := dossier.Why(who, why); err != nil {
 		return cases.Case{}, err
 	}
 	k, err := d.keep(ctx, raw, k)

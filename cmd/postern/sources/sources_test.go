@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/complaint"
@@ -36,7 +38,7 @@ const source = "198.51.100.7"
 func (w *world) blocked() cases.Case {
 	w.t.Helper()
 	c := w.trapped(source)
-	if _, err := w.External.Confirm(w.t.Context(), anna, c.ID, "", "it hit a trap"); err != nil {
+	if _, err := w.External.Confirm(w.t.Context(), anna, c.ID, "", said.Typed("it hit a trap")); err != nil {
 		w.t.Fatal(err)
 	}
 	b := order.Block{Scope: order.ByIP, Value: source, Rule: order.WhenQuiet, Why: "spam", Until: w.now.Add(14 * 24 * time.Hour)}
@@ -106,7 +108,7 @@ func TestWatch(t *testing.T) {
 func TestWatchSigned(t *testing.T) {
 	w := newWorld(t)
 	c := w.trapped(source)
-	if _, err := w.External.Confirm(t.Context(), anna, c.ID, "", "it hit a trap"); err != nil {
+	if _, err := w.External.Confirm(t.Context(), anna, c.ID, "", said.Typed("it hit a trap")); err != nil {
 		t.Fatal(err)
 	}
 	b := order.Block{Scope: order.ByDomain, Value: "news.example", Rule: order.WhenQuiet, Why: "spam", Until: w.now.Add(14 * 24 * time.Hour)}
@@ -165,7 +167,7 @@ func TestTrapped(t *testing.T) {
 	if again := w.trapped(source); again.ID != c.ID || len(again.Evidence) != 1 {
 		t.Errorf("%+v", again)
 	}
-	if _, err := w.External.Confirm(t.Context(), anna, c.ID, "", "it hit a trap"); err != nil {
+	if _, err := w.External.Confirm(t.Context(), anna, c.ID, "", said.Typed("it hit a trap")); err != nil {
 		t.Fatal(err)
 	}
 	n, err := w.External.Complain(t.Context(), anna, c.ID)
@@ -204,7 +206,7 @@ func TestStop(t *testing.T) {
 			w := newWorld(t, func(c *config.Config) { c.Abuse.External.Contacts.Abusix = "contacts.example" })
 			w.dns["7.100.51.198.contacts.example"] = []string{"abuse@carrier.example"}
 			c := w.trapped(source)
-			if _, err := w.External.Confirm(t.Context(), anna, c.ID, "", "it hit a trap"); err != nil {
+			if _, err := w.External.Confirm(t.Context(), anna, c.ID, "", said.Typed("it hit a trap")); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := w.External.Complain(t.Context(), anna, c.ID); err != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/page"
 )
 
@@ -66,22 +68,23 @@ func (n *Room) after(w http.ResponseWriter, r *http.Request, err error, to strin
 
 // sent is one thing that went out.
 type sent struct {
-	ID       string    `json:"id"`
-	Sort     string    `json:"sort"`
-	Kind     string    `json:"kind"`
-	Case     string    `json:"case"`
-	To       string    `json:"to"`
-	Way      string    `json:"way"`
-	Language string    `json:"language"`
-	Subject  string    `json:"subject"`
-	State    string    `json:"state"`
-	Why      string    `json:"why"`
-	By       string    `json:"by"`
-	At       time.Time `json:"at"`
-	Again    int       `json:"again"`
-	AgainBy  string    `json:"again_by"`
-	Resend   bool      `json:"may_resend"`
-	WhyNot   string    `json:"why_not"`
+	ID       string     `json:"id"`
+	Sort     string     `json:"sort"`
+	Kind     string     `json:"kind"`
+	Case     string     `json:"case"`
+	To       string     `json:"to"`
+	Way      string     `json:"way"`
+	Language string     `json:"language"`
+	Subject  string     `json:"subject"`
+	State    string     `json:"state"`
+	Why      string     `json:"why"`
+	Said     said.Words `json:"said"`
+	By       string     `json:"by"`
+	At       time.Time  `json:"at"`
+	Again    int        `json:"again"`
+	AgainBy  string     `json:"again_by"`
+	Resend   bool       `json:"may_resend"`
+	WhyNot   string     `json:"why_not"`
 }
 
 // What is what a notice is, as texts call it.

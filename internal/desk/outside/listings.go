@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/page"
 )
 
@@ -87,10 +89,11 @@ type one struct {
 
 // event is a line of the history of its case.
 type event struct {
-	At     time.Time `json:"at"`
-	Actor  string    `json:"actor"`
-	Action string    `json:"action"`
-	Text   string    `json:"text"`
+	At     time.Time  `json:"at"`
+	Actor  string     `json:"actor"`
+	Action string     `json:"action"`
+	Text   string     `json:"text"`
+	Said   said.Words `json:"said"`
 }
 
 func (o *Room) listing(w http.ResponseWriter, r *http.Request) {

@@ -4,17 +4,21 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"postern/internal/desk/page"
+	"postern/internal/said"
 )
 
 // order is a block, or what somebody thinks of blocking.
 type order struct {
-	Scope string    `json:"scope"`
-	Value string    `json:"value"`
-	Rule  string    `json:"rule"`
-	Why   string    `json:"why"`
-	By    string    `json:"by,omitempty"`
-	At    time.Time `json:"at,omitzero"`
-	Until time.Time `json:"until"`
+	Scope string     `json:"scope"`
+	Value string     `json:"value"`
+	Rule  string     `json:"rule"`
+	Why   string     `json:"why"`
+	Said  said.Words `json:"said,omitzero"`
+	By    string     `json:"by,omitempty"`
+	At    time.Time  `json:"at,omitzero"`
+	Until time.Time  `json:"until"`
 }
 
 type sign struct {
@@ -96,16 +100,17 @@ func (o *Room) list(w http.ResponseWriter, r *http.Request) {
 
 // told is a notice to who runs a source.
 type told struct {
-	ID       string    `json:"id"`
-	To       string    `json:"to"`
-	Way      string    `json:"way"`
-	Form     string    `json:"form"`
-	Incident int       `json:"incident"`
-	State    string    `json:"state"`
-	Why      string    `json:"why"`
-	Tried    []string  `json:"tried"`
-	By       string    `json:"by"`
-	At       time.Time `json:"at"`
+	ID       string     `json:"id"`
+	To       string     `json:"to"`
+	Way      string     `json:"way"`
+	Form     string     `json:"form"`
+	Incident int        `json:"incident"`
+	State    string     `json:"state"`
+	Why      string     `json:"why"`
+	Said     said.Words `json:"said"`
+	Tried    []string   `json:"tried"`
+	By       string     `json:"by"`
+	At       time.Time  `json:"at"`
 }
 
 type evidence struct {
@@ -209,12 +214,13 @@ func (o *Room) act(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var out struct {
-		State string `json:"state"`
-		Why   string `json:"why"`
+		State string     `json:"state"`
+		Why   string     `json:"why"`
+		Said  said.Words `json:"said"`
 	}
 	err := o.Calls.Call(r.Context(), "source."+act, p, &out)
 	if err == nil && act == "complain" && out.State == "barred" {
-		o.shown(w, r, http.StatusConflict, o.say(r, "nobody-told", "why", out.Why))
+		o.shown(w, r, http.StatusConflict, o.say(r, "nobody-told", "why", page.Say(o.Kit.Language(r), out.Said, out.Why)))
 		return
 	}
 	o.after(w, r, err, at("/outside/source", id), func(status int, problem string) { o.shown(w, r, status, problem) })

@@ -2,6 +2,7 @@ package words
 
 import (
 	"strings"
+	"time"
 
 	"postern/internal/said"
 )
@@ -11,7 +12,7 @@ const saidPart = "said."
 
 // Said is a sentence of the program in a language; ok is false, and the text its English, where
 // it has no code or the words do not know that. Sentences in it are said in the language too,
-// and so are states and roles.
+// and so are states, roles, clocks, grounds and times.
 func (l *Language) Said(w said.Words) (text string, ok bool) {
 	if w.Code == "" || !l.Has(saidPart+w.Code) {
 		return w.English, false
@@ -43,6 +44,14 @@ func (l *Language) named(code, name, value string) string {
 		keys = append(keys, "cases.state-", "held.state-", saidPart+"state-")
 	case "role":
 		keys = append(keys, "people.role-")
+	case "clock":
+		keys = append(keys, "cases.clock-")
+	case "ground":
+		keys = append(keys, "outside.ground-")
+	case "due", "from", "until":
+		if at, err := time.Parse(time.RFC3339, value); err == nil {
+			return l.Time(at)
+		}
 	}
 	for _, key := range keys {
 		if l.Has(key + value) {

@@ -23,6 +23,9 @@ func TestSaid(t *testing.T) {
 		{"en", said.Say("case.cannot-be-it-has-no-category", "%s cannot be %s: it has no category", "id", "A-1", "state", "VERIFIED"), "A-1 cannot be VERIFIED: it has no category", true},
 		{"zh-CN", said.Say("guarantee.is", "%s is %s", "id", "g-1", "state", "refused"), "g-1 的状态为：已拒绝", true},
 		{"ru", said.Say("access.role", "a %s does not make this call", "role", "auditor"), "для роли «аудитор» это действие недоступно", true},
+		{"ru", said.Say("note.clock", "%d %% of %s is gone, due %s", "percent", 80, "clock", "T_first", "due", "2026-06-08T12:00:00Z"), "прошло 80 % срока «Первое решение», истекает 08.06.2026 12:00 UTC", true},
+		{"zh-CN", said.Say("note.nobody-told", "nobody was told: %s", "why", said.Say("barred.no-contact", "no contact was found")), "未通知任何人：未找到联系方式", true},
+		{"el", said.Say("note.abuse-half-open", "abuse came while it was half open: %s %s", "ground", "trap", "ref", "x"), "ήρθε κατάχρηση ενώ ήταν ημιανοιχτό: Έγραψε σε παγίδα x", true},
 		{"ru", said.Say("no.such", "as it is"), "as it is", false},
 		{"ru", said.Words{English: "an old sentence"}, "an old sentence", false},
 	} {

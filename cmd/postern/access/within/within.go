@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"postern/internal/said"
+
 	"postern/cmd/postern/listcalls"
 
 	"postern/abuse/cases"
@@ -63,7 +65,7 @@ func params[P any](raw json.RawMessage) (p P, err error) {
 // done, nothing of those who reported.
 func ownView(c cases.Case) cases.Case {
 	c.Sentence, c.Subject, c.Language, c.Evidence, c.Seals, c.Pending, c.Counting, c.Noted = "", "", "", nil, nil, nil, nil, nil
-	c.ResultNote = ""
+	c.ResultNote, c.Said = "", said.Words{}
 	return c
 }
 

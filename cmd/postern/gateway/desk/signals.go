@@ -3,8 +3,9 @@ package desk
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
+
+	"postern/internal/said"
 
 	"postern/abuse"
 	"postern/abuse/cases"
@@ -75,6 +76,6 @@ func (d *Desk) urgent(ctx context.Context, c cases.Case, l cases.Link) error {
 	if want >= c.Priority {
 		return nil
 	}
-	_, err := d.Cases.Cases.SetPriority(ctx, cases.Machine(), c.ID, want, fmt.Sprintf("reported as %s, proved as P%d", l.Feedback, l.Grade))
+	_, err := d.Cases.Cases.SetPriority(ctx, cases.Machine(), c.ID, want, said.Say("note.reported-as", "reported as %s, proved as P%d", "feedback", l.Feedback, "grade", l.Grade))
 	return err
 }

@@ -7,26 +7,29 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/cases/view"
 	"postern/internal/desk/page"
 )
 
 // letter is a letter as it is kept.
 type letter struct {
-	ID       string    `json:"id"`
-	Case     string    `json:"case"`
-	Report   string    `json:"report"`
-	Kind     string    `json:"kind"`
-	To       string    `json:"to"`
-	Language string    `json:"language"`
-	Subject  string    `json:"subject"`
-	Body     string    `json:"body"`
-	State    string    `json:"state"`
-	Why      string    `json:"why"`
-	By       string    `json:"by"`
-	At       time.Time `json:"at"`
-	Sent     time.Time `json:"sent"`
-	Tells    string    `json:"tells"`
+	ID       string     `json:"id"`
+	Case     string     `json:"case"`
+	Report   string     `json:"report"`
+	Kind     string     `json:"kind"`
+	To       string     `json:"to"`
+	Language string     `json:"language"`
+	Subject  string     `json:"subject"`
+	Body     string     `json:"body"`
+	State    string     `json:"state"`
+	Why      string     `json:"why"`
+	Said     said.Words `json:"said"`
+	By       string     `json:"by"`
+	At       time.Time  `json:"at"`
+	Sent     time.Time  `json:"sent"`
+	Tells    string     `json:"tells"`
 }
 
 // Draft reports whether it can still be changed.

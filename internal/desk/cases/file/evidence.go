@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/page"
 )
 
@@ -65,13 +67,14 @@ type complaint struct {
 		Judged   string `json:"judged"`
 		JudgedBy string `json:"judged_by"`
 		Proof    struct {
-			Grade      int      `json:"grade"`
-			Class      string   `json:"class"`
-			Sentence   string   `json:"sentence"`
-			Votes      int      `json:"votes"`
-			Recipient  string   `json:"recipient"`
-			Accepted   int      `json:"accepted"`
-			Transcript []string `json:"transcript"`
+			Grade      int        `json:"grade"`
+			Class      string     `json:"class"`
+			Sentence   string     `json:"sentence"`
+			Said       said.Words `json:"said"`
+			Votes      int        `json:"votes"`
+			Recipient  string     `json:"recipient"`
+			Accepted   int        `json:"accepted"`
+			Transcript []string   `json:"transcript"`
 		} `json:"proof"`
 		Problems []string `json:"problems"`
 	} `json:"work"`

@@ -6,7 +6,10 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"postern/internal/said"
 
 	"postern/internal/desk/cases/view"
 	"postern/internal/desk/page"
@@ -47,6 +50,7 @@ type Event struct {
 	From   string            `json:"from"`
 	To     string            `json:"to"`
 	Text   string            `json:"text"`
+	Said   said.Words        `json:"said"`
 	Report string            `json:"report"`
 	Data   map[string]string `json:"data"`
 }
@@ -55,7 +59,7 @@ type Event struct {
 func (e Event) Pairs() []string {
 	var out []string
 	for k, v := range e.Data {
-		if v != "" {
+		if v != "" && (k != "barred" || !strings.Contains(e.Text, v)) { // its text may say it already
 			out = append(out, k+" "+v)
 		}
 	}
@@ -100,7 +104,6 @@ type report struct {
 	At       time.Time `json:"at"`
 	Grade    int       `json:"grade"`
 	Class    string    `json:"class"`
-	Sentence string    `json:"sentence"`
 	Reporter string    `json:"reporter"`
 	Trust    int       `json:"trust"`
 	Feed     bool      `json:"feed"`
@@ -127,17 +130,18 @@ type entry struct {
 
 // Letter is one letter of a case.
 type Letter struct {
-	ID       string    `json:"id"`
-	Kind     string    `json:"kind"`
-	To       string    `json:"to"`
-	Language string    `json:"language"`
-	Subject  string    `json:"subject"`
-	State    string    `json:"state"`
-	Why      string    `json:"why"`
-	By       string    `json:"by"`
-	At       time.Time `json:"at"`
-	Sent     time.Time `json:"sent"`
-	Tells    string    `json:"tells"`
+	ID       string     `json:"id"`
+	Kind     string     `json:"kind"`
+	To       string     `json:"to"`
+	Language string     `json:"language"`
+	Subject  string     `json:"subject"`
+	State    string     `json:"state"`
+	Why      string     `json:"why"`
+	Said     said.Words `json:"said"`
+	By       string     `json:"by"`
+	At       time.Time  `json:"at"`
+	Sent     time.Time  `json:"sent"`
+	Tells    string     `json:"tells"`
 }
 
 type measure struct {
