@@ -19,12 +19,14 @@ require (
 	github.com/microcosm-cc/bluemonday v1.0.27 // what of the HTML of a held message is shown, inside a sandbox
 	github.com/miekg/dns v1.1.73 // DNS wire format, for the resolver and the test servers
 	github.com/coreos/go-oidc/v3 v3.21.0 // sign-in at an OpenID provider: discovery, keys, ID tokens
+	github.com/nwaples/rardecode/v2 v2.4.6 // what RAR archives hold
 	github.com/oschwald/maxminddb-golang/v2 v2.9.0 // countries and networks of addresses from mmdb files, where an operator has them
 	github.com/pires/go-proxyproto v0.15.0 // PROXY protocol v1 and v2 in front of listeners
 	github.com/pquerna/otp v1.5.0 // codes of authenticators (RFC 6238) and their QR codes
 	github.com/prometheus/client_golang v1.25.0 // metrics in the format everybody scrapes
 	github.com/redis/go-redis/v9 v9.23.0 // the Redis protocol to a single server, Sentinel and Cluster
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // the judge of the XARF documents we write, in tests
+	github.com/ulikunitz/xz v0.5.15 // LZMA, for what 7z archives hold; their directories are read by ourselves, in bounds
 	github.com/wasilibs/go-re2 v1.13.0 // pattern sets matched in linear time, without cgo
 	go.uber.org/goleak v1.3.0 // tests that leave a goroutine behind fail
 	golang.org/x/crypto v0.58.0 // argon2id for passwords, XChaCha20-Poly1305 for trace tokens

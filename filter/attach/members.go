@@ -72,7 +72,7 @@ func (m *members) parcel(in, inner string, head []byte) {
 func collection(name string) bool {
 	_, last := outer(name)
 	f := file.Of([]string{last}, "", nil)
-	return f.Class == file.Archive || f.Class == file.Unknown || f.Class.Runs() || f.Class == file.Picture || f.Class == file.Media || f.Class == file.PDF || f.Class == file.Text
+	return f.Class == file.Archive || f.Class == file.Disk || f.Class == file.Unknown || f.Class.Runs() || f.Class == file.Picture || f.Class == file.Media || f.Class == file.PDF || f.Class == file.Text
 }
 
 // rest tells what only the whole shows, and judges by their names the members that could not be
@@ -101,28 +101,28 @@ func (m *members) rest(f archive.Facts) {
 
 // nested tells of archives in an archive, and of those that need a password.
 func (m *members) nested(f archive.Facts) {
-	for _, e := range f.Entries {
-		in, _ := outer(e.Name)
-		if strings.Contains(in, "!") && m.parcels[in] == nil && collection(in) && !strings.HasSuffix(strings.ToLower(in), ".tar") {
-			m.l.tell(ArchiveNested, in, "")
-			break
-		}
-	}
-	locked := f.Encrypted
-	for _, e := range f.Foreign { // "name (kind)"
+	var inner []string
+	for _, e := range slices.Concat(f.Inner, f.Foreign) { // "name (kind)"
 		i := strings.LastIndex(e, " (")
 		name, kind := e[:max(i, 0)], strings.Trim(e[max(i, 0):], " ()")
-		if strings.Contains(name, "!") && slices.Contains([]string{"rar", "7z", "xz", "zstd", "cab", "arj", "ace", "lha"}, kind) {
-			m.l.tell(ArchiveNested, name, "")
-			if slices.Contains(locked, name) {
-				m.l.tell(NestedLocked, name, "")
-			}
+		in, _ := outer(name)
+		if in != "" && m.parcels[in] == nil && m.parcels[name] == nil && packs(kind) && (!slices.Contains([]string{"zip", "gzip", "bzip2"}, kind) || collection(name)) {
+			inner = append(inner, name)
 		}
 	}
-	for _, e := range locked {
-		if strings.Count(e, "!") > 1 {
+	if len(inner) > 0 {
+		m.l.tell(ArchiveNested, inner[0], "")
+	}
+	for _, e := range f.Encrypted {
+		if strings.Count(e, "!") > 1 || slices.Contains(inner, e) {
 			m.l.tell(NestedLocked, e, "")
 			return
 		}
 	}
+}
+
+// packs reports the kinds that wrap files. A compressed tar is one wrapping; what a disk image is has
+// a symbol of its own.
+func packs(kind string) bool {
+	return slices.Contains([]string{"zip", "gzip", "bzip2", "rar", "7z", "xz", "zstd", "cab", "arj", "ace", "lha"}, kind)
 }

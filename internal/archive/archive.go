@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 
+	"postern/internal/archive/image"
 	"postern/internal/archive/kind"
 )
 
@@ -17,16 +18,17 @@ import (
 type Limits struct {
 	Depth      int   // archives inside archives; a compressed tar counts once; default 5
 	Entries    int   // members, all levels together; default 1,000
-	Bytes      int64 // expanded, all levels together; default 200 MB. bzip2 counts four times, for its cost
+	Bytes      int64 // expanded, all levels together; default 200 MB. bzip2 counts four times, LZMA and RAR twice, for their cost
 	EntryBytes int64 // expanded, one member; default 100 MB, which is clamd's MaxFileSize
 	Ratio      int64 // expanded to packed, beyond the first 4 MB of one member; default 100
-	Nested     int64 // bytes of a zip inside another archive that are held in memory; default 64 MB
+	Nested     int64 // bytes of a zip, 7z or disk image inside another archive that are held in memory; default 64 MB
+	Dictionary int64 // bytes that RAR and LZMA may keep of what they have expanded; default 64 MB
 	Head       int   // bytes of a member that a visit is given; default 1 MB
 }
 
 // DefaultLimits are the limits used where a configuration says nothing.
 func DefaultLimits() Limits {
-	return Limits{Depth: 5, Entries: 1000, Bytes: 200 << 20, EntryBytes: 100 << 20, Ratio: 100, Nested: 64 << 20, Head: 1 << 20}
+	return Limits{Depth: 5, Entries: 1000, Bytes: 200 << 20, EntryBytes: 100 << 20, Ratio: 100, Nested: 64 << 20, Dictionary: 64 << 20, Head: 1 << 20}
 }
 
 func (l Limits) withDefaults() Limits {
@@ -48,6 +50,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Nested <= 0 {
 		l.Nested = d.Nested
+	}
+	if l.Dictionary <= 0 {
+		l.Dictionary = d.Dictionary
 	}
 	if l.Head <= 0 {
 		l.Head = d.Head
@@ -72,6 +77,7 @@ type Facts struct {
 	Bomb       string   // plain sentence: which limit or trick ended the walk; "" = none
 	Unreadable []string // plain sentences: what should have been readable and was not
 	Foreign    []string // members, or the archive itself, of kinds known but not read here
+	Inner      []string // archives inside this one that were read, "name (kind)"
 	Expanded   int64    // bytes expanded, all levels together
 	Largest    int64    // bytes of the largest member
 }
@@ -98,18 +104,26 @@ func Walk(ctx context.Context, name string, r io.ReaderAt, size int64, lim Limit
 	n, _ := r.ReadAt(head, 0)
 	k := kind.Detect(head[:n])
 	second := k != "zip" && hasDirectory(r, size) // a self-extractor, or a file of two kinds
+	disk := image.Is(r, size)
 	var err error
 	switch {
 	case k == "zip":
 		err = w.zip(name, r, size, 1)
+	case k == "7z":
+		err = w.seven(name, r, size, 1)
 	case kind.Readable(k):
 		err = w.container(k, name, bufio.NewReaderSize(io.NewSectionReader(r, 0, size), bufSize), 1)
 	case k != "":
 		w.foreign(k, name, bufio.NewReaderSize(io.NewSectionReader(r, 0, size), bufSize))
+	case disk:
+		k = "iso"
 	case second:
 		k = "zip"
 	}
 	w.facts.Kind = k
+	if disk && err == nil {
+		err = w.disk(name, r, size, 1)
+	}
 	if second && err == nil {
 		w.lenient = true
 		err = w.zip(name, r, size, 1)
@@ -186,13 +200,14 @@ func (w *walker) entry(e Entry) error {
 	return nil
 }
 
-// member expands one member whose content is r, and what is nested in it.
-func (w *walker) member(e Entry, r io.Reader, depth int) error {
+// member expands one member whose content is r, each byte of which counts cost times, and what is
+// nested in it.
+func (w *walker) member(e Entry, r io.Reader, cost int64, depth int) error {
 	at := len(w.facts.Entries)
 	if err := w.entry(e); err != nil {
 		return err
 	}
-	m := &meter{w: w, r: r, name: e.Name, packed: e.Packed}
+	m := &meter{w: w, r: r, name: e.Name, packed: e.Packed, cost: cost}
 	br := bufio.NewReaderSize(m, bufSize)
 	head, err := br.Peek(kind.Head)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -215,6 +230,8 @@ func (w *walker) content(e Entry, head []byte, br *bufio.Reader, depth int) erro
 	}
 	if k != "" {
 		w.foreign(k, e.Name, br)
+	} else if head, _ = br.Peek(image.Seen); image.Is(readerAt(head), int64(len(head))) {
+		return w.container("iso", e.Name, br, depth+1)
 	}
 	return w.leaf(e, br)
 }
@@ -239,20 +256,37 @@ func (w *walker) container(k, name string, r *bufio.Reader, depth int) error {
 	if depth > w.lim.Depth {
 		return w.bomb("archives are nested more than %d deep", w.lim.Depth)
 	}
+	if depth > 1 {
+		w.facts.Inner = sentence(w.facts.Inner, shown(name)+" ("+k+")")
+	}
 	switch k {
 	case "tar":
 		return w.tar(name, r, depth)
-	case "zip":
-		b, err := io.ReadAll(io.LimitReader(r, w.lim.Nested+1))
-		if err != nil {
-			return err
-		}
-		if int64(len(b)) > w.lim.Nested {
-			return w.bomb("a nested zip is larger than %d bytes", w.lim.Nested)
-		}
-		return w.zip(name, readerAt(b), int64(len(b)), depth)
+	case "rar":
+		return w.rar(name, r, depth)
+	case "zip", "7z", "iso":
+		return w.held(k, name, r, depth)
 	}
 	return w.stream(k, name, r, depth)
+}
+
+// held reads an archive that is not read from its beginning to its end, and so has to be in memory.
+func (w *walker) held(k, name string, r io.Reader, depth int) error {
+	b, err := io.ReadAll(io.LimitReader(r, w.lim.Nested+1))
+	if err != nil {
+		return err
+	}
+	size := int64(len(b))
+	if size > w.lim.Nested {
+		return w.bomb("a nested %s is larger than %d bytes", k, w.lim.Nested)
+	}
+	switch k {
+	case "7z":
+		return w.seven(name, readerAt(b), size, depth)
+	case "iso":
+		return w.disk(name, readerAt(b), size, depth)
+	}
+	return w.zip(name, readerAt(b), size, depth)
 }
 
 // readerAt makes an io.ReaderAt of b.

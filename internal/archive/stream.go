@@ -137,7 +137,7 @@ func (w *walker) tarFile(name string, e Entry, h *tar.Header, t io.Reader, depth
 	if h.Size > w.lim.EntryBytes {
 		return w.bomb("%s expands to more than %d bytes", shown(e.Name), w.lim.EntryBytes)
 	}
-	return w.damaged(e.Name, "it is damaged or cut off", w.member(e, t, depth))
+	return w.damaged(e.Name, "it is damaged or cut off", w.member(e, t, 1, depth))
 }
 
 // damaged turns an error of a format into a fact; what ends the walk is handed on.

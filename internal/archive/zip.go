@@ -177,7 +177,7 @@ func (w *walker) zipMember(name string, r io.ReaderAt, f file, depth int) error 
 		return w.entry(e)
 	}
 	at := len(w.facts.Entries)
-	err := w.member(e, plain, depth)
+	err := w.member(e, plain, 1, depth)
 	switch {
 	case errors.Is(err, errBomb) || w.ctx.Err() != nil:
 		return err

@@ -18,6 +18,7 @@ import (
 	"postern/filter/clamav"
 	"postern/internal/archive"
 	"postern/internal/mailtest"
+	"postern/internal/mailtest/samples"
 	"postern/internal/mime"
 )
 
@@ -92,6 +93,45 @@ func TestEveryTestFileInAMailIsCaught(t *testing.T) {
 	t.Logf("%d files in mails: %d found, %d unscannable", all, found, unscannable)
 	if all != 44 || found < 43 {
 		t.Errorf("%d of %d found, want at least 43 of 44", found, all)
+	}
+}
+
+// TestAboveTheScannersLimit is H-G16: clamd says OK to what is larger than the files it opens. A file
+// above that is unscannable, bare and in an archive; one below is not.
+func TestAboveTheScannersLimit(t *testing.T) {
+	const most = 100 << 10
+	d := mailtest.StartRealClamd(t, mailtest.ClamdOptions{Config: map[string]string{"MaxFileSize": "100K"}})
+	s, err := clamav.New(clamav.Config{Endpoints: []string{d.Endpoint}, MaxFile: most}, clamav.Parts{Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	walk := &attach.Check{Limits: archive.Limits{EntryBytes: most}}
+	file := func(n int) samples.Member {
+		text := bytes.Repeat([]byte("0123456789abcdef"), n/16+1)
+		return samples.Member{Name: "a.txt", Data: text[:n]}
+	}
+	for name, pack := range map[string]func(samples.Member) []byte{
+		"bare": func(m samples.Member) []byte { return m.Data },
+		"zip":  func(m samples.Member) []byte { return packed(m) },
+		"7z": func(m samples.Member) []byte {
+			coder, stream := samples.LZMA(m.Data)
+			return samples.Seven(samples.Packing{Coder: coder, Streams: [][]byte{stream}}, m)
+		},
+	} {
+		for n, want := range map[int]bool{most + 1: true, most / 2: false} {
+			m := message(mailWith("a", pack(file(n))))
+			scanned, err := s.Check(t.Context(), m)
+			walked, werr := walk.Check(t.Context(), m)
+			if err := errors.Join(err, werr); err != nil {
+				t.Fatal(err)
+			}
+			if got := has(append(scanned, walked...), clamav.Unscannable); got != want {
+				t.Errorf("%s of %d bytes: unscannable is %v: %v %v", name, n, got, scanned, walked)
+			}
+		}
 	}
 }
 

@@ -91,6 +91,7 @@ func parserLimits() []Row {
 		row("MIME", "HTML tokens", m.Tokens), row("MIME", "links", m.URLs),
 		row("archives", "levels", a.Depth), row("archives", "members", a.Entries), row("archives", "bytes expanded", a.Bytes),
 		row("archives", "bytes of a member", a.EntryBytes), row("archives", "expansion ratio", a.Ratio),
+		row("archives", "bytes of a dictionary", a.Dictionary), row("archives", "bytes of one in another that is held in memory", a.Nested),
 		file("files attached", attach.ManyFiles, attach.Many), file("files looked at", attach.MaxFiles, attach.Cut),
 		file("different types of files", attach.MaxTypes, attach.Cut),
 		file("bytes looked through for what acts", attach.MaxWork, attach.Cut), file("bytes of a PDF", pdf.MaxBytes, attach.Cut),

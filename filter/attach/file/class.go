@@ -82,7 +82,7 @@ var contents = map[string]Class{
 	kind.PE: Program, kind.ELF: Program, kind.MachO: Program, kind.Class: Program, kind.Dex: Program, kind.CHM: Program,
 	kind.HTA: Script, kind.Encoded: Script, kind.WSF: Script, kind.Batch: Script, kind.Shebang: Code,
 	kind.LNK: Shortcut, kind.URLFile: Shortcut, kind.Library: Shortcut, kind.Desktop: Shortcut,
-	kind.ISO: Disk, kind.UDF: Disk, kind.VHD: Disk, kind.VHDX: Disk, kind.DMG: Disk, kind.WIM: Disk,
+	kind.ISO: Disk, kind.UDF: Disk, kind.VHD: Disk, kind.VHDX: Disk, kind.DMG: Disk, kind.WIM: Disk, kind.Raw: Disk,
 	kind.HTML: Page, kind.SVG: Page, kind.OneNote: Note, kind.PDF: PDF, kind.RTF: Office, kind.OLE: Office,
 	kind.JPEG: Picture, kind.PNG: Picture, kind.GIF: Picture, kind.BMP: Picture, kind.TIFF: Picture, kind.WebP: Picture,
 	kind.MP3: Media, kind.MP4: Media, kind.WAV: Media,

@@ -76,11 +76,10 @@ func isTar(head []byte) bool {
 
 // Readable reports whether a kind is one this project expands itself.
 func Readable(kind string) bool {
-	return kind == "zip" || kind == "gzip" || kind == "bzip2" || kind == "tar"
+	return kind == "zip" || kind == "gzip" || kind == "bzip2" || kind == "tar" || kind == "rar" || kind == "7z"
 }
 
-// Encrypted tells, where that is cheap, whether an archive of a kind that is not Readable
-// needs a password; head is its beginning. false means "not seen".
+// Encrypted tells, where that is cheap, whether an archive needs a password; head is its beginning. false means "not seen".
 func Encrypted(kind string, head []byte) bool {
 	switch kind {
 	case "7z":

@@ -34,6 +34,7 @@ const (
 	VHDX    = "vhdx"
 	DMG     = "dmg"
 	WIM     = "wim"
+	Raw     = "raw" // a disk or a part of one, byte by byte, as .img files are
 	OneNote = "onenote"
 	JPEG    = "jpeg"
 	PNG     = "png"
@@ -122,6 +123,9 @@ func image(data []byte) string {
 			return UDF
 		}
 	}
+	if sectors(data) {
+		return Raw
+	}
 	if len(data) > footer {
 		switch end := data[len(data)-footer:]; {
 		case bytes.HasPrefix(end, []byte("conectix")):
@@ -131,6 +135,31 @@ func image(data []byte) string {
 		}
 	}
 	return ""
+}
+
+// sectors tells a disk by its first sector: a file system of Windows, or a table of partitions.
+func sectors(data []byte) bool {
+	const table, each = 446, 16
+	if len(data) < 2*footer || data[510] != 0x55 || data[511] != 0xaa {
+		return false
+	}
+	name := string(data[3:11])
+	if name == "NTFS    " || name == "EXFAT   " || string(data[54:57]) == "FAT" || string(data[82:87]) == "FAT32" || string(data[512:520]) == "EFI PART" {
+		return true
+	}
+	parts := 0
+	for at := table; at < 510; at += each {
+		p := data[at : at+each]
+		if p[0]&0x7f != 0 {
+			return false
+		}
+		if p[4] != 0 && binary.LittleEndian.Uint32(p[8:]) != 0 && binary.LittleEndian.Uint32(p[12:]) != 0 {
+			parts++
+		} else if !bytes.Equal(p, make([]byte, each)) {
+			return false
+		}
+	}
+	return parts > 0
 }
 
 // textHead is how much of a text is looked at to tell what it is.
