@@ -4,6 +4,7 @@ package archive
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -230,7 +231,7 @@ func (w *walker) content(e Entry, head []byte, br *bufio.Reader, depth int) erro
 	}
 	if k != "" {
 		w.foreign(k, e.Name, br)
-	} else if head, _ = br.Peek(image.Seen); image.Is(readerAt(head), int64(len(head))) {
+	} else if head, _ = br.Peek(image.Seen); image.Is(bytes.NewReader(head), int64(len(head))) {
 		return w.container("iso", e.Name, br, depth+1)
 	}
 	return w.leaf(e, br)
@@ -276,31 +277,17 @@ func (w *walker) held(k, name string, r io.Reader, depth int) error {
 	if err != nil {
 		return err
 	}
-	size := int64(len(b))
+	in, size := bytes.NewReader(b), int64(len(b))
 	if size > w.lim.Nested {
 		return w.bomb("a nested %s is larger than %d bytes", k, w.lim.Nested)
 	}
 	switch k {
 	case "7z":
-		return w.seven(name, readerAt(b), size, depth)
+		return w.seven(name, in, size, depth)
 	case "iso":
-		return w.disk(name, readerAt(b), size, depth)
+		return w.disk(name, in, size, depth)
 	}
-	return w.zip(name, readerAt(b), size, depth)
-}
-
-// readerAt makes an io.ReaderAt of b.
-type readerAt []byte
-
-func (b readerAt) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 || off >= int64(len(b)) {
-		return 0, io.EOF
-	}
-	n := copy(p, b[off:])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
+	return w.zip(name, in, size, depth)
 }
 
 // meter counts what a member expands to and stops it at the limits.

@@ -12,11 +12,11 @@ import (
 
 // Packing is how RAR and Seven say that their members are packed. The zero value stores them.
 type Packing struct {
-	Method     byte     // of a RAR, 0 to 5; any but 0 is a claim
+	Method     byte     // of a RAR, 0 to 5; any but 0 is a claim, unless Streams are by Literals
 	Dictionary byte     // of a RAR, 128 kB shifted left so often
 	Locked     bool     // the members need a password
 	Coder      []byte   // of a 7z, with its properties
-	Streams    [][]byte // of a 7z, instead of the members' bytes
+	Streams    [][]byte // instead of the members' bytes; of a RAR one for each member
 	Size       uint64   // that a member of a RAR, or the whole of a 7z, says it expands to; 0 = as it is
 }
 
@@ -40,7 +40,11 @@ func rarBlock(parts ...[]byte) []byte {
 func RAR(p Packing, members ...Member) []byte {
 	out := []byte("Rar!\x1a\x07\x01\x00")
 	out = append(out, rarBlock([]byte{1, 0, 0})...)
-	for _, m := range members {
+	for i, m := range members {
+		data := m.Data
+		if p.Streams != nil {
+			data = p.Streams[i]
+		}
 		var extra []byte
 		if p.Locked { // a record of encryption: kind, version, flags, rounds, salt, vector
 			record := append([]byte{1, 0, 0, 15}, make([]byte, 32)...)
@@ -51,14 +55,13 @@ func RAR(p Packing, members ...Member) []byte {
 			head = append([]byte{2, 3}, vint(uint64(len(extra)))...)
 		}
 		how := vint(uint64(p.Method)<<7 | uint64(p.Dictionary)<<10)
-		size := vint(uint64(len(m.Data)))
-		plain := size
+		size, plain := vint(uint64(len(data))), vint(uint64(len(m.Data)))
 		if p.Size > 0 {
 			plain = vint(p.Size)
 		}
 		out = append(out, rarBlock(head, size, []byte{4}, plain, []byte{0}, binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(m.Data)),
 			how, []byte{0}, vint(uint64(len(m.Name))), []byte(m.Name), extra)...)
-		out = append(out, m.Data...)
+		out = append(out, data...)
 	}
 	return append(out, rarBlock([]byte{5, 0, 0})...)
 }
