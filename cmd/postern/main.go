@@ -15,6 +15,7 @@ import (
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/appealcmd"
 	"postern/cmd/postern/backupcmd"
+	"postern/cmd/postern/campaigncmd"
 	"postern/cmd/postern/casecmd"
 	"postern/cmd/postern/democmd"
 	"postern/cmd/postern/desk"
@@ -66,6 +67,7 @@ type cli struct {
 	Snippet    lettercmd.Snippet    `cmd:"" help:"Short texts for letters: list, save, remove, share, withdraw."`
 	Case       casecmd.Case         `cmd:"" help:"Cases of the abuse desk."`
 	Suppress   suppresscmd.Suppress `cmd:"" help:"Recipients who want no mail of an account: list, add, lift."`
+	Campaign   campaigncmd.Campaign `cmd:"" help:"Copies of one letter: list, show, mark as bad or good."`
 	Appeal     appealcmd.Appeal     `cmd:"" help:"What senders wrote whose mail was refused: list, answer, grant, refuse."`
 	Approval   secondcmd.Approval   `cmd:"" help:"What needs two persons: list, approve, refuse."`
 	Guarantee  casecmd.Guarantee    `cmd:"" help:"Written guarantees by which a suspended account comes back."`

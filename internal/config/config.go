@@ -35,6 +35,7 @@ type Config struct {
 	Headers        Headers              `yaml:"headers" json:"headers,omitempty"`
 	Greylist       Greylist             `yaml:"greylist" json:"greylist,omitempty"`
 	Learning       value.Learning       `yaml:"learning" json:"learning,omitempty" jsonschema:"description=what is learned of what people call spam and good"`
+	Campaigns      value.Campaigns      `yaml:"campaigns" json:"campaigns,omitempty" jsonschema:"description=copies of one letter\\, recognised by a fuzzy hash of its words"`
 	Quarantine     Quarantine           `yaml:"quarantine" json:"quarantine,omitempty"`
 	Rules          Rules                `yaml:"rules" json:"rules,omitempty"`
 	Admin          Admin                `yaml:"admin" json:"admin,omitempty"`
@@ -346,6 +347,7 @@ func Default() *Config {
 		Reports:    Reports{Size: 10e6, Day: 1000, Keep: 400 * day},
 		Greylist:   Greylist{Wait: 5 * minute, RetryWithin: 48 * hour, Remember: 35 * day},
 		Learning:   value.DefaultLearning(),
+		Campaigns:  value.DefaultCampaigns(),
 		Quarantine: Quarantine{Cap: 20e9, RejectedBeside: 3 * day, Evidence: 90 * day},
 		Rules:      Rules{Dir: "/etc/postern/rules.d"},
 		Admin:      Admin{Addr: "127.0.0.1:9925"},

@@ -37,6 +37,7 @@ func (c *Config) validate(d *strict.Document) {
 	c.validateSenders(d)
 	c.validateGreylist(d)
 	c.Learning.Validate(d, "learning")
+	c.Campaigns.Validate(d, "campaigns")
 	c.Abuse.Validate(d)
 	c.validateReports(d)
 	c.validateBackup(d)

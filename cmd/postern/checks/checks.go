@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"postern/abuse/external"
 	"postern/abuse/suppress"
 	"postern/blocklist"
+	"postern/cmd/postern/campaigns"
 	"postern/cmd/postern/glue"
 	"postern/cmd/postern/home"
 	"postern/cmd/postern/learning"
@@ -62,10 +64,11 @@ type Checks struct {
 	Greylist *greylist.Greylist
 	Senders  *account.Senders
 	Header   *header.Check
-	Targets  *link.Check        // of links
-	Sources  *external.Observer // who is watched among those elsewhere
-	OptedOut *suppress.Book     // who wants no mail of an account
-	Learning *learning.Learning // what people call spam and good
+	Targets  *link.Check          // of links
+	Sources  *external.Observer   // who is watched among those elsewhere
+	OptedOut *suppress.Book       // who wants no mail of an account
+	Learning *learning.Learning   // what people call spam and good
+	Letters  *campaigns.Campaigns // and what they say of campaigns
 
 	proof filter.Check // of the author; runs once for all steps that want it
 }
@@ -97,6 +100,7 @@ func New(ctx context.Context, p Parts) (*Checks, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Letters = campaigns.New(ctx, campaigns.Parts{Config: p.Config, Store: p.Home.Letters, Records: p.Home.Entities, Results: c.proof.Check, Audit: p.Audit.Write, Event: p.Event, Now: p.Now, Log: p.Log})
 	senders := account.Parts{Now: p.Now, Log: p.Log, Alert: func(text string, over bool) { p.Event("senders", text, over) }}
 	if c.Senders, err = account.New(setup.Senders(cfg, c.hosted, homeDomain(cfg)), senders); err != nil {
 		return nil, err
@@ -151,6 +155,7 @@ func (c *Checks) Steps() steps.Checks {
 		History:  c.History,
 		Greylist: c.Greylist,
 		Learned:  c.Learning.Check(),
+		Letters:  c.Letters.Check(),
 
 		Account:        c.Accounts,
 		AccountHeld:    c.Accounts.Content(),
@@ -179,7 +184,7 @@ func (c *Checks) Observers(taken func(filter.Recipient) bool) []filter.Observer 
 	refused := account.AuditRefused(c.parts.Now, func(ctx context.Context, who, address, kind string) error {
 		return c.parts.Audit.Write(ctx, "postern", "sender-refused", who, nil, address, kind)
 	})
-	return []filter.Observer{c.Limits, steps.Judged(c.History, taken), steps.Judged(c.Greylist, taken), steps.Judged(c.Learning.Observer(), taken), refused}
+	return []filter.Observer{c.Limits, steps.Judged(c.History, taken), steps.Judged(c.Greylist, taken), steps.Judged(c.Learning.Observer(), taken), steps.Judged(c.Letters.Observer(), taken), refused}
 }
 
 // Loops are what runs on its own clock, by name.
@@ -191,10 +196,18 @@ func (c *Checks) Loops() map[string]func(context.Context) error {
 		"history":   c.prune,
 		"learning":  c.Learning.Run,
 	}
+	maps.Copy(loops, c.Letters.Loops())
 	if shared := c.parts.Home.Limits; shared != nil {
 		loops["limits"] = func(ctx context.Context) error { return c.Limits.Share(ctx, shared, shareEvery) }
 	}
 	return loops
+}
+
+// Reported is told of a message that one of our people handed in as spam, and of which it is proved
+// that it came in here.
+func (c *Checks) Reported(ctx context.Context, reporter, report string, original []byte) {
+	c.Learning.Reported(ctx, reporter, report, original)
+	c.Letters.Reported(ctx, reporter, report, original)
 }
 
 // shareEvery is how often nodes tell each other what they counted.

@@ -17,7 +17,7 @@ func (g *Gateway) buildDesk(ctx context.Context) (err error) {
 	})
 	if err == nil {
 		g.service.Second = g.desk.Second
-		g.desk.Intake.Reported = g.checks.Learning.Reported
+		g.desk.Intake.Reported = g.checks.Reported
 		g.relay.Desk, g.outbox.Ended = g.desk.Relay(), g.desk.Ended(g.outbox.Ended)
 	}
 	return err

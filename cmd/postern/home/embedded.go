@@ -23,7 +23,7 @@ func openEmbedded(ctx context.Context, o Options) (*Home, error) {
 func embedded(h *local.Home, o Options) *Home {
 	return &Home{
 		Name: config.HomeLocal, Holds: h.Holds(), Outbox: h.Outbox(), Lists: h.Lists(), Accounts: h.Accounts(), Audit: h.Audit(), Traffic: h.Traffic(),
-		History: h.History(), Greylist: h.Greylist(), Bayes: h.Bayes(), Reports: h.Reports(), Sent: h.Sent(), Entities: h.Entities(), Jobs: &lease.Local{}, Degraded: h.Degraded, Close: h.Close,
+		History: h.History(), Greylist: h.Greylist(), Bayes: h.Bayes(), Letters: h.Campaigns(), Reports: h.Reports(), Sent: h.Sent(), Entities: h.Entities(), Jobs: &lease.Local{}, Degraded: h.Degraded, Close: h.Close,
 		Status: func(context.Context) Status { return Status{Home: config.HomeLocal} },
 		Sizes:  func(ctx context.Context) ([]Size, error) { return embeddedSizes(ctx, h, o.Config) },
 	}
@@ -60,8 +60,12 @@ func embeddedSizes(ctx context.Context, h *local.Home, c *config.Config) ([]Size
 	if learned.Items, learned.Bytes, err = h.Bayes().Size(ctx); err != nil {
 		return nil, err
 	}
+	letters := Size{Of: OfCampaigns, Days: int(time.Duration(c.Campaigns.Keep) / day)}
+	if letters.Items, letters.Bytes, err = h.Campaigns().Size(ctx); err != nil {
+		return nil, err
+	}
 	out := []Size{
-		held, log, learned, {Of: OfOutbox, Items: int64(owed)},
+		held, log, learned, letters, {Of: OfOutbox, Items: int64(owed)},
 		{Of: OfTraffic, Items: rows, Bytes: bytes, Days: int(time.Duration(c.Store.Traffic) / day)}, records,
 	}
 	for _, class := range entity.Classes() {

@@ -11,6 +11,7 @@ import (
 	"postern/abuse/sent"
 	"postern/blocklist"
 	"postern/filter/bayes"
+	"postern/filter/campaign"
 	"postern/filter/greylist"
 	"postern/filter/history"
 	"postern/filter/limit"
@@ -42,7 +43,8 @@ type Home struct {
 	Traffic  record.Traffic
 	History  history.Store
 	Greylist greylist.Store
-	Bayes    bayes.Store // counts of what was learned; derived from records
+	Bayes    bayes.Store    // counts of what was learned; derived from records
+	Letters  campaign.Store // what came of each letter
 	Reports  report.Store
 	Sent     sent.Store
 	Entities entity.Home  // records of the rooms, and what they rest on

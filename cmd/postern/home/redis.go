@@ -43,7 +43,7 @@ func openShared(ctx context.Context, o Options) (*Home, error) {
 	}
 	h, err := redis.Open(ctx, redis.Options{
 		Conn: where, Ring: ring, Dir: filepath.Join(o.Config.State, "redis"), Node: o.Config.Hostname, Version: o.Version, Rules: o.Rules, Passive: o.Passive,
-		Strict: c.Durability == durabilityStrict, Journal: int64(c.Journal), Keep: time.Duration(c.Traffic), Spool: o.Spool,
+		Strict: c.Durability == durabilityStrict, Journal: int64(c.Journal), Keep: time.Duration(c.Traffic), Letters: time.Duration(o.Config.Campaigns.Keep), Spool: o.Spool,
 		Caps: redis.Caps{Holds: capOr(c.Caps.Holds, o.Config.Quarantine.Cap), Evidence: int64(c.Caps.Evidence), Outbox: int64(c.Caps.Outbox), Traffic: int64(c.Caps.Traffic), Sent: int64(c.Caps.Sent), Blobs: blobCaps(o.Config)},
 		Now:  o.Now, Log: slog.New(Quiet(o.Log.Handler())), Event: o.Event,
 	})
@@ -71,7 +71,7 @@ func capOr(c, other config.Size) int64 {
 func shared(h *redis.Home, c *config.Config) *Home {
 	return &Home{
 		Name: config.HomeRedis, Holds: h.Holds, Outbox: h.Outbox, Lists: h.Decisions.Lists(), Accounts: h.Decisions.Accounts(), Audit: h.Audit,
-		Traffic: h.Traffic, History: h.History, Greylist: h.Greylist, Bayes: h.Bayes, Reports: h.Reports, Sent: h.Sent, Entities: h.Entities, Limits: h.Limits, Jobs: h.Jobs,
+		Traffic: h.Traffic, History: h.History, Greylist: h.Greylist, Bayes: h.Bayes, Letters: h.Campaigns, Reports: h.Reports, Sent: h.Sent, Entities: h.Entities, Limits: h.Limits, Jobs: h.Jobs,
 		Degraded: h.Degraded, Loops: h.Loops(), Close: h.Close,
 		Status: func(ctx context.Context) Status { return statusOf(h.Status(ctx)) },
 		Sizes:  func(ctx context.Context) ([]Size, error) { return sharedSizes(ctx, h, c) },
@@ -153,8 +153,13 @@ func sharedSizes(ctx context.Context, h *redis.Home, c *config.Config) ([]Size, 
 	if err != nil {
 		return nil, err
 	}
+	letters, about, err := h.Campaigns.Size(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return []Size{
 		{Of: OfLearned, Items: tokens, Bytes: counted},
+		{Of: OfCampaigns, Items: letters, Bytes: about, Days: int(time.Duration(c.Campaigns.Keep) / day)},
 		{Of: OfHolds, Items: s.Holds.Holds, Bytes: s.Holds.Total(), Cap: capOr(c.Store.Caps.Holds, c.Quarantine.Cap), Days: heldDays},
 		{Of: OfOutbox, Items: int64(s.Owed), Bytes: s.OwedIn, Cap: int64(c.Store.Caps.Outbox)},
 		{Of: OfTraffic, Items: s.Traffic.Rows, Bytes: s.Traffic.Bytes, Cap: int64(c.Store.Caps.Traffic), Days: int(time.Duration(c.Store.Traffic) / day)},

@@ -33,19 +33,20 @@ type Moved = move.Moved
 
 // The kinds of state that grow with the mail.
 const (
-	OfHolds    = "holds"
-	OfEvidence = "evidence"
-	OfOutbox   = "outbox"
-	OfTraffic  = "traffic"
-	OfHistory  = "history"
-	OfGreylist = "greylist"
-	OfReports  = "reports"
-	OfJournal  = "journal"
-	OfRecords  = "records" // of cases, reports, measures, users ...
-	OfIntake   = "intake"  // what arrived at abuse@
-	OfCases    = "cases"   // evidence of cases
-	OfPapers   = "papers"
-	OfInbox    = "test inbox"
-	OfSent     = "sent"    // the send log
-	OfLearned  = "learned" // words, as counts; the messages they are of are records
+	OfHolds     = "holds"
+	OfEvidence  = "evidence"
+	OfOutbox    = "outbox"
+	OfTraffic   = "traffic"
+	OfHistory   = "history"
+	OfGreylist  = "greylist"
+	OfReports   = "reports"
+	OfJournal   = "journal"
+	OfRecords   = "records" // of cases, reports, measures, users ...
+	OfIntake    = "intake"  // what arrived at abuse@
+	OfCases     = "cases"   // evidence of cases
+	OfPapers    = "papers"
+	OfInbox     = "test inbox"
+	OfSent      = "sent"      // the send log
+	OfCampaigns = "campaigns" // fuzzy hashes of letters, with who got copies
+	OfLearned   = "learned"   // words, as counts; the messages they are of are records
 )

@@ -38,13 +38,14 @@ const (
 	StepPatterns = "patterns"
 	StepLearned  = "learned"
 	StepBounce   = "bounces"
+	StepLetters  = "campaigns"
 )
 
 // Names are all of them, for metrics.
 func Names() []string {
 	return []string{
 		StepReverse, StepHelo, StepSPF, StepSender, StepAuth, StepLists, StepDomains, StepLinks,
-		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepOptedOut, StepLimits, StepHeader, StepTargets, StepShape, StepAttach, StepClamAV, StepPatterns, StepLearned, StepBounce,
+		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepOptedOut, StepLimits, StepHeader, StepTargets, StepShape, StepAttach, StepClamAV, StepPatterns, StepLearned, StepBounce, StepLetters,
 	}
 }
 
@@ -60,7 +61,7 @@ type Checks struct {
 	OptedOut, OptedOutLate                 filter.Check
 	Header, Targets, Shape, Attach, ClamAV filter.Check
 	Bounce                                 filter.Check
-	Learned                                filter.Check
+	Learned, Letters                       filter.Check
 
 	// Taken reports whether a recipient takes mail whatever is in it: what only such recipients
 	// get is not looked through for anything that would decide nothing. nil: none does.
@@ -119,6 +120,7 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepClamAV, filter.OnData, content(c.ClamAV), any, scan, time.Duration(cfg.ClamAV.Timeout))
 	add(StepPatterns, filter.OnData, content(set.Patterns()), any, filter.Accept, 10*time.Second)
 	add(StepLearned, filter.OnData, content(c.Learned), in, filter.Accept, 5*time.Second)
+	add(StepLetters, filter.OnData, content(c.Letters), in, filter.Accept, dnsTime)
 
 	return &filter.Pipeline{
 		Steps: steps, Judge: set, Budget: 45 * time.Second, Log: log,

@@ -17,6 +17,7 @@ import (
 	"postern/internal/spool"
 	"postern/internal/store/local/bayes"
 	"postern/internal/store/local/bodies"
+	"postern/internal/store/local/campaign"
 	"postern/internal/store/local/desk"
 	"postern/internal/store/local/entities"
 	"postern/internal/store/local/greylist"
@@ -67,6 +68,7 @@ type Home struct {
 	greylist *greylist.Store
 	sent     *sent.Store
 	bayes    *bayes.Store
+	campaign *campaign.Store
 	look     look
 }
 
@@ -171,7 +173,7 @@ func (h *Home) open(ctx context.Context, o Options) error {
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	if err := errors.Join(h.openSent(ctx), h.openBayes(ctx, o.Log)); err != nil {
+	if err := errors.Join(h.openSent(ctx), h.openBayes(ctx, o.Log), h.openCampaigns(ctx, o.Log)); err != nil {
 		return err
 	}
 	return h.openTraffic(ctx, o)
@@ -186,18 +188,33 @@ func (h *Home) openSent(ctx context.Context) error {
 }
 
 func (h *Home) openBayes(ctx context.Context, log *slog.Logger) error {
-	steps, err := migrations("bayes")
+	// It is made anew from the journal of what was learned.
+	return h.openDerived("bayes", log, "the counts of learning are damaged; they are set aside and made anew", func(path string, steps []string) (err error) {
+		h.bayes, err = bayes.Open(ctx, path, steps)
+		return err
+	})
+}
+
+func (h *Home) openCampaigns(ctx context.Context, log *slog.Logger) error {
+	return h.openDerived("campaign", log, "what was remembered of campaigns is damaged; it is set aside, and begun anew", func(path string, steps []string) (err error) {
+		h.campaign, err = campaign.Open(ctx, path, steps, campaign.Options{Log: log})
+		return err
+	})
+}
+
+// openDerived opens a file that no promise rests on. One that is damaged is set aside.
+func (h *Home) openDerived(name string, log *slog.Logger, words string, open func(path string, steps []string) error) error {
+	steps, err := migrations(name)
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(h.dir, "bayes.db")
-	h.bayes, err = bayes.Open(ctx, path, steps)
+	path := filepath.Join(h.dir, name+".db")
+	err = open(path, steps)
 	var damage *sqlite.DamageError
 	if !errors.As(err, &damage) {
 		return err
 	}
-	// It is made anew from the journal of what was learned.
-	log.Error("the counts of learning are damaged; they are set aside and made anew", "file", path, "error", err)
+	log.Error(words, "file", path, "error", err)
 	if err := os.Rename(path, path+".damaged"); err != nil {
 		return err
 	}
@@ -206,8 +223,7 @@ func (h *Home) openBayes(ctx context.Context, log *slog.Logger) error {
 			return err
 		}
 	}
-	h.bayes, err = bayes.Open(ctx, path, steps)
-	return err
+	return open(path, steps)
 }
 
 func (h *Home) openTraffic(ctx context.Context, o Options) error {
@@ -315,6 +331,9 @@ func (h *Home) Close() error {
 	if h.bayes != nil {
 		errs = append(errs, h.bayes.Close())
 	}
+	if h.campaign != nil {
+		errs = append(errs, h.campaign.Close())
+	}
 	if h.ground != nil {
 		errs = append(errs, h.ground.Close())
 	}
@@ -354,6 +373,9 @@ func (h *Home) Sent() *sent.Store { return h.sent }
 
 // Bayes is the home of the counts of what was learned; it implements the store of filter/bayes.
 func (h *Home) Bayes() *bayes.Store { return h.bayes }
+
+// Campaigns is the home of what came with each fuzzy hash.
+func (h *Home) Campaigns() *campaign.Store { return h.campaign }
 
 // Reports is the home of DMARC and TLS reports; it implements report.Store.
 func (h *Home) Reports() *reports.Store { return reports.New(h.traffic.DB()) }

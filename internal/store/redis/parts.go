@@ -7,6 +7,7 @@ import (
 
 	"postern/internal/store/redis/audit"
 	"postern/internal/store/redis/bayes"
+	"postern/internal/store/redis/campaign"
 	"postern/internal/store/redis/decisions"
 	"postern/internal/store/redis/durable"
 	"postern/internal/store/redis/durable/ends"
@@ -40,6 +41,8 @@ func (h *Home) openShared(context.Context) (err error) {
 	h.Greylist = greylist.New(h.conn, 0)
 	h.Limits = limits.New(h.conn)
 	h.Bayes = bayes.New(h.conn)
+	h.Campaigns = campaign.New(h.conn, campaign.Options{Log: o.Log, Now: o.Now, Keep: o.Letters})
+	h.closers = append(h.closers, h.Campaigns.Close)
 	h.Jobs = lease.New(h.conn, o.Node, o.Now)
 	if h.rows, err = traffic.Open(traffic.Options{Conn: h.conn, Now: o.Now, Log: o.Log, Keep: o.Keep, Cap: o.Caps.Traffic, Write: write}); err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"postern/internal/spool"
 	"postern/internal/store/redis/audit"
 	"postern/internal/store/redis/bayes"
+	"postern/internal/store/redis/campaign"
 	"postern/internal/store/redis/conn"
 	"postern/internal/store/redis/decisions"
 	"postern/internal/store/redis/durable"
@@ -65,6 +66,7 @@ type Options struct {
 	Journal int64         // bytes of the journal at most
 	Caps    Caps
 	Keep    time.Duration // of traffic rows
+	Letters time.Duration // how long a campaign is remembered after its last copy; 0 = a week
 	Spool   *spool.Spool
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -92,6 +94,7 @@ type Home struct {
 	Entities  entity.Home
 	Limits    *limits.Store
 	Bayes     *bayes.Store
+	Campaigns *campaign.Store
 	Jobs      lease.Runner
 
 	o       Options

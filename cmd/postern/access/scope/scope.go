@@ -42,6 +42,9 @@ var scopes = map[string]people.Scope{
 	"learn.judge":      people.SystemAct, // who could ask at will would write around it
 	"learn.undo":       people.SystemAct,
 	"learn.status":     people.HoldsRead,
+	"campaign.list":    people.HoldsRead,
+	"campaign.show":    people.HoldsRead,
+	"campaign.mark":    people.HoldsAct,
 	"greylist.list":    people.ListsRead,
 	"greylist.allow":   people.ListsAct,
 
