@@ -40,6 +40,7 @@ type Circumstances struct {
 	Measures  map[string]int    `yaml:"measures"`  // accounts by the level of a measure, 0 to 7
 	OptedOut  map[string]string `yaml:"opted_out"` // recipients by the account of which they want no mail
 	Learned   int               `yaml:"learned"`   // how often a letter of spam and one of good mail were learned
+	Letters   map[string]string `yaml:"letters"`   // good, bad or reported: a file of the case's folder of which somebody said so
 	Rates     map[string]int    `yaml:"rates"`     // messages a minute by ip, net, domain, account or recipient; further as configured
 	Refusals  int               `yaml:"refusals"`  // commands of this client that were refused just before
 	Unknown   int               `yaml:"unknown"`   // recipients that were, as nobody has such a name

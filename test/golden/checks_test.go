@@ -78,6 +78,7 @@ func (w *world) build(ctx context.Context) {
 		Attach:  &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
 		Learned: w.learned(ctx),
 	}
+	w.checks.Letters, w.letters = w.campaigns(ctx, proof)
 	if c.Greylist { // everything is new to a world without a past
 		w.checks.Greylist = w.greylist
 	}

@@ -77,6 +77,7 @@ type world struct {
 	history  *history.History
 	greylist *greylist.Greylist
 	limits   *limit.Limiter
+	letters  filter.Observer // of campaigns
 }
 
 func newWorld(t testing.TB, c mailtest.Case, k kit) *world {
@@ -236,7 +237,7 @@ func (w *world) done(ctx context.Context, m *filter.Message, o filter.Outcome) {
 		o.Reply = fate.Reply
 		o.Fates = append(o.Fates, fate)
 	}
-	for _, observer := range []filter.Observer{w.history, w.greylist} {
+	for _, observer := range []filter.Observer{w.history, w.greylist, w.letters} {
 		if err := observer.Done(ctx, m, o); err != nil {
 			w.t.Fatal(err)
 		}

@@ -52,7 +52,7 @@ func All(c *config.Config) []Row {
 		{"files", "bytes of a message file of scan and eval", fmt.Sprint(judge.MaxFile), "refused", ""},
 		{"control socket", "bytes of a request or answer", fmt.Sprint(control.MaxBytes), "refused", ""},
 	}
-	return slices.Concat(rows, Proof(), Memory(c), parserLimits(), Records(c), complaintLimits(), Signals(), Sources(), Service(), Desk(), Browser(), Appeals(), Inbox(c), Learning(c), Judgement())
+	return slices.Concat(rows, Proof(), Memory(c), parserLimits(), Records(c), complaintLimits(), Signals(), Sources(), Service(), Desk(), Browser(), Appeals(), Inbox(c), Learning(c), Campaigns(c), Judgement())
 }
 
 // complaintLimits are those of reports that strangers send, whose bytes are kept whole.

@@ -13,7 +13,7 @@ import (
 
 // Near is how many bits the prints of two copies of one campaign may differ in. Those of
 // unrelated texts differ in 32, give or take 4.
-const Near = 8
+const Near = 9
 
 // Bounds of what is looked at.
 const (

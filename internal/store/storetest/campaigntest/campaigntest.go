@@ -73,7 +73,7 @@ func near(t *testing.T, s Store) {
 	if got := ask(t, s, letter, letter.Wide()); len(got) != 0 {
 		t.Errorf("an empty store has %v", got)
 	}
-	three, each, far := letter^0b111, letter^0x0001000100010001, letter^0x1ff // 3 bits, one in each part, 9 bits
+	three, each, far := letter^0b111, letter^0x0001000100010001, letter^0x3ff // 3 bits, one in each part, 10 bits
 	Add(t, s, Copy(letter, 1), Copy(three, 2), Copy(each, 3), Copy(far, 4), Copy(^letter, 5))
 	prints := func(all []campaign.Group) (out []simhash.Print) {
 		for _, g := range all {
