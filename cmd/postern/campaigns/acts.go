@@ -30,9 +30,9 @@ type Held interface {
 // maxMessage bounds a message that is looked at.
 const maxMessage = 64 << 20
 
-// Wrap has the call that deletes held mail say that the letter is bad, where the configuration
+// wrap has the call that deletes held mail say that the letter is bad, where the configuration
 // wants that, and the call that adds to the block list find what was delivered of a sender.
-func (c *Campaigns) Wrap(s *control.Server, held Held) {
+func (c *Campaigns) wrap(s *control.Server, held Held) {
 	s.Wrap("quarantine.delete", func(ctx context.Context, raw json.RawMessage, next func(context.Context) (any, error)) (any, error) {
 		hold, p := c.before(ctx, held, raw)
 		out, err := next(ctx)

@@ -71,11 +71,13 @@ type Mark struct {
 // forget is the word of who takes back what was said.
 const forget = "forget"
 
-// Handle adds the calls.
-func (c *Campaigns) Handle(s *control.Server) {
+// Handle adds the calls, and has those that delete held mail and add to the block list say what
+// they mean for a letter.
+func (c *Campaigns) Handle(s *control.Server, held Held) {
 	control.Handle(s, "campaign.list", c.list)
 	control.Handle(s, "campaign.show", c.show)
 	control.Handle(s, "campaign.mark", c.mark)
+	c.wrap(s, held)
 }
 
 func (c *Campaigns) list(ctx context.Context, p List) (Listed, error) {

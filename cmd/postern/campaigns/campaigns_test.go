@@ -66,8 +66,7 @@ func open(t *testing.T) *world {
 		return p.ID, nil
 	})
 	control.Handle(w.calls, "blocklist.add", func(context.Context, blocklist.Entry) (string, error) { return "", nil })
-	w.Handle(w.calls)
-	w.Wrap(w.calls, w)
+	w.Handle(w.calls, w)
 	return w
 }
 
@@ -264,9 +263,10 @@ func TestRefusals(t *testing.T) {
 	w.store.Fail = func() error { return errors.New("away") }
 	for _, c := range []string{"campaign.list", "campaign.show", "campaign.mark"} {
 		params := any(campaigns.Show{Print: p})
-		if c == "campaign.list" {
+		switch c {
+		case "campaign.list":
 			params = campaigns.List{}
-		} else if c == "campaign.mark" {
+		case "campaign.mark":
 			params = campaigns.Mark{Print: p, Word: "bad", Reason: "r"}
 		}
 		if _, err := call[campaigns.Shown](w, c, params); err == nil {

@@ -39,8 +39,7 @@ func (g *Gateway) Calls() *control.Server {
 	auditcalls.Handle(s, g.home.Audit)
 	g.inbox.Handle(s)
 	g.checks.Learning.Handle(s, g.quarantine)
-	g.checks.Letters.Handle(s)
-	g.checks.Letters.Wrap(s, g.quarantine)
+	g.checks.Letters.Handle(s, g.quarantine)
 	return s
 }
 

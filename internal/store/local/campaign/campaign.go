@@ -78,7 +78,7 @@ func Open(ctx context.Context, path string, migrations []string, o Options) (*St
 	var n int64
 	err = db.R.QueryRowContext(ctx, "SELECT count(*) FROM print").Scan(&n)
 	if err == nil {
-		s.ask, err = db.R.PrepareContext(ctx, "SELECT print FROM band WHERE band IN (SELECT value FROM json_each(?)) LIMIT ?") //nolint:sqlclosecheck // kept as long as the store
+		s.ask, err = db.R.PrepareContext(ctx, "SELECT print FROM band WHERE band IN (SELECT value FROM json_each(?)) LIMIT ?")
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
