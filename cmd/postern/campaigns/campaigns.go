@@ -138,17 +138,18 @@ func (c *Campaigns) look(ctx context.Context) error {
 }
 
 // Times of forgetting. A clock that went by much more than the time that passed is not believed
-// that time.
+// before it has run on for a day.
 const (
 	every   = time.Hour
 	maxStep = 2 * time.Hour
+	settle  = 24 // rounds
 )
 
 // prune forgets what is old.
 func (c *Campaigns) prune(ctx context.Context) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	last := c.parts.Now()
+	last, doubt := c.parts.Now(), 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -158,6 +159,10 @@ func (c *Campaigns) prune(ctx context.Context) error {
 		now := c.parts.Now()
 		step := now.Round(0).Sub(last.Round(0))
 		if last = now; step.Abs() > maxStep {
+			doubt = settle
+		}
+		if doubt > 0 {
+			doubt--
 			continue
 		}
 		keep := time.Duration(c.parts.Config.Load().Campaigns.Keep)

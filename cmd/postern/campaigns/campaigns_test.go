@@ -141,8 +141,7 @@ func (w *world) came(n int, text string, state filter.FateState, symbols ...stri
 // finds is what the check finds in a letter.
 func (w *world) finds(text string) string {
 	w.t.Helper()
-	tree := mime.Bytes([]byte(raw(text)), mime.DefaultLimits())
-	found, err := w.Check().Check(w.t.Context(), &filter.Message{From: "a@b.example", Parts: func() (*mime.Tree, error) { return tree, nil }})
+	found, err := w.Check().Check(w.t.Context(), letterOf(text))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -151,6 +150,12 @@ func (w *world) finds(text string) string {
 		out = append(out, f.Symbol)
 	}
 	return strings.Join(out, " ")
+}
+
+// letterOf is a message on its way.
+func letterOf(text string) *filter.Message {
+	tree := mime.Bytes([]byte(raw(text)), mime.DefaultLimits())
+	return &filter.Message{From: "a@b.example", Parts: func() (*mime.Tree, error) { return tree, nil }}
 }
 
 func call[R any](w *world, name string, params any) (R, error) {

@@ -36,6 +36,7 @@ import (
 	"postern/filter/sender"
 	"postern/filter/shape"
 	"postern/internal/config"
+	"postern/internal/control"
 	"postern/internal/dns"
 	"postern/internal/record"
 )
@@ -201,6 +202,12 @@ func (c *Checks) Loops() map[string]func(context.Context) error {
 		loops["limits"] = func(ctx context.Context) error { return c.Limits.Share(ctx, shared, shareEvery) }
 	}
 	return loops
+}
+
+// Handle adds the calls about what people say of mail.
+func (c *Checks) Handle(s *control.Server, held learning.Held) {
+	c.Learning.Handle(s, held)
+	c.Letters.Handle(s, held)
 }
 
 // Reported is told of a message that one of our people handed in as spam, and of which it is proved

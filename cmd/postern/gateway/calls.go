@@ -38,8 +38,7 @@ func (g *Gateway) Calls() *control.Server {
 	g.ruling.Handle(s)
 	auditcalls.Handle(s, g.home.Audit)
 	g.inbox.Handle(s)
-	g.checks.Learning.Handle(s, g.quarantine)
-	g.checks.Letters.Handle(s, g.quarantine)
+	g.checks.Handle(s, g.quarantine)
 	return s
 }
 

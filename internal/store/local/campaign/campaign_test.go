@@ -1,9 +1,12 @@
 package campaign_test
 
 import (
+	"bytes"
+	"database/sql"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,5 +113,39 @@ func BenchmarkNear(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestBrokenFile counts what could not be written, and says so once.
+func TestBrokenFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "campaign.db")
+	script, err := os.ReadFile("../schema/campaign-1.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	s, err := home.Open(t.Context(), path, []string{string(script)}, home.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.ExecContext(t.Context(), "DROP TABLE copy"); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		campaigntest.Add(t, s, campaigntest.Copy(nth(n), n))
+	}
+	if got := s.Dropped(); got != 3 {
+		t.Errorf("%d of 3 are counted as lost", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(log.String(), "are lost"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, log.String())
 	}
 }
