@@ -57,7 +57,7 @@ ALONE := abuse/calendar abuse/cases/dossier abuse/cases/figures abuse/cases/flow
   internal/archive/kind internal/backup/plan internal/backup/secret internal/canon internal/config internal/desk/cases/view internal/desk/chart \
   internal/desk/digest internal/desk/held/search internal/desk/links internal/desk/views internal/desk/words internal/diff \
   internal/entity internal/entity/refile internal/mime/charset internal/mime/decode internal/mime/filename internal/mime/header internal/mime/lines \
-  internal/mime/oddity internal/mime/param internal/mime/transfer internal/mime/view internal/relay/client/dots internal/relay/client/reply \
+  internal/mime/oddity internal/mime/param internal/mime/style internal/mime/transfer internal/mime/view internal/relay/client/dots internal/relay/client/reply \
   internal/report/inert internal/smtpd/command internal/smtpd/framing internal/smtpd/input internal/smtpd/mech internal/smtpd/received \
   internal/store/local/guard internal/store/local/sqlite internal/store/redis/pack internal/store/redis/sealed internal/strict rules/expr
 

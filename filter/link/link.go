@@ -26,11 +26,14 @@ const (
 	Data       = "LINK_DATA"        // a link carries a page in itself
 	Elsewhere  = "LINK_ELSEWHERE"   // there are links, and none leads to the sender's organisation
 	Strange    = "LINK_STRANGE"     // no link to be followed leads to anybody who had to do with the message
+	Form       = "FORM_ELSEWHERE"   // what is typed into a form goes to somebody who had nothing to do with the message
+	Password   = "FORM_PASSWORD"    // so does a password, or it travels unencrypted
+	Base       = "LINK_BASE"        // short links are completed with a stranger's address
 )
 
 // Symbols are all symbols this check can emit.
 func Symbols() []string {
-	return []string{Mismatch, LikeOwn, LikeSender, Lookalike, Data, Elsewhere, Strange}
+	return []string{Mismatch, LikeOwn, LikeSender, Lookalike, Data, Elsewhere, Strange, Form, Password, Base}
 }
 
 // Check looks at the links of a message. It is safe for concurrent use.
@@ -76,7 +79,9 @@ func (c *Check) Check(_ context.Context, m *filter.Message) ([]filter.Finding, e
 	if l.hosts > 0 && !l.home && len(l.senders) > 0 {
 		l.add(Elsewhere, l.first)
 	}
-	l.strange(m, tree)
+	near := append(slices.Clone(l.senders), parties(m, &tree.Root.Header)...)
+	l.strange(near)
+	l.forms(near, tree.Pages())
 	return l.found, nil
 }
 

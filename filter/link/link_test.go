@@ -67,6 +67,14 @@ func TestSymbols(t *testing.T) {
 
 		{"a page in a link", home + a("data:text/html;base64,PGI+", "Click"), "LINK_DATA"},
 		{"a picture in a link", home + `<img src="data:image/png;base64,iVBOR">`, ""},
+		{"a form of the sender", home + `<form action="https://www.sender.test/in"><input type=password>`, ""},
+		{"a form of a stranger", home + `<form action="http://other.test/in"><input type=text>`, "FORM_ELSEWHERE"},
+		{"a password to a stranger", home + `<form action="https://other.test/in"><input type=password>`, "FORM_ELSEWHERE FORM_PASSWORD"},
+		{"a password unencrypted", home + `<form action="http://sender.test/in"><input type=password>`, "FORM_PASSWORD"},
+		{"a form without an address", home + `<form action="in"><input type=password>`, ""},
+		{"a base of the sender", `<base href="https://www.sender.test/"><a href="x">x</a>`, ""},
+		{"a base of a stranger", home + `<base href="https://other.test/"><a href="x">x</a>`, "LINK_BASE"},
+		{"a base for pictures alone", `<base href="https://other.test/"><img src="x">`, "LINK_ELSEWHERE"},
 		{"an address literal", home + a("http://[2001:db8::1]/x", "Click"), ""},
 	} {
 		if got := strings.Join(symbols(t, c, "Ann <ann@sender.test>", x.html), " "); got != x.want {

@@ -11,17 +11,35 @@ import (
 
 // strange reports links of a page none of which leads to the author's organisation, to that of
 // the envelope, or to those that gave the message its Message-ID, signed it or keep its list.
-func (l *look) strange(m *filter.Message, tree *mime.Tree) {
+func (l *look) strange(near []string) {
 	if len(l.follow) == 0 || len(l.senders) == 0 {
 		return
 	}
-	near := append(slices.Clone(l.senders), parties(m, &tree.Root.Header)...)
 	for _, o := range l.follow {
 		if slices.Contains(near, o) {
 			return
 		}
 	}
 	l.add(Strange, strings.Join(l.follow[:min(len(l.follow), 3)], ", "))
+}
+
+// forms reports where forms send what is typed into them, and who completes short links.
+func (l *look) forms(near []string, p *mime.Pages) {
+	for _, f := range p.Forms {
+		if f.Host == "" {
+			continue
+		}
+		stranger := !slices.Contains(near, address.Registered(f.Host))
+		if stranger {
+			l.add(Form, f.Host)
+		}
+		if f.Secret && (stranger || len(f.Raw) > 5 && strings.EqualFold(f.Raw[:5], "http:")) {
+			l.add(Password, f.Raw)
+		}
+	}
+	if p.Base != "" && p.Anchors > 0 && !slices.Contains(near, address.Registered(p.Base)) {
+		l.add(Base, p.Base)
+	}
 }
 
 // parties are the organisations that a header and an envelope name beside the author. What they

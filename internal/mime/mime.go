@@ -24,6 +24,9 @@ type (
 	Mailbox = header.Mailbox
 	URL     = view.URL
 	Figures = view.Figures
+	Pages   = view.Pages
+	Span    = view.Span
+	Form    = view.Form
 	Kind    = oddity.Kind
 	Anomaly = oddity.Anomaly
 )

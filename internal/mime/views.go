@@ -1,6 +1,8 @@
 package mime
 
 import (
+	"strings"
+
 	"postern/internal/mime/header"
 	"postern/internal/mime/view"
 )
@@ -14,7 +16,7 @@ func (t *Tree) view() *views {
 		for _, alternate := range []bool{false, true} {
 			for _, p := range t.Parts {
 				if p.Alternate == alternate && p.IsLeaf() {
-					c.Add(view.Body{MediaType: p.MediaType, Charset: p.Charset, Names: p.FileNames, Readings: p.Readings()})
+					c.Add(view.Body{MediaType: p.MediaType, Charset: p.Charset, Names: p.FileNames, Readings: p.Readings(), Attached: p.Disposition == "attachment" || !strings.HasPrefix(p.MediaType, "text/")})
 				}
 			}
 		}
@@ -57,6 +59,13 @@ func (t *Tree) URLs() []URL { return t.view().URLs }
 
 // Figures say how much the text and HTML parts show.
 func (t *Tree) Figures() Figures { return t.view().Figures }
+
+// Pages say what HTML parts are made of, and what of their text is seen.
+func (t *Tree) Pages() *Pages { return &t.view().Pages }
+
+// Visible returns the text of all text parts as far as a reader sees it: of HTML without what
+// its styles hide.
+func (t *Tree) Visible() string { return view.Visible(t.Text(), t.Pages().Spans) }
 
 // ViewCut reports whether a limit kept something out of the views.
 func (t *Tree) ViewCut() bool { return t.view().Cut }

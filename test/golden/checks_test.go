@@ -26,6 +26,7 @@ import (
 	"postern/filter/history"
 	"postern/filter/limit"
 	"postern/filter/link"
+	"postern/filter/page"
 	"postern/filter/sender"
 	"postern/filter/shape"
 	"postern/internal/config"
@@ -74,6 +75,7 @@ func (w *world) build(ctx context.Context) {
 		OptedOut: optedOut.Recipient(), OptedOutLate: optedOut.Content(),
 		Targets: link.New([]string{"example.com"}),
 		Shape:   shape.Check{},
+		Page:    page.Check{},
 		Header:  header.New(header.Us{Host: "mx1.example.com", Domains: []string{"example.com"}, People: []string{"Ada Lovelace"}}),
 		Attach:  &attach.Check{}, ClamAV: w.scan(), Bounce: &bounce.Check{Sent: sentLog(c.Sent)},
 		Learned: w.learned(ctx),

@@ -23,6 +23,7 @@ import (
 	"postern/filter/history"
 	"postern/filter/limit"
 	"postern/filter/link"
+	"postern/filter/page"
 	"postern/filter/sender"
 	"postern/filter/shape"
 	"postern/internal/mailtest"
@@ -86,7 +87,7 @@ func TestEverySymbolIsCovered(t *testing.T) {
 
 // TestChecksAndRulesAgree wants a worth for every symbol that checks can emit.
 func TestChecksAndRulesAgree(t *testing.T) {
-	emitted := append(slices.Concat(attach.Symbols(), header.Symbols(), link.Symbols(), shape.Symbols()),
+	emitted := append(slices.Concat(attach.Symbols(), header.Symbols(), link.Symbols(), shape.Symbols(), page.Symbols()),
 		clamav.Virus, clamav.Unscannable, clamav.Encrypted, blocklist.OwnAllow, blocklist.OwnBlock,
 		sender.PTRNone, sender.PTRMismatch, sender.PTRGeneric, sender.HeloBareIP, sender.HeloLiteral, sender.HeloIsUs,
 		sender.HeloNoDot, sender.HeloInvalid, sender.HeloNoName, sender.SenderNoHost, sender.SenderNullMX,

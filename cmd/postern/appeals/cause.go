@@ -44,7 +44,7 @@ var families = [...][2]string{
 	{"RBL_", Listed}, {"DBL_", Listed}, {"SURBL_", Listed}, {"URIBL_", Listed}, {"OWN_BLOCK", Blocked}, {"SOURCE_", Blocked},
 	{"VIRUS", Virus}, {"STRIP_", Virus}, {"ATTACH_", Attachment}, {"ARCHIVE_", Attachment}, {"RATE_", Rate}, {"BACKSCATTER", Policy},
 	{"UNSCANNABLE", Unread}, {"ENCRYPTED", Unread}, {"MAIL_ENCRYPTED", Unread}, {"MIME_", Unread}, {"SENDER_", Sender}, {"ENVELOPE_", Sender},
-	{"LINK_", Content}, {"PHISH", Content}, {"FORGED_", Content}, {"SPOOF", Content}, {"FROM_", Content}, {"SUBJ_", Content}, {"BODY_", Content}, {"BAYES_", Content}, {"MONEY_", Content},
+	{"LINK_", Content}, {"HIDDEN_", Content}, {"FORM_", Content}, {"PHISH", Content}, {"FORGED_", Content}, {"SPOOF", Content}, {"FROM_", Content}, {"SUBJ_", Content}, {"BODY_", Content}, {"BAYES_", Content}, {"MONEY_", Content},
 }
 
 // Sentences that the rules write around reasons, or in place of one.

@@ -3,6 +3,9 @@ package bounds
 import (
 	"postern/filter/header"
 	"postern/filter/link"
+	"postern/filter/page"
+	"postern/internal/mime/style"
+	"postern/internal/mime/view"
 	"postern/rules/look"
 	"postern/rules/pattern"
 	"postern/rules/spamassassin"
@@ -20,6 +23,12 @@ func Judgement() []Row {
 		row("checks", "authors and readers of a message that are compared", header.MaxAuthors, rest),
 		row("checks", "Received fields that are compared", header.MaxHops, rest),
 		row("checks", "organisations of links that are compared", link.MaxOrgs, rest),
+		row("checks", "elements of a page within each other", view.MaxDepth, "look like those around them"),
+		row("checks", "stretches of hidden text of a message", view.MaxSpans, "count as shown"),
+		row("checks", "forms of a message", view.MaxForms, rest),
+		row("checks", "bytes of style sheets of a page", style.MaxSheets, rest),
+		row("checks", "selectors of them", style.MaxRules, rest),
+		row("checks", "bytes of pages that hidden words are looked up in", page.MaxCompared, rest),
 		row("patterns", "bytes of a text that every expression is asked over, spread over head and tail of each part", pattern.MaxText, "elsewhere only where words of it stand; PATTERNS_CUT"),
 		row("patterns", "bytes of a longer text that one expression is asked over around its words", pattern.MaxText, "the rest is not looked at"),
 		row("patterns", "bytes of a message as received", look.RawBytes, rest),

@@ -33,6 +33,7 @@ import (
 	"postern/filter/history"
 	"postern/filter/limit"
 	"postern/filter/link"
+	"postern/filter/page"
 	"postern/filter/sender"
 	"postern/filter/shape"
 	"postern/internal/config"
@@ -171,6 +172,7 @@ func (c *Checks) Steps() steps.Checks {
 		Header:  c.Header,
 		Targets: c.Targets,
 		Shape:   shape.Check{},
+		Page:    page.Check{},
 		Attach:  &attach.Check{Limits: setup.ArchiveLimits(cfg.ClamAV)},
 	}
 	if c.parts.Scanner != nil {

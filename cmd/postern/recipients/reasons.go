@@ -12,7 +12,7 @@ var sorts = [...][2]string{
 	{"VIRUS", "virus"}, {"STRIP_", "virus"}, {"ARCHIVE_", "attachment"}, {"ATTACH_", "attachment"}, {"OWN_BLOCK", "block"},
 	{"RBL_", "list"}, {"DBL_", "list"}, {"SURBL_", "list"}, {"URIBL_", "list"},
 	{"SPF_", "proof"}, {"DKIM_", "proof"}, {"DMARC_", "proof"}, {"ARC_", "proof"}, {"FROM_", "proof"}, {"PTR_", "proof"}, {"HELO_", "proof"}, {"SENDER_", "proof"},
-	{"LINK_", "link"}, {"PHISH", "phishing"}, {"FORGED_", "phishing"}, {"SPOOF", "phishing"},
+	{"LINK_", "link"}, {"FORM_", "phishing"}, {"PHISH", "phishing"}, {"FORGED_", "phishing"}, {"SPOOF", "phishing"},
 	{"UNSCANNABLE", "unread"}, {"ENCRYPTED", "unread"}, {"MAIL_ENCRYPTED", "unread"}, {"MIME_", "unread"},
 }
 

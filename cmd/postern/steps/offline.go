@@ -13,6 +13,7 @@ import (
 	"postern/filter/clamav"
 	"postern/filter/header"
 	"postern/filter/link"
+	"postern/filter/page"
 	"postern/filter/sender"
 	"postern/filter/shape"
 	"postern/internal/config"
@@ -25,7 +26,7 @@ import (
 // result.
 func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Logger, now func() time.Time, withDNS bool) (*filter.Pipeline, func(), error) {
 	us := setup.Us(c)
-	checks := Checks{Header: header.New(us), Targets: link.New(us.Domains), Shape: shape.Check{}, Attach: &attach.Check{Limits: setup.ArchiveLimits(c.ClamAV)}}
+	checks := Checks{Header: header.New(us), Targets: link.New(us.Domains), Shape: shape.Check{}, Page: page.Check{}, Attach: &attach.Check{Limits: setup.ArchiveLimits(c.ClamAV)}}
 	checks.SPF, checks.Auth = unasked, unasked
 	closeAll := func() {}
 	if withDNS {

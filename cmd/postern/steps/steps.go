@@ -33,6 +33,7 @@ const (
 	StepHeader   = "header"
 	StepTargets  = "link-targets"
 	StepShape    = "shape"
+	StepPage     = "page"
 	StepAttach   = "attachments"
 	StepClamAV   = "clamav"
 	StepPatterns = "patterns"
@@ -45,23 +46,24 @@ const (
 func Names() []string {
 	return []string{
 		StepReverse, StepHelo, StepSPF, StepSender, StepAuth, StepLists, StepDomains, StepLinks,
-		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepOptedOut, StepLimits, StepHeader, StepTargets, StepShape, StepAttach, StepClamAV, StepPatterns, StepLearned, StepBounce, StepLetters,
+		StepOwn, StepHistory, StepGreylist, StepSenders, StepAccount, StepOptedOut, StepLimits, StepHeader, StepTargets, StepShape, StepPage, StepAttach, StepClamAV, StepPatterns, StepLearned, StepBounce, StepLetters,
 	}
 }
 
 // Checks are the checks behind the steps; a nil one is left out of the list.
 type Checks struct {
-	Reverse, Helo, SPF, Sender, Auth       filter.Check
-	Lists, DomainLists, Links              filter.Check
-	OwnRecipient, OwnContent               filter.Check
-	History, Greylist                      filter.Check
-	AccountSender, AccountContent          filter.Check
-	Account, LimitSender, LimitRecipient   filter.Check
-	LimitAccount, AccountHeld              filter.Check
-	OptedOut, OptedOutLate                 filter.Check
-	Header, Targets, Shape, Attach, ClamAV filter.Check
-	Bounce                                 filter.Check
-	Learned, Letters                       filter.Check
+	Reverse, Helo, SPF, Sender, Auth     filter.Check
+	Lists, DomainLists, Links            filter.Check
+	OwnRecipient, OwnContent             filter.Check
+	History, Greylist                    filter.Check
+	AccountSender, AccountContent        filter.Check
+	Account, LimitSender, LimitRecipient filter.Check
+	LimitAccount, AccountHeld            filter.Check
+	OptedOut, OptedOutLate               filter.Check
+	Header, Targets, Shape, Page         filter.Check
+	Attach, ClamAV                       filter.Check
+	Bounce                               filter.Check
+	Learned, Letters                     filter.Check
 
 	// Taken reports whether a recipient takes mail whatever is in it: what only such recipients
 	// get is not looked through for anything that would decide nothing. nil: none does.
@@ -116,6 +118,7 @@ func Pipeline(c Checks, set *rules.Set, cfg *config.Config, log *slog.Logger) *f
 	add(StepHeader, filter.OnData, content(c.Header), any, filter.Accept, 2*time.Second)
 	add(StepTargets, filter.OnData, content(c.Targets), in, filter.Accept, 2*time.Second)
 	add(StepShape, filter.OnData, content(c.Shape), in, filter.Accept, 2*time.Second)
+	add(StepPage, filter.OnData, content(c.Page), in, filter.Accept, 2*time.Second)
 	add(StepAttach, filter.OnData, content(listed(c.Attach, set)), any, filter.Quarantine, 20*time.Second)
 	add(StepClamAV, filter.OnData, content(c.ClamAV), any, scan, time.Duration(cfg.ClamAV.Timeout))
 	add(StepPatterns, filter.OnData, content(set.Patterns()), any, filter.Accept, 10*time.Second)

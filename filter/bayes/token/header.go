@@ -10,6 +10,7 @@ import (
 
 	"postern/internal/address"
 	"postern/internal/mime"
+	"postern/internal/mime/style"
 )
 
 // header adds what the author wrote into the header: the subject, the names, the program.
@@ -112,6 +113,35 @@ func (b *bag) structure(tree *mime.Tree) {
 	words, source := len(tree.Text()), len(tree.HTMLText())
 	b.add(kindShape, "text "+rough(words/64)+" source "+rough(source/64))
 	b.add(kindShape, "links "+rough(len(tree.URLs())))
+	b.pages(tree.Pages())
+}
+
+// pages adds what pages hide from their reader, and what they are made of.
+func (b *bag) pages(p *mime.Pages) {
+	for _, what := range []struct {
+		name string
+		n    int
+	}{
+		{"hidden lead ", p.Lead / 64}, {"hidden text ", (p.Hidden - p.Lead) / 64}, {"tiny text ", p.Tiny / 16},
+		{"forms ", len(p.Forms)}, {"handlers ", p.Handler}, {"empty tags ", p.Empty / 4}, {"unknown tags ", p.Unknown},
+	} {
+		if what.n > 0 {
+			b.add(kindShape, what.name+rough(what.n))
+		}
+	}
+	if p.Hidden-p.Lead > p.Shown {
+		b.add(kindShape, "hidden most")
+	}
+	if p.Anchors > 0 && p.Anchors == p.OfImage {
+		b.add(kindShape, "links of pictures alone")
+	}
+	var told [style.Alike + 1]bool
+	for _, s := range p.Spans {
+		if !s.Lead && !told[s.Cause] {
+			told[s.Cause] = true
+			b.add(kindShape, "hidden "+s.Cause.String())
+		}
+	}
 }
 
 // rough is a number to the next power of two.

@@ -32,7 +32,7 @@ func (t Tokenizer) Of(tree *mime.Tree) []uint64 {
 	b.structure(tree)
 	b.relations(tree)
 	b.links(tree.URLs())
-	text := tree.Text()
+	text := tree.Visible()
 	b.text(kindWord, cut(text, MaxText), MaxWords)
 	slices.Sort(b.all)
 	b.all = slices.Compact(b.all)

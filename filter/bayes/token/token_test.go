@@ -220,3 +220,31 @@ func TestEmbedded(t *testing.T) {
 		t.Error("hosts of images and styles count, or those of links do not")
 	}
 }
+
+// TestHidden: words that are not shown do not count, that there are some does.
+func TestHidden(t *testing.T) {
+	page := func(s string) []uint64 { return of("From: a@b.example\nContent-Type: text/html\n\n" + s + "\n") }
+	salad := strings.Repeat("orchard lantern ", 40)
+	plain := page("<p>meeting</p><p>" + salad + "</p>")
+	hidden := page("<p>meeting</p><p style='opacity:0'>" + salad + "</p>")
+	for _, x := range []struct {
+		name, token string
+		k           kind
+		in, not     []uint64
+	}{
+		{"a word that is shown", "orchard", kindWord, plain, hidden},
+		{"that words are hidden", "hidden transparent", kindShape, hidden, plain},
+		{"how many", "hidden text 8", kindShape, hidden, plain},
+		{"that they are most", "hidden most", kindShape, hidden, plain},
+		{"a preview", "hidden lead 8", kindShape, page("<p style='opacity:0'>" + salad + "</p>meeting"), hidden},
+		{"tiny text", "tiny text 64", kindShape, page("<p style='font-size:4px'>" + salad + "</p>"), plain},
+		{"pictures alone", "links of pictures alone", kindShape, page("<a href=https://a.test/><img></a>"), page("<a href=https://a.test/>x</a>")},
+	} {
+		if !has(x.in, x.k, x.token) || has(x.not, x.k, x.token) {
+			t.Errorf("%s: %v where it is, %v where not", x.name, has(x.in, x.k, x.token), has(x.not, x.k, x.token))
+		}
+	}
+	if !has(hidden, kindWord, "meeting") {
+		t.Error("a word beside hidden ones does not count")
+	}
+}

@@ -14,6 +14,7 @@ type Body struct {
 	MediaType string
 	Charset   string // as declared; "" = not
 	Names     []string
+	Attached  bool // not read with the message
 	Readings  [][]byte
 }
 
@@ -26,7 +27,7 @@ func (c *Collector) Add(b Body) {
 	for _, data := range b.Readings {
 		text := b.utf8(data[:min(len(data), c.left.Text+64)]) // a little more than fits, so that the cut is seen
 		if html {
-			c.AddHTML(text)
+			c.addHTML(text, b.Attached)
 		} else {
 			c.Plain(text)
 		}

@@ -12,8 +12,10 @@ import (
 // maxShown bounds the shown text kept with a link, in bytes.
 const maxShown = 300
 
-// AddHTML adds an HTML body in UTF-8: its source, the text a reader sees, its links.
-func (c *Collector) AddHTML(src []byte) {
+// AddHTML adds an HTML body in UTF-8: its source, its text, its links, and what of it is seen.
+func (c *Collector) AddHTML(src []byte) { c.addHTML(src, false) }
+
+func (c *Collector) addHTML(src []byte, attached bool) {
 	if left := max(0, c.left.Text-c.html.Len()); len(src) > left {
 		c.full = true
 		src = src[:left]
@@ -24,9 +26,16 @@ func (c *Collector) AddHTML(src []byte) {
 	}
 	c.html.Write(src)
 	c.begin()
-	p := page{c: c, scanned: c.text.Len(), anchor: -1}
+	start := c.text.Len()
+	p := page{c: c, scanned: start, anchor: -1, file: attached}
+	if !attached {
+		p.sight = newSight(c, src)
+	}
 	p.read(src)
 	p.closeAnchor()
+	if !attached {
+		c.pages.Texts = append(c.pages.Texts, Range{start, c.text.Len()})
+	}
 	c.scan(c.text.String()[p.scanned:])
 }
 
@@ -40,6 +49,8 @@ type page struct {
 	scanned int    // how far text was searched for bare links
 	space   bool   // a blank is owed before the next word
 	nested  bool   // inside a conditional comment
+	file    bool   // the page is attached
+	sight   *sight // nil where nobody looks: in files and comments
 }
 
 func (p *page) read(src []byte) {
@@ -53,8 +64,10 @@ func (p *page) read(src []byte) {
 			if p.hide == 0 && !p.nested {
 				p.text(z.Text())
 			}
-		case html.StartTagToken, html.SelfClosingTagToken:
-			p.start(z)
+		case html.StartTagToken:
+			p.start(z, false)
+		case html.SelfClosingTagToken:
+			p.start(z, true)
 		case html.EndTagToken:
 			name, _ := z.TagName()
 			p.end(atom.Lookup(name))
@@ -65,7 +78,7 @@ func (p *page) read(src []byte) {
 	p.c.full = true
 }
 
-func (p *page) start(z *html.Tokenizer) {
+func (p *page) start(z *html.Tokenizer, closed bool) {
 	name, more := z.TagName()
 	tag := atom.Lookup(name)
 	switch tag {
@@ -79,30 +92,50 @@ func (p *page) start(z *html.Tokenizer) {
 		p.picture()
 	}
 	p.breakFor(tag)
+	var m marks
 	var meta string
 	for more {
 		var key, val []byte
 		key, val, more = z.TagAttr()
-		switch string(key) {
-		case "href", "xlink:href":
-			p.link(tag, string(val))
-		case "src", "background", "poster", "data":
-			p.c.put(string(val), p.base, URL{Embedded: true})
-		case "action", "formaction", "ping":
-			p.c.add(string(val), p.base, "")
-		case "alt":
-			if tag == atom.Img && !p.nested {
-				said := p.c.figs.HTML
-				p.text(val)
-				p.c.figs.HTML = said // a word that stands for a picture is none
-			}
-		case "content":
+		if tag == atom.Meta && string(key) == "content" {
 			meta = string(val)
 		}
+		p.attribute(tag, key, val)
+		m.note(key, val)
 	}
-	if tag == atom.Meta && meta != "" {
-		if i := strings.Index(strings.ToLower(meta), "url="); i >= 0 {
-			p.c.add(strings.Trim(meta[i+len("url="):], `'" `), p.base, "")
+	if i := strings.Index(strings.ToLower(meta), "url="); i >= 0 {
+		p.c.add(strings.Trim(meta[i+len("url="):], `'" `), p.base, "")
+	}
+	if p.sight != nil {
+		p.sight.begin(tag, name, closed, &m)
+	}
+}
+
+// attribute takes what an attribute leads to or says.
+func (p *page) attribute(tag atom.Atom, key, val []byte) {
+	switch string(key) {
+	case "href", "xlink:href":
+		p.link(tag, string(val))
+	case "src", "background", "poster", "data":
+		p.c.put(string(val), p.base, URL{Embedded: true})
+	case "action", "formaction", "ping":
+		p.c.add(string(val), p.base, "")
+		if string(key) != "ping" {
+			p.form(string(val))
+		}
+	case "alt":
+		if tag == atom.Img && !p.nested {
+			said := p.c.figs.HTML
+			p.instead(val)
+			p.c.figs.HTML = said // a word that stands for a picture is none
+		}
+	case "type":
+		if tag == atom.Input && strings.EqualFold(string(val), "password") {
+			p.secret()
+		}
+	default:
+		if len(key) > 4 && key[0] == 'o' && key[1] == 'n' && !p.nested && !p.file {
+			p.c.pages.Handler++
 		}
 	}
 }
@@ -124,9 +157,15 @@ func (p *page) link(tag atom.Atom, val string) {
 	case tag == atom.Base:
 		if p.base == "" {
 			p.base = val
+			if u, ok := parseURL(val, ""); ok && p.sight != nil {
+				p.c.pages.Base = u.Host
+			}
 		}
 	case tag == atom.A && !p.nested:
 		p.flushBlank()
+		if p.sight != nil {
+			p.sight.words, p.sight.image = false, false
+		}
 		p.c.scan(p.c.text.String()[p.scanned:])
 		p.href, p.anchor = val, p.c.text.Len()
 		p.scanned = p.anchor
@@ -142,6 +181,9 @@ func (p *page) end(tag atom.Atom) {
 	case atom.Script, atom.Style:
 		p.hide = 0
 	}
+	if p.sight != nil {
+		p.sight.end(tag)
+	}
 	p.breakFor(tag)
 }
 
@@ -156,6 +198,12 @@ func (p *page) closeAnchor() {
 		shown = strings.ToValidUTF8(shown[:maxShown], "")
 	}
 	p.c.put(p.href, p.base, URL{Text: shown, Anchor: true})
+	if p.sight != nil {
+		p.c.pages.Anchors++
+		if p.sight.image && !p.sight.words {
+			p.c.pages.OfImage++
+		}
+	}
 	p.anchor, p.href, p.scanned = -1, "", len(all)
 }
 
@@ -198,7 +246,11 @@ func (p *page) text(b []byte) {
 			i++
 		}
 		p.flushBlank()
+		start := p.c.text.Len()
 		p.c.visible(b[:i])
+		if p.sight != nil {
+			p.sight.word(start)
+		}
 		b = b[i:]
 	}
 }

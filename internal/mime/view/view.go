@@ -25,6 +25,7 @@ type Collector struct {
 	seen           map[URL]struct{}
 	full           bool
 	figs           Figures
+	pages          Pages
 }
 
 // Figures say how much of what a message shows.
@@ -51,12 +52,13 @@ type Views struct {
 	TextAt, HTMLAt []int // where bodies begin in these behind the first
 	URLs           []URL
 	Figures        Figures
+	Pages          Pages
 	Cut            bool // a budget was used up
 }
 
 // Views are all views so far.
 func (c *Collector) Views() Views {
-	return Views{c.Text(), c.HTML(), c.textAt, c.htmlAt, c.urls, c.figs, c.full}
+	return Views{c.Text(), c.HTML(), c.textAt, c.htmlAt, c.urls, c.figs, c.pages, c.full}
 }
 
 // URLs are the links so far, in the order found, each pair of link and shown text once.
