@@ -25,8 +25,6 @@ type (
 	URL     = view.URL
 	Figures = view.Figures
 	Pages   = view.Pages
-	Span    = view.Span
-	Form    = view.Form
 	Kind    = oddity.Kind
 	Anomaly = oddity.Anomaly
 )

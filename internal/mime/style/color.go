@@ -126,7 +126,10 @@ func rgb(name, args []byte) Color {
 	var c Color
 	for i := range 4 {
 		args = bytes.TrimLeft(args, " ,/\t")
-		n, _, rest := number(args)
+		n, negative, rest := number(args)
+		if negative {
+			n = 0
+		}
 		switch {
 		case len(rest) == len(args) && i == 3:
 			return c

@@ -29,11 +29,12 @@ const (
 type Decl struct {
 	has, strong uint16 // what is set, and what of it is !important
 
-	none, unseen, clear   bool
-	cut, outside, clipped bool
-	flat, sides           uint8 // sides without a length; those that are set
-	size                  length
-	ink, ground           Color
+	none, unseen, clear bool
+	cut, clipped        bool
+	flat, sides         uint8 // sides without a length; those that are set
+	outside, moved      uint8 // ways off the page, by mover; those that are set
+	size                length
+	ink, ground         Color
 }
 
 // Parse adds the declarations of a block: those later win, unless earlier ones are !important.
@@ -114,8 +115,23 @@ func (d *Decl) set(name, value []byte) {
 		d.paint(name, value)
 	case "width", "height", "max-width", "max-height":
 		d.side(name, v)
-	case "text-indent", "left", "right", "top", "bottom", "margin-left", "margin-top":
-		d.has, d.outside = away, farAway(v)
+	default:
+		d.move(name, v)
+	}
+}
+
+// movers can take what they stand on off the page.
+var movers = [...]string{"text-indent", "left", "right", "top", "bottom", "margin-left", "margin-top"}
+
+// move takes a length that moves something.
+func (d *Decl) move(name, v []byte) {
+	for i, mover := range movers {
+		if string(name) == mover {
+			d.has, d.moved = away, 1<<i
+			if farAway(v) {
+				d.outside = d.moved
+			}
+		}
 	}
 }
 
@@ -214,7 +230,8 @@ func (d *Decl) take(o *Decl, bit uint16) {
 		d.flat = d.flat&^o.sides | o.flat
 		d.sides |= o.sides
 	case away:
-		d.outside = d.outside || o.outside // any side is enough
+		d.outside = d.outside&^o.moved | o.outside
+		d.moved |= o.moved
 	case clip:
 		d.clipped = o.clipped
 	}

@@ -116,7 +116,7 @@ func (d *Decl) gone() Cause {
 		return Clear
 	case d.has&room != 0 && d.has&overflow != 0 && d.cut && d.flat != 0, d.has&clip != 0 && d.clipped:
 		return NoRoom
-	case d.has&away != 0 && d.outside:
+	case d.has&away != 0 && d.outside != 0:
 		return Outside
 	}
 	return Seen
