@@ -5,6 +5,7 @@ import (
 
 	"postern/internal/config/value"
 	"postern/internal/desk/appeals"
+	"postern/internal/desk/campaigns"
 	"postern/internal/desk/cases"
 	"postern/internal/desk/cases/act"
 	"postern/internal/desk/cases/file"
@@ -24,7 +25,7 @@ import (
 // menu is the parts of the desk; the first that somebody may see is where they begin.
 func menu() []page.Item {
 	return []page.Item{
-		{Key: "held", Path: "/held", Call: "quarantine.list"},
+		{Key: "held", Path: "/held", Call: "quarantine.list", Under: []page.Item{{Key: "campaigns.nav", Path: "/campaigns", Call: "campaign.list"}}},
 		{Key: "trace", Path: "/trace", Call: "trace", Under: []page.Item{{Key: "appeals.nav", Path: "/appeals", Call: "appeal.list"}, {Key: "testbox.nav", Path: "/inbox", Call: "inbox.list"}}},
 		{Key: "cases", Path: "/cases", Call: "case.list", Under: []page.Item{
 			{Key: "letters.nav-templates", Path: "/templates", Call: "template.list"},
@@ -50,6 +51,7 @@ func papers() []fs.FS {
 		trace.Pages,
 		appeals.Pages,
 		testbox.Pages,
+		campaigns.Pages,
 		cases.Pages,
 		letters.Pages,
 		figures.Pages,
@@ -66,6 +68,7 @@ func rooms(kit *page.Kit, calls page.Caller, long *work.Room) []site.Room {
 		&trace.Room{Kit: kit, Calls: calls},
 		&appeals.Room{Kit: kit, Calls: calls},
 		&testbox.Room{Kit: kit, Calls: calls},
+		&campaigns.Room{Kit: kit, Calls: calls},
 		&cases.Room{Kit: kit, Calls: calls},
 		&letters.Room{Kit: kit, Calls: calls},
 		&file.Room{Kit: kit, Calls: calls},

@@ -52,6 +52,9 @@ var table = map[string]row{
 	"POST /appeals/{id}/allow":   {roles: "Alp", status: 404, form: "what=host&days=7"},
 	"POST /appeals/{id}/unblock": {roles: "Alp", status: 404, form: "key=x"},
 
+	"GET /campaigns":              {roles: "Alpa", status: 200},
+	"GET /campaigns/{print}":      {roles: "Alpa", status: 400},
+	"POST /campaigns/{print}":     {roles: "Alp", status: 400, form: "word=bad&reason=x"},
 	"GET /inbox":                  {roles: "Alpa", status: 200},
 	"POST /inbox":                 {roles: "Alp", status: 303, form: "act=all"},
 	"GET /inbox/{id}":             {roles: "Alpa", status: 404},
