@@ -3,7 +3,6 @@ package bayes_test
 import (
 	"bytes"
 	"fmt"
-	"hash/fnv"
 	"io/fs"
 	"math"
 	"os"
@@ -12,14 +11,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"unicode"
-
-	"golang.org/x/net/publicsuffix"
 
 	"postern/filter/bayes"
 	"postern/filter/bayes/token"
 	"postern/internal/mailtest"
 	"postern/internal/mime"
+	"postern/rules/fit/kin"
 )
 
 // letter is a labelled mail.
@@ -28,6 +25,13 @@ type letter struct {
 	corpus string
 	group  int // letters of one campaign or one sender are in the same
 	tokens []uint64
+}
+
+func (l letter) class() bayes.Class {
+	if l.spam {
+		return bayes.Spam
+	}
+	return bayes.Ham
 }
 
 // corpora reads the labelled mail once for all tests.
@@ -51,7 +55,6 @@ func letters(t testing.TB) []letter {
 }
 
 func readCorpora(root string) (out []letter, err error) {
-	groups := union{}
 	var keys [][]string
 	tok := token.Tokenizer{Key: token.Key{1}}
 	for _, class := range []string{"ham", "spam"} {
@@ -68,112 +71,23 @@ func readCorpora(root string) (out []letter, err error) {
 			rel, _ := filepath.Rel(root, path)
 			parts := strings.Split(rel, string(filepath.Separator))
 			out = append(out, letter{spam: class == "spam", corpus: parts[0] + "/" + parts[1], tokens: tok.Of(tree)})
-			keys = append(keys, campaign(tree))
+			keys = append(keys, kin.Keys(tree))
 			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	for _, k := range keys {
-		groups.join(k)
-	}
-	for i, k := range keys {
-		h := fnv.New32a()
-		_, _ = h.Write([]byte(groups.find(k[0])))
-		out[i].group = int(h.Sum32() >> 1)
+	for i, g := range kin.Groups(keys) {
+		out[i].group = g
 	}
 	return out, nil
 }
 
-// campaign names what ties letters together: the domain of the sender where it is one of its
-// own, the subject without numbers, the beginning of the text.
-func campaign(tree *mime.Tree) []string {
-	domain := ""
-	if from := tree.From(); len(from) > 0 {
-		domain = from[0].Domain
-		if org, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
-			domain = org
-		}
-	}
-	subject, text := bare(tree.Subject(), 80), bare(tree.Text(), 120)
-	var out []string
-	if domain != "" && !slices.Contains([]string{"gmail.com", "yahoo.com", "hotmail.com", "aol.com", "outlook.com", "msn.com", "hotmail.de", "googlemail.com"}, domain) {
-		out = append(out, "d "+domain)
-	}
-	if len(subject) > 24 {
-		out = append(out, "s "+subject)
-	}
-	if len(text) > 100 {
-		out = append(out, "t "+text)
-	}
-	if len(out) == 0 {
-		out = append(out, "o "+domain+subject+text)
-	}
-	return out
-}
-
-func bare(s string, n int) string {
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsLetter(r) && b.Len() < n {
-			b.WriteRune(unicode.ToLower(r))
-		}
-	}
-	return strings.TrimPrefix(strings.TrimPrefix(b.String(), "re"), "fwd")
-}
-
-// union joins names into groups.
-type union map[string]string
-
-func (u union) find(s string) string {
-	for u[s] != "" && u[s] != s {
-		s = u[s]
-	}
-	return s
-}
-
-func (u union) join(names []string) {
-	root := u.find(names[0])
-	u[root] = root
-	for _, n := range names[1:] {
-		u[u.find(n)] = root
-	}
-}
-
-// memory counts tokens for a test.
-type memory struct {
-	all    bayes.Count
-	counts map[uint64]bayes.Count
-}
-
-func (m *memory) learn(l letter) {
-	if m.counts == nil {
-		m.counts = map[uint64]bayes.Count{}
-	}
-	for _, tok := range l.tokens {
-		c := m.counts[tok]
-		if l.spam {
-			c.Spam++
-		} else {
-			c.Ham++
-		}
-		m.counts[tok] = c
-	}
-	if l.spam {
-		m.all.Spam++
-	} else {
-		m.all.Ham++
-	}
-}
-
-func (m *memory) judge(l letter) judged {
-	counts := make([]bayes.Count, len(l.tokens))
-	for i, tok := range l.tokens {
-		counts[i] = m.counts[tok]
-	}
-	j := bayes.Combine(l.tokens, counts, m.all)
-	return judged{letter: l, Judgement: j, band: bayes.Band(j, m.all)}
+// judge judges a letter by what was learned.
+func judge(m *bayes.Memory, l letter) judged {
+	j, all := m.Judge(l.tokens)
+	return judged{letter: l, Judgement: j, band: bayes.Band(j, all)}
 }
 
 // judged is a letter with what was said of it.
@@ -271,19 +185,19 @@ const folds = 5
 // folded judges each letter by what was learned from the other folds, at most so many letters.
 func folded(all []letter, most int) (out []judged) {
 	for fold := range folds {
-		var m memory
+		var m bayes.Memory
 		n := 0
 		for _, i := range shuffled(len(all)) {
 			l := all[i]
 			if l.group%folds == fold || n >= most {
 				continue
 			}
-			m.learn(l)
+			m.Learn(l.class(), l.tokens)
 			n++
 		}
 		for _, l := range all {
 			if l.group%folds == fold {
-				out = append(out, m.judge(l))
+				out = append(out, judge(&m, l))
 			}
 		}
 	}
@@ -353,16 +267,16 @@ func TestLeaveOneOut(t *testing.T) {
 	for left, want := range map[string]struct{ auc, mostHam float64 }{
 		"ham/list-ham spam/phishing-pot": {0.98, 0.01}, "ham/foff-milter spam/foff-milter": {0.64, 0.12}, "ham/spamassassin-corpus spam/spamassassin-corpus": {0.95, 0.01},
 	} {
-		var m memory
+		var m bayes.Memory
 		var out []judged
 		for _, l := range all {
 			if !strings.Contains(left, l.corpus) {
-				m.learn(l)
+				m.Learn(l.class(), l.tokens)
 			}
 		}
 		for _, l := range all {
 			if strings.Contains(left, l.corpus) {
-				out = append(out, m.judge(l))
+				out = append(out, judge(&m, l))
 			}
 		}
 		t.Log(row(left, out))

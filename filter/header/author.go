@@ -30,6 +30,7 @@ func (l *look) author() {
 			l.person(from, to)
 		}
 		l.nameAddress(from)
+		l.named(from)
 		if l.isReader(from.Address) {
 			l.add(FromIsTo, from.Address)
 		}

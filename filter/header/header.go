@@ -30,6 +30,8 @@ const (
 	FromNamePerson    = "FROM_NAME_PERSON"    // the shown name is that of somebody of ours
 	FromNameReader    = "FROM_NAME_READER"    // the shown name is the reader's own
 	FromNameAddress   = "FROM_NAME_ADDRESS"   // the shown name is an address of another domain
+	FromNameDomain    = "FROM_NAME_DOMAIN"    // the domain has something of the shown name
+	FromNameStrange   = "FROM_NAME_STRANGE"   // the domain has nothing of the shown name
 	FromIsTo          = "FROM_IS_TO"          // the author's address is the reader's
 	ReplyToElsewhere  = "REPLY_TO_ELSEWHERE"  // answers go to another organisation
 	ReplyToFree       = "REPLY_TO_FREE"       // answers go to a free mailbox, the author has another address
@@ -41,7 +43,7 @@ const (
 // Symbols are all symbols this check can emit.
 func Symbols() []string {
 	return []string{DateMissing, DateInvalid, DateFuture, DatePast, MessageIDMissing, MessageIDInvalid, MailerForged,
-		FromOwnDomain, FromLikeOwn, FromNameOwn, FromNamePerson, FromNameReader, FromNameAddress, FromIsTo,
+		FromOwnDomain, FromLikeOwn, FromNameOwn, FromNamePerson, FromNameReader, FromNameAddress, FromNameDomain, FromNameStrange, FromIsTo,
 		ReplyToElsewhere, ReplyToFree, ToMissing, ReceivedForged, ReceivedNoAddress}
 }
 

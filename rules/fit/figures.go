@@ -66,12 +66,15 @@ func below(sorted []filter.Score, s filter.Score) int {
 }
 
 // Wilson is the 95 % Wilson score interval of k in n, as shares.
-func Wilson(k, n int) [2]float64 {
-	if n == 0 {
+func Wilson(k, n int) [2]float64 { return wilson(float64(k), float64(n)) }
+
+// wilson is the same for counts of witnesses.
+func wilson(k, m float64) [2]float64 {
+	if m == 0 {
 		return [2]float64{0, 1}
 	}
 	const z = 1.959964
-	p, m := float64(k)/float64(n), float64(n)
+	p := k / m
 	mid := (p + z*z/(2*m)) / (1 + z*z/m)
 	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
 	return [2]float64{math.Max(0, mid-half), math.Min(1, mid+half)}

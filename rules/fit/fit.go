@@ -20,6 +20,7 @@ type Term struct {
 type Letter struct {
 	Spam  bool
 	Group string       // letters of one source; sources weigh by the root of their size
+	Kin   int          // letters of one sender or campaign; so many weigh as the root of their number
 	Terms []int        // indexes of the terms that count for it, each once
 	Rest  filter.Score // what everything else that fired is worth
 }
@@ -34,7 +35,7 @@ type Aim struct {
 // Bounds of the search. All are about letters that look alike: none is about time.
 const (
 	sweeps   = 40      // over all terms, at most
-	pull     = 1e-3    // of one point away from what is written, beside a mean loss of about 1
+	pull     = 1e-2    // of one point away from what is written, beside a mean loss of about 1
 	slope    = 100     // hundredths of a point in which the odds change by e
 	heaviest = 1 << 10 // what all good mail may weigh beside all spam
 	heavier  = 2
@@ -63,19 +64,19 @@ func Propose(terms []Term, letters []Letter, aim Aim) []filter.Score {
 // Rare terms keep their place: they may get twice what is written where the mail does not
 // contradict that.
 func Bear(terms []Term, letters []Letter) []Term {
-	var all [2]int
-	hits := make([][2]int, len(terms))
-	for i := range letters {
+	var all [2]float64
+	hits := make([][2]float64, len(terms))
+	for i, w := range witnesses(letters) {
 		class := class(letters[i].Spam)
-		all[class]++
+		all[class] += w
 		for _, t := range letters[i].Terms {
-			hits[t][class]++
+			hits[t][class] += w
 		}
 	}
 	out := slices.Clone(terms)
 	for i := range out {
 		t := &out[i]
-		ham, spam := Wilson(hits[i][0], all[0]), Wilson(hits[i][1], all[1])
+		ham, spam := wilson(hits[i][0], all[0]), wilson(hits[i][1], all[1])
 		if t.Score > 0 {
 			t.Max = min(t.Max, bear(spam, ham, 2*t.Score))
 		} else {
@@ -160,6 +161,26 @@ func newSearch(terms []Term, letters []Letter, aim Aim, ham float64) *search {
 	return s
 }
 
+// witnesses is what each letter counts for: kin of n letters count as the root of n. What a
+// sender writes a thousand times says something of that sender.
+func witnesses(letters []Letter) []float64 {
+	type key struct {
+		spam  bool
+		group string
+		kin   int
+	}
+	of := func(l *Letter) key { return key{l.Spam, l.Group, l.Kin} }
+	size := map[key]float64{}
+	for i := range letters {
+		size[of(&letters[i])]++
+	}
+	out := make([]float64, len(letters))
+	for i := range letters {
+		out[i] = 1 / math.Sqrt(size[of(&letters[i])])
+	}
+	return out
+}
+
 // weights gives each class the sum 1, the good mail ham, and in it each group what the root of
 // its size is of all.
 func weights(letters []Letter, ham float64) []float64 {
@@ -167,18 +188,17 @@ func weights(letters []Letter, ham float64) []float64 {
 		spam  bool
 		group string
 	}
-	size := map[key]float64{}
+	out, size := witnesses(letters), map[key]float64{}
 	for i := range letters {
-		size[key{letters[i].Spam, letters[i].Group}]++
+		size[key{letters[i].Spam, letters[i].Group}] += out[i]
 	}
 	all := map[bool]float64{}
 	for k, n := range size {
 		all[k.spam] += math.Sqrt(n)
 	}
-	out := make([]float64, len(letters))
 	for i := range letters {
 		k := key{letters[i].Spam, letters[i].Group}
-		out[i] = 1 / math.Sqrt(size[k]) / all[k.spam]
+		out[i] *= 1 / math.Sqrt(size[k]) / all[k.spam]
 		if !k.spam {
 			out[i] *= ham
 		}

@@ -13,8 +13,8 @@ var aim = fit.Aim{Line: 700, Step: 50, Ham: 0.002}
 
 // draw makes letters in which term i fires with the given probability.
 func draw(n int, spam bool, group string, chance []float64, rnd *rand.Rand) (out []fit.Letter) {
-	for range n {
-		l := fit.Letter{Spam: spam, Group: group}
+	for i := range n {
+		l := fit.Letter{Spam: spam, Group: group, Kin: i}
 		for t, p := range chance {
 			if rnd.Float64() < p {
 				l.Terms = append(l.Terms, t)
@@ -94,14 +94,14 @@ func TestBounds(t *testing.T) {
 func TestBear(t *testing.T) {
 	var letters []fit.Letter
 	for i := range 1000 {
-		spam := fit.Letter{Spam: true}
+		spam := fit.Letter{Spam: true, Kin: i}
 		if i < 300 {
 			spam.Terms = []int{0}
 		}
 		if i < 2 {
 			spam.Terms = append(spam.Terms, 1)
 		}
-		letters = append(letters, spam, fit.Letter{})
+		letters = append(letters, spam, fit.Letter{Kin: i})
 	}
 	out := fit.Bear(terms(1, 1), letters)
 	if out[0].Max < 400 || out[0].Max > 500 {
@@ -143,5 +143,24 @@ func BenchmarkPropose(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		fit.Propose(in, letters, aim)
+	}
+}
+
+// TestKin lets many letters of one sender bear less than as many of many senders.
+func TestKin(t *testing.T) {
+	bears := func(kin func(i int) int) filter.Score {
+		var letters []fit.Letter
+		for i := range 400 {
+			spam := fit.Letter{Spam: true, Kin: 1000 + i}
+			if i < 100 {
+				spam.Terms, spam.Kin = []int{0}, kin(i)
+			}
+			letters = append(letters, spam, fit.Letter{Kin: i})
+		}
+		return fit.Bear(terms(1), letters)[0].Max
+	}
+	one, many := bears(func(int) int { return -1 }), bears(func(i int) int { return -1 - i })
+	if one >= many || many < 200 {
+		t.Errorf("a hundred of one sender bear %s, of a hundred senders %s", one, many)
 	}
 }

@@ -58,6 +58,7 @@ var rooms = map[string][]string{
 	"filter/":                        {"filter", "leaf"}, // every check
 	"rules":                          {"filter", "leaf"},
 	"rules/fit":                      {"filter"},
+	"rules/fit/kin":                  {"leaf"},
 	"rules/spamassassin":             {"rules", "filter", "leaf"},
 	"blocklist":                      {"filter", "leaf"},
 	"quarantine":                     {"filter", "leaf"},

@@ -29,6 +29,7 @@ type Fit struct {
 	Step      float64  `default:"0.5" help:"Scores are whole multiples of this."`
 	Wrong     float64  `name:"ham-wrong" default:"0.1" help:"How many per cent of the wanted mail may reach the line."`
 	Out       string   `help:"Write the proposed scores to this rule file." type:"path"`
+	Learned   bool     `help:"Fit what learning says too: each message is judged by what would have been learned of the others, those of its sender and campaign left out."`
 	JSON      bool     `name:"json" help:"Print JSON."`
 }
 
@@ -50,6 +51,7 @@ type Report struct {
 	Symbols   []Proposal     `json:"symbols"`
 	Before    fit.Figures    `json:"before"`
 	After     fit.Figures    `json:"after"`
+	Folds     fit.Figures    `json:"folds"`   // each message judged by scores fitted without its sender and campaign
 	Without   []LeftOut      `json:"without"` // each source judged by scores fitted without it
 	Flips     map[string]int `json:"flips"`
 	Examples  []Flip         `json:"examples"`
@@ -70,6 +72,8 @@ func (c *Fit) Run(a *app.App) error {
 		return app.Usagef("rules fit: --step %v is not between 0.01 and 2", c.Step)
 	}
 	e := judge.Eval{Ham: c.Ham, Spam: c.Spam, Envelopes: c.Envelopes, Use: c.Use}
+	look := &reading{}
+	e.Look = look.at
 	mail, set, err := e.Each(a)
 	if err != nil {
 		return err
@@ -80,6 +84,10 @@ func (c *Fit) Run(a *app.App) error {
 	}
 	aim := fit.Aim{Line: p.Quarantine, Step: filter.Score(c.Step*100 + 0.5), Ham: c.Wrong / 100}
 	m := newModel(mail, set, aim)
+	look.tie(mail, m.letters)
+	if c.Learned {
+		m.learn(look, set, aim)
+	}
 	for _, w := range c.Without {
 		if !slices.ContainsFunc(m.letters, func(l fit.Letter) bool { return l.Group == w }) {
 			return app.Usagef("rules fit: there is no source %q", w)
@@ -104,7 +112,8 @@ type model struct {
 	mail    []*judge.Judged
 	terms   []fit.Term
 	letters []fit.Letter
-	all     int // symbols of the set
+	learned *learned // nil: without learning
+	all     int      // symbols of the set
 }
 
 // circumstances are steps whose findings depend on who delivered a message and on what is
@@ -171,31 +180,51 @@ func (m *model) report(aim fit.Aim, without []string) *Report {
 	for i, t := range m.terms {
 		old[i] = t.Score
 	}
-	part := func(in func(group string) bool) (out []fit.Letter) {
-		for _, l := range m.letters {
-			if in(l.Group) {
-				out = append(out, l)
-			}
-		}
-		return out
-	}
-	used := func(g string) bool { return !slices.Contains(without, g) }
-	scores := fit.Propose(m.terms, part(used), aim)
+	used := func(i int) bool { return !slices.Contains(without, m.letters[i].Group) }
+	sample, others := m.part(used), m.part(func(i int) bool { return !used(i) })
+	fitted := m.among(sample)
+	scores := fit.Propose(m.terms, fitted, aim)
 	rep := &Report{
 		Line: aim.Line.Points(), Flips: map[string]int{}, Untouched: m.all - len(m.terms),
-		Before: fit.Measure(part(used), old, aim.Line), After: fit.Measure(part(used), scores, aim.Line),
+		Before: fit.Measure(fitted, old, aim.Line), After: fit.Measure(fitted, scores, aim.Line),
 	}
+	rep.Folds = m.folded(sample, aim)
 	for _, g := range m.groups() {
-		own := scores
-		if used(g) {
-			own = fit.Propose(m.terms, part(func(o string) bool { return o != g && used(o) }), aim)
+		of := m.part(func(i int) bool { return m.letters[i].Group == g })
+		from, own := sample, scores
+		if !slices.Contains(without, g) {
+			from = m.part(func(i int) bool { return m.letters[i].Group != g && used(i) })
+			own = fit.Propose(m.terms, m.among(from), aim)
 		}
-		its := part(func(o string) bool { return o == g })
+		its := m.after(from, of)
 		rep.Without = append(rep.Without, LeftOut{g, fit.Measure(its, old, aim.Line), fit.Measure(its, own, aim.Line)})
 	}
-	rep.Symbols = m.proposals(scores, part(used))
-	m.flips(rep, old, scores, aim)
+	rep.Symbols = m.proposals(scores, fitted)
+	m.flips(rep, sample, fitted, old, scores, aim)
+	m.flips(rep, others, m.after(sample, others), old, scores, aim)
 	return rep
+}
+
+// folded judges each letter of a sample by scores fitted to the others that are no kin of it.
+func (m *model) folded(sample []int, aim fit.Aim) fit.Figures {
+	var all []fit.Letter
+	m.eachFold(sample, func(from, of []int) {
+		scores := fit.Propose(m.terms, m.among(from), aim)
+		for _, l := range m.after(from, of) {
+			all = append(all, fit.Letter{Spam: l.Spam, Rest: l.Score(scores)})
+		}
+	})
+	return fit.Measure(all, nil, aim.Line)
+}
+
+// part are the places of some letters.
+func (m *model) part(in func(i int) bool) (out []int) {
+	for i := range m.letters {
+		if in(i) {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // groups are the sources, sorted.
@@ -245,19 +274,20 @@ type Flip struct {
 // examples bounds how many messages of each kind of flip are named.
 const examples = 5
 
-func (m *model) flips(rep *Report, old, scores []filter.Score, aim fit.Aim) {
-	for i := range m.letters {
-		l := &m.letters[i]
+// flips counts the letters, those at these places, that change sides.
+func (m *model) flips(rep *Report, places []int, letters []fit.Letter, old, scores []filter.Score, aim fit.Aim) {
+	for n := range letters {
+		l, j := &letters[n], m.mail[places[n]]
 		was, is := l.Score(old), l.Score(scores)
 		if (was >= aim.Line) == (is >= aim.Line) {
 			continue
 		}
-		kind := fmt.Sprintf("%s held", m.mail[i].Label)
+		kind := fmt.Sprintf("%s held", j.Label)
 		if is < aim.Line {
-			kind = fmt.Sprintf("%s let through", m.mail[i].Label)
+			kind = fmt.Sprintf("%s let through", j.Label)
 		}
 		if rep.Flips[kind]++; rep.Flips[kind] <= examples {
-			rep.Examples = append(rep.Examples, Flip{m.mail[i].Label + "/" + m.mail[i].Rel, m.mail[i].Label, was.Points(), is.Points()})
+			rep.Examples = append(rep.Examples, Flip{j.Label + "/" + j.Rel, j.Label, was.Points(), is.Points()})
 		}
 	}
 }

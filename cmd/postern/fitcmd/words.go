@@ -34,6 +34,7 @@ func (r *Report) print(out io.Writer) {
 	fmt.Fprintf(out, "%d symbols never fired here or are not fitted; the line is %.2f\n\n", r.Untouched, r.Line)
 	figures(out, "as it is", r.Before)
 	figures(out, "as proposed", r.After)
+	figures(out, "by scores of others", r.Folds)
 	fmt.Fprintln(out, "\neach source, judged by scores fitted without it:")
 	for _, l := range r.Without {
 		figures(out, l.Source+" as it is", l.Before)

@@ -21,6 +21,7 @@ import (
 	"postern/cmd/postern/app"
 	"postern/filter"
 	"postern/filter/auth"
+	"postern/internal/mime"
 	"postern/rules"
 	"postern/rules/fit"
 )
@@ -33,6 +34,9 @@ type Eval struct {
 	JSON      bool   `name:"json" help:"Print JSON."`
 	Learned   bool   `help:"Judge by what was learned too: of the running server, or of the home that the configuration names. Mail that was learned is judged too well."`
 	Use       string `name:"with-config" help:"Judge with this configuration's DNS, lists and scanner instead of the embedded defaults alone." type:"existingfile"`
+
+	// Look is shown each message once it is judged, several at a time; nil: nobody looks.
+	Look func(j *Judged, tree *mime.Tree) `kong:"-"`
 }
 
 type tally struct {
@@ -151,7 +155,7 @@ func (c *Eval) judgeAll(a *app.App, o *Offline, files []*Judged, envelopes map[s
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for f := range next {
-				f.err = judgeFile(a, o, f, envelopes)
+				f.err = c.judgeFile(a, o, f, envelopes)
 				done.Add(1)
 			}
 		})
@@ -175,7 +179,7 @@ func (c *Eval) judgeAll(a *app.App, o *Offline, files []*Judged, envelopes map[s
 	}
 }
 
-func judgeFile(a *app.App, o *Offline, f *Judged, envelopes map[string]Circumstances) error {
+func (c *Eval) judgeFile(a *app.App, o *Offline, f *Judged, envelopes map[string]Circumstances) error {
 	raw, err := readMessage(f.Path, nil)
 	if err != nil {
 		return err
@@ -193,6 +197,13 @@ func judgeFile(a *app.App, o *Offline, f *Judged, envelopes map[string]Circumsta
 	}
 	j, err := o.judge(a.Ctx, raw, env)
 	f.Verdict = j.verdict
+	if err != nil || c.Look == nil {
+		return err
+	}
+	tree, err := j.message.Parts()
+	if err == nil {
+		c.Look(f, tree)
+	}
 	return err
 }
 
