@@ -143,6 +143,9 @@ type Decider struct {
 	// Held is told which message Postfix puts on hold by our answer, before it is answered. Nil:
 	// nobody asks.
 	Held func(queueID, login string)
+	// Unasked is told when it is clear that Postfix does not ask at the end of messages, so that
+	// what is put on hold stays there, and when it does after all. Nil: nobody asks.
+	Unasked func(unasked bool)
 	// Help is where people read what to do; "" = nowhere.
 	Help string
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,42 @@ func TestHeld(t *testing.T) {
 	ask("4", "A5", "RCPT")
 	if want := "A1 anna,A1 anna,A2 anna"; strings.Join(told, ",") != want {
 		t.Errorf("told of %v, want %s", told, want)
+	}
+}
+
+// Where Postfix never asks at the end of a message nobody learns what is on hold: that is told once,
+// and taken back when it does.
+func TestUnasked(t *testing.T) {
+	var told []bool
+	d := &policy.Decider{
+		Force:   func(a string) abuse.Account { return abuse.Account{Name: a, Level: abuse.M2} },
+		Held:    func(string, string) {},
+		Unasked: func(unasked bool) { told = append(told, unasked) },
+	}
+	ask := func(instance, id, state string) {
+		d.Decide(t.Context(), policy.Request{Login: "anna", State: state, Instance: instance, QueueID: id})
+	}
+	for range 20 {
+		ask("1", "", "RCPT") // one message to many
+	}
+	for i := range 4 {
+		ask(string(rune('a'+i)), "", "RCPT")
+	}
+	if len(told) > 0 {
+		t.Fatalf("told %v of five messages", told)
+	}
+	for i := range 10 {
+		ask(string(rune('k'+i)), "", "RCPT")
+	}
+	if !slices.Equal(told, []bool{true}) {
+		t.Fatalf("told %v", told)
+	}
+	ask("z", "A9", "END-OF-MESSAGE")
+	for i := range 10 {
+		ask(string(rune('A'+i)), "", "RCPT")
+	}
+	if !slices.Equal(told, []bool{true, false}) {
+		t.Errorf("told %v", told)
 	}
 }
 

@@ -191,7 +191,7 @@ func (c *Connectors) Loops(l Listeners, learn func(authpolicy.Login)) []func(con
 			return c.counter.Beyond(abuse.Name(account), instance), nil
 		}}
 		if c.queue != nil {
-			d.Held = c.answeredHold
+			d.Held, d.Unasked = c.answeredHold, c.unasked
 		}
 		s := &policy.Server{Decide: d.Decide, Log: c.log}
 		loops = append(loops, func(ctx context.Context) error { return s.Serve(ctx, l.policy) })

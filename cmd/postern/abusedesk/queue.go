@@ -19,3 +19,12 @@ func (c *Connectors) answeredHold(id, login string) {
 		c.log.Error("a message that is put on hold by our answer is not noted: it stays on hold when the measure ends, until postsuper -H", "queue_id", id, "login", login, "error", err)
 	}
 }
+
+// unasked tells that the Postfix beside this node does not ask where it would have to.
+func (c *Connectors) unasked(is bool) {
+	text := ""
+	if is {
+		text = "Postfix does not ask the policy service at the end of messages (smtpd_end_of_data_restrictions): what it puts on hold stays on hold when the measure ends, until postsuper -H"
+	}
+	c.event("connector-policy", text, !is)
+}
