@@ -164,3 +164,45 @@ func TestKin(t *testing.T) {
 		t.Errorf("a hundred of one sender bear %s, of a hundred senders %s", one, many)
 	}
 }
+
+// TestNear keeps a score near to what is written where little speaks for going away, however
+// well that would suit the few letters there are.
+func TestNear(t *testing.T) {
+	var letters []fit.Letter
+	for i := range 400 {
+		spam := fit.Letter{Spam: true, Kin: 1000 + i, Terms: []int{1}}
+		if i < 3 {
+			spam.Terms = append(spam.Terms, 0)
+		}
+		letters = append(letters, spam, fit.Letter{Kin: i})
+	}
+	few := fit.Propose(terms(1, 3), letters, aim)[0]
+	for i := range letters {
+		if letters[i].Spam {
+			letters[i].Terms = []int{0, 1}
+		}
+	}
+	many := fit.Propose(terms(1, 3), letters, aim)[0]
+	if few > 200 || many <= few {
+		t.Errorf("three letters move 1.00 to %s, four hundred to %s", few, many)
+	}
+}
+
+// TestWeights has a source of many letters weigh more than one of few, but not as many times
+// more as it has letters: what is good for both wins over what is good for the large one alone.
+func TestWeights(t *testing.T) {
+	var letters []fit.Letter
+	add := func(n int, spam bool, group string, terms ...int) {
+		for range n {
+			letters = append(letters, fit.Letter{Spam: spam, Group: group, Kin: len(letters), Terms: terms})
+		}
+	}
+	add(900, true, "large", 0)
+	add(60, true, "small", 1)
+	add(900, false, "large")
+	add(60, false, "small")
+	scores := fit.Propose(terms(2, 2), letters, aim)
+	if scores[0] < 300 || scores[1] < 300 || scores[1] > scores[0] {
+		t.Errorf("of 900 letters %s, of 60 %s", scores[0], scores[1])
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"postern/internal/mime"
 	"postern/rules/fit/kin"
 )
@@ -38,4 +40,59 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%q has none", raw)
 		}
 	}
+}
+
+// TestSenders says which letters of two senders are kin.
+func TestSenders(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		a, b []string
+		kin  bool
+	}{
+		{"one address", letter("a@contoso.example", "One", "x"), letter("a@contoso.example", "Two", "y"), true},
+		{"one organisation", letter("a@contoso.example", "One", "x"), letter("b@eu.mail.contoso.example", "Two", "y"), true},
+		{"in any case", letter("A@CONTOSO.example", "One", "x"), letter("b@contoso.EXAMPLE", "Two", "y"), true},
+		{"two organisations", letter("a@contoso.example", "One", "x"), letter("a@fabrikam.example", "Two", "y"), false},
+		{"two below one public suffix", letter("a@contoso.co.uk", "One", "x"), letter("a@fabrikam.co.uk", "Two", "y"), false},
+		{"two addresses, not names", letter("a@192.0.2.1", "One", "x"), letter("a@198.51.2.1", "Two", "y"), false},
+		{"a free mailbox", letter("a@gmail.com", "One", "x"), letter("b@gmail.com", "Two", "y"), false},
+		{"a free mailbox, in capitals", letter("a@GMAIL.COM", "One", "x"), letter("b@Gmail.com", "Two", "y"), false},
+		{"a long subject", letter("a@gmail.com", "Your parcel 1234567 waits at the counter", "x"), letter("b@gmail.com", "Your parcel 7654321 waits at the counter", "y"), true},
+		{"an answer to it", letter("a@gmail.com", "Your parcel 1 waits at the counter", "x"), letter("b@gmail.com", "Fwd: Your parcel 1 waits at the counter", "y"), true},
+		{"a short subject", letter("a@gmail.com", "Your parcel", "x"), letter("b@gmail.com", "Your parcel", "y"), false},
+		{"a long text", letter("a@gmail.com", "One", "Dear Ann, "+long), letter("b@gmail.com", "Two", "Dear Ann, "+long), true},
+		{"the same with other numbers", letter("a@gmail.com", "One", "17 "+long), letter("b@gmail.com", "Two", "23. "+long), true},
+		{"a short text", letter("a@gmail.com", "One", "see you"), letter("b@gmail.com", "Two", "see you"), false},
+		{"the same of nobody", letter("a@gmail.com", "One", "see you"), letter("a@gmail.com", "One", "see you"), true},
+	} {
+		if got := kin.Groups([][]string{c.a, c.b}); (got[0] == got[1]) != c.kin {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+// TestGroupsAreClasses ties exactly those that a chain of common keys leads to.
+func TestGroupsAreClasses(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		keys := rapid.SliceOfN(rapid.SliceOfN(rapid.StringMatching("[a-h]"), 1, 3), 1, 12).Draw(rt, "keys")
+		got := kin.Groups(keys)
+		for i := range keys {
+			reached := map[int]bool{i: true}
+			for changed := true; changed; {
+				changed = false
+				for from := range reached {
+					for to := range keys {
+						if !reached[to] && slices.ContainsFunc(keys[to], func(k string) bool { return slices.Contains(keys[from], k) }) {
+							reached[to], changed = true, true
+						}
+					}
+				}
+			}
+			for j := range keys {
+				if (got[i] == got[j]) != reached[j] {
+					rt.Fatalf("%v: %v, %d and %d", keys, got, i, j)
+				}
+			}
+		}
+	})
 }
