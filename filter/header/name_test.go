@@ -50,3 +50,29 @@ func TestNamed(t *testing.T) {
 		}
 	}
 }
+
+// FuzzNamed judges no more authors than it may, and says little of any.
+func FuzzNamed(f *testing.F) {
+	for _, from := range []string{"Contoso <a@contoso.example>", "a@b", "\"\" <@>", "=?utf-8?q?=F0=9F=98=80?= <a@xn--80ak6aa92e.example>", "x <a@192.0.2.1>", "A B C <a@[IPv6:::1]>"} {
+		f.Add(from)
+	}
+	c := header.New(us())
+	f.Fuzz(func(t *testing.T, from string) {
+		raw := []byte("From: " + from + "\r\n\r\nHello.\r\n")
+		m := &filter.Message{Time: came, Direction: filter.Inbound, Body: bytes.NewReader(raw), Size: int64(len(raw)),
+			Parts: func() (*mime.Tree, error) { return mime.Bytes(raw, mime.DefaultLimits()), nil }}
+		found, err := c.Check(t.Context(), m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := map[string]int{}
+		for _, x := range found {
+			if said[x.Symbol]++; len(x.Detail) > 200 {
+				t.Errorf("%s says %d octets", x.Symbol, len(x.Detail))
+			}
+		}
+		if n := said[header.FromNameDomain] + said[header.FromNameStrange]; n > header.MaxAuthors {
+			t.Errorf("%d authors are judged", n)
+		}
+	})
+}
