@@ -20,12 +20,13 @@ const (
 
 // Account is the record of one local account, or with a Name of "@example.com" of a domain.
 type Account struct {
-	Name    string    `json:"name"` // lower case, as the session gives it
-	State   State     `json:"state"`
-	Reason  string    `json:"reason"` // plain words
-	By      string    `json:"by"`     // who set the state
-	At      time.Time `json:"at"`
-	Version uint64    `json:"version"` // 1 for the first record of this account, then one more at each change
+	Name    string     `json:"name"` // lower case, as the session gives it
+	State   State      `json:"state"`
+	Reason  string     `json:"reason"`        // plain words
+	Said    said.Words `json:"said,omitzero"` // Reason by its code, where no person gave it
+	By      string     `json:"by"`            // who set the state
+	At      time.Time  `json:"at"`
+	Version uint64     `json:"version"` // 1 for the first record of this account, then one more at each change
 
 	// Level says how far it is restricted; read it through Effective. From M3 on State is
 	// Suspended as well, so that a program that knows only the two states enforces that.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -155,7 +156,7 @@ func (a Account) same(b Account) bool {
 	b.At, b.Version = a.At, a.Version
 	until := a.Until.Equal(b.Until)
 	b.Until = a.Until
-	return a == b && until
+	return reflect.DeepEqual(a, b) && until
 }
 
 // Stored is the record of an account as the store has it: one that is not there is active.

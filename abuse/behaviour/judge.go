@@ -1,9 +1,10 @@
 package behaviour
 
 import (
-	"fmt"
 	"strings"
 	"time"
+
+	"postern/internal/said"
 
 	"postern/abuse"
 	"postern/abuse/signal"
@@ -37,39 +38,39 @@ func (p *Profiles) Judge(account string, now time.Time) (out []signal.Signal) {
 	if a == nil {
 		return nil
 	}
-	add := func(f signal.Family, rule string, weight int, login bool, format string, args ...any) {
+	add := func(f signal.Family, rule string, weight int, login bool, w said.Words) {
 		_, tenant, _ := strings.Cut(account, "@")
 		out = append(out, signal.Signal{
-			ID: rule + ":" + account, Family: f, Rule: rule, Account: account, Tenant: tenant, At: now, Weight: weight, Login: login, Detail: fmt.Sprintf(format, args...),
-		})
+			ID: rule + ":" + account, Family: f, Rule: rule, Account: account, Tenant: tenant, At: now, Weight: weight, Login: login,
+		}.Saying(w))
 	}
 	c, h, usual := p.cfg, a.lastHour(now), a.usual(now)
 	if n := int(h.recipients); n >= c.Volume && n > c.Times*usual {
-		add(signal.Behaviour, Volume, 25, false, "%d recipients in an hour, usual are up to %d", n, usual)
+		add(signal.Behaviour, Volume, 25, false, said.Say("seen.volume", "%d recipients in an hour, usual are up to %d", "n", n, "usual", usual))
 	}
 	if n := a.burst(now); n >= c.Burst && n > c.Times*usual {
-		add(signal.Behaviour, Burst, 15, false, "%d recipients in ten minutes, usual in an hour are up to %d", n, usual)
+		add(signal.Behaviour, Burst, 15, false, said.Say("seen.burst", "%d recipients in ten minutes, usual in an hour are up to %d", "n", n, "usual", usual))
 	}
 	if n := int(h.fresh); n >= c.Fresh {
-		add(signal.Behaviour, Fresh, 25, false, "%d recipients in an hour that it never wrote to", n)
+		add(signal.Behaviour, Fresh, 25, false, said.Say("seen.new-recipients", "%d recipients in an hour that it never wrote to", "n", n))
 	}
 	if tried, gone := a.lastDay(now); tried >= c.DeadTries && signal.Lower(gone, tried) >= c.DeadShare {
-		add(signal.Behaviour, Dead, 20, false, "%d of %d recipients in a day do not exist", gone, tried)
+		add(signal.Behaviour, Dead, 20, false, said.Say("seen.nonexistent", "%d of %d recipients in a day do not exist", "gone", gone, "tried", tried))
 	}
 	if n := int(h.spam); p.spams(h) {
-		add(signal.Verdicts, OwnVerdict, 35, false, "%d of %d messages in an hour were judged to be spam", n, h.messages)
+		add(signal.Verdicts, OwnVerdict, 35, false, said.Say("seen.verdict", "%d of %d messages in an hour were judged to be spam", "spam", n, "messages", int(h.messages)))
 	}
 	if all := recent(a.country, now); len(all) >= c.Countries {
-		add(signal.Behaviour, Countries, 25, true, "from %d countries in a day: %s", len(all), strings.Join(all, " "))
+		add(signal.Behaviour, Countries, 25, true, said.Say("seen.countries", "from %d countries in a day: %s", "n", len(all), "countries", strings.Join(all, " ")))
 	}
 	if all := recent(a.asn, now); len(all) >= c.Networks {
-		add(signal.Behaviour, Networks, 15, true, "through %d network operators in a day", len(all))
+		add(signal.Behaviour, Networks, 15, true, said.Say("seen.networks", "through %d network operators in a day", "n", len(all)))
 	}
 	if a.travel != 0 && now.Unix()-a.travel < 86400 {
-		add(signal.Behaviour, Travel, 25, true, "at two places that nobody reaches in that time")
+		add(signal.Behaviour, Travel, 25, true, said.Say("seen.travel", "at two places that nobody reaches in that time"))
 	}
 	if a.quiet != 0 && now.Unix()-a.quiet < 86400 {
-		add(signal.Behaviour, Quiet, 10, true, "from a network never seen, in an hour it never sent in")
+		add(signal.Behaviour, Quiet, 10, true, said.Say("seen.quiet-hour", "from a network never seen, in an hour it never sent in"))
 	}
 	return out
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/signal"
 )
 
@@ -49,8 +51,7 @@ func (e *Engine) complaints(ctx context.Context, account string, all []signal.Si
 		ok = true
 		s = signal.Signal{
 			ID: ComplaintRate + ":" + account, Family: signal.Complaints, Rule: ComplaintRate, Account: account, At: e.Now(), Weight: 25,
-			Detail: fmt.Sprintf("%d.%02d votes for %d copies that %s took on %s", n/100, n%100, delivered, d.provider, d.day),
-		}
+		}.Saying(said.Say("seen.complaint-rate", "%s votes for %d copies that %s took on %s", "votes", fmt.Sprintf("%d.%02d", n/100, n%100), "copies", delivered, "provider", d.provider, "day", d.day))
 	}
 	return s, ok, nil
 }

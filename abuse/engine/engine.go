@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse"
 	"postern/abuse/behaviour"
 	"postern/abuse/behaviour/logins"
@@ -43,7 +45,7 @@ type Found struct {
 	At       time.Time
 	Score    int
 	Signals  []signal.Signal
-	Sentence string
+	Sentence said.Words
 }
 
 // Cases opens or extends the case of an account.
@@ -292,10 +294,10 @@ func (e *Engine) open(ctx context.Context, j Judged) (id string, isNew bool, err
 	}
 	now := e.Now().UTC()
 	var rules []string
-	var words []string
+	var words []said.Words
 	for _, s := range j.Signals {
 		rules = append(rules, s.Rule)
-		words = append(words, s.Detail)
+		words = append(words, s.Words())
 	}
 	slices.Sort(rules)
 	o := opened{day: now.Format(time.DateOnly), rules: strings.Join(slices.Compact(rules), ",")}
@@ -304,7 +306,7 @@ func (e *Engine) open(ctx context.Context, j Judged) (id string, isNew bool, err
 	}
 	o.id, err = e.Cases.Found(ctx, Found{
 		ID: "behaviour:" + o.day + ":" + o.rules + ":" + j.Account, Account: j.Account, At: now, Score: j.Score, Signals: j.Signals,
-		Sentence: fmt.Sprintf("compromise score %d: %s", j.Score, strings.Join(words, "; ")),
+		Sentence: said.Say("note.score", "compromise score %d: %s", "score", j.Score, "signals", said.Join(words...)),
 	})
 	if err != nil {
 		return "", false, err

@@ -272,7 +272,7 @@ func suspected(all []suspect.Suspect) said.Words {
 	for _, s := range all {
 		w = said.Say("note.suspected", "%s\nsuspected: %s", "before", w, "account", s.Account)
 		for _, f := range s.Facts {
-			w = said.Say("note.and", "%s; %s", "before", w, "what", f.Words())
+			w = said.Join(w, f.Words())
 		}
 	}
 	return w

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse"
 	"postern/internal/entity"
 )
@@ -163,7 +165,7 @@ func (d *Desk) Drift(ctx context.Context) (drifted int, err error) {
 				continue
 			}
 			drifted++
-			errs = append(errs, d.say(ctx, m, "postern", "measure-drift", nil, at.Name, at.Name+" no longer had it: somebody lifted it by hand; it is put back"), d.again(ctx, m.ID))
+			errs = append(errs, d.say(ctx, m, "postern", "measure-drift", nil, at.Name, said.Say("note.drifted", "%s no longer had it: somebody lifted it by hand; it is put back", "name", at.Name)), d.again(ctx, m.ID))
 		}
 	}
 	return drifted, errors.Join(append(errs, err)...)
@@ -175,7 +177,7 @@ func (d *Desk) restored(ctx context.Context, m Measure) (bool, error) {
 	if err != nil || m.Level < abuse.M3 || acc.State != abuse.Active || acc.Effective() >= m.Level || acc.Measure != m.ID && acc.Measure != "" {
 		return false, err
 	}
-	_, err = d.UndoAll(ctx, m.Target, acc.By, "restored: "+acc.Reason, false)
+	_, err = d.UndoAll(ctx, m.Target, acc.By, said.Say("note.restored", "restored: %s", "why", said.Kept(acc.Reason, acc.Said)), false)
 	return true, err
 }
 

@@ -3,7 +3,6 @@ package measure
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +40,7 @@ type Parts struct {
 	Population func(domain string) int
 	Held       Held // nil: nothing is held here
 	// Note adds to a case; nil: nobody keeps cases.
-	Note  func(ctx context.Context, caseID, action, text string) error
+	Note  func(ctx context.Context, caseID, action string, text said.Words) error
 	Audit func(ctx context.Context, actor, action, object string, before, after any, note string) error
 	Alert func(key, text string, over bool)
 	Now   func() time.Time
@@ -122,9 +121,9 @@ func (d *Desk) Check(r Request) error {
 		return said.Errorf("measure.there-is-no-level", "%w: there is no level %d", "kind", ErrInvalid, "level", r.Level)
 	case r.Level == abuse.M6 && r.Domain == "":
 		return said.Errorf("measure.m6-is-for-a-domain", "%w: M6 is for a domain", "kind", ErrInvalid)
-	case strings.TrimSpace(r.Reason) == "":
+	case strings.TrimSpace(r.Why().English) == "":
 		return said.Errorf("measure.a-measure-has-a-reason", "%w: a measure has a reason", "kind", ErrInvalid)
-	case len(r.Reason) > 1000 || len(r.Target()) > 320:
+	case len(r.Why().English) > 1000 || len(r.Target()) > 320:
 		return said.Errorf("measure.at-most-1000-octets-of-reason-and", "%w: at most 1000 octets of reason and 320 of name", "kind", ErrInvalid)
 	}
 	return nil
@@ -134,9 +133,10 @@ func (d *Desk) Check(r Request) error {
 func (d *Desk) put(ctx context.Context, r Request, auto bool) (Measure, error) {
 	now := d.Now().UTC()
 	m := Measure{
-		ID: r.ID, Target: r.Target(), Level: r.Level, State: PendingActivation, Reason: r.Reason, Actor: r.Actor, Auto: auto, Case: r.Case,
+		ID: r.ID, Target: r.Target(), Level: r.Level, State: PendingActivation, Actor: r.Actor, Auto: auto, Case: r.Case,
 		Families: r.Families, Rules: r.Rules, Score: r.Score, Messages: r.Messages, Recipients: r.Recipients, At: now, Approver: r.Approver,
 	}
+	r.Why().Put(&m.Reason, &m.Said)
 	d.terms(&m, r.TTL)
 	base, err := d.base(ctx, m.Target)
 	if err != nil {
@@ -153,7 +153,7 @@ func (d *Desk) put(ctx context.Context, r Request, auto bool) (Measure, error) {
 		return row.Value, err
 	}
 	if m = row.Value; fresh {
-		if err := d.say(ctx, m, m.Actor, "measure-"+m.Level.Word(), nil, m, m.Reason); err != nil {
+		if err := d.say(ctx, m, m.Actor, "measure-"+m.Level.Word(), nil, m, m.Why()); err != nil {
 			return m, err
 		}
 	}
@@ -241,7 +241,7 @@ func (d *Desk) project(ctx context.Context, target, actor string) error {
 	}
 	top := all[0]
 	acc := abuse.Account{
-		Name: target, State: abuse.Active, Level: top.Level, Reason: top.Reason, By: top.Actor, Until: top.Until, Case: top.Case, Measure: top.ID,
+		Name: target, State: abuse.Active, Level: top.Level, Reason: top.Reason, Said: top.Said, By: top.Actor, Until: top.Until, Case: top.Case, Measure: top.ID,
 		Auto: top.Auto, Messages: top.Messages, Recipients: top.Recipients,
 	}
 	if acc.Until.IsZero() {
@@ -283,7 +283,7 @@ func (d *Desk) restore(ctx context.Context, target, actor string) error {
 		before = *row.Value.Base
 	}
 	if end := row.Value.Ended; before.Version == 0 && end != nil { // there was no record: this one says who lifted it
-		before.By, before.Reason = end.Actor, end.Reason
+		before.By, before.Reason, before.Said = end.Actor, end.Reason, end.Said
 	}
 	return d.set(ctx, before, actor)
 }
@@ -294,32 +294,33 @@ func (d *Desk) set(ctx context.Context, acc abuse.Account, actor string) error {
 }
 
 // say writes to the audit and, where there is one, to the case.
-func (d *Desk) say(ctx context.Context, m Measure, actor, action string, before, after any, note string) error {
-	if err := d.Audit(ctx, actor, action, m.Target+" "+m.ID, before, after, note); err != nil {
+func (d *Desk) say(ctx context.Context, m Measure, actor, action string, before, after any, note said.Words) error {
+	if err := d.Audit(ctx, actor, action, m.Target+" "+m.ID, before, after, note.English); err != nil {
 		return err
 	}
 	if d.Note == nil || m.Case == "" {
 		return nil
 	}
-	return d.Note(ctx, m.Case, action, fmt.Sprintf("%s on %s by %s: %s", m.Level, m.Target, actor, note))
+	return d.Note(ctx, m.Case, action, said.Say("note.measure", "%s on %s by %s: %s", "level", m.Level, "target", m.Target, "who", actor, "why", note))
 }
 
 // Undo lifts a measure: our listeners let go at once, connectors when they have proved it.
 // What was before is restored exactly. cleared says that there was no abuse.
-func (d *Desk) Undo(ctx context.Context, id, actor, reason string, cleared bool) (Measure, error) {
+func (d *Desk) Undo(ctx context.Context, id, actor string, reason said.Words, cleared bool) (Measure, error) {
 	row, err := d.table.Change(ctx, id, func(m *Measure) error {
 		if !m.State.InForce() {
 			return entity.ErrUnchanged
 		}
 		m.State, m.Retry, m.Tries = PendingRemoval, time.Time{}, 0
-		m.Ended = &Ended{At: d.Now().UTC(), Actor: actor, Reason: reason, Cleared: cleared}
+		m.Ended = &Ended{At: d.Now().UTC(), Actor: actor, Cleared: cleared}
+		reason.Put(&m.Ended.Reason, &m.Ended.Said)
 		return nil
 	})
 	if err != nil {
 		return row.Value, err
 	}
 	m := row.Value
-	if m.State == PendingRemoval && m.Ended != nil && m.Ended.Actor == actor && m.Ended.Reason == reason {
+	if m.State == PendingRemoval && m.Ended != nil && m.Ended.Actor == actor && m.Ended.Reason == reason.English {
 		if err := d.say(ctx, m, actor, "measure-undo", m.Level.String(), nil, reason); err != nil {
 			return m, err
 		}
@@ -336,7 +337,7 @@ func (d *Desk) Undo(ctx context.Context, id, actor, reason string, cleared bool)
 }
 
 // UndoAll lifts everything in force on a target.
-func (d *Desk) UndoAll(ctx context.Context, target, actor, reason string, cleared bool) ([]Measure, error) {
+func (d *Desk) UndoAll(ctx context.Context, target, actor string, reason said.Words, cleared bool) ([]Measure, error) {
 	all, err := d.inForce(ctx, target)
 	for i, m := range all {
 		if all[i], err = d.Undo(ctx, m.ID, actor, reason, cleared); err != nil {
@@ -359,7 +360,7 @@ func (d *Desk) Reviewed(ctx context.Context, id, actor string, next time.Duratio
 		return row.Value, err
 	}
 	d.Alert("measure-review:"+id, "", true)
-	return row.Value, d.say(ctx, row.Value, actor, "measure-reviewed", nil, row.Value.Review, "")
+	return row.Value, d.say(ctx, row.Value, actor, "measure-reviewed", nil, row.Value.Review, said.Words{})
 }
 
 // Get returns a measure.

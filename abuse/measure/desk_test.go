@@ -3,9 +3,12 @@ package measure_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"postern/internal/said"
 
 	"pgregory.net/rapid"
 
@@ -24,11 +27,11 @@ func TestApplyAndUndo(t *testing.T) {
 	if acc.State != abuse.Suspended || acc.Measure != "m-1" || acc.Case != r.Case || acc.By != "ada" || m.State != measure.Active || m.Review.IsZero() || !m.Until.IsZero() {
 		t.Errorf("%+v %+v", acc, m)
 	}
-	got, err := w.Desk.Undo(t.Context(), "m-1", "bob", "guarantee", false)
+	got, err := w.Desk.Undo(t.Context(), "m-1", "bob", said.Typed("guarantee"), false)
 	if err != nil || got.State != measure.Removed || w.Level("a@x.example") != abuse.M0 {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if _, err := w.Desk.Undo(t.Context(), "m-1", "bob", "guarantee", false); err != nil {
+	if _, err := w.Desk.Undo(t.Context(), "m-1", "bob", said.Typed("guarantee"), false); err != nil {
 		t.Error(err)
 	}
 	if _, err := w.Desk.Apply(t.Context(), r); !errors.Is(err, measure.ErrEnded) {
@@ -54,7 +57,7 @@ func TestAgainWithinTheSecond(t *testing.T) {
 	if again := w.apply(r); again.ID != first.ID {
 		t.Errorf("%s and %s", first.ID, again.ID)
 	}
-	if _, err := w.Desk.Undo(t.Context(), first.ID, "bob", "a mistake", false); err != nil {
+	if _, err := w.Desk.Undo(t.Context(), first.ID, "bob", said.Typed("a mistake"), false); err != nil {
 		t.Fatal(err)
 	}
 	second := w.apply(r)
@@ -110,7 +113,7 @@ func TestUndoRestores(t *testing.T) {
 			w.Now = w.Now.Add(time.Minute)
 			if len(open) > 0 && rapid.Bool().Draw(rt, "undo") {
 				n := rapid.IntRange(0, len(open)-1).Draw(rt, "which")
-				if _, err := w.Desk.Undo(t.Context(), open[n].ID, "ada", "over", false); err != nil {
+				if _, err := w.Desk.Undo(t.Context(), open[n].ID, "ada", said.Typed("over"), false); err != nil {
 					rt.Fatal(err)
 				}
 				open = append(open[:n], open[n+1:]...)
@@ -127,7 +130,7 @@ func TestUndoRestores(t *testing.T) {
 			}
 		}
 		for _, m := range open {
-			if _, err := w.Desk.Undo(t.Context(), m.ID, "ada", "over", false); err != nil {
+			if _, err := w.Desk.Undo(t.Context(), m.ID, "ada", said.Typed("over"), false); err != nil {
 				rt.Fatal(err)
 			}
 		}
@@ -137,7 +140,7 @@ func TestUndoRestores(t *testing.T) {
 			after.At, after.By, after.Reason = time.Time{}, "", ""
 		}
 		after.Version, before.Version = 0, 0
-		if after != before {
+		if !reflect.DeepEqual(after, before) {
 			rt.Fatalf("%+v, was %+v", after, before)
 		}
 	})
@@ -219,7 +222,7 @@ func TestHeldMailAndPeople(t *testing.T) {
 	if len(box.released) != 0 || w.Level("a@x.example") != abuse.M3 {
 		t.Fatal(box.released)
 	}
-	if _, err := w.Desk.UndoAll(t.Context(), "a@x.example", "ada", "no abuse", true); err != nil {
+	if _, err := w.Desk.UndoAll(t.Context(), "a@x.example", "ada", said.Typed("no abuse"), true); err != nil {
 		t.Fatal(err)
 	}
 	w.pass(time.Minute)
@@ -248,7 +251,7 @@ func TestConnectors(t *testing.T) {
 		t.Errorf("%d, %v, %v", n, err, c.state)
 	}
 	c.broken = errBroken
-	if m, err = w.Desk.Undo(t.Context(), "m-1", "ada", "over", false); err != nil || m.State != measure.PendingRemoval || w.Level("a@x.example") != abuse.M0 {
+	if m, err = w.Desk.Undo(t.Context(), "m-1", "ada", said.Typed("over"), false); err != nil || m.State != measure.PendingRemoval || w.Level("a@x.example") != abuse.M0 {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	c.broken = nil
@@ -267,7 +270,7 @@ func TestDomain(t *testing.T) {
 	if _, yes := w.Accounts.Suspended("any@x.example"); !yes || m.Target != "@x.example" {
 		t.Errorf("%+v", m)
 	}
-	if _, err := w.Desk.Undo(t.Context(), m.ID, "ada", "over", false); err != nil {
+	if _, err := w.Desk.Undo(t.Context(), m.ID, "ada", said.Typed("over"), false); err != nil {
 		t.Fatal(err)
 	}
 	if _, yes := w.Accounts.Suspended("any@x.example"); yes {

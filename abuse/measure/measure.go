@@ -34,6 +34,7 @@ type Measure struct {
 	Level  abuse.Level `json:"level"`
 	State  State       `json:"state"`
 	Reason string      `json:"reason"`
+	Said   said.Words  `json:"said,omitzero"` // Reason by its code, where no person gave it
 	Actor  string      `json:"actor"`
 	Auto   bool        `json:"auto,omitempty"` // nobody asked for it
 	Case   string      `json:"case,omitempty"`
@@ -60,10 +61,11 @@ type Measure struct {
 
 // Ended is how a measure ended.
 type Ended struct {
-	At      time.Time `json:"at"`
-	Actor   string    `json:"actor"`
-	Reason  string    `json:"reason"`
-	Cleared bool      `json:"cleared,omitempty"` // there was no abuse
+	At      time.Time  `json:"at"`
+	Actor   string     `json:"actor"`
+	Reason  string     `json:"reason"`
+	Said    said.Words `json:"said,omitzero"`     // Reason by its code, where no person gave it
+	Cleared bool       `json:"cleared,omitempty"` // there was no abuse
 }
 
 // Carried is a measure at one connector.
@@ -83,6 +85,7 @@ type Request struct {
 	Level    abuse.Level
 	TTL      time.Duration // 0 = of the level; < 0 = until somebody ends it
 	Reason   string
+	Said     said.Words // the reason, where no person gives it
 	Actor    string
 	Approver string // M7 needs one who is not the Actor
 	Case     string
@@ -124,6 +127,17 @@ var (
 	ErrSecond   = said.New("measure.this-needs-a-second-person", "this needs a second person")
 	ErrEnded    = said.New("measure.the-measure-has-ended", "the measure has ended")
 )
+
+// Why is the reason: a person's, or the program's own.
+func (r Request) Why() said.Words {
+	if r.Said.English != "" {
+		return r.Said
+	}
+	return said.Typed(r.Reason)
+}
+
+// Why is its reason.
+func (m Measure) Why() said.Words { return said.Kept(m.Reason, m.Said) }
 
 // Target is the record that a request is about.
 func (r Request) Target() string {

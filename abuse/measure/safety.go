@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse"
 	"postern/abuse/signal"
 )
@@ -37,31 +39,31 @@ type Decision struct {
 	Shadow  abuse.Level // by all signals
 	Measure Measure     // the one in force; ID "" = none
 	New     bool        // it was taken now
-	Why     string      // why not more
+	Why     said.Words  // why not more
 }
 
 // Wanted is the level that signals allow without a person: complaints or listings alone never
 // more than a throttle; a hold or a suspension needs two families, one of which is our own
 // seeing; M4 an anomaly of logins as well. M5 to M7 are never reached.
-func Wanted(all []signal.Signal, loud, protected bool) (abuse.Level, string) {
+func Wanted(all []signal.Signal, loud, protected bool) (abuse.Level, said.Words) {
 	families := signal.Kinds(all)
 	if len(families) == 0 {
-		return abuse.M0, "nothing speaks against it"
+		return abuse.M0, said.Say("why.nothing", "nothing speaks against it")
 	}
 	two := len(families) >= 2 && slices.ContainsFunc(families, signal.Family.Own)
-	level, why := abuse.M1, "one family of signals alone"
+	level, why := abuse.M1, said.Say("why.one-family", "one family of signals alone")
 	switch {
 	case len(families) >= 2 && !two:
-		why = "complaints and listings without anything we saw ourselves"
+		why = said.Say("why.not-seen", "complaints and listings without anything we saw ourselves")
 	case two && loud:
-		level, why = abuse.M3, ""
+		level, why = abuse.M3, said.Words{}
 	case two:
-		level, why = abuse.M2, ""
+		level, why = abuse.M2, said.Words{}
 	case families[0] == signal.Behaviour && weight(all) < 45, families[0] == signal.Listings:
-		level, why = abuse.M0, "one family of signals alone, and a weak one"
+		level, why = abuse.M0, said.Say("why.weak-family", "one family of signals alone, and a weak one")
 	}
 	if protected && level > abuse.M1 {
-		return abuse.M1, "the account is protected"
+		return abuse.M1, said.Say("why.protected", "the account is protected")
 	}
 	return level, why
 }
@@ -98,17 +100,17 @@ func (d *Desk) Propose(ctx context.Context, p Proposal) (Decision, error) {
 	}
 	for _, m := range all {
 		if m.Level >= out.Wanted {
-			out.Measure, out.Why = m, "it is in force"
+			out.Measure, out.Why = m, said.Say("why.in-force", "it is in force")
 			return out, nil
 		}
 	}
 	if d.Switch != nil && d.Switch.Closed() {
-		out.Why = "automation is switched off"
+		out.Why = said.Say("why.switched-off", "automation is switched off")
 		return out, nil
 	}
 	if out.Wanted >= abuse.M2 {
 		why, err := d.Breaker.Allow(ctx, p.Account, d.Accounts.DomainOf(p.Account))
-		if err != nil || why != "" {
+		if err != nil || why.English != "" {
 			out.Why = why
 			return out, err
 		}
@@ -132,8 +134,12 @@ func (d *Desk) request(p Proposal, live []signal.Signal, level abuse.Level) Requ
 			continue
 		}
 		r.Rules = append(r.Rules, s.Rule)
-		if len(r.Reason) < 700 {
-			r.Reason += clip(s.Rule + ": " + s.Detail + "; ")
+		if len(r.Said.English) < 700 {
+			one := said.Say("seen.rule", "%s: %s", "rule", s.Rule, "what", s.Words()).Map(clip)
+			if r.Said.English != "" {
+				one = said.Join(r.Said, one)
+			}
+			r.Said = one
 		}
 	}
 	return r

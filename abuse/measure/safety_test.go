@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"pgregory.net/rapid"
 
 	"postern/abuse"
@@ -103,7 +105,7 @@ func TestBreakerOfATenant(t *testing.T) {
 	if d := w.propose("a@x.example", "BC", true); !d.New || d.Measure.Level != abuse.M3 {
 		t.Errorf("the measure of an account that is counted grows: %+v", d)
 	}
-	if d := w.propose("b@x.example", "BC", true); d.New || !strings.Contains(d.Why, "ten minutes") {
+	if d := w.propose("b@x.example", "BC", true); d.New || !strings.Contains(d.Why.English, "ten minutes") {
 		t.Errorf("%+v", d)
 	}
 	if d := w.propose("a@y.example", "BC", true); !d.New {
@@ -148,7 +150,7 @@ func TestShadow(t *testing.T) {
 	if _, err := w.Desk.Rules.Enable(t.Context(), "newrule", "ada"); !errors.Is(err, shadow.ErrNotInTime) || !strings.Contains(err.Error(), "2 accounts") {
 		t.Error(err)
 	}
-	for _, m := range must(w.Desk.UndoAll(t.Context(), "b@y.example", "ada", "no abuse", true)) {
+	for _, m := range must(w.Desk.UndoAll(t.Context(), "b@y.example", "ada", said.Typed("no abuse"), true)) {
 		if m.State != measure.Removed {
 			t.Error(m.State)
 		}
@@ -216,7 +218,7 @@ func TestSwitch(t *testing.T) {
 					}
 				}
 			}
-			if d := w.propose("new@w.example", "BC", true); d.New || !strings.Contains(d.Why, "off") {
+			if d := w.propose("new@w.example", "BC", true); d.New || !strings.Contains(d.Why.English, "off") {
 				t.Errorf("%+v", d)
 			}
 			_ = os.Remove(w.File)

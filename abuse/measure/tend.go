@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse"
 	"postern/internal/entity"
 )
@@ -62,12 +64,12 @@ func (d *Desk) expire(ctx context.Context, m Measure) error {
 	if m.Level == abuse.M2 {
 		if _, err := d.put(ctx, Request{
 			ID: m.ID + "-after", Account: account(m.Target), Domain: domain(m.Target), Level: abuse.M1, TTL: d.Config.Throttle, Actor: clock, Case: m.Case,
-			Reason: "the hold " + m.ID + " ended unreviewed", Families: m.Families, Rules: m.Rules,
+			Said: said.Say("note.hold-unreviewed", "the hold %s ended unreviewed", "id", m.ID), Families: m.Families, Rules: m.Rules,
 		}, true); err != nil && !errors.Is(err, ErrEnded) {
 			return err
 		}
 	}
-	_, err := d.Undo(ctx, m.ID, clock, "its time is over", false)
+	_, err := d.Undo(ctx, m.ID, clock, said.Say("note.time-over", "its time is over"), false)
 	return err
 }
 
@@ -128,7 +130,7 @@ func (d *Desk) releaseOf(ctx context.Context, m Measure) error {
 		case err != nil:
 			failed = err
 		case !clean:
-			err = errors.Join(d.Held.Keep(ctx, id, why), d.say(ctx, m, clock, "held-mail-kept", nil, id, why))
+			err = errors.Join(d.Held.Keep(ctx, id, why), d.say(ctx, m, clock, "held-mail-kept", nil, id, said.Typed(why)))
 			kept++
 		default:
 			err = d.Held.Release(ctx, id, clock)
@@ -151,7 +153,7 @@ func (d *Desk) releaseOf(ctx context.Context, m Measure) error {
 // released notes how many went out; -1 says that none is left.
 func (d *Desk) released(ctx context.Context, m Measure, n int) error {
 	if n < 0 {
-		if err := d.say(ctx, m, clock, "held-mail-released", nil, m.Released, fmt.Sprintf("%d messages went out, none is left", m.Released)); err != nil {
+		if err := d.say(ctx, m, clock, "held-mail-released", nil, m.Released, said.Say("note.all-out", "%d messages went out, none is left", "n", m.Released)); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/measure"
 	"postern/abuse/measure/guard"
 	"postern/abuse/signal"
@@ -93,8 +95,8 @@ func newWorld(t *testing.T, change ...func(*measure.Parts)) *world {
 	w := &world{active: 1000}
 	w.World = measures.New(t, time.Date(2030, 3, 4, 9, 0, 0, 0, time.UTC), []string{"a", "b", "c", "d", "e", "login"}, func(_ *measures.World, p *measure.Parts) {
 		p.Protected, p.Population = guard.Protect([]string{"vip@example.com", "@desk.example"}), func(string) int { return w.active }
-		p.Note = func(_ context.Context, id, action, text string) error {
-			w.notes = append(w.notes, id+" "+action+" "+text)
+		p.Note = func(_ context.Context, id, action string, text said.Words) error {
+			w.notes = append(w.notes, id+" "+action+" "+text.English)
 			return nil
 		}
 		for _, f := range change {

@@ -54,12 +54,14 @@ type Person struct {
 // Proposal is one act that waits.
 type Proposal struct {
 	ID      string          `json:"id"`
-	Act     string          `json:"act"`    // measure, case-end
-	Object  string          `json:"object"` // account, @domain or case
-	Words   string          `json:"words"`  // what would be done
+	Act     string          `json:"act"`           // measure, case-end
+	Object  string          `json:"object"`        // account, @domain or case
+	Words   string          `json:"words"`         // what would be done
+	Said    said.Words      `json:"said,omitzero"` // Words by their code
 	Params  json.RawMessage `json:"params,omitempty"`
 	By      string          `json:"by"`
 	Reason  string          `json:"reason"`
+	Because said.Words      `json:"because,omitzero"` // Reason by its code, where no person gave it
 	At      time.Time       `json:"at"`
 	Until   time.Time       `json:"until"`
 	State   State           `json:"state"`
@@ -70,10 +72,11 @@ type Proposal struct {
 
 // Decision is how a proposal ended.
 type Decision struct {
-	By     string    `json:"by"`
-	At     time.Time `json:"at"`
-	Reason string    `json:"reason,omitempty"`
-	Glass  bool      `json:"break_glass,omitempty"` // nobody else approved it
+	By     string     `json:"by"`
+	At     time.Time  `json:"at"`
+	Reason string     `json:"reason,omitempty"`
+	Said   said.Words `json:"said,omitzero"`         // Reason by its code, where no person gave it
+	Glass  bool       `json:"break_glass,omitempty"` // nobody else approved it
 }
 
 // Book keeps the proposals.
@@ -93,8 +96,9 @@ type Book struct {
 
 // End is how a proposal ends without having been decided itself.
 type End struct {
-	State      State
-	By, Reason string
+	State  State
+	By     string
+	Reason said.Words
 }
 
 func (b *Book) table() entity.Table[Proposal] {
@@ -104,9 +108,15 @@ func (b *Book) table() entity.Table[Proposal] {
 	}}
 }
 
-// Propose writes down what a person asks for. The same again, while it waits, is the same
-// proposal.
+// Propose writes down what a person asks for: Said and Because come whole, where they are not
+// typed. The same again, while it waits, is the same proposal.
 func (b *Book) Propose(ctx context.Context, who Person, p Proposal) (Proposal, error) {
+	if p.Said.English != "" {
+		p.Said.Put(&p.Words, &p.Said)
+	}
+	if p.Because.English != "" {
+		p.Because.Put(&p.Reason, &p.Because)
+	}
 	switch {
 	case strings.TrimSpace(p.Reason) == "" || len(p.Reason) > MaxReason:
 		return p, said.Errorf("second.a-reason-of-at-most-octets-is", "%w: a reason of at most %d octets is needed", "kind", ErrInvalid, "most", MaxReason)
@@ -255,15 +265,16 @@ func (b *Book) Refuse(ctx context.Context, who Person, id, reason string) (Propo
 	} else if who.User && !who.Lead {
 		return p, said.Errorf("second.may-not-refuse-what-others-asked-for", "%w: %s may not refuse what others asked for", "kind", ErrSecond, "name", who.Name)
 	}
-	return b.end(ctx, who.Name, id, to, reason)
+	return b.end(ctx, who.Name, id, to, said.Typed(reason))
 }
 
-func (b *Book) end(ctx context.Context, actor, id string, to State, reason string) (Proposal, error) {
+func (b *Book) end(ctx context.Context, actor, id string, to State, reason said.Words) (Proposal, error) {
 	row, err := b.table().Change(ctx, id, func(p *Proposal) error {
 		if p.State != Open {
 			return said.Errorf("second.is", "%w: %s is %s", "kind", ErrOver, "id", p.ID, "state", p.State)
 		}
-		p.State, p.Decided = to, &Decision{By: actor, At: b.Now().UTC(), Reason: reason}
+		p.State, p.Decided = to, &Decision{By: actor, At: b.Now().UTC()}
+		reason.Put(&p.Decided.Reason, &p.Decided.Said)
 		return nil
 	})
 	p := row.Value
@@ -271,7 +282,7 @@ func (b *Book) end(ctx context.Context, actor, id string, to State, reason strin
 		return p, err
 	}
 	b.Alert("approval-"+id, "", true)
-	errs := []error{b.Audit(ctx, actor, "approval-"+string(to), p.Object, nil, p, reason)}
+	errs := []error{b.Audit(ctx, actor, "approval-"+string(to), p.Object, nil, p, reason.English)}
 	if b.Dropped != nil {
 		errs = append(errs, b.Dropped(ctx, p))
 	}
@@ -317,12 +328,12 @@ func (b *Book) tend(ctx context.Context, p Proposal) error {
 		}
 	}
 	if end == nil && !b.Now().Before(p.Until) {
-		end = &End{Expired, "abuse-desk", "nobody decided in time"}
+		end = &End{Expired, "abuse-desk", said.Say("second.nobody-decided", "nobody decided in time")}
 	}
 	if end == nil {
 		return nil
 	}
-	_, err := b.end(ctx, end.By, p.ID, end.State, end.Reason[:min(len(end.Reason), MaxReason)])
+	_, err := b.end(ctx, end.By, p.ID, end.State, end.Reason.Map(func(s string) string { return s[:min(len(s), MaxReason)] }))
 	if errors.Is(err, ErrOver) {
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"go.uber.org/goleak"
 
 	"postern/abuse/second"
@@ -123,7 +125,7 @@ func TestRefusedWithdrawnExpired(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if p, err := w.Get(t.Context(), late.ID); err != nil || p.State != second.Expired || len(w.done) > 0 || !slices.Equal(w.dropped, []string{"refused", "withdrawn", "expired"}) {
+	if p, err := w.Get(t.Context(), late.ID); err != nil || p.Decided.Said.Code != "second.nobody-decided" || p.State != second.Expired || len(w.done) > 0 || !slices.Equal(w.dropped, []string{"refused", "withdrawn", "expired"}) {
 		t.Errorf("%+v %v %v", p, err, w.dropped)
 	}
 	page, err := w.List(t.Context(), second.Open, "", 10)
@@ -163,6 +165,20 @@ func TestApprovedAndNotDone(t *testing.T) {
 	w.fails = nil
 	if got, err := w.Approve(t.Context(), berta, p.ID, "yes", ""); err != nil || !got.Done || got.Failure != "" || len(w.done) != 1 {
 		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// What the program asks for, and why it ends by itself, has a code; what a person typed has none.
+func TestProposalsHaveCodes(t *testing.T) {
+	w := newWorld()
+	p, err := w.Propose(t.Context(), chief, second.Proposal{
+		Act: "pace", Object: "x", Said: said.Say("asked.call", "%s of %s", "call", "hold.delete", "object", "x"), Because: said.Say("credit.another-draft", "it is another draft now"),
+	})
+	if err != nil || p.Words != "hold.delete of x" || p.Said.Code != "asked.call" || p.Said.English != "" || p.Reason != "it is another draft now" || p.Because.Code != "credit.another-draft" {
+		t.Fatalf("%+v %v", p, err)
+	}
+	if p, err = w.Refuse(t.Context(), berta, p.ID, "no"); err != nil || p.Decided.Reason != "no" || p.Decided.Said.Code != "" {
+		t.Errorf("%+v %v", p.Decided, err)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"postern/internal/said"
 )
 
 // Family is where a signal comes from. Two of one family are one witness.
@@ -29,16 +31,17 @@ func (f Family) Valid() bool { return f == Complaints || f == Listings || f.Own(
 
 // Signal is one observation about an account.
 type Signal struct {
-	ID      string    `json:"id"` // derived from what it is about: the same again is no second one
-	Family  Family    `json:"family"`
-	Rule    string    `json:"rule"` // "volume", "complaint", "trap" ...
-	Account string    `json:"account"`
-	Tenant  string    `json:"tenant,omitempty"` // domain
-	At      time.Time `json:"at"`
-	Weight  int       `json:"weight"` // share of the compromise score, 0 to 100; less than 0 speaks for the account
-	Detail  string    `json:"detail,omitempty"`
-	Case    string    `json:"case,omitempty"`
-	Login   bool      `json:"login,omitempty"` // an anomaly of logins
+	ID      string     `json:"id"` // derived from what it is about: the same again is no second one
+	Family  Family     `json:"family"`
+	Rule    string     `json:"rule"` // "volume", "complaint", "trap" ...
+	Account string     `json:"account"`
+	Tenant  string     `json:"tenant,omitempty"` // domain
+	At      time.Time  `json:"at"`
+	Weight  int        `json:"weight"` // share of the compromise score, 0 to 100; less than 0 speaks for the account
+	Detail  string     `json:"detail,omitempty"`
+	Said    said.Words `json:"said,omitzero"` // Detail by its code
+	Case    string     `json:"case,omitempty"`
+	Login   bool       `json:"login,omitempty"` // an anomaly of logins
 
 	// Of a complaint.
 	Votes    int       `json:"votes,omitempty"`    // hundredths
@@ -47,6 +50,15 @@ type Signal struct {
 	SentAt   time.Time `json:"sent_at,omitzero"`
 	Feedback string    `json:"feedback,omitempty"`
 }
+
+// Saying is the signal with what was seen.
+func (s Signal) Saying(w said.Words) Signal {
+	w.Put(&s.Detail, &s.Said)
+	return s
+}
+
+// Words is what was seen.
+func (s Signal) Words() said.Words { return said.Kept(s.Detail, s.Said) }
 
 // Kinds are the families that a set of signals comes from, sorted.
 func Kinds(all []Signal) []Family {

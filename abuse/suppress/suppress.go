@@ -46,15 +46,16 @@ var (
 
 // Entry is one recipient who does not want mail of one account.
 type Entry struct {
-	ID        string    `json:"id"`
-	Account   string    `json:"account"`
-	Recipient string    `json:"recipient"`
-	By        string    `json:"by"`               // who noted it
-	Report    string    `json:"report,omitempty"` // that asked for it
-	Reason    string    `json:"reason,omitempty"`
-	At        time.Time `json:"at"`
-	Changed   time.Time `json:"changed"`
-	Lifted    *Lift     `json:"lifted,omitempty"` // mail is let through again
+	ID        string     `json:"id"`
+	Account   string     `json:"account"`
+	Recipient string     `json:"recipient"`
+	By        string     `json:"by"`               // who noted it
+	Report    string     `json:"report,omitempty"` // that asked for it
+	Reason    string     `json:"reason,omitempty"`
+	Said      said.Words `json:"said,omitzero"` // Reason by its code, where no person gave it
+	At        time.Time  `json:"at"`
+	Changed   time.Time  `json:"changed"`
+	Lifted    *Lift      `json:"lifted,omitempty"` // mail is let through again
 }
 
 // Lift is how an entry ended.
@@ -249,7 +250,9 @@ func (b *Book) Follow(ctx context.Context, c dossier.Case, e dossier.Event) erro
 	if l.Feedback != OptOut && l.Feedback != OptOutList || l.Grade < 3 || l.Class != "" || l.To == "" || l.Account == "" {
 		return nil
 	}
-	_, err = b.Add(ctx, Entry{Account: l.Account, Recipient: l.To, By: "abuse-desk", Report: l.Report, Reason: "the recipient's report says " + l.Feedback})
+	entry := Entry{Account: l.Account, Recipient: l.To, By: "abuse-desk", Report: l.Report}
+	said.Say("suppress.report-says", "the recipient's report says %s", "feedback", l.Feedback).Put(&entry.Reason, &entry.Said)
+	_, err = b.Add(ctx, entry)
 	if errors.Is(err, ErrInvalid) || errors.Is(err, ErrFull) {
 		b.Log.Warn("a recipient who wants no more mail cannot be noted", "account", l.Account, "err", err)
 		return nil

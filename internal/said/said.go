@@ -17,14 +17,17 @@ import (
 // it, for example. Its values are before, said and after.
 const Around = "around"
 
+// And is the code of two sentences in a row. Its values are before and what.
+const And = "and"
+
 // Values are what a sentence names: a string, an int64, or Words.
 type Values map[string]any
 
 // Words are a sentence. Without a code it is only what English says.
 type Words struct {
-	Code    string `json:"code,omitempty"`
-	Values  Values `json:"values,omitempty"`
-	English string `json:"english,omitempty"`
+	Code    string `json:"code,omitempty" jsonschema_description:"which sentence it is; it stays the same when the sentence is reworded"`
+	Values  Values `json:"values,omitempty" jsonschema_description:"what the sentence names: texts, numbers, or sentences"`
+	English string `json:"english,omitempty" jsonschema_description:"the sentence, where it does not stand in the field beside"`
 }
 
 // String is the English sentence.
@@ -203,6 +206,17 @@ func (w Words) Bare() Words {
 			out.Values = Values{}
 		}
 		out.Values[name] = v
+	}
+	return out
+}
+
+// Join puts sentences in a row.
+func Join(all ...Words) Words {
+	var out Words
+	for i, w := range all {
+		if out = Say(And, "%s; %s", "before", out, "what", w); i == 0 {
+			out = w
+		}
 	}
 	return out
 }

@@ -95,6 +95,22 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+func TestJoin(t *testing.T) {
+	if w := said.Join(); w.English != "" || w.Code != "" {
+		t.Errorf("%+v", w)
+	}
+	one := said.Say("x.in", "in %s", "k", "K")
+	if w := said.Join(one); !reflect.DeepEqual(w, one) {
+		t.Errorf("%+v", w)
+	}
+	w := said.Join(one, said.Typed("by hand"), one)
+	last, _ := w.Values["what"].(said.Words)
+	first, _ := w.Values["before"].(said.Words)
+	if w.English != "in K; by hand; in K" || w.Code != said.And || last.Code != "x.in" || first.Code != said.And || first.Values["what"] != "by hand" {
+		t.Errorf("%+v", w)
+	}
+}
+
 func TestRecords(t *testing.T) {
 	var r struct {
 		Text string     `json:"text"`

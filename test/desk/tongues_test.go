@@ -77,9 +77,7 @@ var data = []*regexp.Regexp{
 	regexp.MustCompile(`^The subject asks to be (held|refused)`),                                                 // rules of the test
 	regexp.MustCompile(`^(Mozilla|HeadlessChrome)|Chrome/|AppleWebKit|KHTML`),                                    // browsers
 	regexp.MustCompile(`^(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Etc|Europe|Indian|Pacific)/`), // zones
-	regexp.MustCompile(`^DKIM d=|^M\d on |^(probation after|guarantee) G-`),                                      // what the record has of a report, and of acts of the machine
 	regexp.MustCompile(`^General Office of the State Council`),                                                   // where a calendar is from
-	regexp.MustCompile(`^this is not blocked: `),                                                                 // what a call refuses
 	regexp.MustCompile(`^\[A-\d`),                                                                                // subjects of letters, in the reader's language
 }
 

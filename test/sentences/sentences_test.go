@@ -93,7 +93,7 @@ func text(e ast.Expr) (string, bool) {
 func codes(t *testing.T) map[string]string {
 	t.Helper()
 	fset, all := source(t)
-	out := map[string]string{said.Around: "{before}{said}{after}"}
+	out := map[string]string{said.Around: "{before}{said}{after}", said.And: "{before}; {what}"}
 	note := func(at token.Pos, code, english string) {
 		if old, ok := out[code]; ok && old != english {
 			t.Errorf("%s: the code %s says %q here, elsewhere %q", fset.Position(at), code, english, old)
@@ -236,7 +236,9 @@ func TestSentencesHaveWords(t *testing.T) {
 }
 
 // named reports whether a code is that of a word which other sentences name.
-func named(code string) bool { return strings.HasPrefix(code, "state-") }
+func named(code string) bool {
+	return strings.HasPrefix(code, "state-") || strings.HasPrefix(code, "word-")
+}
 
 func readWords(t *testing.T, path string) map[string]string {
 	t.Helper()

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse"
 	"postern/abuse/behaviour"
 	"postern/abuse/signal"
@@ -82,8 +84,7 @@ func guessed(account string, client netip.Addr, n int, at time.Time) signal.Sign
 	return signal.Signal{
 		ID: behaviour.Guessed + ":" + hashed(account, at.Truncate(Window).Unix()), Family: signal.Behaviour, Rule: behaviour.Guessed,
 		Account: account, Tenant: tenant, At: at, Weight: 20, Login: true,
-		Detail: fmt.Sprintf("a login from %s worked after %d that failed", client, n),
-	}
+	}.Saying(said.Say("seen.guessed", "a login from %s worked after %d that failed", "client", client, "n", n))
 }
 
 func hashed(all ...any) string {

@@ -32,31 +32,33 @@ const (
 
 // Edition is one publication of a list.
 type Edition struct {
-	ID        string     `json:"id"`
-	List      string     `json:"list"`
-	Sum       string     `json:"sha256"`  // of the file, class evidence
-	Entries   string     `json:"entries"` // what is taken of it, one a line, class evidence
-	Count     int        `json:"count"`
-	Signed    bool       `json:"signed"`
-	Published time.Time  `json:"published"`
-	Imported  time.Time  `json:"imported"`
-	Applied   time.Time  `json:"applied,omitzero"`
-	Due       time.Time  `json:"due"` // one business day after publication
-	Calendar  string     `json:"calendar,omitempty"`
-	Late      bool       `json:"late,omitempty"`
-	State     string     `json:"state"`
-	Added     []string   `json:"added,omitempty"`   // the first of them
-	Removed   []string   `json:"removed,omitempty"` // the same
-	Adds      int        `json:"adds"`
-	Removes   int        `json:"removes"`
-	Refused   []Refusal  `json:"refused,omitempty"`
-	Refusals  int        `json:"refusals"`
-	Trial     Simulation `json:"simulation"`
-	Person    []string   `json:"needs_person,omitempty"` // why a person has to agree
-	By        string     `json:"by"`
-	AgreedBy  string     `json:"agreed_by,omitempty"`
-	Why       string     `json:"why,omitempty"`
-	Told      bool       `json:"told,omitempty"` // that it is late
+	ID        string       `json:"id"`
+	List      string       `json:"list"`
+	Sum       string       `json:"sha256"`  // of the file, class evidence
+	Entries   string       `json:"entries"` // what is taken of it, one a line, class evidence
+	Count     int          `json:"count"`
+	Signed    bool         `json:"signed"`
+	Published time.Time    `json:"published"`
+	Imported  time.Time    `json:"imported"`
+	Applied   time.Time    `json:"applied,omitzero"`
+	Due       time.Time    `json:"due"` // one business day after publication
+	Calendar  string       `json:"calendar,omitempty"`
+	Late      bool         `json:"late,omitempty"`
+	State     string       `json:"state"`
+	Added     []string     `json:"added,omitempty"`   // the first of them
+	Removed   []string     `json:"removed,omitempty"` // the same
+	Adds      int          `json:"adds"`
+	Removes   int          `json:"removes"`
+	Refused   []Refusal    `json:"refused,omitempty"`
+	Refusals  int          `json:"refusals"`
+	Trial     Simulation   `json:"simulation"`
+	Person    []string     `json:"needs_person,omitempty"` // why a person has to agree
+	Said      []said.Words `json:"said,omitempty"`         // the same by their codes
+	By        string       `json:"by"`
+	AgreedBy  string       `json:"agreed_by,omitempty"`
+	Why       string       `json:"why,omitempty"`
+	Because   said.Words   `json:"because,omitzero"` // Why by its code, where no person gave it
+	Told      bool         `json:"told,omitempty"`   // that it is late
 }
 
 // Simulation is what the entries would have done to accepted mail.
@@ -140,7 +142,7 @@ func (d *Desk) Import(ctx context.Context, who cases.Actor, list string, file, s
 		return e, err
 	}
 	if e.Trial.Wrong*hamPart > e.Trial.Ham {
-		e.Person = append(e.Person, fmt.Sprintf("it would have hit %d of %d good mails of the last %d days", e.Trial.Wrong, e.Trial.Ham, days))
+		e.ask(said.Say("published.would-hit", "it would have hit %d of %d good mails of the last %d days", "wrong", e.Trial.Wrong, "ham", e.Trial.Ham, "days", days))
 	}
 	if err := d.keep(ctx, &e, file, c.entries); err != nil {
 		return e, err
@@ -192,7 +194,7 @@ func (d *Desk) compare(ctx context.Context, e *Edition, entries []string) error 
 	e.Adds, e.Removes = len(added), len(removed)
 	e.Added, e.Removed = added[:min(len(added), shownMost)], removed[:min(len(removed), shownMost)]
 	if len(before) > 0 && len(entries)*2 < len(before) {
-		e.Person = append(e.Person, fmt.Sprintf("it shrinks from %d to %d entries", len(before), len(entries)))
+		e.ask(said.Say("published.shrinks", "it shrinks from %d to %d entries", "before", len(before), "n", len(entries)))
 	}
 	return nil
 }
@@ -266,7 +268,7 @@ func (d *Desk) Apply(ctx context.Context, who cases.Actor, id, why string) (Edit
 		return e, err
 	}
 	if len(e.Person) > 0 && (who.Role == flow.System || strings.TrimSpace(why) == "") {
-		return e, said.Errorf("published.and-to-say-why", "%w, and to say why: %s", "kind", ErrPerson, "person", strings.Join(slices.Compact(e.Person), "; "))
+		return e, said.Errorf("published.and-to-say-why", "%w, and to say why: %s", "kind", ErrPerson, "person", said.Join(e.wants()...))
 	}
 	old, err := d.inForce(ctx, e.List)
 	if err != nil {
@@ -321,17 +323,22 @@ func (d *Desk) effect(ctx context.Context, who cases.Actor, e, old *Edition, ent
 
 // Drop refuses an edition for good.
 func (d *Desk) Drop(ctx context.Context, who cases.Actor, id, why string) (Edition, error) {
+	return d.drop(ctx, who, id, said.Typed(why))
+}
+
+func (d *Desk) drop(ctx context.Context, who cases.Actor, id string, why said.Words) (Edition, error) {
 	row, err := d.table().Change(ctx, id, func(e *Edition) error {
 		if e.State != Previewed {
 			return said.Errorf("published.it-is", "%w: it is %s", "kind", ErrFile, "state", e.State)
 		}
-		e.State, e.AgreedBy, e.Why = Dropped, who.Name, why
+		e.State, e.AgreedBy = Dropped, who.Name
+		why.Put(&e.Why, &e.Because)
 		return nil
 	})
 	if err != nil {
 		return row.Value, err
 	}
-	return row.Value, d.Audit(ctx, who.Name, "list-drop", id, nil, nil, why)
+	return row.Value, d.Audit(ctx, who.Name, "list-drop", id, nil, nil, why.English)
 }
 
 // Tick puts editions into force that need no person, and raises an alarm for those that wait
@@ -347,7 +354,7 @@ func (d *Desk) Tick(ctx context.Context) error {
 		if len(e.Person) == 0 {
 			_, err := d.Apply(ctx, cases.Machine(), e.ID, "")
 			if errors.Is(err, ErrFile) { // a later one took its place
-				_, err = d.Drop(ctx, cases.Machine(), e.ID, err.Error())
+				_, err = d.drop(ctx, cases.Machine(), e.ID, said.Of(err))
 			}
 			if !errors.Is(err, ErrPerson) {
 				errs = append(errs, err)

@@ -15,6 +15,7 @@ import (
 	"postern/abuse/cases/flow"
 	"postern/abuse/external/order"
 	"postern/abuse/external/published"
+	"postern/internal/entity"
 	"postern/internal/mailtest/entities"
 )
 
@@ -84,6 +85,15 @@ func (w *world) take(file string) published.Edition {
 		w.t.Fatal(err)
 	}
 	return e
+}
+
+// old makes an edition one of before there were codes.
+func (w *world) old(id string) {
+	w.t.Helper()
+	editions := entity.Table[published.Edition]{Store: w.Home, Kind: "published-list", ID: func(e *published.Edition) string { return e.ID }}
+	if _, err := editions.Change(w.t.Context(), id, func(e *published.Edition) error { e.Said = nil; return nil }); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) tick() {
@@ -174,6 +184,13 @@ func TestAPersonHasToAgree(t *testing.T) {
 	w.now = w.now.Add(24 * time.Hour)
 	if e = w.take(list(49)); len(e.Person) != 1 || !strings.Contains(e.Person[0], "from 100 to 49") {
 		t.Fatalf("%+v", e)
+	}
+	if len(e.Said) != 1 || e.Said[0].Code != "published.shrinks" || e.Said[0].Values["before"] != int64(100) || e.Said[0].English != "" {
+		t.Errorf("the reason is kept as %+v", e.Said)
+	}
+	w.old(e.ID)
+	if _, err := w.Desk.Apply(t.Context(), anna, e.ID, ""); !errors.Is(err, published.ErrPerson) || !strings.Contains(err.Error(), "it shrinks") || !strings.Contains(err.Error(), "from 100 to 49") {
+		t.Errorf("an edition from before there were codes: %v", err)
 	}
 	if e, err = w.Drop(t.Context(), anna, e.ID, "cut off"); err != nil || e.State != published.Dropped {
 		t.Fatal(e, err)

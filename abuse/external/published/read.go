@@ -27,9 +27,10 @@ var ErrFile = said.New("published.this-list-cannot-be-taken", "this list cannot 
 
 // Refusal is a line that is left out.
 type Refusal struct {
-	Line int    `json:"line"`
-	Text string `json:"text"`
-	Why  string `json:"why"`
+	Line int        `json:"line"`
+	Text string     `json:"text"`
+	Why  string     `json:"why"`
+	Said said.Words `json:"said,omitzero"` // Why by its code
 }
 
 // content is a file as it was read.
@@ -69,7 +70,9 @@ func read(file []byte, p order.Protected, now time.Time) (content, error) {
 		b := blockOf(value, "", now, now.Add(time.Hour), "list")
 		if err := b.Check(p, now); err != nil {
 			if out.left++; len(out.refused) < maxTold {
-				out.refused = append(out.refused, Refusal{n, strings.ToValidUTF8(text[:min(len(text), 100)], "?"), reason(err)})
+				r := Refusal{Line: n, Text: strings.ToValidUTF8(text[:min(len(text), 100)], "?")}
+				reason(err).Put(&r.Why, &r.Said)
+				out.refused = append(out.refused, r)
 			}
 			continue
 		}
@@ -89,8 +92,10 @@ func read(file []byte, p order.Protected, now time.Time) (content, error) {
 }
 
 // reason is the part of a refusal that is about the line.
-func reason(err error) string {
-	return strings.TrimPrefix(err.Error(), order.ErrBlock.Error()+": ")
+func reason(err error) said.Words {
+	w := said.Of(err)
+	w.English = strings.TrimPrefix(w.English, order.ErrBlock.Error()+": ")
+	return w
 }
 
 // blockOf is what an entry of a list asks for.
@@ -99,7 +104,9 @@ func blockOf(value, name string, at, until time.Time, by string) order.Block {
 	if strings.Contains(value, "/") {
 		scope = order.ByNet
 	}
-	return order.Block{Scope: scope, Value: value, Rule: order.WhenDropped, Why: "it is on the published list " + name, By: by, At: at, Until: until}
+	b := order.Block{Scope: scope, Value: value, Rule: order.WhenDropped, By: by, At: at, Until: until}
+	said.Say("published.on-list", "it is on the published list %s", "name", name).Put(&b.Why, &b.Said)
+	return b
 }
 
 // matcher finds addresses among entries.

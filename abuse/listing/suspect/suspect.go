@@ -200,7 +200,7 @@ func (f Finder) signals(ctx context.Context, by map[string]*Suspect, from, to ti
 	for _, s := range strongest {
 		x := of(by, s.Account)
 		x.Weight += perSignal * s.Weight
-		x.Facts = append(x.Facts, fact("signal", s.Rule, s.At, said.Typed(s.Detail)))
+		x.Facts = append(x.Facts, fact("signal", s.Rule, s.At, s.Words()))
 	}
 	for _, x := range by {
 		slices.SortStableFunc(x.Facts, func(a, b Fact) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Kind+a.ID, b.Kind+b.ID)) })

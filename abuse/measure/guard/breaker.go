@@ -4,8 +4,9 @@ package guard
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
+
+	"postern/internal/said"
 
 	"postern/abuse"
 	"postern/internal/entity"
@@ -58,9 +59,10 @@ type taken struct {
 
 // Trip says that a limit was reached: until a person resets it there are only alerts.
 type Trip struct {
-	At     time.Time `json:"at"`
-	Why    string    `json:"why"`
-	Missed int       `json:"missed"` // triggers since that only alerted
+	At     time.Time  `json:"at"`
+	Why    string     `json:"why"`
+	Said   said.Words `json:"said,omitzero"` // Why by its code
+	Missed int        `json:"missed"`        // triggers since that only alerted
 }
 
 const (
@@ -84,9 +86,9 @@ func ensure(ctx context.Context, t entity.Table[record], name string) error {
 }
 
 // Allow counts an account that is about to be held or suspended, or says why it is not.
-func (b *Breaker) Allow(ctx context.Context, account, domain string) (why string, err error) {
+func (b *Breaker) Allow(ctx context.Context, account, domain string) (why said.Words, err error) {
 	if err := ensure(ctx, table(b.Store), breakerID); err != nil {
-		return "", err
+		return why, err
 	}
 	tripped := ""
 	_, err = table(b.Store).Change(ctx, breakerID, func(g *record) error {
@@ -96,12 +98,12 @@ func (b *Breaker) Allow(ctx context.Context, account, domain string) (why string
 	if err != nil || tripped == "" {
 		return why, err
 	}
-	b.Alert("breaker:"+tripped, "automatic measures stopped, people decide now: "+why, false)
-	return why, b.Audit(ctx, "postern", "breaker-trip", "breaker "+tripped, nil, why, "at "+account)
+	b.Alert("breaker:"+tripped, "automatic measures stopped, people decide now: "+why.English, false)
+	return why, b.Audit(ctx, "postern", "breaker-trip", "breaker "+tripped, nil, why.English, "at "+account)
 }
 
 // count is the arithmetic of Allow. tripped names what tripped just now: "all" or a domain.
-func (b *Breaker) count(g *record, account, domain string) (why, tripped string) {
+func (b *Breaker) count(g *record, account, domain string) (why said.Words, tripped string) {
 	now := b.Now().UTC()
 	for len(g.Taken) > 0 && now.Unix()-g.Taken[0].At >= 24*3600 {
 		g.Taken = g.Taken[1:]
@@ -110,14 +112,14 @@ func (b *Breaker) count(g *record, account, domain string) (why, tripped string)
 		if t, ok := g.Trips[name]; ok {
 			t.Missed++
 			g.Trips[name] = t
-			return "the breaker has tripped: " + t.Why, ""
+			return said.Say("why.tripped", "the breaker has tripped: %s", "why", said.Kept(t.Why, t.Said)), ""
 		}
 	}
 	hour, ten, day := 0, 0, 0
 	for _, t := range g.Taken {
 		age := now.Unix() - t.At
 		if t.Account == account {
-			return "", "" // it is counted already: its measure grows
+			return why, "" // it is counted already: its measure grows
 		}
 		if age < 3600 {
 			hour++
@@ -130,11 +132,13 @@ func (b *Breaker) count(g *record, account, domain string) (why, tripped string)
 		}
 	}
 	l := b.limits(domain)
-	trip := func(name, text string) (string, string) {
+	trip := func(name string, text said.Words) (said.Words, string) {
 		if g.Trips == nil {
 			g.Trips = map[string]Trip{}
 		}
-		g.Trips[name] = Trip{At: now, Why: text, Missed: 1}
+		t := Trip{At: now, Missed: 1}
+		text.Put(&t.Why, &t.Said)
+		g.Trips[name] = t
 		if name == "" {
 			name = "all"
 		}
@@ -142,14 +146,14 @@ func (b *Breaker) count(g *record, account, domain string) (why, tripped string)
 	}
 	switch {
 	case hour >= l.Hourly || len(g.Taken) >= mostTaken:
-		return trip("", fmt.Sprintf("%d accounts in an hour", hour))
+		return trip("", said.Say("why.accounts-hour", "%d accounts in an hour", "n", hour))
 	case domain != "" && ten >= l.Domain:
-		return trip(domain, fmt.Sprintf("%d accounts of %s in ten minutes", ten, domain))
+		return trip(domain, said.Say("why.accounts-ten-minutes", "%d accounts of %s in ten minutes", "n", ten, "domain", domain))
 	case domain != "" && day >= l.DomainPerDay:
-		return trip(domain, fmt.Sprintf("%d accounts of %s in a day", day, domain))
+		return trip(domain, said.Say("why.accounts-day", "%d accounts of %s in a day", "n", day, "domain", domain))
 	}
 	g.Taken = append(g.Taken, taken{Account: account, Domain: domain, At: now.Unix()})
-	return "", ""
+	return why, ""
 }
 
 // limits are the limits in accounts, for a domain.

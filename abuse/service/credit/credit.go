@@ -104,6 +104,7 @@ type Credit struct {
 	Decided      string         `json:"decided_by,omitempty"`
 	When         time.Time      `json:"decided_at,omitzero"`
 	Why          string         `json:"why,omitempty"`
+	Said         said.Words     `json:"said,omitzero"` // Why by its code, where no person gave it
 	Contradicted *Contradiction `json:"contradicted,omitempty"`
 }
 

@@ -76,10 +76,12 @@ func (d *Desk) follow(c *Credit, r Result) (action string, err error) {
 	now := d.Now().UTC()
 	switch {
 	case c.State == Draft && !r.broken():
-		c.State, c.When, c.Asked, c.Why = Withdrawn, now, nil, "the figure is "+r.Verdict+" now"
+		c.State, c.When, c.Asked = Withdrawn, now, nil
+		why := said.Say("credit.figure-is", "the figure is %s now", "verdict", r.Verdict)
 		if len(r.Exclusions) > 0 {
-			c.Why += ", without " + strings.Join(r.Exclusions, ", ")
+			why = said.Say("credit.figure-without", "the figure is %s now, without %s", "verdict", r.Verdict, "exclusions", strings.Join(r.Exclusions, ", "))
 		}
+		why.Put(&c.Why, &c.Said)
 		action = "credit-withdraw"
 	case c.State == Draft && !c.same(r):
 		c.Result = r
@@ -160,7 +162,7 @@ func (d *Desk) Decide(ctx context.Context, who, id string, approve bool, why str
 		if c.State != Draft {
 			return "", said.Errorf("credit.is", "%w: %s is %s", "kind", ErrConflict, "id", id, "state", c.State)
 		}
-		c.State, c.Decided, c.When, c.Why = state, who, d.Now().UTC(), why
+		c.State, c.Decided, c.When, c.Why, c.Said = state, who, d.Now().UTC(), why, said.Words{}
 		return action, nil
 	})
 }

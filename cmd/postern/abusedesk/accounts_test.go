@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse"
 	"postern/abuse/measure"
 	"postern/abuse/sent"
@@ -111,7 +113,7 @@ func TestFindAccounts(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	// What is in force is that of now, whatever was read before.
-	w.must(second(w.measures.Desk.UndoAll(t.Context(), "dora@y.example", "anna", "a mistake", false)))
+	w.must(second(w.measures.Desk.UndoAll(t.Context(), "dora@y.example", "anna", said.Typed("a mistake"), false)))
 	if got := ask[accountcalls.Found](w, s, "account.find", accountcalls.Search{Level: "M3"}); got.Total != 0 {
 		t.Errorf("lifted and still there: %v", names(got))
 	}

@@ -3,8 +3,9 @@ package abusedesk
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
+
+	"postern/internal/said"
 
 	"postern/abuse"
 	"postern/abuse/behaviour"
@@ -63,8 +64,8 @@ func NewMeasures(p Parts, d *Desk, m MeasureParts) *Measures {
 		Protected:  guard.Protect(c.Protected),
 		Population: func(domain string) int { return profiles.Active(domain, p.Now()) },
 		Audit:      p.Audit, Alert: p.Event, Now: p.Now,
-		Note: func(ctx context.Context, id, action, text string) error {
-			_, err := d.Cases.Note(ctx, id, cases.Event{Actor: cases.Machine().Name, Action: action, Text: text})
+		Note: func(ctx context.Context, id, action string, text said.Words) error {
+			_, err := d.Cases.Note(ctx, id, cases.Event{Actor: cases.Machine().Name, Action: action, Said: text})
 			return err
 		},
 	})
@@ -129,11 +130,11 @@ func (c accountCases) Found(ctx context.Context, f engine.Found) (string, error)
 	if len(signal.Kinds(f.Signals)) > 1 {
 		priority = 2
 	}
-	opened, err := c.desk.Open(ctx, cases.Machine(), cases.Opening{Kind: cases.Local, Account: f.Account, Priority: priority, Reason: f.Sentence})
+	opened, err := c.desk.Open(ctx, cases.Machine(), cases.Opening{Kind: cases.Local, Account: f.Account, Priority: priority, Said: f.Sentence})
 	if err != nil {
 		return "", err
 	}
-	_, err = c.desk.Note(ctx, opened.ID, cases.Event{Actor: cases.Machine().Name, Action: "behaviour", Text: clip(fmt.Sprintf("%s (%s)", f.Sentence, f.ID))})
+	_, err = c.desk.Note(ctx, opened.ID, cases.Event{Actor: cases.Machine().Name, Action: "behaviour", Said: said.Join(f.Sentence, said.Typed(f.ID)).Map(clip)})
 	return opened.ID, err
 }
 

@@ -49,7 +49,7 @@ func (p *probation) Begin(ctx context.Context, r guarantee.Ramp) error {
 		errs = append(errs, err)
 		for _, m := range all {
 			if m.Level >= abuse.M2 && m.At.Before(r.From) {
-				_, err := p.desk.Undo(ctx, m.ID, cases.Machine().Name, "guarantee "+r.Pack+" was approved", false)
+				_, err := p.desk.Undo(ctx, m.ID, cases.Machine().Name, said.Say("note.guarantee-approved", "guarantee %s was approved", "id", r.Pack), false)
 				errs = append(errs, err)
 			}
 		}
@@ -59,9 +59,9 @@ func (p *probation) Begin(ctx context.Context, r guarantee.Ramp) error {
 
 // End implements guarantee.Trials.
 func (p *probation) End(ctx context.Context, r guarantee.Ramp, kept bool) error {
-	why := "the probation of " + r.Pack + " was broken"
+	why := said.Say("note.probation-broken", "the probation of %s was broken", "id", r.Pack)
 	if kept {
-		why = "the probation of " + r.Pack + " is over"
+		why = said.Say("note.probation-over", "the probation of %s is over", "id", r.Pack)
 	}
 	return p.lift(ctx, r, "", why)
 }
@@ -79,23 +79,23 @@ func (p *probation) limit(ctx context.Context, r guarantee.Ramp) error {
 	}
 	share := r.Share(p.now(), hits.last)
 	if share >= 100 {
-		return p.lift(ctx, r, "", "three clean days at a time: "+r.Pack+" is at its full rate")
+		return p.lift(ctx, r, "", said.Say("note.full-rate", "three clean days at a time: %s is at its full rate", "id", r.Pack))
 	}
 	id := fmt.Sprintf("trial-%s-%d-%d", r.Pack, share, hits.last.Unix()/3600)
 	messages, recipients := p.full()
 	_, account, domain := trialTarget(r)
 	_, err = p.desk.Apply(ctx, measure.Request{
 		ID: id, Account: account, Domain: domain, Level: abuse.M1, Actor: cases.Machine().Name, Case: r.Case, TTL: r.Until.Sub(p.now()),
-		Reason: fmt.Sprintf("probation after %s: %d %% of the normal rate", r.Pack, share), Messages: max(messages*share/100, 1), Recipients: max(recipients*share/100, 1),
+		Said: said.Say("note.probation-rate", "probation after %s: %d %% of the normal rate", "id", r.Pack, "share", share), Messages: max(messages*share/100, 1), Recipients: max(recipients*share/100, 1),
 	})
 	if err != nil && !errors.Is(err, measure.ErrEnded) {
 		return err
 	}
-	return p.lift(ctx, r, id, "the next step of the probation")
+	return p.lift(ctx, r, id, said.Say("note.next-step", "the next step of the probation"))
 }
 
 // lift ends the measures of a ramp but one.
-func (p *probation) lift(ctx context.Context, r guarantee.Ramp, but, why string) error {
+func (p *probation) lift(ctx context.Context, r guarantee.Ramp, but string, why said.Words) error {
 	target, _, _ := trialTarget(r)
 	all, err := p.open(ctx, target)
 	errs := []error{err}
@@ -180,7 +180,7 @@ func (p *probation) tend(ctx context.Context, r guarantee.Ramp) error {
 	}
 	for _, m := range open {
 		if m.Level >= abuse.M3 && !m.At.Before(r.From) && (m.Auto || m.Case == r.Case) {
-			_, err := p.office.Break(ctx, cases.Machine(), r.Case, m.ID, int(m.Level), said.Say("note.guarantee-broken", "the guarantee was broken: %s", "why", said.Typed(m.Reason)))
+			_, err := p.office.Break(ctx, cases.Machine(), r.Case, m.ID, int(m.Level), said.Say("note.guarantee-broken", "the guarantee was broken: %s", "why", m.Why()))
 			return err
 		}
 	}

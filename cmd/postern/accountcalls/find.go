@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse"
 	"postern/abuse/engine"
 	"postern/abuse/guarantee"
@@ -30,22 +32,23 @@ type Search struct {
 
 // Row is one account, or with a name of "@example.com" the record of a domain.
 type Row struct {
-	Name       string    `json:"name"`
-	Level      string    `json:"level,omitempty"` // in force; "" = nothing
-	Word       string    `json:"word,omitempty"`
-	Watched    bool      `json:"watched,omitempty"`
-	Reason     string    `json:"reason,omitempty"`
-	By         string    `json:"by,omitempty"`
-	Auto       bool      `json:"auto,omitempty"`
-	Until      time.Time `json:"until,omitzero"`
-	Case       string    `json:"case,omitempty"`
-	Score      int       `json:"score"`
-	Strikes    int       `json:"strikes"`
-	TrialUntil time.Time `json:"trial_until,omitzero"`
-	Messages   int       `json:"messages"` // of the last hour
-	Recipients int       `json:"recipients"`
-	Usual      int       `json:"usual"` // recipients an hour
-	Last       time.Time `json:"last,omitzero"`
+	Name       string     `json:"name"`
+	Level      string     `json:"level,omitempty"` // in force; "" = nothing
+	Word       string     `json:"word,omitempty"`
+	Watched    bool       `json:"watched,omitempty"`
+	Reason     string     `json:"reason,omitempty"`
+	Said       said.Words `json:"said,omitzero"` // Reason by its code
+	By         string     `json:"by,omitempty"`
+	Auto       bool       `json:"auto,omitempty"`
+	Until      time.Time  `json:"until,omitzero"`
+	Case       string     `json:"case,omitempty"`
+	Score      int        `json:"score"`
+	Strikes    int        `json:"strikes"`
+	TrialUntil time.Time  `json:"trial_until,omitzero"`
+	Messages   int        `json:"messages"` // of the last hour
+	Recipients int        `json:"recipients"`
+	Usual      int        `json:"usual"` // recipients an hour
+	Last       time.Time  `json:"last,omitzero"`
 }
 
 // Found is a page of accounts.
@@ -153,7 +156,7 @@ func (c *calls) force(r *Row) {
 		r.Level, r.Word = n.String(), n.Word()
 	}
 	r.Watched = acc.Watched()
-	r.Reason, r.By, r.Auto, r.Until, r.Case = acc.Reason, acc.By, acc.Auto, acc.Until, acc.Case
+	r.Reason, r.Said, r.By, r.Auto, r.Until, r.Case = acc.Reason, acc.Said, acc.By, acc.Auto, acc.Until, acc.Case
 }
 
 // rows are all accounts, read anew when they are old.

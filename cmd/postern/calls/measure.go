@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"postern/internal/said"
+
 	"postern/abuse"
 	"postern/abuse/engine"
 	"postern/abuse/measure"
@@ -97,7 +99,7 @@ func (m Measures) Handle(s *control.Server) {
 	})
 	control.Handle(s, "measure.apply", func(ctx context.Context, p MeasureAsk) (measure.Measure, error) { return m.apply(ctx, p) })
 	control.Handle(s, "measure.undo", func(ctx context.Context, p MeasureEnd) (measure.Measure, error) {
-		out, err := m.Desk.Undo(ctx, p.ID, control.Actor(ctx), p.Reason, p.Cleared)
+		out, err := m.Desk.Undo(ctx, p.ID, control.Actor(ctx), said.Typed(p.Reason), p.Cleared)
 		return out, of(err)
 	})
 	control.Handle(s, "measure.reviewed", func(ctx context.Context, p ID) (measure.Measure, error) {
@@ -122,7 +124,7 @@ func (m Measures) accountCalls(s *control.Server) {
 		})
 	}
 	undo := func(ctx context.Context, p MeasureEnd) (abuse.Account, error) {
-		all, err := m.Desk.UndoAll(ctx, abuse.Name(p.Account), control.Actor(ctx), p.Reason, p.Cleared)
+		all, err := m.Desk.UndoAll(ctx, abuse.Name(p.Account), control.Actor(ctx), said.Typed(p.Reason), p.Cleared)
 		if away(err) {
 			acc, err := m.Desk.Accounts.Restore(ctx, p.Account, p.Reason, control.Actor(ctx))
 			return acc, known(err)

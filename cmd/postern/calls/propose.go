@@ -3,8 +3,9 @@ package calls
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
+
+	"postern/internal/said"
 
 	"postern/abuse"
 	"postern/abuse/measure"
@@ -81,7 +82,7 @@ func (m Measures) propose(ctx context.Context, p MeasureAsk) (second.Proposal, e
 		return second.Proposal{}, err
 	}
 	out, err := m.Second.Propose(ctx, Person(ctx), second.Proposal{
-		Act: ActMeasure, Object: r.Target(), Words: fmt.Sprintf("%s (%s) on %s", r.Level, r.Level.Word(), r.Target()), Params: params, Reason: p.Reason,
+		Act: ActMeasure, Object: r.Target(), Said: said.Say("asked.measure", "%s (%s) on %s", "level", r.Level, "word", r.Level.Word(), "target", r.Target()), Params: params, Reason: p.Reason,
 	})
 	return out, of(err)
 }

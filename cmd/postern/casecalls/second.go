@@ -18,7 +18,7 @@ const ActEnd = "case-end"
 
 // proposeEnd lets another person confirm the end of an account.
 func (p Parts) proposeEnd(ctx context.Context, c cases.Case, reason string) error {
-	_, err := p.Second.Propose(ctx, calls.Person(ctx), second.Proposal{Act: ActEnd, Object: c.ID, Words: "the permanent end of " + c.Account, Reason: reason})
+	_, err := p.Second.Propose(ctx, calls.Person(ctx), second.Proposal{Act: ActEnd, Object: c.ID, Said: said.Say("asked.end", "the permanent end of %s", "account", c.Account), Reason: reason})
 	return refusedSecond(err)
 }
 
@@ -28,17 +28,17 @@ func (p Parts) ApprovedEnd(ctx context.Context, q second.Proposal) error {
 	if err != nil || c.State == flow.Terminated {
 		return known(err)
 	}
-	reason := q.Decided.Reason
-	if reason == "" {
-		reason = q.Reason
+	reason := said.Kept(q.Decided.Reason, q.Decided.Said)
+	if reason.English == "" {
+		reason = said.Kept(q.Reason, q.Because)
 	}
-	_, err = p.Desk.Move(ctx, cases.Actor{Name: q.Decided.By, Role: flow.Lead}, q.Object, cases.Request{To: flow.Terminated, Reason: reason})
+	_, err = p.Desk.Move(ctx, cases.Actor{Name: q.Decided.By, Role: flow.Lead}, q.Object, cases.Request{To: flow.Terminated, Said: reason})
 	return known(err)
 }
 
 // DroppedEnd takes back the proposal from its case.
 func (p Parts) DroppedEnd(ctx context.Context, q second.Proposal) error {
-	_, err := p.Desk.WithdrawEnd(ctx, cases.Actor{Name: q.Decided.By, Role: flow.Lead}, q.Object, said.Say("note.proposal-ended", "%s: %s", "state", q.State, "reason", q.Decided.Reason))
+	_, err := p.Desk.WithdrawEnd(ctx, cases.Actor{Name: q.Decided.By, Role: flow.Lead}, q.Object, said.Say("note.proposal-ended", "%s: %s", "state", q.State, "reason", said.Kept(q.Decided.Reason, q.Decided.Said)))
 	if errors.Is(err, dossier.ErrNotFound) {
 		return nil
 	}

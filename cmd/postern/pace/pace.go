@@ -87,7 +87,8 @@ func (p Pace) propose(ctx context.Context, who second.Person, name, object strin
 		return err
 	}
 	q, err := p.Book.Propose(ctx, who, second.Proposal{
-		Act: Act, Object: object, Words: name + " of " + object, Params: params, Reason: fmt.Sprintf("more than %d such acts within %s", second.Most, second.Per),
+		Act: Act, Object: object, Said: said.Say("asked.call", "%s of %s", "call", name, "object", object), Params: params,
+		Because: said.Say("pace.more-than", "more than %d such acts within %s", "most", second.Most, "span", said.Say("pace.an-hour", "an hour")),
 	})
 	if err != nil {
 		return control.Because(control.Conflict, err)

@@ -1,10 +1,11 @@
 package service
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+
+	"postern/internal/said"
 
 	"postern/abuse/second"
 	"postern/abuse/service/credit"
@@ -90,7 +91,7 @@ func (d *Desk) approve(ctx context.Context, q CreditDecision) (credit.Credit, er
 	if err != nil {
 		return c, err
 	}
-	p, err := book.Propose(ctx, who, second.Proposal{Act: ActCredit, Object: q.ID, Words: c.Kind + " for " + c.Figure + " in " + c.Month, Params: params, Reason: q.Why})
+	p, err := book.Propose(ctx, who, second.Proposal{Act: ActCredit, Object: q.ID, Said: said.Say("asked.credit", "%s for %s in %s", "kind", c.Kind, "figure", c.Figure, "month", c.Month), Params: params, Reason: q.Why})
 	if err != nil {
 		return c, err
 	}
@@ -124,15 +125,19 @@ func (d *Desk) MootCredit(ctx context.Context, p second.Proposal) (*second.End, 
 	c, waits, err := d.Credits.Waits(ctx, p.Object, p.At)
 	switch {
 	case errors.Is(err, credit.ErrNotFound):
-		return &second.End{State: second.Withdrawn, By: credit.Actor, Reason: "there is no such credit any more"}, nil
+		return &second.End{State: second.Withdrawn, By: credit.Actor, Reason: said.Say("credit.gone", "there is no such credit any more")}, nil
 	case err != nil || waits:
 		return nil, err
 	case c.State == credit.Refused:
-		return &second.End{State: second.Refused, By: c.Decided, Reason: c.Why}, nil
+		return &second.End{State: second.Refused, By: c.Decided, Reason: said.Kept(c.Why, c.Said)}, nil
 	case c.State == credit.Approved:
-		return &second.End{State: second.Withdrawn, By: c.Decided, Reason: "approved without it: " + c.Why}, nil
+		return &second.End{State: second.Withdrawn, By: c.Decided, Reason: said.Say("credit.approved-without", "approved without it: %s", "why", said.Kept(c.Why, c.Said))}, nil
 	}
-	return &second.End{State: second.Withdrawn, By: credit.Actor, Reason: cmp.Or(c.Why, "it is another draft now")}, nil
+	why := said.Kept(c.Why, c.Said)
+	if why.English == "" {
+		why = said.Say("credit.another-draft", "it is another draft now")
+	}
+	return &second.End{State: second.Withdrawn, By: credit.Actor, Reason: why}, nil
 }
 
 // over ends a proposal at once that its credit waits for no more.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/chart"
 	"postern/internal/desk/measures"
 	"postern/internal/desk/page"
@@ -44,17 +46,18 @@ type named struct {
 }
 
 type signal struct {
-	ID       string    `json:"id"`
-	Family   string    `json:"family"`
-	Rule     string    `json:"rule"`
-	At       time.Time `json:"at"`
-	Weight   int       `json:"weight"`
-	Detail   string    `json:"detail"`
-	Case     string    `json:"case"`
-	Votes    int       `json:"votes"`
-	Provider string    `json:"provider"`
-	SentAt   time.Time `json:"sent_at"`
-	Feedback string    `json:"feedback"`
+	ID       string     `json:"id"`
+	Family   string     `json:"family"`
+	Rule     string     `json:"rule"`
+	At       time.Time  `json:"at"`
+	Weight   int        `json:"weight"`
+	Detail   string     `json:"detail"`
+	Said     said.Words `json:"said"`
+	Case     string     `json:"case"`
+	Votes    int        `json:"votes"`
+	Provider string     `json:"provider"`
+	SentAt   time.Time  `json:"sent_at"`
+	Feedback string     `json:"feedback"`
 }
 
 type pack struct {
@@ -86,11 +89,12 @@ type activity struct {
 	Level   string `json:"level"`
 	Domain  bool   `json:"domain"`
 	Account struct {
-		Name   string    `json:"name"`
-		Reason string    `json:"reason"`
-		By     string    `json:"by"`
-		At     time.Time `json:"at"`
-		Case   string    `json:"case"`
+		Name   string     `json:"name"`
+		Reason string     `json:"reason"`
+		Said   said.Words `json:"said"`
+		By     string     `json:"by"`
+		At     time.Time  `json:"at"`
+		Case   string     `json:"case"`
 	} `json:"account"`
 	Sends struct {
 		From     time.Time `json:"from"`

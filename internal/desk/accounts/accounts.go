@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/page"
 )
 
@@ -34,20 +36,21 @@ func (a *Room) Routes(handle func(pattern string, f http.HandlerFunc)) {
 
 // row is an account in the list.
 type row struct {
-	Name       string    `json:"name"`
-	Level      string    `json:"level"`
-	Watched    bool      `json:"watched"`
-	Reason     string    `json:"reason"`
-	Auto       bool      `json:"auto"`
-	Until      time.Time `json:"until"`
-	Case       string    `json:"case"`
-	Score      int       `json:"score"`
-	Strikes    int       `json:"strikes"`
-	TrialUntil time.Time `json:"trial_until"`
-	Messages   int       `json:"messages"`
-	Recipients int       `json:"recipients"`
-	Usual      int       `json:"usual"`
-	Last       time.Time `json:"last"`
+	Name       string     `json:"name"`
+	Level      string     `json:"level"`
+	Watched    bool       `json:"watched"`
+	Reason     string     `json:"reason"`
+	Said       said.Words `json:"said"`
+	Auto       bool       `json:"auto"`
+	Until      time.Time  `json:"until"`
+	Case       string     `json:"case"`
+	Score      int        `json:"score"`
+	Strikes    int        `json:"strikes"`
+	TrialUntil time.Time  `json:"trial_until"`
+	Messages   int        `json:"messages"`
+	Recipients int        `json:"recipients"`
+	Usual      int        `json:"usual"`
+	Last       time.Time  `json:"last"`
 }
 
 // Path is its page.

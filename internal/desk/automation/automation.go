@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/page"
 )
 
@@ -54,9 +56,10 @@ type state struct {
 }
 
 type trip struct {
-	At     time.Time `json:"at"`
-	Why    string    `json:"why"`
-	Missed int       `json:"missed"`
+	At     time.Time  `json:"at"`
+	Why    string     `json:"why"`
+	Said   said.Words `json:"said"`
+	Missed int        `json:"missed"`
 }
 
 // shown is the page.

@@ -7,25 +7,28 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/page"
 )
 
 // credit is what is owed for a promise that was broken.
 type credit struct {
-	ID         string    `json:"id"`
-	Figure     string    `json:"figure"`
-	Clause     string    `json:"clause"`
-	Kind       string    `json:"kind"`
-	Formula    string    `json:"formula"`
-	Unit       string    `json:"unit"`
-	Value      *float64  `json:"value"`
-	Bound      string    `json:"bound"`
-	Limit      *float64  `json:"limit"`
-	Exclusions []string  `json:"exclusions"`
-	State      string    `json:"state"`
-	Decided    string    `json:"decided_by"`
-	When       time.Time `json:"decided_at"`
-	Why        string    `json:"why"`
+	ID         string     `json:"id"`
+	Figure     string     `json:"figure"`
+	Clause     string     `json:"clause"`
+	Kind       string     `json:"kind"`
+	Formula    string     `json:"formula"`
+	Unit       string     `json:"unit"`
+	Value      *float64   `json:"value"`
+	Bound      string     `json:"bound"`
+	Limit      *float64   `json:"limit"`
+	Exclusions []string   `json:"exclusions"`
+	State      string     `json:"state"`
+	Decided    string     `json:"decided_by"`
+	When       time.Time  `json:"decided_at"`
+	Why        string     `json:"why"`
+	Said       said.Words `json:"said"`
 	Asked      *struct {
 		By       string `json:"by"`
 		Why      string `json:"why"`

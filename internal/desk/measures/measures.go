@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/page"
 )
 
@@ -38,29 +40,31 @@ func (m *Room) Routes(handle func(pattern string, f http.HandlerFunc)) {
 
 // Measure is one, as pages show it.
 type Measure struct {
-	ID         string    `json:"id"`
-	Target     string    `json:"target"`
-	Level      int       `json:"level"`
-	State      string    `json:"state"`
-	Reason     string    `json:"reason"`
-	Actor      string    `json:"actor"`
-	Auto       bool      `json:"auto"`
-	Case       string    `json:"case"`
-	Rules      []string  `json:"rules"`
-	Families   []string  `json:"families"`
-	Score      int       `json:"score"`
-	Messages   int       `json:"messages"`
-	Recipients int       `json:"recipients"`
-	At         time.Time `json:"at"`
-	Until      time.Time `json:"until"`
-	Review     time.Time `json:"review"`
-	Approver   string    `json:"approver"`
-	Released   int       `json:"released"`
+	ID         string     `json:"id"`
+	Target     string     `json:"target"`
+	Level      int        `json:"level"`
+	State      string     `json:"state"`
+	Reason     string     `json:"reason"`
+	Said       said.Words `json:"said"`
+	Actor      string     `json:"actor"`
+	Auto       bool       `json:"auto"`
+	Case       string     `json:"case"`
+	Rules      []string   `json:"rules"`
+	Families   []string   `json:"families"`
+	Score      int        `json:"score"`
+	Messages   int        `json:"messages"`
+	Recipients int        `json:"recipients"`
+	At         time.Time  `json:"at"`
+	Until      time.Time  `json:"until"`
+	Review     time.Time  `json:"review"`
+	Approver   string     `json:"approver"`
+	Released   int        `json:"released"`
 	Ended      *struct {
-		At      time.Time `json:"at"`
-		Actor   string    `json:"actor"`
-		Reason  string    `json:"reason"`
-		Cleared bool      `json:"cleared"`
+		At      time.Time  `json:"at"`
+		Actor   string     `json:"actor"`
+		Reason  string     `json:"reason"`
+		Said    said.Words `json:"said"`
+		Cleared bool       `json:"cleared"`
 	} `json:"ended"`
 	Connectors []struct {
 		Name     string `json:"name"`

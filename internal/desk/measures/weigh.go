@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/page"
 )
 
@@ -63,9 +65,10 @@ type weighed struct {
 }
 
 type proposal struct {
-	ID      string    `json:"id"`
-	Words   string    `json:"words"`
-	Expires time.Time `json:"until"`
+	ID      string     `json:"id"`
+	Words   string     `json:"words"`
+	Said    said.Words `json:"said"`
+	Expires time.Time  `json:"until"`
 }
 
 // levels are those that a target can have.

@@ -4,18 +4,21 @@ import (
 	"net/http"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/page"
 )
 
 // entry is one recipient who wants no mail of one account.
 type entry struct {
-	ID        string    `json:"id"`
-	Account   string    `json:"account"`
-	Recipient string    `json:"recipient"`
-	By        string    `json:"by"`
-	Report    string    `json:"report"`
-	Reason    string    `json:"reason"`
-	At        time.Time `json:"at"`
+	ID        string     `json:"id"`
+	Account   string     `json:"account"`
+	Recipient string     `json:"recipient"`
+	By        string     `json:"by"`
+	Report    string     `json:"report"`
+	Reason    string     `json:"reason"`
+	Said      said.Words `json:"said"`
+	At        time.Time  `json:"at"`
 }
 
 // suppressed is the page of them.

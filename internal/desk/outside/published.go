@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"postern/internal/said"
 )
 
 // mostFile is how large a list may be that is handed in here, in octets; the calls say the same.
@@ -28,9 +30,10 @@ type edition struct {
 	Adds      int       `json:"adds"`
 	Removes   int       `json:"removes"`
 	Refused   []struct {
-		Line int    `json:"line"`
-		Text string `json:"text"`
-		Why  string `json:"why"`
+		Line int        `json:"line"`
+		Text string     `json:"text"`
+		Why  string     `json:"why"`
+		Said said.Words `json:"said"`
 	} `json:"refused"`
 	Refusals int `json:"refusals"`
 	Trial    struct {
@@ -41,10 +44,20 @@ type edition struct {
 		Wrong int      `json:"ham_hits"`
 		Some  []string `json:"examples"`
 	} `json:"simulation"`
-	Person   []string `json:"needs_person"`
-	By       string   `json:"by"`
-	AgreedBy string   `json:"agreed_by"`
-	Why      string   `json:"why"`
+	Person   []string     `json:"needs_person"`
+	Said     []said.Words `json:"said"`
+	By       string       `json:"by"`
+	AgreedBy string       `json:"agreed_by"`
+	Why      string       `json:"why"`
+	Because  said.Words   `json:"because"`
+}
+
+// Wants is a reason why a person has to agree, by its number.
+func (e edition) Wants(n int) said.Words {
+	if n < len(e.Said) {
+		return e.Said[n]
+	}
+	return said.Words{}
 }
 
 // Waits reports whether nobody has decided yet.

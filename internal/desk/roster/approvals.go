@@ -7,24 +7,29 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/internal/desk/page"
 )
 
 type proposal struct {
-	ID      string    `json:"id"`
-	Act     string    `json:"act"`
-	Object  string    `json:"object"`
-	Words   string    `json:"words"`
-	By      string    `json:"by"`
-	Reason  string    `json:"reason"`
-	At      time.Time `json:"at"`
-	Until   time.Time `json:"until"`
-	State   string    `json:"state"`
-	Failure string    `json:"failure"`
+	ID      string     `json:"id"`
+	Act     string     `json:"act"`
+	Object  string     `json:"object"`
+	Words   string     `json:"words"`
+	Said    said.Words `json:"said"`
+	By      string     `json:"by"`
+	Reason  string     `json:"reason"`
+	Because said.Words `json:"because"`
+	At      time.Time  `json:"at"`
+	Until   time.Time  `json:"until"`
+	State   string     `json:"state"`
+	Failure string     `json:"failure"`
 	Decided *struct {
-		By     string    `json:"by"`
-		At     time.Time `json:"at"`
-		Reason string    `json:"reason"`
+		By     string     `json:"by"`
+		At     time.Time  `json:"at"`
+		Reason string     `json:"reason"`
+		Said   said.Words `json:"said"`
 	} `json:"decided"`
 }
 

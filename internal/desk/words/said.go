@@ -46,6 +46,8 @@ func (l *Language) named(code, name, value string) string {
 		keys = append(keys, "people.role-")
 	case "clock":
 		keys = append(keys, "cases.clock-")
+	case "word":
+		keys = append(keys, saidPart+"word-")
 	case "ground":
 		keys = append(keys, "outside.ground-")
 	case "due", "from", "until":

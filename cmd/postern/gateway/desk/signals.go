@@ -35,13 +35,13 @@ func (d *Desk) complaints(ctx context.Context, c cases.Case, e cases.Event) erro
 	_, provider, _ := strings.Cut(l.Reporter, "@")
 	s := signal.Signal{
 		ID: "complaint:" + e.Report, Family: signal.Complaints, Rule: "complaint", Account: abuse.Name(c.Account), Tenant: d.p.Accounts.DomainOf(c.Account),
-		At: d.p.Now().UTC(), Weight: weight, Detail: "a report proved as " + e.Data["proof"] + " of " + e.Data["trust"], Case: c.ID,
+		At: d.p.Now().UTC(), Weight: weight, Case: c.ID,
 		Copy: l.Copy, Provider: strings.ToLower(provider), SentAt: l.SentAt, Feedback: l.Feedback,
 	}
 	if counts {
 		s.Votes = l.Counts
 	}
-	return d.Measures.Signals.Add(ctx, s)
+	return d.Measures.Signals.Add(ctx, s.Saying(said.Say("seen.report", "a report proved as %s of %s", "proof", e.Data["proof"], "trust", e.Data["trust"])))
 }
 
 // reportedByTrap: a proved copy that a trap got is a hit.
@@ -50,7 +50,7 @@ func (d *Desk) reportedByTrap(ctx context.Context, c cases.Case, l cases.Link) e
 	if trap == "" || l.Counts <= 0 || l.Serial == "" {
 		return nil
 	}
-	return d.hit(ctx, c.Account, trap, l.Serial, "the spam trap "+trap+" reported what it got", c.ID)
+	return d.hit(ctx, c.Account, trap, l.Serial, said.Say("seen.trap-reported", "the spam trap %s reported what it got", "trap", trap), c.ID)
 }
 
 // grave are the sorts of feedback that cannot wait. They do not count for more votes.

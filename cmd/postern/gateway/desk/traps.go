@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 
+	"postern/internal/said"
+
 	"postern/abuse"
 	"postern/abuse/cases"
 	"postern/abuse/signal"
@@ -34,7 +36,7 @@ func (d *Desk) Done(ctx context.Context, m *filter.Message, o filter.Outcome) er
 			continue
 		}
 		if m.Direction == filter.Outbound {
-			errs = append(errs, d.hit(ctx, m.Account, trap, m.ID, "it wrote to the spam trap "+trap, ""))
+			errs = append(errs, d.hit(ctx, m.Account, trap, m.ID, said.Say("seen.trap", "it wrote to the spam trap %s", "trap", trap), ""))
 			continue
 		}
 		_, err := d.Sources.Trapped(ctx, m, trap)
@@ -47,7 +49,7 @@ func (d *Desk) Done(ctx context.Context, m *filter.Message, o filter.Outcome) er
 }
 
 // hit writes down that an account has hit a trap, once for a message.
-func (d *Desk) hit(ctx context.Context, account, trap, what, detail, caseID string) error {
+func (d *Desk) hit(ctx context.Context, account, trap, what string, seen said.Words, caseID string) error {
 	account = abuse.Name(account)
 	if account == "" {
 		return nil
@@ -55,8 +57,8 @@ func (d *Desk) hit(ctx context.Context, account, trap, what, detail, caseID stri
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s|%s|%s", account, trap, what))
 	return d.Measures.Signals.Add(ctx, signal.Signal{
 		ID: "trap:" + hex.EncodeToString(sum[:12]), Family: signal.Traps, Rule: "trap", Account: account, Tenant: d.p.Accounts.DomainOf(account),
-		At: d.p.Now().UTC(), Weight: trapWeight, Detail: detail, Case: caseID,
-	})
+		At: d.p.Now().UTC(), Weight: trapWeight, Case: caseID,
+	}.Saying(seen))
 }
 
 // listed hands a listing of our own addresses to the account whose case is its cause.
@@ -71,6 +73,6 @@ func (d *Desk) listed(ctx context.Context, c cases.Case, e cases.Event) error {
 	}
 	return d.Measures.Signals.Add(ctx, signal.Signal{
 		ID: "listing:" + c.ID + ":" + of.ID, Family: signal.Listings, Rule: "listing", Account: abuse.Name(of.Account), Tenant: d.p.Accounts.DomainOf(of.Account),
-		At: d.p.Now().UTC(), Weight: listingWeight, Detail: "our own addresses are listed elsewhere because of it (" + c.Subject + ")", Case: of.ID,
-	})
+		At: d.p.Now().UTC(), Weight: listingWeight, Case: of.ID,
+	}.Saying(said.Say("seen.listing", "our own addresses are listed elsewhere because of it (%s)", "subject", c.Subject)))
 }

@@ -158,15 +158,17 @@ type measure struct {
 }
 
 type proposal struct {
-	ID     string    `json:"id"`
-	Words  string    `json:"words"`
-	By     string    `json:"by"`
-	At     time.Time `json:"at"`
-	Until  time.Time `json:"until"`
-	Reason string    `json:"reason"`
-	Object string    `json:"object"`
-	Act    string    `json:"act"`
-	Mine   bool      `json:"-"` // another person decides
+	ID      string     `json:"id"`
+	Words   string     `json:"words"`
+	Said    said.Words `json:"said"`
+	By      string     `json:"by"`
+	At      time.Time  `json:"at"`
+	Until   time.Time  `json:"until"`
+	Reason  string     `json:"reason"`
+	Because said.Words `json:"because"`
+	Object  string     `json:"object"`
+	Act     string     `json:"act"`
+	Mine    bool       `json:"-"` // another person decides
 }
 
 type sent struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -192,7 +193,7 @@ func TestModel(t *testing.T) {
 		})
 		heal(rt, all)
 		for name, want := range best {
-			if got, err := all[0].Accounts().Account(rt.Context(), name); err != nil || got != want {
+			if got, err := all[0].Accounts().Account(rt.Context(), name); err != nil || !reflect.DeepEqual(got, want) {
 				rt.Errorf("%s is %+v, %v; promised was %+v", name, got, err, want)
 			}
 		}
