@@ -185,6 +185,6 @@ func (s *Sent) may(err error) {
 		return
 	}
 	if s.Resend = err == nil; err != nil {
-		s.WhyNot = err.Error()
+		said.Of(err).Put(&s.WhyNot, &s.Not)
 	}
 }

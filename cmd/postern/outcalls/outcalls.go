@@ -54,8 +54,9 @@ type Sent struct {
 	Again    int        `json:"again,omitempty"`
 	AgainBy  string     `json:"again_by,omitempty"`
 
-	Resend bool   `json:"may_resend,omitempty"`
-	WhyNot string `json:"why_not,omitempty"`
+	Resend bool       `json:"may_resend,omitempty"`
+	WhyNot string     `json:"why_not,omitempty"`
+	Not    said.Words `json:"not,omitzero"` // WhyNot by its code
 }
 
 // Message is one with its text.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/cases"
 	"postern/abuse/external/contact"
 	"postern/abuse/external/published"
@@ -109,6 +111,7 @@ type ListingShown struct {
 	Listing listing.Listing `json:"listing"`
 	MayAsk  bool            `json:"may_ask"`
 	WhyNot  string          `json:"why_not,omitempty"`
+	Said    said.Words      `json:"said,omitzero"` // WhyNot by its code
 }
 
 func (p Parts) listing(ctx context.Context, id string) (ListingShown, error) {
@@ -118,7 +121,8 @@ func (p Parts) listing(ctx context.Context, id string) (ListingShown, error) {
 	}
 	out := ListingShown{Listing: l, MayAsk: true}
 	if err := p.Desk.Listings.MayAsk(ctx, l); err != nil {
-		out.MayAsk, out.WhyNot = false, err.Error()
+		out.MayAsk = false
+		said.Of(err).Put(&out.WhyNot, &out.Said)
 	}
 	return out, nil
 }

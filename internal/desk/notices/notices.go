@@ -85,6 +85,7 @@ type sent struct {
 	AgainBy  string     `json:"again_by"`
 	Resend   bool       `json:"may_resend"`
 	WhyNot   string     `json:"why_not"`
+	Not      said.Words `json:"not"`
 }
 
 // What is what a notice is, as texts call it.

@@ -81,8 +81,9 @@ type one struct {
 	listing
 	MayAsk  bool
 	WhyNot  string
-	May     bool // name the cause
-	Lead    bool // send, ask for removal
+	Not     said.Words // WhyNot by its code
+	May     bool       // name the cause
+	Lead    bool       // send, ask for removal
 	Events  []event
 	Problem string
 }
@@ -103,15 +104,16 @@ func (o *Room) listing(w http.ResponseWriter, r *http.Request) {
 func (o *Room) one(w http.ResponseWriter, r *http.Request, status int, problem string) {
 	ctx := r.Context()
 	var out struct {
-		Listing listing `json:"listing"`
-		MayAsk  bool    `json:"may_ask"`
-		WhyNot  string  `json:"why_not"`
+		Listing listing    `json:"listing"`
+		MayAsk  bool       `json:"may_ask"`
+		WhyNot  string     `json:"why_not"`
+		Said    said.Words `json:"said"`
 	}
 	if err := o.Calls.Call(ctx, "listing.show", map[string]string{"id": r.PathValue("id")}, &out); err != nil {
 		o.Kit.Fail(w, r, err)
 		return
 	}
-	b := one{listing: out.Listing, MayAsk: out.MayAsk, WhyNot: out.WhyNot, May: o.Calls.May(ctx, "listing.cause"), Lead: o.Calls.May(ctx, "listing.send"), Problem: problem}
+	b := one{listing: out.Listing, MayAsk: out.MayAsk, WhyNot: out.WhyNot, Not: out.Said, May: o.Calls.May(ctx, "listing.cause"), Lead: o.Calls.May(ctx, "listing.send"), Problem: problem}
 	if problem != "" && r.PostFormValue("act") == "send" {
 		b.Draft = r.PostFormValue("text")
 	}

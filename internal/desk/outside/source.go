@@ -228,16 +228,17 @@ func (o *Room) act(w http.ResponseWriter, r *http.Request) {
 
 // trial is what a block would have hit.
 type trial struct {
-	Block     order     `json:"block"`
-	Refused   string    `json:"refused"`
-	Days      int       `json:"days"`
-	Mails     int       `json:"mails"`
-	Taken     int       `json:"taken"`
-	Good      int       `json:"good"`
-	Senders   int       `json:"senders"`
-	Addresses int       `json:"addresses"`
-	More      bool      `json:"more"`
-	Some      []example `json:"examples"`
+	Block     order      `json:"block"`
+	Refused   string     `json:"refused"`
+	Said      said.Words `json:"said"`
+	Days      int        `json:"days"`
+	Mails     int        `json:"mails"`
+	Taken     int        `json:"taken"`
+	Good      int        `json:"good"`
+	Senders   int        `json:"senders"`
+	Addresses int        `json:"addresses"`
+	More      bool       `json:"more"`
+	Some      []example  `json:"examples"`
 }
 
 type example struct {

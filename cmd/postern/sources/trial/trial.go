@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"postern/internal/said"
+
 	"postern/abuse/external/order"
 	"postern/filter"
 	"postern/internal/address"
@@ -32,6 +34,7 @@ type Example struct {
 type Result struct {
 	Block     order.Block `json:"block"` // in its one form
 	Refused   string      `json:"refused,omitempty"`
+	Said      said.Words  `json:"said,omitzero"` // Refused by its code
 	Days      int         `json:"days"`
 	Mails     int         `json:"mails"`
 	Taken     int         `json:"taken"` // of them reached somebody
@@ -46,7 +49,8 @@ type Result struct {
 func Of(ctx context.Context, traffic record.Traffic, p order.Protected, b order.Block, now time.Time) (Result, error) {
 	out := Result{Days: Days, Some: []Example{}}
 	if err := b.Check(p, now); err != nil {
-		out.Block, out.Refused = b, err.Error()
+		out.Block = b
+		said.Of(err).Put(&out.Refused, &out.Said)
 		return out, nil //nolint:nilerr // it is the answer
 	}
 	out.Block = b
