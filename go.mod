@@ -16,6 +16,7 @@ require (
 	github.com/google/go-cmp v0.7.0 // readable differences in tests
 	github.com/invopop/jsonschema v0.14.0 // the JSON Schema of postern.yaml for editors
 	github.com/klauspost/compress v1.20.1 // zstd for held bodies
+	github.com/makiuchi-d/gozxing v0.1.1 // the QR codes of pictures, in processes of their own
 	github.com/microcosm-cc/bluemonday v1.0.27 // what of the HTML of a held message is shown, inside a sandbox
 	github.com/miekg/dns v1.1.73 // DNS wire format, for the resolver and the test servers
 	github.com/coreos/go-oidc/v3 v3.21.0 // sign-in at an OpenID provider: discovery, keys, ID tokens
@@ -30,8 +31,10 @@ require (
 	github.com/wasilibs/go-re2 v1.13.0 // pattern sets matched in linear time, without cgo
 	go.uber.org/goleak v1.3.0 // tests that leave a goroutine behind fail
 	golang.org/x/crypto v0.58.0 // argon2id for passwords, XChaCha20-Poly1305 for trace tokens
+	golang.org/x/image v0.47.0 // WebP and BMP for those processes
 	golang.org/x/net v0.61.0 // HTML tokenizer, IDNA and the public suffix list
 	golang.org/x/oauth2 v0.37.0 // the code exchange of that sign-in, with PKCE
+	golang.org/x/sys v0.49.0 // what those processes give up: system calls and resources
 	golang.org/x/text v0.43.0 // charsets, folding and normalisation of text
 	modernc.org/sqlite v1.60.1 // the embedded store: SQL without cgo; 1.61 breaks go mod tidy
 	pgregory.net/rapid v1.3.0 // property tests
@@ -61,7 +64,7 @@ require (
 	github.com/yuin/gopher-lua v1.1.1 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	go.yaml.in/yaml/v4 v4.0.0-rc.2 // indirect
-	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/xerrors v0.0.0-20200804184101-5ec99f83aff1 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	modernc.org/libc v1.77.1 // indirect
 	modernc.org/mathutil v1.7.1 // indirect

@@ -34,6 +34,7 @@ import (
 	"postern/cmd/postern/sourcecmd"
 	"postern/cmd/postern/storecmd"
 	"postern/cmd/postern/suppresscmd"
+	"postern/filter/link/qr"
 )
 
 type cli struct {
@@ -86,6 +87,12 @@ type cli struct {
 }
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == qr.Hidden {
+		if err := qr.Serve(os.Stdin, os.Stdout); !errors.Is(err, io.EOF) {
+			os.Exit(app.Fault)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
@@ -123,7 +130,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, "postern:", err)
 		return app.Fault
 	}
-	a := &app.App{Ctx: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, Now: now, Config: c.Config, Command: kctx.Command()}
+	self, err := os.Executable()
+	if err != nil {
+		self = ""
+	}
+	a := &app.App{Self: self, Ctx: ctx, Stdin: stdin, Stdout: stdout, Stderr: stderr, Now: now, Config: c.Config, Command: kctx.Command()}
 	err = kctx.Run(a, &c)
 	if err == nil {
 		return app.Fine

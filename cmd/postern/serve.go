@@ -32,7 +32,7 @@ func (c *serveCmd) Run(a *app.App) error {
 		log.Warn(w)
 	}
 	g, err := gateway.Build(a.Ctx, gateway.Options{
-		Config: cfg, Rules: set, Log: log, Now: a.Now, ConfigFile: a.Config, Read: read, Version: version,
+		Config: cfg, Rules: set, Log: log, Now: a.Now, Self: a.Self, ConfigFile: a.Config, Read: read, Version: version,
 		ReadConfig: func() (*config.Config, error) { return config.Load(a.Config) },
 		ReadRules:  func(c *config.Config) (*rules.Set, error) { return app.LoadRules(c.Rules.Dir) },
 	})

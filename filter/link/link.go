@@ -29,15 +29,19 @@ const (
 	Form       = "FORM_ELSEWHERE"   // what is typed into a form goes to somebody who had nothing to do with the message
 	Password   = "FORM_PASSWORD"    // so does a password, or it travels unencrypted
 	Base       = "LINK_BASE"        // short links are completed with a stranger's address
+	Code       = "QR_LINK"          // a picture holds a QR code that leads to a page
+	CodeHides  = "QR_LINK_HIDES"    // such a code leads to a shortener or a bare address
 )
 
 // Symbols are all symbols this check can emit.
 func Symbols() []string {
-	return []string{Mismatch, LikeOwn, LikeSender, Lookalike, Data, Elsewhere, Strange, Form, Password, Base}
+	return []string{Mismatch, LikeOwn, LikeSender, Lookalike, Data, Elsewhere, Strange, Form, Password, Base, Code, CodeHides}
 }
 
 // Check looks at the links of a message. It is safe for concurrent use.
 type Check struct {
+	Pictures Pictures // reads QR codes; nil = they are not looked at. Set before the first Check
+
 	own atomic.Pointer[map[string]alike.Name] // by registered domain
 }
 
@@ -62,7 +66,7 @@ func (c *Check) Reload(domains []string) {
 const MaxOrgs = 200
 
 // Check implements filter.Check.
-func (c *Check) Check(_ context.Context, m *filter.Message) ([]filter.Finding, error) {
+func (c *Check) Check(ctx context.Context, m *filter.Message) ([]filter.Finding, error) {
 	tree, err := m.Parts()
 	if err != nil {
 		return nil, &filter.CouldNot{Words: "the message could not be read", Cause: err}
@@ -76,13 +80,14 @@ func (c *Check) Check(_ context.Context, m *filter.Message) ([]filter.Finding, e
 	for _, u := range tree.URLs() {
 		l.link(u)
 	}
+	unread := c.codes(ctx, l, tree)
 	if l.hosts > 0 && !l.home && len(l.senders) > 0 {
 		l.add(Elsewhere, l.first)
 	}
 	near := append(slices.Clone(l.senders), parties(m, &tree.Root.Header)...)
 	l.strange(near)
 	l.forms(near, tree.Pages())
-	return l.found, nil
+	return l.found, unread
 }
 
 // look is one run of the check.

@@ -31,6 +31,7 @@ type Config struct {
 	Senders        Senders              `yaml:"senders" json:"senders,omitempty"`
 	Abuse          Abuse                `yaml:"abuse" json:"abuse,omitempty" jsonschema:"description=the abuse desk"`
 	Reports        Reports              `yaml:"reports" json:"reports,omitempty"`
+	QRCodes        bool                 `yaml:"qr_codes" json:"qr_codes,omitempty" jsonschema:"description=links in the QR codes of pictures are judged like others; pictures are read in processes of their own"`
 	People         []string             `yaml:"people" json:"people,omitempty" jsonschema:"description=full names of people of yours whom strangers may pretend to be"`
 	Headers        Headers              `yaml:"headers" json:"headers,omitempty"`
 	Greylist       Greylist             `yaml:"greylist" json:"greylist,omitempty"`
@@ -345,6 +346,7 @@ func Default() *Config {
 		Digests:    value.DefaultDigests(),
 		TestInbox:  value.DefaultTestInbox(),
 		Reports:    Reports{Size: 10e6, Day: 1000, Keep: 400 * day},
+		QRCodes:    true,
 		Greylist:   Greylist{Wait: 5 * minute, RetryWithin: 48 * hour, Remember: 35 * day},
 		Learning:   value.DefaultLearning(),
 		Campaigns:  value.DefaultCampaigns(),

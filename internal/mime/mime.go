@@ -29,6 +29,9 @@ type (
 	Anomaly = oddity.Anomaly
 )
 
+// Link reads one link, as browsers do; ok is false for what leads nowhere.
+func Link(raw string) (u URL, ok bool) { return view.Link(raw) }
+
 // Tree is what a walk found. It is safe for concurrent use and not to be changed.
 type Tree struct {
 	Root        *Part

@@ -57,6 +57,7 @@ type App struct {
 	Now            func() time.Time
 	Config         string // path of postern.yaml
 	Command        string // as it was called: "outbox retry <id>"
+	Self           string // this program, which reads pictures in processes of its own; "" = none are read
 }
 
 // Verb is the second word of the command as it was called.

@@ -12,6 +12,8 @@ import (
 	"postern/filter/attach/office"
 	"postern/filter/attach/pdf"
 	"postern/filter/clamav"
+	"postern/filter/link"
+	"postern/filter/link/qr"
 	"postern/internal/archive"
 	"postern/internal/archive/cfb"
 	"postern/internal/config"
@@ -92,6 +94,12 @@ func parserLimits() []Row {
 		row("archives", "levels", a.Depth), row("archives", "members", a.Entries), row("archives", "bytes expanded", a.Bytes),
 		row("archives", "bytes of a member", a.EntryBytes), row("archives", "expansion ratio", a.Ratio),
 		row("archives", "bytes of a dictionary", a.Dictionary), row("archives", "bytes of one in another that is held in memory", a.Nested),
+		{"pictures", "pictures of a message", fmt.Sprint(link.MaxPictures), "the rest is not looked at", ""},
+		{"pictures", "bytes of one", fmt.Sprint(qr.MaxBytes), "not looked at", ""},
+		{"pictures", "points of one", fmt.Sprint(qr.MaxPixels), "not looked at", ""},
+		{"pictures", "time of one, and of all", qr.Each.String() + ", " + link.PicturesTime.String(), "not checked, in the ledger", ""},
+		{"pictures", "bytes of memory of a helper", fmt.Sprint(qr.Memory), "not checked, in the ledger", ""},
+		{"pictures", "helpers", fmt.Sprint(qr.Helpers), "waiting", ""},
 		file("files attached", attach.ManyFiles, attach.Many), file("files looked at", attach.MaxFiles, attach.Cut),
 		file("different types of files", attach.MaxTypes, attach.Cut),
 		file("bytes looked through for what acts", attach.MaxWork, attach.Cut), file("bytes of a PDF", pdf.MaxBytes, attach.Cut),

@@ -51,6 +51,7 @@ type Parts struct {
 	Audit    *record.Auditor
 	Key      []byte                            // a secret, the same after a restart
 	Event    func(key, text string, over bool) // raises an alert, or says that it is over
+	Self     string                            // the program that reads pictures; "" = none are read
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -97,6 +98,7 @@ func New(ctx context.Context, p Parts) (*Checks, error) {
 	c.History = history.New(history.Parts{Store: p.Home.History, Results: c.proof.Check, Now: p.Now, Forwarders: setup.Forwarders(cfg)})
 	us := setup.Us(cfg)
 	c.Header, c.Targets = header.New(us), link.New(us.Domains)
+	c.Targets.Pictures = setup.Pictures(cfg, p.Self, p.Log)
 	c.Greylist = greylist.NewGreylist(setup.Greylist(cfg), greylist.Parts{Store: p.Home.Greylist, Results: c.proof.Check, Now: p.Now})
 	c.Learning, err = learning.New(learning.Parts{Config: p.Config, Records: p.Home.Entities, Counts: p.Home.Bayes, Home: p.Home.Name, Key: p.Key, Audit: p.Audit.Write, Event: p.Event, Now: p.Now, Log: p.Log})
 	if err != nil {

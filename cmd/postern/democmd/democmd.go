@@ -52,7 +52,7 @@ func (c *Cmd) Run(a *app.App) error {
 		log = a.ServerLog("info")
 	}
 	g, err := gateway.Build(a.Ctx, gateway.Options{
-		Config: cfg, Rules: set, Log: log, Now: a.Now, ConfigFile: world.Config,
+		Config: cfg, Rules: set, Log: log, Now: a.Now, Self: a.Self, ConfigFile: world.Config,
 		ReadConfig: func() (*config.Config, error) { return config.Load(world.Config) },
 		ReadRules:  func(c *config.Config) (*rules.Set, error) { return app.LoadRules(c.Rules.Dir) },
 	})

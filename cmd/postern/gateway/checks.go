@@ -13,7 +13,7 @@ import (
 
 func (g *Gateway) buildChecks(ctx context.Context) (err error) {
 	g.checks, err = checks.New(ctx, checks.Parts{
-		Config: &g.cfg, Home: g.home, Resolver: g.resolver, Scanner: g.scanner, Audit: g.audit, Key: g.key, Event: g.event, Now: g.now, Log: g.log,
+		Config: &g.cfg, Home: g.home, Resolver: g.resolver, Scanner: g.scanner, Audit: g.audit, Key: g.key, Event: g.event, Self: g.opt.Self, Now: g.now, Log: g.log,
 	})
 	if err != nil {
 		return err

@@ -71,6 +71,7 @@ type Options struct {
 	Read       time.Time // before the files were read; later changes are seen at the start
 	ReadRules  func(*config.Config) (*rules.Set, error)
 	Version    string // shown in what we send
+	Self       string // the program that reads pictures for us; "" = none are read
 	// Passive builds the parts for a command line without a server: nothing runs by itself.
 	Passive bool
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"postern/cmd/postern/app"
+	"postern/cmd/postern/setup"
 	"postern/cmd/postern/steps"
 	"postern/filter"
 	"postern/internal/config"
@@ -207,7 +208,7 @@ func build(a *app.App, o options) (*Offline, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p, done, err := steps.Offline(a.Ctx, cfg, set, a.QuietLog(), a.Now, o.dns)
+	p, done, err := steps.Offline(a.Ctx, cfg, set, a.QuietLog(), a.Now, o.dns, setup.Pictures(cfg, a.Self, a.QuietLog()))
 	if err != nil {
 		return nil, nil, err
 	}

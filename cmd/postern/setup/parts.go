@@ -2,6 +2,7 @@
 package setup
 
 import (
+	"log/slog"
 	"time"
 
 	"postern/blocklist"
@@ -10,6 +11,8 @@ import (
 	"postern/filter/greylist"
 	"postern/filter/history"
 	"postern/filter/limit"
+	"postern/filter/link"
+	"postern/filter/link/qr"
 	"postern/internal/archive"
 	"postern/internal/config"
 	"postern/internal/dns"
@@ -47,6 +50,14 @@ func ArchiveLimits(c config.ClamAV) archive.Limits {
 		l.EntryBytes, l.Bytes = min(l.EntryBytes, int64(c.MaxFile)), min(l.Bytes, int64(c.MaxScan))
 	}
 	return l
+}
+
+// Pictures is what reads the QR codes of pictures, started as this program; nil where nothing does.
+func Pictures(c *config.Config, self string, log *slog.Logger) link.Pictures {
+	if !c.QRCodes || self == "" {
+		return nil
+	}
+	return qr.New([]string{self, qr.Hidden}, log)
 }
 
 // Rates turns the configured rates into the limits of the check.

@@ -17,7 +17,7 @@ func NeedsRestart(old, now *config.Config) string {
 		{"hostname", old.Hostname, now.Hostname}, {"state", old.State, now.State}, {"store", old.Store, now.Store},
 		{"listeners", fixed(old.Listeners), fixed(now.Listeners)}, {"relay", old.Relay, now.Relay},
 		{"recipient_cache", old.RecipientCache, now.RecipientCache}, {"dns", old.DNS, now.DNS}, {"clamav", old.ClamAV, now.ClamAV},
-		{"lists", old.Lists, now.Lists}, {"auth", seals(old.Auth), seals(now.Auth)}, {"headers", old.Headers, now.Headers},
+		{"lists", old.Lists, now.Lists}, {"qr_codes", old.QRCodes, now.QRCodes}, {"auth", seals(old.Auth), seals(now.Auth)}, {"headers", old.Headers, now.Headers},
 		{"quarantine", old.Quarantine, now.Quarantine}, {"campaigns.keep", old.Campaigns.Keep, now.Campaigns.Keep}, {"test_inbox.bytes", old.TestInbox.Bytes, now.TestInbox.Bytes}, {"admin", old.Admin, now.Admin}, {"api", old.API, now.API}, {"public", old.Public, now.Public}, {"desk", old.Desk, now.Desk},
 		{"alerts", old.Alerts, now.Alerts}, {"log", old.Log, now.Log},
 	} {

@@ -28,7 +28,7 @@ func TestPoliciesSeeTheTypesTheyName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, done, err := steps.Offline(t.Context(), config.Default(), set, slog.New(slog.DiscardHandler), time.Now, false)
+		p, done, err := steps.Offline(t.Context(), config.Default(), set, slog.New(slog.DiscardHandler), time.Now, false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,10 +23,12 @@ import (
 
 // Offline is the pipeline for message files: the checks that need no state of ours. Greylist,
 // limits, own lists and accounts are left out. Without DNS nothing is asked at all. Close the
-// result.
-func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Logger, now func() time.Time, withDNS bool) (*filter.Pipeline, func(), error) {
+// result. Pictures reads the QR codes of pictures; nil: none are read.
+func Offline(ctx context.Context, c *config.Config, set *rules.Set, log *slog.Logger, now func() time.Time, withDNS bool, pictures link.Pictures) (*filter.Pipeline, func(), error) {
 	us := setup.Us(c)
-	checks := Checks{Header: header.New(us), Targets: link.New(us.Domains), Shape: shape.Check{}, Page: page.Check{}, Attach: &attach.Check{Limits: setup.ArchiveLimits(c.ClamAV)}}
+	targets := link.New(us.Domains)
+	targets.Pictures = pictures
+	checks := Checks{Header: header.New(us), Targets: targets, Shape: shape.Check{}, Page: page.Check{}, Attach: &attach.Check{Limits: setup.ArchiveLimits(c.ClamAV)}}
 	checks.SPF, checks.Auth = unasked, unasked
 	closeAll := func() {}
 	if withDNS {

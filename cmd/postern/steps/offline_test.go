@@ -49,7 +49,7 @@ func run(t *testing.T, c *config.Config, withDNS bool) (symbols, unchecked []str
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, closeAll, err := steps.Offline(t.Context(), c, set, slog.New(slog.DiscardHandler), time.Now, withDNS)
+	p, closeAll, err := steps.Offline(t.Context(), c, set, slog.New(slog.DiscardHandler), time.Now, withDNS, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

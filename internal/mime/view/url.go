@@ -100,6 +100,9 @@ func linkLen(s string) int {
 	return len(strings.TrimRight(s[:n], ".,;:!?')]*_~"))
 }
 
+// Link reads one link that stands by itself.
+func Link(raw string) (u URL, ok bool) { return parseURL(raw, "") }
+
 // parseURL cleans a link as browsers do and finds its host. ok is false for what leads
 // nowhere (fragments, cid:, mailto:, relative links without a base).
 func parseURL(raw, base string) (u URL, ok bool) {

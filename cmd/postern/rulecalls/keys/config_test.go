@@ -311,6 +311,7 @@ func configured() []keys.Entry {
 		{Path: "log", Type: "keys"},
 		{Path: "log.level", Type: "text", Values: []string{"debug", "info", "warn", "error"}},
 		{Path: "people", Type: "list"},
+		{Path: "qr_codes", Type: "yes-no", Values: []string{"true", "false"}},
 		{Path: "public", Type: "keys"},
 		{Path: "public.addr", Type: "text"},
 		{Path: "public.tls", Type: "keys"},
