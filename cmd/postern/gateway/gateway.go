@@ -70,8 +70,8 @@ type Options struct {
 	ConfigFile string    // watched for changes; "" = none
 	Read       time.Time // before the files were read; later changes are seen at the start
 	ReadRules  func(*config.Config) (*rules.Set, error)
-	Version    string // shown in what we send
-	Self       string // the program that reads pictures for us; "" = none are read
+	// Version is shown in what we send; Self is the program that reads pictures for us, "" = none are.
+	Version, Self string
 	// Passive builds the parts for a command line without a server: nothing runs by itself.
 	Passive bool
 }

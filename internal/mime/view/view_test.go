@@ -210,3 +210,15 @@ func TestAnchors(t *testing.T) {
 		t.Errorf("%+v", c.URLs())
 	}
 }
+
+// A link by itself is read as browsers read it.
+func TestLink(t *testing.T) {
+	for raw, host := range map[string]string{
+		"HTTPS://A.EXAMPLE/X": "a.example", "www.a.example": "www.a.example", "http://3221225991/": "192.0.2.7",
+		" https://a.example/\r\n": "a.example", "WIFI:S:x;;": "", "hello": "", "": "", "mailto:a@b.example": "",
+	} {
+		if u, _ := view.Link(raw); u.Host != host {
+			t.Errorf("%q: %q, want %q", raw, u.Host, host)
+		}
+	}
+}
