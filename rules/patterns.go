@@ -7,6 +7,7 @@ import (
 
 	"postern/filter"
 	"postern/internal/mime"
+	"postern/internal/mime/fold"
 	"postern/internal/strict"
 	"postern/rules/book"
 	"postern/rules/look"
@@ -86,27 +87,48 @@ func (v *view) search(ctx context.Context, m *filter.Message, tree *mime.Tree) (
 	if err != nil {
 		return nil, false, &filter.CouldNot{Words: "the message could not be read", Cause: err}
 	}
-	seen, counts := make([]bool, len(v.patterns)), map[int]int{}
 	cut = shown.Cut
 	most := v.most(shown.Texts)
+	h := hunt{view: v, seen: make([]bool, len(v.patterns)), counts: map[int]int{}, folded: map[int]int{}}
 	for _, one := range shown.Texts {
 		text := pattern.NewText(one.Text, one.Parts, most)
 		cut = cut || text.Cut()
 		if look.IsProse(v.in) {
 			text = text.Change(look.PlainBlanks)
 		}
-		hits, err := v.matcher.Search(ctx, text)
-		if err != nil {
-			return found, cut, err
+		if err := h.in(ctx, text, h.counts); err != nil {
+			return h.found, cut, err
 		}
-		for _, h := range hits {
-			if !seen[h.Expr] && v.often(h.Expr, h.Near, counts) {
-				seen[h.Expr] = true
-				found = append(found, filter.Finding{Symbol: v.patterns[h.Expr].ID, Detail: v.matcher.Excerpt(h.Expr, h.Near)})
+		if !look.Folds(v.in, v.header) {
+			continue
+		}
+		if bare := text.Change(fold.Bare); !bare.Same(text) {
+			if err := h.in(ctx, bare, h.folded); err != nil {
+				return h.found, cut, err
 			}
 		}
 	}
-	return found, cut, nil
+	return h.found, cut, nil
+}
+
+// hunt is a search through all texts of a view. Each is searched as it is written and, where that
+// differs, as it looks to a reader; matches of the two are counted apart.
+type hunt struct {
+	view           *view
+	seen           []bool
+	counts, folded map[int]int // pattern -> matches so far, of those that must match several times
+	found          []filter.Finding
+}
+
+func (h *hunt) in(ctx context.Context, text pattern.Text, counts map[int]int) error {
+	hits, err := h.view.matcher.Search(ctx, text)
+	for _, hit := range hits {
+		if i := hit.Expr; !h.seen[i] && h.view.often(i, hit.Near, counts) {
+			h.seen[i] = true
+			h.found = append(h.found, filter.Finding{Symbol: h.view.patterns[i].ID, Detail: h.view.matcher.Excerpt(i, hit.Near)})
+		}
+	}
+	return err
 }
 
 // leastShare is what is read at least of each of many texts.

@@ -20,11 +20,15 @@ const (
 	PictureAlone  = "PICTURE_FEW_WORDS" // pictures and next to no words
 	PictureLinked = "PICTURE_LINKED"    // a linked picture and few words
 	ShortLinked   = "LINK_FEW_WORDS"    // few words and a link, answering nothing
+
+	LettersMixed  = "TEXT_LETTERS_MIXED"    // letters of another script hide in words
+	LettersHidden = "TEXT_LETTERS_HIDDEN"   // characters nobody sees stand inside words
+	LettersTurned = "HEADER_LETTERS_TURNED" // marks turn round the letters of subject or author
 )
 
 // Symbols are all symbols this check can emit.
 func Symbols() []string {
-	return []string{HTMLAlone, TextsDiffer, TextNone, TextBase64, PictureAlone, PictureLinked, ShortLinked}
+	return []string{HTMLAlone, TextsDiffer, TextNone, TextBase64, PictureAlone, PictureLinked, ShortLinked, LettersMixed, LettersHidden, LettersTurned}
 }
 
 // How few words are few. A signature and a line of greeting have about twenty.
@@ -49,6 +53,7 @@ func (Check) Check(_ context.Context, m *filter.Message) ([]filter.Finding, erro
 	}
 	l := &look{tree: tree, figures: tree.Figures()}
 	l.parts()
+	l.letters()
 	if !l.files {
 		l.words()
 	}

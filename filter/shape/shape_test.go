@@ -77,6 +77,21 @@ func TestSymbols(t *testing.T) {
 		{"Greek in Base64", coded("text/plain; charset=utf-8", some(80)+"καλημέρα"), ""},
 		{"a word in Base64", coded("text/plain", some(8)), ""},
 
+		{"letters of another script", "From: Pаypаl <a@b.test>\n" + text(some(9)), shape.LettersMixed},
+		{"letters of another script in the text", text("Your Pаypаl аccount at Amаzon"), shape.LettersMixed},
+		{"two of them in the text", text("Your Pаypаl аnd Amаzon"), ""},
+		{"one of them in the text", text("Your Pаypаl"), ""},
+		{"a Russian letter", "Subject: Ответ на SMSку\n" + text("IP-адрес, email'ом, VIPы и аккаунт"), ""},
+		{"hidden characters", text("v\u200bi\u200ba\u200bgra"), shape.LettersHidden},
+		{"hidden characters of a page", page("<p>v&#8203;i&zwnj;a&#8288;gra</p>"), shape.HTMLAlone + " " + shape.LettersHidden},
+		{"hidden characters beside words", page("<p>" + strings.Repeat("&zwnj;&nbsp;", 90) + "Hello</p>"), shape.HTMLAlone},
+		{"hidden characters in the subject", "Subject: P\u200bay\u200bpal\n\n" + some(9), shape.LettersHidden},
+		{"a Persian letter", "Subject: می\u200cخواهم\n\n" + strings.Repeat("می\u200cخواهم ", 9), ""},
+		{"pictures of people", "Subject: 👨\u200d👩\u200d👧\n\n" + strings.Repeat("👨\u200d👩\u200d👧 ", 9), ""},
+		{"a subject turned round", "Subject: \u202elapyap\u202c\n\n" + some(9), shape.LettersTurned},
+		{"a Hebrew subject", "Subject: \u200f\u202bשלום\u202c\u200e\n\nשלום", ""},
+		{"a number from an address book", "Subject: call \u202a+44 20 7946\u202c\n\n" + some(9), ""},
+
 		{"a file beside a line", "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nsee https://a.test/\n--b\nContent-Type: application/pdf\n" +
 			"Content-Disposition: attachment; filename=a.pdf\n\n%PDF\n--b--\n", ""},
 	} {

@@ -72,6 +72,17 @@ func IsProse(in string) bool {
 	return in == "subject" || in == "from" || in == "body" || in == "paragraphs"
 }
 
+// Folds tells that a way shows what people read, where letters may stand for others.
+func Folds(in, of string) bool {
+	switch in {
+	case "header", "fields", "part", "filename":
+		return !strings.HasSuffix(of, ":raw")
+	case "headers":
+		return of != "raw"
+	}
+	return IsProse(in)
+}
+
 // Text is one text that a way shows.
 type Text struct {
 	Text  string

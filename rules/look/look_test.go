@@ -212,6 +212,16 @@ func TestPartsOfTexts(t *testing.T) {
 	}
 }
 
+func TestFolds(t *testing.T) {
+	for _, way := range look.Ways() {
+		in, of, _ := look.Parse(strings.ReplaceAll(way, "NAME", "x-y"))
+		switch want := !slices.Contains([]string{"fields:x-y:raw", "headers:raw", "mailfrom", "html", "rawbody", "url", "uri", "raw"}, look.Word(in, of)); {
+		case look.Folds(in, of) != want:
+			t.Errorf("%s folds: %v", way, !want)
+		}
+	}
+}
+
 func TestCutIsSaid(t *testing.T) {
 	many := "X-Long: " + strings.Repeat("w", 9000) + "\n" + strings.Repeat("X-One: v\n", 400) + strings.Repeat("X-Two: v\n", 550) + "X-Short: s\n\nbody"
 	m, tree := message(t, many)

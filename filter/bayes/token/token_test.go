@@ -51,6 +51,7 @@ func TestWords(t *testing.T) {
 		"pay $500!":                           {"pay", "$", "#3", "!"},
 		"ｆｕｌｌ ｗｉｄｔｈ":                          {"full", "width"},
 		"zero\u200bwidth soft\u00adhyphen":    {"zerowidth", "softhyphen"},
+		"Pаypаl аccount":                      {"paypal", "account"},
 		"中国移动":                                {"中国", "国移", "移动"},
 		"你好 hello 世界":                         {"你好", "hello", "世界"},
 		"ΠΡΟΣΟΧΗ Счёт":                        {"προσοχη", "счёт"},

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"postern/internal/mime/fold"
 )
 
 // text adds the words of a text and the pairs of those that are near each other, at most so
@@ -16,6 +18,7 @@ func (b *bag) text(k kind, text string, most int) {
 	if !norm.NFKC.IsNormalString(text) {
 		text = norm.NFKC.String(text)
 	}
+	text = read(text)
 	s := scan{bag: b, kind: k, left: most}
 	for len(text) > 0 && s.left > 0 {
 		var chunk string
@@ -26,6 +29,14 @@ func (b *bag) text(k kind, text string, most int) {
 		}
 		s.chunk(chunk)
 	}
+}
+
+// read is the text in the letters that people take it for.
+func read(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return text
+	}
+	return string(fold.Text([]byte(text)))
 }
 
 // field splits off what stands before the first white space.

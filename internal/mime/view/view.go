@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"strings"
 	"unicode/utf8"
+
+	"postern/internal/mime/fold"
 )
 
 // Budget is what a collector may still take. It is shared by all bodies of a message.
@@ -34,6 +36,7 @@ type Figures struct {
 	HTML     int // words that a page shows
 	Pictures int // of pages, those that other sites hold included
 	Linked   int // pictures that are links
+	Hidden   int // places where characters nobody sees take a word apart
 }
 
 // NewCollector returns a collector that takes at most b.
@@ -131,33 +134,26 @@ func (c *Collector) begin() {
 
 // visible adds text without the characters nobody sees.
 func (c *Collector) visible(b []byte) {
-	for len(b) > 0 {
+	for whole := b; len(b) > 0; {
 		i := 0
 		for i < len(b) && b[i] < 0xc2 {
 			i++
 		}
+		size := 0
 		for i < len(b) {
 			r, n := utf8.DecodeRune(b[i:])
-			if invisible(r) {
+			if fold.Hidden(r) {
+				size = n
 				break
 			}
 			i += n
 		}
-		c.text.Write(b[:i])
-		if i == len(b) {
-			return
+		if size > 0 && len(b) == len(whole) {
+			c.figs.Hidden += fold.Apart(whole)
 		}
-		_, n := utf8.DecodeRune(b[i:])
-		b = b[i+n:]
+		c.text.Write(b[:i])
+		b = b[i+size:]
 	}
-}
-
-func invisible(r rune) bool {
-	switch r {
-	case 0xad, 0x34f, 0x61c, 0x180e, 0xfeff:
-		return true
-	}
-	return r >= 0x200b && r <= 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2060 && r <= 0x2069
 }
 
 // add keeps a link that nobody is shown as one.
