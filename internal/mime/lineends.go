@@ -1,6 +1,8 @@
 package mime
 
 import (
+	"slices"
+
 	"postern/internal/mime/lines"
 	"postern/internal/mime/oddity"
 )
@@ -41,14 +43,7 @@ func (w *walk) lineEnds() {
 
 // sameShape reports whether two trees hold the same parts with the same headers.
 func sameShape(a, b *Tree) bool {
-	if len(a.Parts) != len(b.Parts) {
-		return false
-	}
-	for i, p := range a.Parts {
-		q := b.Parts[i]
-		if p.MediaType != q.MediaType || p.Encoding != q.Encoding || len(p.Header.Fields) != len(q.Header.Fields) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(a.Parts, b.Parts, func(p, q *Part) bool {
+		return p.MediaType == q.MediaType && p.Encoding == q.Encoding && len(p.Header.Fields) == len(q.Header.Fields)
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"sync"
 
 	"postern/internal/mime/header"
@@ -97,15 +98,19 @@ func (p *Part) Readings() [][]byte {
 	return out
 }
 
+// Encoded returns those of the readings that are in the charset of the part.
+func (p *Part) Encoded() [][]byte {
+	out, last := p.Readings(), len(p.readings)-1
+	if last > 0 && p.readings[last].why == Recoded {
+		out = out[:last]
+	}
+	return out
+}
+
 // IsLeaf reports whether the part has content of its own rather than parts; parts that only
 // another reading shows do not count.
 func (p *Part) IsLeaf() bool {
-	for _, c := range p.Children {
-		if !c.Alternate {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(p.Children, func(c *Part) bool { return !c.Alternate })
 }
 
 // Leaves yields the parts with content of their own, those of other readings included.
@@ -119,8 +124,12 @@ func (t *Tree) Leaves() iter.Seq[*Part] {
 	}
 }
 
-// OtherReading is the Why of an alternative that is a part of its own.
-const OtherReading Kind = "OTHER_READING"
+// OtherReading is the Why of an alternative that is a part of its own, Recoded of a text in UTF-8
+// whose charset hides from others what it says.
+const (
+	OtherReading Kind = "OTHER_READING"
+	Recoded      Kind = "RECODED"
+)
 
 // Alternative is a reading that differs from the plain one.
 type Alternative struct {
@@ -152,12 +161,7 @@ func (t *Tree) Alternatives() iter.Seq[Alternative] {
 
 // Has reports whether an anomaly of that kind was met.
 func (t *Tree) Has(kind Kind) bool {
-	for _, a := range t.Anomalies {
-		if a.Kind == kind {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.Anomalies, func(a Anomaly) bool { return a.Kind == kind })
 }
 
 // Walk reads a message of size bytes. The error is that of r; whatever the bytes are, there

@@ -89,6 +89,13 @@ func (w *walk) text(p *Part) {
 	if p.Encoding != "base64" && bytes.IndexByte(data, 0) >= 0 {
 		w.t.note(oddity.BodyNUL, p.Path, "")
 	}
+	if charset.IsUTF7(p.Charset) {
+		w.t.note(oddity.CharsetUTF7, p.Path, "")
+	}
+	if text, shifts := charset.Recode(p.Charset, data); shifts {
+		data = text
+		p.readings = append(p.readings[:len(p.readings):len(p.readings)], reading{Recoded, data})
+	}
 	files := decode.Files(data, maxEmbedded+1)
 	if len(files) > maxEmbedded {
 		files = files[:maxEmbedded]

@@ -1,6 +1,7 @@
 package mime
 
 import (
+	"slices"
 	"strings"
 
 	"postern/internal/mime/header"
@@ -13,16 +14,16 @@ type views = view.Views
 func (t *Tree) view() *views {
 	t.once.Do(func() {
 		c := view.NewCollector(view.Budget{Text: t.lim.Text, Tokens: t.lim.Tokens, URLs: t.lim.URLs})
-		for _, alternate := range []bool{false, true} {
-			for _, p := range t.Parts {
-				if p.Alternate == alternate && p.IsLeaf() {
-					c.Add(view.Body{MediaType: p.MediaType, Charset: p.Charset, Names: p.FileNames, Readings: p.Readings(), Attached: p.Disposition == "attachment" || !strings.HasPrefix(p.MediaType, "text/")})
-				}
-			}
+		for _, p := range t.shown() {
+			c.Add(p.view())
 		}
 		t.views = c.Views()
 	})
 	return &t.views
+}
+
+func (p *Part) view() view.Body {
+	return view.Body{MediaType: p.MediaType, Charset: p.Charset, Names: p.FileNames, Readings: p.Encoded(), Attached: p.Disposition == "attachment" || !strings.HasPrefix(p.MediaType, "text/")}
 }
 
 // Text returns the text of all text parts, HTML as text, in UTF-8 with LF line ends, at most
@@ -37,20 +38,22 @@ func (t *Tree) Starts() (text, html []int) { return t.view().TextAt, t.view().HT
 
 // Sources returns the decoded source of each text part by itself, HTML as written, in UTF-8
 // with LF line ends, together at most Limits.Text bytes. Parts of other readings come last.
-func (t *Tree) Sources() []string {
-	var out []string
+func (t *Tree) Sources() (out []string) {
 	left := t.lim.Text
-	for _, alternate := range []bool{false, true} {
-		for _, p := range t.Parts {
-			if p.Alternate != alternate || !p.IsLeaf() {
-				continue
-			}
-			for _, s := range (view.Body{MediaType: p.MediaType, Charset: p.Charset, Names: p.FileNames, Readings: p.Readings()}).Sources(left) {
-				left -= len(s)
-				out = append(out, s)
-			}
+	for _, p := range t.shown() {
+		for _, s := range p.view().Sources(left) {
+			left -= len(s)
+			out = append(out, s)
 		}
 	}
+	return out
+}
+
+// shown are the leaves, those of other readings last.
+func (t *Tree) shown() (out []*Part) {
+	out = slices.Collect(t.Leaves())
+	before := map[bool]int{true: 1}
+	slices.SortStableFunc(out, func(a, b *Part) int { return before[a.Alternate] - before[b.Alternate] })
 	return out
 }
 

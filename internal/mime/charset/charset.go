@@ -8,26 +8,26 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/ianaindex"
+	"golang.org/x/text/encoding/japanese"
 	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/encoding/unicode"
 )
 
 // UTF8 returns b, declared to be in the named charset, as UTF-8. An empty or unknown name,
-// and bytes that the name cannot explain, are read as UTF-8 where that is possible and as
-// windows-1252 otherwise. known is false for a name no table has. The result may be b itself.
+// and bytes that the name cannot explain, are read as UTF-8 where that is possible, otherwise as
+// what their shape says, windows-1252 where it says nothing. known is false for a name no table has. The result may be b itself.
 func UTF8(name string, b []byte) (text []byte, known bool) {
 	name = clean(name)
-	switch name {
-	case "", "us-ascii", "ascii", "utf-8", "utf8", "unknown-8bit", "x-unknown", "7bit", "8bit", "binary":
+	switch {
+	case plainName(name):
 		return guess(b), true
-	case "utf-7", "unicode-1-1-utf-7", "utf7":
+	case IsUTF7(name):
 		return utf7(b), true
-	case "utf-16", "utf16", "ucs-2", "iso-10646-ucs-2", "unicode", "utf-16le", "utf-16be":
+	case isWide(name):
 		return wide(name, b), true
-	case "hz-gb-2312":
+	case name == "hz-gb-2312":
 		return transcode(simplifiedchinese.HZGB2312, b), true
 	}
 	enc := lookup(name)
@@ -38,6 +38,33 @@ func UTF8(name string, b []byte) (text []byte, known bool) {
 		return b, true
 	}
 	return transcode(enc, b), true
+}
+
+// plainName reports whether a name says ASCII, UTF-8 or nothing.
+func plainName(name string) bool {
+	switch name {
+	case "", "us-ascii", "ascii", "utf-8", "utf8", "unknown-8bit", "x-unknown", "7bit", "8bit", "binary":
+		return true
+	}
+	return false
+}
+
+// IsUTF7 reports whether a name is one of UTF-7's. No mail program writes it any more; a few old
+// ones still read it, so that it hides from others what they show.
+func IsUTF7(name string) bool {
+	switch clean(name) {
+	case "utf-7", "unicode-1-1-utf-7", "utf7", "csunicode11utf7":
+		return true
+	}
+	return false
+}
+
+func isWide(name string) bool {
+	switch name {
+	case "utf-16", "utf16", "ucs-2", "iso-10646-ucs-2", "unicode", "utf-16le", "utf-16be":
+		return true
+	}
+	return false
 }
 
 // clean brings a charset name to the form of the tables: no quotes, no RFC 2231 language.
@@ -52,6 +79,9 @@ func clean(name string) string {
 
 func lookup(name string) encoding.Encoding {
 	if enc, err := htmlindex.Get(name); err == nil && enc != encoding.Replacement {
+		if enc == simplifiedchinese.GBK {
+			return simplifiedchinese.GB18030 // which has all of it, and what is sent under its name too
+		}
 		return enc
 	}
 	if enc, err := ianaindex.MIME.Encoding(name); err == nil && enc != nil && enc != encoding.Replacement {
@@ -72,20 +102,25 @@ func asciiCompatible(name string) bool {
 func transcode(enc encoding.Encoding, b []byte) []byte {
 	out, err := enc.NewDecoder().Bytes(b)
 	if err != nil {
-		return guess(b)
+		return bytes.ToValidUTF8(b, []byte("\ufffd")) // no decoder of the tables fails
 	}
 	return out
 }
 
 // guess reads undeclared bytes.
 func guess(b []byte) []byte {
-	if utf8.Valid(b) {
+	switch {
+	case unnamedWide(b):
+		return wide("utf-16", b)
+	case escaped(b):
+		return transcode(japanese.ISO2022JP, b)
+	case utf8.Valid(b):
 		return b
 	}
 	if out, ok := lenientUTF8(b); ok {
 		return out
 	}
-	return transcode(charmap.Windows1252, b)
+	return transcode(legacy(b), b)
 }
 
 // lenientUTF8 reads damaged UTF-8: overlong forms mean their character, stray bytes become

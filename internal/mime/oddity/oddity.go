@@ -62,6 +62,7 @@ const (
 	NamePath        Kind = "NAME_PATH"         // a file name with a path in it
 	NameLong        Kind = "NAME_LONG"         // a file name beyond mime.Limits.Name, its end kept
 	CharsetUnknown  Kind = "CHARSET_UNKNOWN"   // a charset no table has
+	CharsetUTF7     Kind = "CHARSET_UTF7"      // text in UTF-7, which hides ASCII from who does not read it
 	BodyNUL         Kind = "BODY_NUL"          // NUL in an unencoded body
 	MixedLineEnds   Kind = "MIXED_LINE_ENDS"   // bare LF or bare CR beside CRLF
 	TNEF            Kind = "TNEF"              // files and texts in Outlook's own wrapping
@@ -104,7 +105,7 @@ func Kinds() []Kind {
 		BoundaryMissing, BoundaryLong, BoundaryOpen, BoundaryReused, ParamOdd, TypeTwice, TypeBroken, EncodingTwice,
 		EncodingUnknown, Base64Broken, QuotedBroken, EmbeddedFile, HeaderNoColon, HeaderBlankName, HeaderLeading,
 		HeaderNUL, HeaderBadName, HeaderBareCR, HeaderBlankFold, HeaderNoEnd, FromTwice, NameConflict, NameControl,
-		NamePath, NameLong, CharsetUnknown, BodyNUL, MixedLineEnds, TNEF, TNEFBroken,
+		NamePath, NameLong, CharsetUnknown, CharsetUTF7, BodyNUL, MixedLineEnds, TNEF, TNEFBroken,
 	}
 }
 

@@ -63,6 +63,6 @@ func readable(p *mime.Part) bool {
 	if p.MediaType != "text/plain" && p.MediaType != "text/html" || len(p.FileNames) > 0 || p.Disposition == "attachment" {
 		return false
 	}
-	all := p.Readings()
+	all := p.Encoded()
 	return len(all) == 1 && !bytes.ContainsRune(all[0], 0)
 }
