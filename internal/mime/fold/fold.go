@@ -6,6 +6,7 @@ package fold
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -16,7 +17,7 @@ import (
 // Text folds valid UTF-8. The result is the text itself where nothing changes.
 func Text(text []byte) []byte { return run(text, false) }
 
-// Bare is Text with the accents taken off Latin letters.
+// Bare is Text with the accents taken off Latin letters of words that have several kinds of them.
 func Bare(text []byte) []byte { return run(text, true) }
 
 // maxWord is how many letters of a word are looked at together.
@@ -131,11 +132,31 @@ func (f *folder) letters() {
 		case as.script > latin && s == latin:
 			r = back[as.script][r]
 		}
-		if f.bare {
-			r = without(r)
-		}
 		f.made[i] = r
 	}
+	if f.bare && heaped(f.made) {
+		for i, r := range f.made {
+			f.made[i] = without(r)
+		}
+	}
+}
+
+// heaped reports whether a word has Latin letters with accents of several kinds, as words of few
+// languages do and those that want to be read past have.
+func heaped(word []rune) bool {
+	kind := ""
+	for _, r := range word {
+		if without(r) == r {
+			continue
+		}
+		_, n := utf8.DecodeRuneInString(norm.NFD.String(string(r)))
+		mark := norm.NFD.String(string(r))[n:]
+		if kind != "" && mark != "" && mark != kind {
+			return true
+		}
+		kind = cmp.Or(kind, mark)
+	}
+	return false
 }
 
 // undress takes off the word what no letter is made of: hidden characters, the dress of a letter,
