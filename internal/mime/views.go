@@ -50,11 +50,9 @@ func (t *Tree) Sources() (out []string) {
 }
 
 // shown are the leaves, those of other readings last.
-func (t *Tree) shown() (out []*Part) {
-	out = slices.Collect(t.Leaves())
-	before := map[bool]int{true: 1}
-	slices.SortStableFunc(out, func(a, b *Part) int { return before[a.Alternate] - before[b.Alternate] })
-	return out
+func (t *Tree) shown() []*Part {
+	last := map[bool]int{true: 1}
+	return slices.SortedStableFunc(t.Leaves(), func(a, b *Part) int { return last[a.Alternate] - last[b.Alternate] })
 }
 
 // URLs returns the links of text and HTML parts, at most Limits.URLs.
