@@ -25,10 +25,11 @@ import (
 // spread over the parts, see Text; beyond that an expression is asked around its literals.
 const MaxText = 256 << 10
 
-// Sizes found by measurement: sets of RE2 fall off a cliff past a hundred expressions, and
-// a window wider than this is not cheaper than the text.
+// Sizes found by measurement: sets of RE2 fall off a cliff past a hundred expressions, and those of
+// a dozen build the fewest states over texts that they have not seen; a window wider than this is
+// not cheaper than the text.
 const (
-	shardSize = 37
+	shardSize = 12
 	maxWindow = 2 << 10
 	shortText = 256 // up to here a set costs more than its expressions one by one
 )
