@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 
 	"postern/filter"
@@ -85,4 +86,10 @@ func (c *judgement) dmarcNote(symbol string) string {
 		return "not refused: authentication could not tell everything"
 	}
 	return "softened by " + strings.Join(by, "; ")
+}
+
+// SpeakFor are the symbols that the judge looks at itself, beside what rules say of them: they
+// speak for a mail, or raise doubt.
+func SpeakFor() []string {
+	return slices.Concat(evidence[:], proven[:], []string{greyNew, "DMARC_REJECT", "DMARC_QUARANTINE", "DMARC_TEMPERROR", "ARC_TEMPERROR", virus})
 }

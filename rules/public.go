@@ -6,6 +6,7 @@ import (
 
 	"postern/filter"
 	"postern/rules/book"
+	"postern/rules/who"
 )
 
 // public is the sentence a stranger may read; only refusals have one. It names the one reason
@@ -60,7 +61,7 @@ func printable(s string) string {
 // RFC 2142).
 func mustReach(to []filter.Recipient) bool {
 	return len(to) > 0 && !slices.ContainsFunc(to, func(r filter.Recipient) bool {
-		local := localPart(withoutTag(book.MapKey(r.Address)))
+		local := who.Local(who.Base(book.MapKey(r.Address)))
 		return local != "postmaster" && local != "abuse"
 	})
 }

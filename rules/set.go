@@ -9,14 +9,13 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	"postern/filter"
 
-	"postern/internal/address"
 	"postern/internal/said"
 	"postern/internal/strict"
 	"postern/rules/book"
+	"postern/rules/who"
 )
 
 //go:embed default/*.yaml
@@ -76,6 +75,9 @@ func compile(layers []Layer) (*Set, error) {
 	return s, nil
 }
 
+// Book is the set as it was read. It is not to be changed.
+func (s *Set) Book() *book.Book { return s.book }
+
 // Revision names this rule set: 12 hex digits over all files read.
 func (s *Set) Revision() string { return s.book.Revision }
 
@@ -102,7 +104,7 @@ func (s *Set) policy(name string) *Policy {
 // the address without +tag, of its local part at any domain (postmaster@*), of its domain, of
 // a parent domain (*@*.example.com), of *. A bare "postmaster" is one at any domain.
 func (s *Set) PolicyFor(recipient string) string {
-	if p, ok := s.lookup(s.book.Recipients, recipient); ok {
+	if p, ok := who.Line(s.book.Recipients, recipient); ok {
 		return p
 	}
 	return DefaultPolicy
@@ -110,53 +112,10 @@ func (s *Set) PolicyFor(recipient string) string {
 
 // AccountPolicy is the name of the policy of an account that sends, found as PolicyFor does.
 func (s *Set) AccountPolicy(account string) string {
-	if p, ok := s.lookup(s.book.Accounts, account); ok {
+	if p, ok := who.Line(s.book.Accounts, account); ok {
 		return p
 	}
 	return DefaultPolicy
-}
-
-func (s *Set) lookup(in map[string]string, name string) (policy string, ok bool) {
-	key := book.MapKey(name)
-	base := withoutTag(key)
-	for _, k := range []string{key, base, localPart(key) + "@*", localPart(base) + "@*"} {
-		if p, ok := in[k]; ok {
-			return p, true
-		}
-	}
-	if domain := address.DomainOf(key); domain != "" {
-		if p, ok := in["*@"+domain]; ok {
-			return p, true
-		}
-		for {
-			_, parent, more := strings.Cut(domain, ".")
-			if !more {
-				break
-			}
-			if p, ok := in["*@*."+parent]; ok {
-				return p, true
-			}
-			domain = parent
-		}
-	}
-	p, ok := in["*"]
-	return p, ok
-}
-
-// localPart is what stands before the last @, or all of it.
-func localPart(key string) string {
-	if i := strings.LastIndexByte(key, '@'); i >= 0 {
-		return key[:i]
-	}
-	return key
-}
-
-func withoutTag(key string) string {
-	a, err := address.Parse(key, true)
-	if err != nil {
-		return key
-	}
-	return a.Base().String()
 }
 
 // Lists reports whether the lists of some policy name a file of these types, blanks between them.

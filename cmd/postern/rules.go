@@ -5,6 +5,7 @@ import (
 
 	"postern/cmd/postern/app"
 	"postern/cmd/postern/judge"
+	"postern/cmd/postern/replaycmd"
 	"postern/cmd/postern/rulescmd"
 	"postern/rules"
 )
@@ -15,6 +16,7 @@ type rulesCmd struct {
 	Test     rulesTestCmd     `cmd:"" help:"Show what the patterns find in message files."`
 	Explain  rulesExplainCmd  `cmd:"" help:"Tell all about one symbol."`
 	Document rulesDocumentCmd `cmd:"" help:"Print docs/checks.md."`
+	Replay   rulesReplayCmd   `cmd:"" help:"Say what a change of rules would have done to the mail of the last days, or to folders of mail."`
 
 	rulescmd.Rules
 }
@@ -90,3 +92,8 @@ func (c *rulesDocumentCmd) Run(a *app.App) error {
 	}
 	return set.Document(a.Stdout)
 }
+
+type rulesReplayCmd struct{ replaycmd.Replay }
+
+// Run rehearses a change.
+func (c *rulesReplayCmd) Run(a *app.App, parent *cli) error { return c.Replay.Run(a, parent.Rules.Dir) }

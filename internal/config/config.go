@@ -38,7 +38,7 @@ type Config struct {
 	Learning       value.Learning       `yaml:"learning" json:"learning,omitempty" jsonschema:"description=what is learned of what people call spam and good"`
 	Campaigns      value.Campaigns      `yaml:"campaigns" json:"campaigns,omitempty" jsonschema:"description=copies of one letter\\, recognised by a fuzzy hash of its words"`
 	Quarantine     Quarantine           `yaml:"quarantine" json:"quarantine,omitempty"`
-	Rules          Rules                `yaml:"rules" json:"rules,omitempty"`
+	Rules          value.Rules          `yaml:"rules" json:"rules,omitempty"`
 	Admin          Admin                `yaml:"admin" json:"admin,omitempty"`
 	Public         value.Public         `yaml:"public" json:"public,omitempty" jsonschema:"description=pages for everybody: held mail for its recipients\\, references of refusals\\, the form for complaints"`
 	Digests        value.Digests        `yaml:"digests" json:"digests,omitempty" jsonschema:"description=letters that tell recipients of their held mail"`
@@ -288,11 +288,6 @@ type Quarantine struct {
 	Evidence       Duration `yaml:"evidence" json:"evidence,omitempty"`
 }
 
-// Rules is where the operator's rules lie.
-type Rules struct {
-	Dir string `yaml:"dir" json:"dir,omitempty"`
-}
-
 // Admin is the listener for metrics, health and readiness.
 type Admin struct {
 	Addr string `yaml:"addr" json:"addr,omitempty"`
@@ -351,7 +346,7 @@ func Default() *Config {
 		Learning:   value.DefaultLearning(),
 		Campaigns:  value.DefaultCampaigns(),
 		Quarantine: Quarantine{Cap: 20e9, RejectedBeside: 3 * day, Evidence: 90 * day},
-		Rules:      Rules{Dir: "/etc/postern/rules.d"},
+		Rules:      value.DefaultRules(),
 		Admin:      Admin{Addr: "127.0.0.1:9925"},
 		Backup:     defaultBackup(),
 		Log:        Log{Level: "info"},

@@ -174,6 +174,7 @@ func (c *Config) validateBackends(d *strict.Document) {
 
 func (c *Config) validateRoutes(d *strict.Document) {
 	inbound := slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Kind == KindInbound })
+	c.Rules.Replay.Validate(d, "rules.replay")
 	c.TestInbox.Validate(d, "test_inbox", func(domain string) bool { _, ok := c.Routes[domain]; return ok })
 	if inbound && len(c.Routes) == 0 && len(c.TestInbox.Domains) == 0 {
 		d.Fail("routes", "an inbound listener without routes takes no mail")

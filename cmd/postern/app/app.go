@@ -114,3 +114,13 @@ func LoadChecked(dir string) (*rules.Set, error) {
 	}
 	return set, errors.Join(wrong...)
 }
+
+// IsTerminal reports whether somebody watches what is written to w.
+func IsTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

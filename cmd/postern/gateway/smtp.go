@@ -116,7 +116,7 @@ func (g *Gateway) buildSMTP(context.Context) error {
 		Authenticator: &glue.Authenticator{Config: &g.cfg, Pools: g.pools},
 		Accounts:      g.checks.Accounts,
 		LoggedIn:      g.desk.Measures.Logins.Seen,
-		Observers:     append([]filter.Observer{observer, g.outbound, g.bounces, g.reports, g.desk.Intake, g.desk, g.service, g.inbox}, g.checks.Observers(desk.Always)...),
+		Observers:     append([]filter.Observer{observer, g.ruling.Features, g.outbound, g.bounces, g.reports, g.desk.Intake, g.desk, g.service, g.inbox}, g.checks.Observers(desk.Always)...),
 		Answered:      g.relay.Answered,
 		Refused:       g.checks.Limits.Refused,
 		Abandoned:     g.checks.Limits.Abandoned,

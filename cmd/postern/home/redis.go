@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
 
 	"postern/abuse/service/book"
 
+	"postern/cmd/postern/features"
 	"postern/internal/config"
 	"postern/internal/entity"
 	"postern/internal/opfiles"
@@ -204,5 +206,6 @@ func merges() map[entity.Kind]move.Merge {
 	for kind, m := range book.Merges() {
 		out[kind] = m
 	}
+	maps.Copy(out, features.Merges())
 	return out
 }

@@ -90,6 +90,7 @@ type Judged struct {
 	Rel     string // below the folder of its label
 	Corpus  string // the first folder there
 	Verdict filter.Verdict
+	After   filter.Verdict // by the proposed rules, in a rehearsal
 	err     error
 }
 
@@ -160,7 +161,7 @@ func (c *Eval) judgeAll(a *app.App, o *Offline, files []*Judged, envelopes map[s
 			}
 		})
 	}
-	show := isTerminal(a.Stderr)
+	show := app.IsTerminal(a.Stderr)
 	for i, f := range files {
 		if a.Ctx.Err() != nil {
 			f.err = a.Ctx.Err()
@@ -197,6 +198,9 @@ func (c *Eval) judgeFile(a *app.App, o *Offline, f *Judged, envelopes map[string
 	}
 	j, err := o.judge(a.Ctx, raw, env)
 	f.Verdict = j.verdict
+	if err == nil && o.proposed != nil {
+		f.After = o.again(a.Ctx, j)
+	}
 	if err != nil || c.Look == nil {
 		return err
 	}
@@ -356,13 +360,4 @@ func writeScores(path string, files []*Judged) error {
 		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", f.Label, f.Rel, f.Verdict.Score, f.Verdict.Action)
 	}
 	return os.WriteFile(path, []byte(b.String()), 0o644)
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -50,6 +50,7 @@ type judged struct {
 type Offline struct {
 	pipeline *filter.Pipeline
 	set      *rules.Set
+	proposed *rules.Set // judges as well; nil: there is none
 }
 
 // judge walks the stages as a session would and returns the worst verdict.
@@ -191,6 +192,8 @@ type options struct {
 	dns    bool
 
 	learned bool // by what was learned too
+
+	set *rules.Set // judges; nil: the rules of the configuration
 }
 
 // build makes what scan and eval judge with.
@@ -204,9 +207,12 @@ func build(a *app.App, o options) (*Offline, func(), error) {
 			return nil, nil, err
 		}
 	}
-	set, err := app.LoadRules(cfg.Rules.Dir)
-	if err != nil {
-		return nil, nil, err
+	set := o.set
+	if set == nil {
+		var err error
+		if set, err = app.LoadRules(cfg.Rules.Dir); err != nil {
+			return nil, nil, err
+		}
 	}
 	p, done, err := steps.Offline(a.Ctx, cfg, set, a.QuietLog(), a.Now, o.dns, setup.Pictures(cfg, a.Self, a.QuietLog()))
 	if err != nil {

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"postern/cmd/postern/calls"
+	"postern/cmd/postern/features"
 	"postern/cmd/postern/home"
 	"postern/cmd/postern/rulecalls/check"
 	"postern/cmd/postern/rulecalls/list"
@@ -48,23 +50,38 @@ type Parts struct {
 // Desk is the calls, and the loop that watches what they keep.
 type Desk struct {
 	Parts
-	Shelf   *opfiles.Shelf
-	History *opfiles.History
+	Shelf    *opfiles.Shelf
+	History  *opfiles.History
+	Features *features.Book
 
 	check *check.Checker
 	rules *list.List
+
+	replaying chan struct{} // one at a time
 }
 
 // New makes the calls.
 func New(p Parts) *Desk {
-	d := &Desk{Parts: p}
+	d := &Desk{Parts: p, replaying: make(chan struct{}, 1)}
 	d.Shelf = &opfiles.Shelf{Folders: d.folders}
 	d.History = &opfiles.History{Store: p.Entities, Node: p.Node, Shelf: d.Shelf, Now: p.Now}
 	d.check = &check.Checker{Shelf: d.Shelf, Config: p.Config, Started: func() *config.Config { return p.Started }, Rules: p.Rules, Temp: p.Spool.Dir, Now: p.Now}
 	d.rules = list.New(list.Parts{
 		Rules: p.Rules, Dir: func() string { return p.Config().Rules.Dir }, Entities: p.Entities, Traffic: p.Traffic, Switch: p.Switch, Now: p.Now, Audit: p.Audit,
 	})
+	d.Features = features.New(features.Parts{Store: p.Entities, Node: p.Node, Now: p.Now, Log: p.Log, Keep: d.keep, Rules: func() *rules.Set {
+		if set, ok := d.Pipeline().Judge.(*rules.Set); ok {
+			return set
+		}
+		return d.Rules()
+	}})
 	return d
+}
+
+// keep is what is kept for rehearsals.
+func (d *Desk) keep() features.Keep {
+	r := d.Config().Rules.Replay
+	return features.Keep{For: time.Duration(r.Keep), Bytes: int64(r.Bytes)}
 }
 
 // Start makes the calls, and switches off what was switched off before the start.
@@ -83,6 +100,7 @@ func (d *Desk) Handle(s *control.Server) {
 	d.rules.Handle(s)
 	d.sendCalls(s)
 	control.Handle(s, "rules.try", d.try)
+	control.Handle(s, "rules.replay", d.replay)
 	control.Handle(s, "rules.keys", keysCall)
 	control.Handle(s, "config.compare", d.compare)
 }
@@ -91,8 +109,11 @@ func (d *Desk) Handle(s *control.Server) {
 // other nodes sent.
 const lookEvery = 5 * time.Second
 
-// Run watches until ctx ends.
+// Run watches, and keeps features of the mail that passes, until ctx ends.
 func (d *Desk) Run(ctx context.Context) error {
+	var keeps sync.WaitGroup
+	keeps.Go(func() { _ = d.Features.Loop(ctx) }) // it has no error: what it cannot write it says itself
+	defer keeps.Wait()
 	if _, err := d.History.Notice(ctx); err != nil && ctx.Err() == nil {
 		d.Log.Error("looking for files that were changed", "err", err)
 	}

@@ -69,7 +69,7 @@ func (d *Desk) try(ctx context.Context, p Try) (Tried, error) {
 	}
 	current := then
 	if p.File != "" {
-		set, err := d.check.Set(p.File, p.Text)
+		set, err := d.check.Set(p.File, p.Text, false)
 		var wrong strict.Errors
 		if errors.As(err, &wrong) && len(wrong) > 0 {
 			return Tried{}, control.Because(control.Invalid, wrong[0])

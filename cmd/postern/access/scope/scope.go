@@ -242,6 +242,7 @@ var scopes = map[string]people.Scope{
 	"config.compare": people.SystemRead,
 	"rules.list":     people.SystemRead,
 	"rules.try":      people.SystemAct, // it reads held mail
+	"rules.replay":   people.SystemRead,
 	"rules.history":  people.SystemRead,
 	"rules.diff":     people.SystemRead,
 	"rules.sent":     people.SystemRead,

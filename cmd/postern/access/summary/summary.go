@@ -234,6 +234,7 @@ var sentences = map[string]string{
 	"config.compare": "What of a configuration would take effect when it is reloaded, and what after a restart.",
 	"rules.list":     "Every rule with what it did in the last day.",
 	"rules.try":      "What a held message would get with a text of a file.",
+	"rules.replay":   "What a change of rules would have done to the mail of the last days, a part at a time.",
 	"rules.history":  "Changes of files, the newest first.",
 	"rules.diff":     "One change of a file, line by line.",
 	"rules.sent":     "What the other nodes made of a file that was sent to them.",

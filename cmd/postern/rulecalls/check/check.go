@@ -173,7 +173,7 @@ func nameOf(path string, folder opfiles.Folder) string {
 func (c *Checker) rules(out *Checked, folder opfiles.Folder, name, text string, gone bool) {
 	below := os.DirFS(folder.Dir)
 	if _, err := os.Stat(folder.Dir); err != nil {
-		below = empty{}
+		below = Empty{}
 	}
 	set, err := rules.LoadFS(rules.Layer{Name: folder.Dir, FS: opfiles.With(below, name, text, gone)})
 	if err != nil {
@@ -187,8 +187,8 @@ func (c *Checker) rules(out *Checked, folder opfiles.Folder, name, text string, 
 	out.Changes = differ(c.Rules(), set)
 }
 
-// Set is the rules as they would be with a text.
-func (c *Checker) Set(id, text string) (*rules.Set, error) {
+// Set is the rules as they would be with a text, or without the file.
+func (c *Checker) Set(id, text string, gone bool) (*rules.Set, error) {
 	folder, name, err := c.Shelf.Find(id)
 	if err != nil {
 		return nil, err
@@ -198,9 +198,9 @@ func (c *Checker) Set(id, text string) (*rules.Set, error) {
 	}
 	below := os.DirFS(folder.Dir)
 	if _, err := os.Stat(folder.Dir); err != nil {
-		below = empty{}
+		below = Empty{}
 	}
-	return rules.LoadFS(rules.Layer{Name: folder.Dir, FS: opfiles.With(below, name, text, false)})
+	return rules.LoadFS(rules.Layer{Name: folder.Dir, FS: opfiles.With(below, name, text, gone)})
 }
 
 // Worded is what a symbol is worth, as a file would say it.
@@ -353,10 +353,13 @@ func moved(old, next *calendar.Set, now time.Time) []Due {
 	return out
 }
 
-// empty is a folder without files.
-type empty struct{}
+// Empty is a folder without files.
+type Empty struct{}
 
-func (empty) Open(name string) (fs.File, error) {
+// Open implements fs.FS.
+func (Empty) Open(name string) (fs.File, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
-func (empty) ReadDir(string) ([]fs.DirEntry, error) { return nil, nil }
+
+// ReadDir implements fs.ReadDirFS.
+func (Empty) ReadDir(string) ([]fs.DirEntry, error) { return nil, nil }

@@ -461,7 +461,7 @@ years:
 
 func TestTheSetWithAText(t *testing.T) {
 	w := newWorld(t)
-	set, err := w.Set("rules/own.yaml", "symbols:\n  HOUSE_NEW: {score: 1, describe: x}\n")
+	set, err := w.Set("rules/own.yaml", "symbols:\n  HOUSE_NEW: {score: 1, describe: x}\n", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -471,10 +471,10 @@ func TestTheSetWithAText(t *testing.T) {
 	if _, ok := set.Symbol("HOUSE_WORD"); ok {
 		t.Error("what the text does not say any more is in the set")
 	}
-	if _, err := w.Set("config/postern.yaml", conf); err == nil {
+	if _, err := w.Set("config/postern.yaml", conf, false); err == nil {
 		t.Error("rules of the configuration")
 	}
-	if _, err := w.Set("nothing/x.yaml", ""); err == nil {
+	if _, err := w.Set("nothing/x.yaml", "", false); err == nil {
 		t.Error("rules of nothing")
 	}
 }
