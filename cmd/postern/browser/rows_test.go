@@ -148,6 +148,7 @@ var table = map[string]row{
 	"POST /rules/check":                 {roles: "Alpa", status: 400},
 	"POST /rules/keys":                  {roles: "Alpa", status: 400},
 	"POST /rules/try":                   {roles: "Alpa", status: 400},
+	"POST /rules/replay":                {roles: "Alpa", status: 400},
 	"POST /rules/save":                  {roles: "Alpa", status: 400},
 	"POST /rules/send":                  {roles: "p", status: 400},
 	"GET /rules/changes":                {roles: "Alpa", status: 200},

@@ -115,17 +115,21 @@ type delivery struct {
 // editor is the page of one file.
 type editor struct {
 	file
-	New      bool
-	Fresh    string // text as in the form; the file's own at first
-	Base     string
-	Checked  *checked
-	Help     help
-	Tried    *tried
-	Hold     string
-	Holds    []hold
-	Problem  string // what kept it from being saved or tried
-	MayAct   bool
-	MayTry   bool
+	New     bool
+	Fresh   string // text as in the form; the file's own at first
+	Base    string
+	Checked *checked
+	Help    help
+	Tried   *tried
+	Hold    string
+	Holds   []hold
+	Problem string // what kept it from being saved or tried
+	MayAct  bool
+	MayTry  bool
+
+	MayReplay bool
+	Replayed  *replayed
+
 	Saved    bool
 	Restart  []string
 	Sent     delivery

@@ -108,6 +108,7 @@ func (h *Room) open(ctx context.Context, id string) (e editor, err error) {
 		return e, err
 	}
 	e.Fresh, e.Base, e.MayAct, e.MayTry = e.Text, e.Hash, h.Calls.May(ctx, "rules.save"), e.Kind == "rules" && h.Calls.May(ctx, "rules.try") && h.Calls.May(ctx, "quarantine.list")
+	e.MayReplay = e.Kind == "rules" && h.Calls.May(ctx, "rules.replay")
 	if err := h.Calls.Call(ctx, "rules.keys", map[string]any{"kind": e.Kind}, &e.Help); err != nil {
 		return e, err
 	}

@@ -40,6 +40,7 @@ func (h *Room) Routes(handle func(pattern string, f http.HandlerFunc)) {
 	handle("POST /rules/check", h.check)
 	handle("POST /rules/keys", h.keys)
 	handle("POST /rules/try", h.try)
+	handle("POST /rules/replay", h.replay)
 	handle("POST /rules/save", h.save)
 	handle("POST /rules/send", h.send)
 	handle("GET /rules/changes", h.changes)
