@@ -228,11 +228,47 @@ func TestPublicSentence(t *testing.T) {
 		"score":           {found("T_ONE", "T_SIXTEEN", "T_FIVE"), "550 5.7.1 The message was judged to be spam: Sixteen points (ref " + id + ")"},
 		"own defer":       {found("T_WAIT"), "451 4.7.1 Asked to come again (ref " + id + ")"},
 		"failure":         {filter.Report{Failures: []filter.Failure{fails("clamav", filter.Defer)}}, "451 4.7.1 The message could not be checked completely, please try again later (ref " + id + ")"},
-		"printable ASCII": {found("T_UMLAUT"), "550 5.7.1 ?ber die Grenze (ref " + id + ")"},
+		"printable ASCII": {found("T_UMLAUT"), "550 5.7.1 A rule of this server refuses the message (ref " + id + ")"},
 	} {
 		if v := s.Judge(after(), c.r, "default"); v.Public != c.want {
 			t.Errorf("%s: %q, want %q", name, v.Public, c.want)
 		}
+	}
+}
+
+// TestRepliesAreInEnglish though an operator's sentences are in another language: nobody reads
+// question marks.
+func TestRepliesAreInEnglish(t *testing.T) {
+	s := layer(t, `symbols:
+  T_RU: {action: reject, describe: Отправитель отклонён правилом}
+  T_EL: {action: defer, describe: Δοκιμάστε αργότερα}
+  T_ZH: {score: 20, describe: 这是垃圾邮件}
+  T_EN: {score: 1, describe: A small thing}
+  GREY_NEW: {describe: Новый отправитель}
+`)
+	for name, c := range map[string]struct {
+		r    filter.Report
+		want string
+	}{
+		"refused":  {found("T_RU"), "550 5.7.1 A rule of this server refuses the message (ref " + id + ")"},
+		"deferred": {found("T_EL"), "451 4.7.1 A rule of this server asks to try again later (ref " + id + ")"},
+		"by score": {found("T_ZH", "T_EN"), "550 5.7.1 The message was judged to be spam (ref " + id + ")"},
+	} {
+		v := s.Judge(after(), c.r, "default")
+		if v.Public != c.want {
+			t.Errorf("%s: %q, want %q", name, v.Public, c.want)
+		}
+		if strings.ContainsFunc(v.Public, func(r rune) bool { return r < ' ' || r > '~' }) || len(v.Public) > 500 {
+			t.Errorf("%s: %q is no reply", name, v.Public)
+		}
+	}
+	soft := layer(t, "symbols:\n  GREY_NEW: {describe: Новый отправитель}\n  T_SIX: {score: 6, describe: Six}\n")
+	if v := soft.Judge(after(), found("GREY_NEW", "T_SIX"), "default"); !v.Greylisted || v.Public != "451 4.7.1 This sender is new here, please try again in a few minutes (ref "+id+")" {
+		t.Errorf("%+v", v)
+	}
+	// The pages and the headers have the operator's own words.
+	if v := s.Judge(after(), found("T_RU"), "default"); v.Reasons[0].Describe != "Отправитель отклонён правилом" {
+		t.Errorf("%+v", v.Reasons)
 	}
 }
 

@@ -17,9 +17,13 @@ func (c *judgement) public(v filter.Verdict, acting filter.Action) string {
 	case v.Action < filter.Defer:
 		return ""
 	case v.Greylisted:
-		words = c.set.book.Symbols[greyNew].Describe + ", please try again in a few minutes"
+		words = inEnglish(c.set.book.Symbols[greyNew].Describe, "This sender is new here") + ", please try again in a few minutes"
 	case acting == v.Action:
-		words = v.Reasons[0].Describe // the reasons begin with the largest action
+		otherwise := "A rule of this server refuses the message"
+		if v.Action == filter.Defer {
+			otherwise = "A rule of this server asks to try again later"
+		}
+		words = inEnglish(v.Reasons[0].Describe, otherwise) // the reasons begin with the largest action
 	case v.Action == filter.Defer:
 		words = "The message could not be checked completely, please try again later"
 	default:
@@ -29,7 +33,7 @@ func (c *judgement) public(v filter.Verdict, acting filter.Action) string {
 	if v.Action == filter.Defer {
 		code = "451 4.7.1 "
 	}
-	return code + printable(words) + " (ref " + c.m.ID + ")"
+	return code + words + " (ref " + c.m.ID + ")"
 }
 
 // heaviest is the sentence of the reason that added most, behind a colon.
@@ -40,20 +44,24 @@ func heaviest(reasons []filter.Reason) string {
 			worst = r
 		}
 	}
-	if worst.Describe == "" {
+	if !plain(worst.Describe) {
 		return ""
 	}
 	return ": " + worst.Describe
 }
 
-// printable keeps a reply inside what every SMTP client reads.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, s)
+// plain reports whether a sentence is one that every SMTP client reads: operators may write
+// theirs in any language, a reply is printable ASCII.
+func plain(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// inEnglish is a sentence, or another one where it cannot stand in a reply.
+func inEnglish(sentence, otherwise string) string {
+	if plain(sentence) {
+		return sentence
+	}
+	return otherwise
 }
 
 // mustReach reports that all of the recipients are mailboxes that take mail from everybody

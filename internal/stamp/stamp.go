@@ -126,10 +126,20 @@ func reasonWords(reasons []filter.Reason) []string {
 		words = append(words, atom(r.Symbol), sign+r.Score.String())
 		words = append(words, sentence(r.Describe)...)
 		if i < len(reasons)-1 {
-			words[len(words)-1] += ";"
+			words = end(words, ";")
 		}
 	}
 	return words
+}
+
+// end puts a mark behind the last word; beside an encoded word there must be a blank (RFC 2047
+// section 5), else it is not read as one.
+func end(words []string, mark string) []string {
+	if last := len(words) - 1; !strings.HasSuffix(words[last], "?=") {
+		words[last] += mark
+		return words
+	}
+	return append(words, mark)
 }
 
 // uncheckedWords is the ledger of what was not checked: "clamav (timed out), dns (...)".
@@ -145,12 +155,16 @@ func uncheckedWords(failures []filter.Failure) []string {
 		if len(reason) == 0 {
 			reason = []string{"no reason"}
 		}
-		reason[0] = "(" + reason[0]
-		reason[len(reason)-1] += ")"
+		mark := ")"
 		if i < len(failures)-1 {
-			reason[len(reason)-1] += ","
+			mark = "),"
 		}
-		words = append(words, reason...)
+		if strings.HasPrefix(reason[0], "=?") {
+			words = append(words, "(")
+		} else {
+			reason[0] = "(" + reason[0]
+		}
+		words = append(words, end(reason, mark)...)
 	}
 	return words
 }
