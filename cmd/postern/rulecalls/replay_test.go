@@ -1,6 +1,7 @@
 package rulecalls_test
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"slices"
@@ -155,5 +156,24 @@ func TestWhatIsNoReplay(t *testing.T) {
 	n.desk.Config().Rules.Replay.Keep = 0
 	if _, refused := call[rulecalls.Replayed](n, "rules.replay", rulecalls.Replay{}); !strings.HasPrefix(refused, "conflict: no features") {
 		t.Error(refused)
+	}
+}
+
+// TestReplaysWaitForEachOther: one runs at a time, and who leaves waits no longer.
+func TestReplaysWaitForEachOther(t *testing.T) {
+	n := newNode(t, "mx1", &entities.Memory{})
+	n.passed(time.Minute, 3, "HOLD_THIS")
+	first, refused := call[rulecalls.Replayed](n, "rules.replay", rulecalls.Replay{})
+	if refused != "" || first.Report.Messages != 3 {
+		t.Fatalf("%+v %s", first, refused)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if err := n.calls.Call(gone, "rules.replay", rulecalls.Replay{}, nil); err == nil {
+		t.Error("who has left is answered")
+	}
+	again, refused := call[rulecalls.Replayed](n, "rules.replay", rulecalls.Replay{})
+	if refused != "" || again.Report.Messages != 3 {
+		t.Errorf("after one who left: %+v %s", again, refused)
 	}
 }
