@@ -77,7 +77,7 @@ type Report struct {
 	Flips    []Flip     `json:"flips"`
 	Patterns []NotKnown `json:"patterns,omitempty"` // that are not known, the ones that leave most open first
 	Unlike   int        `json:"unlike"`             // judged otherwise than then by the very rules that judged them then
-	Damaged  int        `json:"damaged,omitempty"` // blocks of kept features that could not be read
+	Damaged  int        `json:"damaged,omitempty"`  // blocks of kept features that could not be read
 	Ham      *Labelled  `json:"ham,omitempty"`
 	Spam     *Labelled  `json:"spam,omitempty"`
 	Rules    [2]string  `json:"rules"` // revisions: the present rules, the proposed ones
