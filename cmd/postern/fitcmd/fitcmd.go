@@ -64,6 +64,8 @@ type LeftOut struct {
 	Source string      `json:"source"`
 	Before fit.Figures `json:"before"`
 	After  fit.Figures `json:"after"`
+
+	Untaught *fit.Figures `json:"untaught,omitempty"` // the same scores where nothing is learned yet; nil: learning is not fitted
 }
 
 // Run fits.
@@ -183,7 +185,7 @@ func (m *model) report(aim fit.Aim, without []string) *Report {
 	used := func(i int) bool { return !slices.Contains(without, m.letters[i].Group) }
 	sample, others := m.part(used), m.part(func(i int) bool { return !used(i) })
 	fitted := m.among(sample)
-	scores := fit.Propose(m.terms, fitted, aim)
+	scores := m.propose(sample, aim)
 	rep := &Report{
 		Line: aim.Line.Points(), Flips: map[string]int{}, Untouched: m.all - len(m.terms),
 		Before: fit.Measure(fitted, old, aim.Line), After: fit.Measure(fitted, scores, aim.Line),
@@ -194,10 +196,15 @@ func (m *model) report(aim fit.Aim, without []string) *Report {
 		from, own := sample, scores
 		if !slices.Contains(without, g) {
 			from = m.part(func(i int) bool { return m.letters[i].Group != g && used(i) })
-			own = fit.Propose(m.terms, m.among(from), aim)
+			own = m.propose(from, aim)
 		}
 		its := m.after(from, of)
-		rep.Without = append(rep.Without, LeftOut{g, fit.Measure(its, old, aim.Line), fit.Measure(its, own, aim.Line)})
+		left := LeftOut{Source: g, Before: fit.Measure(its, old, aim.Line), After: fit.Measure(its, own, aim.Line)}
+		if m.learned != nil {
+			untaught := fit.Measure(m.after(nil, of), own, aim.Line)
+			left.Untaught = &untaught
+		}
+		rep.Without = append(rep.Without, left)
 	}
 	rep.Symbols = m.proposals(scores, fitted)
 	m.flips(rep, sample, fitted, old, scores, aim)
@@ -209,7 +216,7 @@ func (m *model) report(aim fit.Aim, without []string) *Report {
 func (m *model) folded(sample []int, aim fit.Aim) fit.Figures {
 	var all []fit.Letter
 	m.eachFold(sample, func(from, of []int) {
-		scores := fit.Propose(m.terms, m.among(from), aim)
+		scores := m.propose(from, aim)
 		for _, l := range m.after(from, of) {
 			all = append(all, fit.Letter{Spam: l.Spam, Rest: l.Score(scores)})
 		}

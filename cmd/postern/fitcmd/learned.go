@@ -70,6 +70,16 @@ func (m *model) learn(r *reading, set *rules.Set, aim fit.Aim) {
 	}
 }
 
+// propose fits scores to a sample. With learning each letter counts twice, as it is judged at the
+// beginning too, when nothing is learned yet: the scores have to serve both.
+func (m *model) propose(sample []int, aim fit.Aim) []filter.Score {
+	letters := m.among(sample)
+	if m.learned != nil {
+		letters = append(letters, m.after(nil, sample)...)
+	}
+	return fit.Propose(m.terms, letters, aim)
+}
+
 // eachFold shows the parts of a sample, each with all the others.
 func (m *model) eachFold(sample []int, f func(from, of []int)) {
 	for fold := range folds {

@@ -39,6 +39,9 @@ func (r *Report) print(out io.Writer) {
 	for _, l := range r.Without {
 		figures(out, l.Source+" as it is", l.Before)
 		figures(out, l.Source+" as proposed", l.After)
+		if l.Untaught != nil {
+			figures(out, l.Source+" untaught", *l.Untaught)
+		}
 	}
 	fmt.Fprintln(out)
 	for _, kind := range slices.Sorted(maps.Keys(r.Flips)) {
