@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases/flow"
 	"postern/abuse/complaint/xarf"
 	"postern/abuse/external"
@@ -23,6 +21,7 @@ import (
 	"postern/internal/dns"
 	"postern/internal/entity"
 	"postern/internal/mailtest"
+	"postern/internal/said"
 )
 
 // taker is AWS as a script: it answers with what it was given, at last for ever.
@@ -38,11 +37,12 @@ func (s *taker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	s.heads, s.bodies = append(s.heads, r.Header), append(s.bodies, string(body))
 	w.Header().Set("Retry-After", s.after)
-	w.WriteHeader(s.answers[0])
-	_, _ = io.WriteString(w, "{\"say\":\r\n\x1b[31m\"well\"}"+strings.Repeat("long ", 40_000))
+	answer := s.answers[0]
 	if len(s.answers) > 1 {
-		s.answers = s.answers[1:]
+		s.answers = s.answers[1:] // before anything is said: who has read enough calls again at once
 	}
+	w.WriteHeader(answer)
+	_, _ = io.WriteString(w, "{\"say\":\r\n\x1b[31m\"well\"}"+strings.Repeat("long ", 40_000))
 }
 
 // cloud is a world whose source is in a network of AWS.

@@ -19,7 +19,7 @@ func TestFit(t *testing.T) {
 		for _, source := range []string{"one", "two"} {
 			head := fmt.Sprintf("Date: Sun, 22 Nov 2026 11:00:00 +0000\nMessage-ID: <%d.%s@example.org>\nFrom: ann@%s%d.example\nTo: bob@example.com\n", i, source, source, i)
 			n.put(fmt.Sprintf("ham/%s/%d.eml", source, i), head+"Subject: The meeting\n\nWe meet at ten.\n")
-			n.put(fmt.Sprintf("spam/%s/%d.eml", source, i), strings.ReplaceAll(head, "ann@", "eve@shop-")+"Subject: The offer\n\nDear friend, there is no risk.\n")
+			n.put(fmt.Sprintf("spam/%s/%d.eml", source, i), strings.ReplaceAll(head, "ann@", "eve@shop-")+"Subject: The offer\n\nDear friend, act now: there is no risk, and you can work from home. Remove me from your list at any time.\n")
 		}
 	}
 	ham, spam, out := filepath.Join(n.dir, "ham"), filepath.Join(n.dir, "spam"), filepath.Join(n.dir, "own", "fitted.yaml")

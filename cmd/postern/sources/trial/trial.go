@@ -51,7 +51,7 @@ func Of(ctx context.Context, traffic record.Traffic, p order.Protected, b order.
 	if err := b.Check(p, now); err != nil {
 		out.Block = b
 		said.Of(err).Put(&out.Refused, &out.Said)
-		return out, nil //nolint:nilerr // it is the answer
+		return out, nil
 	}
 	out.Block = b
 	q := record.Trace{Since: now.AddDate(0, 0, -Days), Direction: filter.Inbound.String(), Limit: record.MaxPage}
