@@ -45,6 +45,12 @@ type Check struct {
 	Results Results
 	Now     func() time.Time
 	Limits  func() Limits
+	// Local is how many copies of a letter this node itself must have seen within the window
+	// before it asks the store what other nodes saw: most letters have no copies, and a question
+	// is a round trip. 0: it always asks.
+	Local int
+
+	recent recent
 }
 
 // Check implements filter.Check. An error says that the store gave no answer; what people said
@@ -60,7 +66,7 @@ func (c *Check) Check(ctx context.Context, m *filter.Message) ([]filter.Finding,
 	if m.From == "" { // the notices of many servers have the same words
 		return nil, nil
 	}
-	near, err := c.Store.Near(ctx, p, p.Bands())
+	near, err := c.near(ctx, p)
 	if err != nil {
 		return nil, &filter.CouldNot{Words: "the campaigns could not be read", Cause: err}
 	}
@@ -70,6 +76,23 @@ func (c *Check) Check(ctx context.Context, m *filter.Message) ([]filter.Finding,
 		return []filter.Finding{{Symbol: Burst, Detail: detail}}, nil
 	}
 	return nil, nil
+}
+
+// near is what all nodes saw of a letter, none where this one saw too few copies to ask.
+func (c *Check) near(ctx context.Context, p simhash.Print) ([]Group, error) {
+	if c.Local == 0 {
+		return c.Store.Near(ctx, p, p.Bands())
+	}
+	now := c.Now()
+	copies, near, known := c.recent.see(p, now, now.Add(-c.Limits().Window))
+	if copies < c.Local || known {
+		return near, nil
+	}
+	near, err := c.Store.Near(ctx, p, p.Bands())
+	if err == nil {
+		c.recent.told(p, now, near)
+	}
+	return near, err
 }
 
 // Print is that of a message; zero where it has too few words. The error says that it could not

@@ -42,6 +42,10 @@ type found struct {
 	why  string
 }
 
+// local is how many copies of a letter a node must have seen before it asks the others about it:
+// with eight nodes each has seen two or three of the twenty that make a burst.
+const local = 2
+
 // waiting bounds the letters that wait to be looked for.
 const waiting = 256
 
@@ -58,7 +62,7 @@ func (c *Campaigns) on() bool { return c.parts.Config.Load().Campaigns.On }
 
 // Check is the check of a running node.
 func (c *Campaigns) Check() filter.Check {
-	check := &campaign.Check{Store: c.parts.Store, Opinions: c.book, Results: c.parts.Results, Now: c.parts.Now, Limits: func() campaign.Limits {
+	check := &campaign.Check{Local: local, Store: c.parts.Store, Opinions: c.book, Results: c.parts.Results, Now: c.parts.Now, Limits: func() campaign.Limits {
 		b := c.parts.Config.Load().Campaigns.Burst
 		return campaign.Limits{Messages: b.Messages, Sources: b.Sources, Window: time.Duration(b.Window)}
 	}}
