@@ -29,17 +29,29 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := &desk{t: t, now: time.Unix(1_900_000_000, 0)}
+	return deskWith(t, newKit(t))
+}
+
+// newKit reads all words and pages, which takes longer than anything that is done with them.
+func newKit(t testing.TB) *page.Kit {
+	t.Helper()
 	book, err := words.Open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, now := slog.New(slog.NewTextHandler(io.Discard, nil)), func() time.Time { return d.now }
-	kit, err := page.New(page.Options{Words: book, Now: now, Log: log}, public.Pages, form.Pages)
+	kit, err := page.New(page.Options{Words: book, Now: func() time.Time { return begun }, Log: slog.New(slog.DiscardHandler)}, public.Pages, form.Pages)
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := &form.Room{Kit: kit, Now: now, Log: log, Keep: func(_ context.Context, c form.Complaint) (string, error) {
+	return kit
+}
+
+var begun = time.Unix(1_900_000_000, 0)
+
+func deskWith(t *testing.T, kit *page.Kit) *desk {
+	d := &desk{t: t, now: begun}
+	now := func() time.Time { return d.now }
+	room := &form.Room{Kit: kit, Now: now, Log: slog.New(slog.DiscardHandler), Keep: func(_ context.Context, c form.Complaint) (string, error) {
 		if d.fail != nil {
 			return "", d.fail
 		}
@@ -171,8 +183,9 @@ func FuzzForm(f *testing.F) {
 	kind, text := body([2]string{"text", "x"}, [2]string{"message", "From: a\r\n\r\n"})
 	f.Add(kind, text)
 	f.Add("multipart/form-data; boundary=\"\"", "--")
+	kit := newKit(f)
 	f.Fuzz(func(t *testing.T, kind, text string) {
-		d := newDesk(t)
+		d := deskWith(t, kit)
 		if w := d.post("", kind, text); w.Code == 200 && (len(d.taken) != 1 || len(d.taken[0].Message) > form.MaxMessage || len(d.taken[0].Text) > form.MaxText) {
 			t.Errorf("%d: %+v", w.Code, d.taken)
 		}
