@@ -74,6 +74,9 @@ type Finding struct {
 	// Types are the words, blanks between them, by which a policy's lists of types can name the
 	// file it concerns; "" for most.
 	Types string `json:",omitempty"`
+
+	// Quiet tells that it counts for other rules only: verdicts and records do not say it.
+	Quiet bool `json:",omitempty"`
 }
 
 // AuthResult is one result of an Authentication-Results field (RFC 8601 section 2.2).

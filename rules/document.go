@@ -125,6 +125,9 @@ func (s *Set) documentSymbol(b *strings.Builder, sym *Symbol, extra string) {
 		}
 		describe += " (" + what + " beside " + strings.Join(sym.Unless, " or ") + ")"
 	}
+	if sym.Quiet {
+		describe += " (not said; other rules look at it)"
+	}
 	fmt.Fprintf(b, "| %s | %s | %s | %s |%s\n", sym.Name, signed(sym.Score), action, cell(describe), extra)
 }
 

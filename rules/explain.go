@@ -33,6 +33,9 @@ func (s *Set) Explain(w io.Writer, symbol string) error {
 	fmt.Fprintf(&b, "%s: %s\n", sym.Name, sym.Describe)
 	fmt.Fprintf(&b, "  score      %s\n", signed(sym.Score))
 	fmt.Fprintf(&b, "  action     %s\n", s.actionText(sym))
+	if sym.Quiet {
+		b.WriteString("  quiet      it counts for other rules and is not said\n")
+	}
 	if len(sym.Unless) > 0 {
 		fmt.Fprintf(&b, "  unless     %s%s\n", strings.Join(sym.Unless, ", "), takesAway(sym))
 	}

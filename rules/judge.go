@@ -125,6 +125,9 @@ func (c *judgement) reasons(v *filter.Verdict) filter.Action {
 	largest := filter.Accept
 	c.action = map[string]filter.Action{}
 	for _, name := range c.order {
+		if c.quiet(name) {
+			continue
+		}
 		reason := filter.Reason{Symbol: name, Detail: joined(c.detail[name]), Step: strings.Join(c.steps[name], ",")}
 		var action filter.Action
 		if sym := c.set.book.Symbols[name]; sym != nil {
@@ -143,6 +146,12 @@ func (c *judgement) reasons(v *filter.Verdict) filter.Action {
 	})
 	v.Action = largest
 	return largest
+}
+
+// quiet tells that a symbol is there for other rules only.
+func (c *judgement) quiet(name string) bool {
+	sym := c.set.book.Symbols[name]
+	return sym != nil && sym.Quiet
 }
 
 // worth is what a symbol counts here and now, and a word on why that is less than its rule

@@ -18,18 +18,20 @@ import (
 type view struct {
 	in, header string
 	patterns   []*book.Pattern
+	quiet      []bool // by pattern
 	matcher    *pattern.Matcher
 }
 
-func newViews(all []*book.Pattern) ([]view, error) {
+func newViews(b *book.Book) ([]view, error) {
 	var views []view
-	for _, p := range all {
+	for _, p := range b.Patterns {
 		i := slices.IndexFunc(views, func(v view) bool { return v.in == p.In && v.header == p.Header })
 		if i < 0 {
 			i = len(views)
 			views = append(views, view{in: p.In, header: p.Header})
 		}
 		views[i].patterns = append(views[i].patterns, p)
+		views[i].quiet = append(views[i].quiet, b.Symbols[p.ID].Quiet)
 	}
 	for i := range views {
 		var sources []string
@@ -125,7 +127,11 @@ func (h *hunt) in(ctx context.Context, text pattern.Text, counts map[int]int) er
 	for _, hit := range hits {
 		if i := hit.Expr; !h.seen[i] && h.view.often(i, hit.Near, counts) {
 			h.seen[i] = true
-			h.found = append(h.found, filter.Finding{Symbol: h.view.patterns[i].ID, Detail: h.view.matcher.Excerpt(i, hit.Near)})
+			one := filter.Finding{Symbol: h.view.patterns[i].ID, Quiet: h.view.quiet[i]}
+			if !one.Quiet {
+				one.Detail = h.view.matcher.Excerpt(i, hit.Near)
+			}
+			h.found = append(h.found, one)
 		}
 	}
 	return err

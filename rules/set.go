@@ -69,7 +69,7 @@ func compile(layers []Layer) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{book: b}
-	if s.views, err = newViews(b.Patterns); err != nil {
+	if s.views, err = newViews(b); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -91,7 +91,9 @@ func symbols(o filter.Outcome) []string {
 		}
 	}
 	for _, f := range o.Report.Findings {
-		add(f.Symbol)
+		if !f.Quiet {
+			add(f.Symbol)
+		}
 	}
 	for _, v := range o.Verdicts {
 		for _, r := range v.Reasons {

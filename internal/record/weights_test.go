@@ -19,6 +19,10 @@ func TestWeights(t *testing.T) {
 		weights []int32
 	}{
 		"nothing was judged": {filter.Outcome{Report: filter.Report{Findings: []filter.Finding{{Symbol: "SEEN"}}}}, "SEEN", nil},
+		"what is quiet": {filter.Outcome{
+			Report:   filter.Report{Findings: []filter.Finding{{Symbol: "PART", Quiet: true}, {Symbol: "SEEN"}}},
+			Verdicts: []filter.Verdict{{Reasons: reasons(filter.Reason{Symbol: "WHOLE", Score: 10})}},
+		}, "SEEN WHOLE", []int32{0, 10}},
 		"nothing counts": {filter.Outcome{
 			Verdicts: []filter.Verdict{{Reasons: reasons(filter.Reason{Symbol: "A"})}, {}},
 		}, "A", nil},

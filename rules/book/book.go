@@ -18,6 +18,7 @@ type Symbol struct {
 	Rcpt     bool          // stage: rcpt, the action already counts before DATA
 	Unless   []string      // other symbols, any of which takes score and action away; the score alone where PolicyDecides
 	Describe string        // one plain sentence
+	Quiet    bool          // it counts for other rules and is not said; then it is worth nothing itself
 	Kind     Kind
 	Place    strict.Place // where it was first written
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"postern/filter"
 )
 
 // finish checks everything that only the whole can show and fills what is derived.
@@ -16,6 +18,9 @@ func (m *merger) finish() {
 		}
 		if s.Rcpt && s.Action == 0 {
 			m.fail(s.Place, "rule.has-stage-rcpt-without-an-action-scores", "%s has stage: rcpt without an action; scores count only after DATA", "name", name)
+		}
+		if s.Quiet && (s.Score != 0 || s.Action != filter.Accept) {
+			m.fail(s.Place, "rule.is-quiet-and-worth-something", "%s is quiet and has a score or an action; what counts is said", "name", name)
 		}
 		for i, other := range s.Unless {
 			if m.book.Symbols[other] == nil {

@@ -54,6 +54,7 @@ type patternEntry struct {
 	In       *string    `yaml:"in"`
 	Match    *string    `yaml:"match"`
 	Times    *int       `yaml:"times"`
+	Quiet    *bool      `yaml:"quiet"`
 	Score    *points    `yaml:"score"`
 	Action   *string    `yaml:"action"`
 	Unless   *names     `yaml:"unless"`
@@ -73,6 +74,7 @@ type compositeEntry struct {
 	ID       *string `yaml:"id"`
 	Describe *string `yaml:"describe"`
 	When     *string `yaml:"when"`
+	Quiet    *bool   `yaml:"quiet"`
 	Score    *points `yaml:"score"`
 	Action   *string `yaml:"action"`
 	Stage    *string `yaml:"stage"`

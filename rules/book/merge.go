@@ -176,6 +176,12 @@ func (m *merger) stage(d *strict.Document, path string, s *Symbol, word string) 
 	}
 }
 
+func (m *merger) quiet(name string, word *bool) {
+	if word != nil {
+		m.book.Symbols[name].Quiet = *word
+	}
+}
+
 func checkDescribe(d *strict.Document, path, text string) {
 	switch {
 	case text == "":
@@ -227,6 +233,7 @@ func (m *merger) pattern(d *strict.Document, path string, e *patternEntry) {
 		require(d, path, name, map[string]bool{"in": e.In != nil, "match": e.Match != nil})
 	}
 	m.worth(d, path, name, IsPattern, e.worth())
+	m.quiet(name, e.Quiet)
 	if e.In != nil {
 		p.In, p.Header = where(d, path+".in", *e.In)
 	}
@@ -299,6 +306,7 @@ func (m *merger) composite(d *strict.Document, path string, e *compositeEntry) {
 		require(d, path, name, map[string]bool{"when": e.When != nil})
 	}
 	m.worth(d, path, name, IsComposite, e.worth())
+	m.quiet(name, e.Quiet)
 	if e.When == nil {
 		return
 	}

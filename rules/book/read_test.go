@@ -115,6 +115,22 @@ recipients: {"*": sales}
 	}
 }
 
+// TestQuiet: a later layer makes a pattern quiet, or has it said and worth something.
+func TestQuiet(t *testing.T) {
+	quiet := files("a", "a.yaml", "patterns: [{id: AA, describe: x, in: body, match: a, quiet: true}]\ncomposites: [{id: BB, describe: y, when: not AA}]")
+	b := read(t, quiet, files("b", "b.yaml", "composites: [{id: BB, quiet: true}]"))
+	if !b.Symbols["AA"].Quiet || !b.Symbols["BB"].Quiet {
+		t.Errorf("%+v %+v", b.Symbols["AA"], b.Symbols["BB"])
+	}
+	b = read(t, quiet, files("b", "b.yaml", "patterns: [{id: AA, quiet: false, score: 2}]"))
+	if s := b.Symbols["AA"]; s.Quiet || s.Score != 200 {
+		t.Errorf("%+v", s)
+	}
+	if _, err := book.Read(quiet, files("b", "b.yaml", "symbols: {AA: {score: 2}}")); err == nil || !strings.Contains(err.Error(), "AA is quiet") {
+		t.Error(err)
+	}
+}
+
 func TestUnless(t *testing.T) {
 	const symbols = "symbols:\n  AA: {describe: a}\n  AB: {describe: b}\n  AC: {unless: [AA, AB], describe: c}\n  AD: {unless: AA, describe: d}\n"
 	b := read(t, files("base", "a.yaml", symbols))
@@ -192,6 +208,10 @@ func TestErrors(t *testing.T) {
 		"empty symbol":          {"symbols:\n  AA:\n", `AA has no value`},
 		"action":                {"symbols: {AA: {action: drop, describe: x}}", `f.yaml:1:24: expected one of accept, tag, quarantine, defer, reject; found "drop"`},
 		"policy's action":       {"symbols: {VIRUS: {action: tag, describe: x}}", `the action of VIRUS is set by each policy's antivirus.infected`},
+		"quiet with a score":    {"patterns: [{id: AA, describe: x, in: body, match: a, quiet: true, score: 1}]", `f.yaml:1:17: AA is quiet and has a score or an action; what counts is said`},
+		"quiet with an action":  {"composites: [{id: BB, describe: x, when: VIRUS, quiet: true, action: tag}]\nsymbols: {VIRUS: {describe: v}}", `BB is quiet and has a score or an action`},
+		"quiet symbol of check": {"symbols: {AA: {quiet: true, describe: x}}", `unknown key "quiet"`},
+		"quiet without value":   {"patterns: [{id: AA, describe: x, in: body, match: a, quiet: }]", `quiet has no value`},
 		"stage":                 {"symbols: {AA: {action: tag, stage: data, describe: x}}", `expected rcpt; found "data"`},
 		"stage alone":           {"symbols: {AA: {score: 1, stage: rcpt, describe: x}}", `stage: rcpt without an action`},
 		"unless":                {"symbols: {AA: {unless: AB, describe: x}, AC: {describe: x}}", `f.yaml:1:24: no rule names the symbol "AB"; did you mean "AA"?`},

@@ -34,6 +34,12 @@ const worths = `symbols:
   K_NO: {action: reject, describe: No}
 `
 
+const quiet = worths + `patterns:
+  - {id: OWN_HALF, describe: A part of something, in: subject, match: 'half', quiet: true}
+composites:
+  - {id: OWN_WHOLE, describe: The whole, when: OWN_HALF and K_FIVE, score: 6}
+`
+
 func kinds() []kind {
 	to := func(names ...string) (out []filter.Recipient) {
 		for _, n := range names {
@@ -73,6 +79,8 @@ func kinds() []kind {
 		{name: "and where that is always so", before: worths, next: change("score: 10", "score: 20"), found: symbols("K_TEN"), failed: []filter.Failure{{Step: "dns", OnError: filter.Accept, Standing: true}}, from: filter.Quarantine, to: filter.Reject},
 		{name: "a step that asks to wait", before: worths, next: change("score: 10", "score: 1"), found: symbols("K_TEN"), failed: []filter.Failure{{Step: "clamav", OnError: filter.Defer}}, from: filter.Defer, to: filter.Defer},
 		{name: "a pattern that goes", before: own, next: "symbols: {}\n", found: []filter.Finding{{Symbol: "OWN_SHUT", Step: replay.StepPatterns}}, from: filter.Reject, to: filter.Accept},
+		{name: "a quiet pattern is still a part", before: quiet, next: strings.Replace(quiet, "score: 6", "score: 20", 1), found: []filter.Finding{{Symbol: "OWN_HALF", Step: replay.StepPatterns, Quiet: true}, {Symbol: "K_FIVE", Step: "some"}}, from: filter.Quarantine, to: filter.Reject},
+		{name: "a pattern that is quiet from now on", before: strings.Replace(quiet, "quiet: true", "quiet: false", 1), next: quiet, found: []filter.Finding{{Symbol: "OWN_HALF", Step: replay.StepPatterns}, {Symbol: "K_FIVE", Step: "some"}}, from: filter.Quarantine, to: filter.Quarantine},
 		{name: "the most that content may do", before: worths, next: worths + "policies:\n  default: {most: tag}\n", found: symbols("K_TEN", "K_NO"), from: filter.Reject, to: filter.Tag},
 	}
 }

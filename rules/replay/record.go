@@ -14,7 +14,7 @@ import (
 // judged as those before.
 const (
 	MaxTo       = 32
-	MaxFindings = 200
+	MaxFindings = 500
 )
 
 // Record is one judged message: what was found, not what it said.

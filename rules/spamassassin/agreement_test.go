@@ -159,10 +159,20 @@ func imported(t *testing.T, res *spamassassin.Result, paths []string) map[string
 	return hits
 }
 
+// loaded are the imported rules, all of them said.
 func loaded(t *testing.T, res *spamassassin.Result) *rules.Set {
 	t.Helper()
-	dir := t.TempDir()
+	said := map[string][]byte{}
 	for name, text := range res.Files {
+		said[name] = bytes.ReplaceAll(text, []byte("    quiet: true\n"), nil)
+	}
+	return asWritten(t, said)
+}
+
+func asWritten(t *testing.T, files map[string][]byte) *rules.Set {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -47,6 +47,7 @@ header FOUR X-Four !~ /four/ [if-unset: four]
 body __FIVE /five/
 tflags __FIVE multiple maxhits=5
 meta SIX __FIVE > 2
+meta __SEVEN !SIX
 `, spamassassin.Options{})
 	want := `# Made of 10_one.cf by postern rules import spamassassin.
 patterns:
@@ -64,24 +65,29 @@ patterns:
     describe: 'SpamAssassin''s rule FOUR'
     in: fields:x-four
     match: 'four'
+    quiet: true
   - id: SA_FOUR_E
     describe: 'SpamAssassin''s rule FOUR'
     in: fields:x-four
     match: '(?s).'
+    quiet: true
   - id: SA___FIVE
     describe: 'SpamAssassin''s rule __FIVE'
     in: paragraphs
     match: 'five'
+    quiet: true
   - id: SA___FIVE_N2
     describe: 'SpamAssassin''s rule __FIVE'
     in: paragraphs
     match: 'five'
     times: 2
+    quiet: true
   - id: SA___FIVE_N3
     describe: 'SpamAssassin''s rule __FIVE'
     in: paragraphs
     match: 'five'
     times: 3
+    quiet: true
 composites:
   - id: SA_THREE
     describe: 'SpamAssassin''s rule THREE'
@@ -95,14 +101,48 @@ composites:
     describe: 'SpamAssassin''s rule SIX'
     when: SA___FIVE and SA___FIVE_N2 and SA___FIVE_N3
     score: 1.00
+  - id: SA___SEVEN
+    describe: 'SpamAssassin''s rule __SEVEN'
+    when: not SA_SIX
+    quiet: true
 `
 	if got := string(res.Files["spamassassin-10_one.yaml"]); got != want || len(res.Files) != 1 {
 		t.Errorf("%s", got)
 	}
-	if r := res.Report; r.Rounded != 1 || r.Patterns != 7 || r.Composed != 3 || len(r.Taken) != 6 {
+	if r := res.Report; r.Rounded != 1 || r.Patterns != 7 || r.Composed != 4 || len(r.Taken) != 7 {
 		t.Errorf("%+v", r)
 	}
 	loaded(t, res)
+}
+
+// TestPartsAreQuiet: of an import a verdict says the rules that score, and knows the others.
+func TestPartsAreQuiet(t *testing.T) {
+	res := run(t, `body __BUY /buy/i
+tflags __BUY multiple
+body __PILLS /pills/i
+body FREE /nothing like it/
+score FREE 0.001
+header NO_PRECEDENCE Precedence !~ /bulk/ [if-unset: none]
+meta __BOTH __BUY && __PILLS
+meta SELLS __BOTH && NO_PRECEDENCE
+meta NOT_MANY __BUY > 0 && !(__BUY > 1)
+`, spamassassin.Options{})
+	set := asWritten(t, res.Files)
+	var said []string
+	for s := range fired(t, set, []byte(mail)) {
+		if strings.HasPrefix(s, spamassassin.Prefix) {
+			said = append(said, s)
+		}
+	}
+	slices.Sort(said)
+	if want := []string{"SA_NOT_MANY", "SA_NO_PRECEDENCE", "SA_SELLS"}; !slices.Equal(said, want) {
+		t.Errorf("%v is said, want %v", said, want)
+	}
+	for name, quiet := range map[string]bool{"SA___BUY": true, "SA___BUY_N2": true, "SA___BOTH": true, "SA_NO_PRECEDENCE_P": true, "SA_NO_PRECEDENCE": false, "SA_SELLS": false, "SA_FREE": false} {
+		if s, ok := set.Symbol(name); !ok || s.Quiet != quiet {
+			t.Errorf("%s: there %v, quiet %v", name, ok, s.Quiet)
+		}
+	}
 }
 
 const mail = `Received: from a.example

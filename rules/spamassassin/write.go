@@ -81,18 +81,18 @@ func (im *importer) write(patterns, composites *bytes.Buffer, rule *cf.Rule, m *
 	for _, p := range m.patterns {
 		entry(patterns, p.id, describe)
 		fmt.Fprintf(patterns, "    in: %s\n    match: %s\n", p.in, quoted(p.match))
-		worth(patterns, m.when == "", score)
+		worth(patterns, m.when != "" || isPart(rule.Name), score)
 		r.Patterns++
 	}
 	for _, times := range slices.Sorted(maps.Keys(m.times)) {
 		entry(patterns, timesName(m.symbol, times), describe)
-		fmt.Fprintf(patterns, "    in: %s\n    match: %s\n    times: %d\n", m.patterns[0].in, quoted(m.patterns[0].match), times)
+		fmt.Fprintf(patterns, "    in: %s\n    match: %s\n    times: %d\n    quiet: true\n", m.patterns[0].in, quoted(m.patterns[0].match), times)
 		r.Patterns++
 	}
 	if m.when != "" {
 		entry(composites, m.symbol, describe)
 		fmt.Fprintf(composites, "    when: %s\n", m.when)
-		worth(composites, true, score)
+		worth(composites, isPart(rule.Name), score)
 		r.Composed++
 	}
 }
@@ -101,15 +101,22 @@ func entry(b *bytes.Buffer, id, describe string) {
 	fmt.Fprintf(b, "  - id: %s\n    describe: %s\n", id, quoted(describe))
 }
 
-func worth(b *bytes.Buffer, counts bool, score string) {
-	if counts && score != "0" {
+// worth writes what a rule counts; what only others look at is quiet.
+func worth(b *bytes.Buffer, quiet bool, score string) {
+	switch {
+	case quiet:
+		b.WriteString("    quiet: true\n")
+	case score != "0":
 		fmt.Fprintf(b, "    score: %s\n", score)
 	}
 }
 
+// isPart tells that a rule scores nothing by its name: meta rules look at it.
+func isPart(name string) bool { return strings.HasPrefix(name, "__") }
+
 // points is the score in our numbers: two places, at most 100.
 func (im *importer) points(name string, r *Report) string {
-	if strings.HasPrefix(name, "__") {
+	if isPart(name) {
 		return "0"
 	}
 	score := im.score(name)

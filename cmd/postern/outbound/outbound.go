@@ -178,10 +178,12 @@ func (d *Desk) Begin(ctx context.Context, o handing.Over) error {
 	return d.Store.Begin(ctx, r)
 }
 
-// symbols are what was found, and what counted, each once.
+// symbols are what was found and is said, and what counted, each once.
 func symbols(r filter.Report, v filter.Verdict) (out []string) {
 	for _, f := range r.Findings {
-		out = append(out, f.Symbol)
+		if !f.Quiet {
+			out = append(out, f.Symbol)
+		}
 	}
 	for _, reason := range v.Reasons {
 		out = append(out, reason.Symbol)

@@ -212,6 +212,9 @@ func Worded(s rules.Symbol) string {
 	if s.Rcpt {
 		words += " at RCPT"
 	}
+	if s.Quiet {
+		words += " quiet"
+	}
 	return words
 }
 

@@ -160,6 +160,18 @@ patterns:
 `,
 		},
 		{
+			path: "patterns[].quiet",
+			at:   "quiet:",
+			text: `
+patterns:
+  - id: HOUSE_ONE
+    describe: One
+    in: body
+    match: 'prize'
+    quiet: true
+`,
+		},
+		{
 			path: "patterns[].score",
 			at:   "score:",
 			text: `
@@ -278,6 +290,17 @@ composites:
     describe: All
     when: SPF_FAIL and DKIM_FAIL
     score: 1
+`,
+		},
+		{
+			path: "composites[].quiet",
+			at:   "quiet:",
+			text: `
+composites:
+  - id: HOUSE_TWO
+    describe: Two
+    when: SPF_FAIL and DMARC_FAIL
+    quiet: true
 `,
 		},
 		{
