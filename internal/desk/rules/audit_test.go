@@ -162,6 +162,27 @@ func TestTheListOfRulesIsNarrowed(t *testing.T) {
 	}
 }
 
+// TestHitsOfQuietRulesAreNotShown: no record names them, so that a number would be wrong.
+func TestHitsOfQuietRulesAreNotShown(t *testing.T) {
+	g := newGateway(t)
+	g.answers["rules.list"] = map[string]any{"messages": 10, "rules": []any{
+		map[string]any{"symbol": "HOUSE_ONE", "state": "on", "describe": "One", "hits": 77},
+		map[string]any{"symbol": "HOUSE_PART", "state": "quiet", "describe": "Part", "hits": 88},
+	}}
+	list := g.ask("GET", "/rules", nil).Body.String()
+	if !strings.Contains(list, "77") || strings.Contains(list, "88") || !strings.Contains(list, "part of others") {
+		t.Error(list)
+	}
+	if body := g.ask("GET", "/rules?state=quiet", nil).Body.String(); strings.Contains(body, "HOUSE_ONE") || !strings.Contains(body, "HOUSE_PART") {
+		t.Error(body)
+	}
+	for symbol, want := range map[string]bool{"HOUSE_ONE": false, "HOUSE_PART": true} {
+		if body := g.ask("GET", "/rules/rule/"+symbol, nil).Body.String(); strings.Contains(body, "They are not counted") != want || strings.Contains(body, "88") {
+			t.Errorf("%s: %s", symbol, body)
+		}
+	}
+}
+
 // TestRulesAreSaidAndFoundInTheReadersLanguage: a sentence of the default rules is translated,
 // and found by its own words and by the English ones.
 func TestRulesAreSaidAndFoundInTheReadersLanguage(t *testing.T) {

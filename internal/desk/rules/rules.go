@@ -110,7 +110,7 @@ type rulesPage struct {
 }
 
 func (h *Room) list(w http.ResponseWriter, r *http.Request) {
-	p := rulesPage{Query: strings.TrimSpace(r.FormValue("q")), State: r.FormValue("state"), States: []string{"on", "off", "shadow", "own"}, MayAct: h.Calls.May(r.Context(), "rules.off")}
+	p := rulesPage{Query: strings.TrimSpace(r.FormValue("q")), State: r.FormValue("state"), States: []string{"on", "off", "shadow", "quiet", "own"}, MayAct: h.Calls.May(r.Context(), "rules.off")}
 	if err := h.Calls.Call(r.Context(), "rules.list", struct{}{}, &p.listed); err != nil {
 		h.Kit.Fail(w, r, err)
 		return

@@ -35,7 +35,7 @@ type Rule struct {
 	Score    int64    `json:"score"` // hundredths
 	Action   string   `json:"action,omitempty"`
 	Worth    string   `json:"worth"`
-	State    string   `json:"state"` // on, off, or shadow: only shown, by the files
+	State    string   `json:"state"` // on, off, shadow: only shown, by the files, or quiet: a part of others, never shown, whose hits nobody counts
 	Off      *Off     `json:"off,omitempty"`
 	MayOff   bool     `json:"may_off"`
 	File     string   `json:"file,omitempty"`
@@ -178,7 +178,10 @@ func (d *List) rule(set *rules.Set, s rules.Symbol, offs []Off, count counted) R
 	if s.Action > 0 {
 		r.Action = s.Action.String()
 	}
-	if s.Score == 0 && s.Action == 0 && r.MayOff {
+	switch {
+	case s.Quiet:
+		r.State = "quiet"
+	case s.Score == 0 && s.Action == 0 && r.MayOff:
 		r.State = "shadow"
 	}
 	if i := slices.IndexFunc(offs, func(o Off) bool { return o.Symbol == s.Name }); i >= 0 {

@@ -59,6 +59,7 @@ symbols:
   HOUSE_THREE: {action: reject, describe: Three}
 composites:
   - {id: HOUSE_ALL, describe: All, when: HOUSE_ONE and HOUSE_TWO, score: 1}
+  - {id: HOUSE_PART, describe: Part, when: HOUSE_ONE or HOUSE_TWO, quiet: true}
 `)}}})
 	if err != nil {
 		t.Fatal(err)
@@ -111,6 +112,7 @@ func TestStates(t *testing.T) {
 		{symbol: "HOUSE_TWO", state: "shadow", kind: "check", worth: "0.00", file: "rules/own.yaml", mayOff: true},
 		{symbol: "HOUSE_THREE", state: "on", kind: "check", worth: "0.00 reject", file: "rules/own.yaml", mayOff: true},
 		{symbol: "HOUSE_ALL", state: "on", kind: "composite", worth: "1.00", file: "rules/own.yaml", mayOff: true},
+		{symbol: "HOUSE_PART", state: "quiet", kind: "composite", worth: "0.00 quiet", file: "rules/own.yaml", mayOff: true},
 		{symbol: "VIRUS", state: "on", kind: "check", worth: "0.00", file: "default/clamav.yaml", mayOff: false},
 	} {
 		r := w.rule(c.symbol)
@@ -127,7 +129,7 @@ func TestStates(t *testing.T) {
 			t.Errorf("%s may be switched off: %v", c.symbol, r.MayOff)
 		}
 	}
-	if r := w.rule("HOUSE_ONE"); !slices.Equal(r.Used, []string{"HOUSE_ALL"}) {
+	if r := w.rule("HOUSE_ONE"); !slices.Equal(r.Used, []string{"HOUSE_ALL", "HOUSE_PART"}) {
 		t.Errorf("used by %v", r.Used)
 	}
 }
