@@ -178,7 +178,7 @@ func TestEverySymbolIsListed(t *testing.T) {
 			t.Errorf("%s is listed twice or badly written", s)
 		}
 	}
-	if len(all) != 6+30+len(mime.Kinds()) {
+	if len(all) != 6+33+len(mime.Kinds()) {
 		t.Errorf("%d symbols", len(all))
 	}
 }

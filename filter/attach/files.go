@@ -33,6 +33,9 @@ const (
 	Remote        = "FILE_REMOTE"          // it loads a template or object from elsewhere
 	DDE           = "FILE_DDE"             // a field that starts a program
 	Packed        = "FILE_PACKED_PROGRAM"  // an object in an office file that runs
+	RichObject    = "FILE_RTF_OBJECT"      // a letter in rich text with an object in it
+	RichUpdate    = "FILE_RTF_UPDATE"      // one that is loaded when the letter is opened
+	RichEquation  = "FILE_RTF_EQUATION"    // one of the equation editor
 	PDFLaunch     = "FILE_PDF_LAUNCH"      // it starts a program
 	PDFScript     = "FILE_PDF_SCRIPT"      // JavaScript
 	PDFOpens      = "FILE_PDF_OPENS"       // it acts when it is opened
@@ -48,7 +51,7 @@ const (
 func fileSymbols() []string {
 	return []string{
 		Type, Program, Script, Code, Shortcut, DiskImage, Page, Smuggling, Disguised, Mismatch, DoubleEnding, HiddenEnding, OddArchive,
-		Notebook, Macro, MacroAuto, MacroSheet, Remote, DDE, Packed, PDFLaunch, PDFScript, PDFOpens, PDFFiles, PDFLink, PDFEncrypted,
+		Notebook, Macro, MacroAuto, MacroSheet, Remote, DDE, Packed, RichObject, RichUpdate, RichEquation, PDFLaunch, PDFScript, PDFOpens, PDFFiles, PDFLink, PDFEncrypted,
 		Many, Cut, ArchiveNested, NestedLocked,
 	}
 }
@@ -231,6 +234,7 @@ func (l *look) pdf(name string, data []byte) {
 func (l *look) office(name string, o *office.Facts) {
 	for _, x := range []struct{ symbol, what string }{
 		{Macro, o.Macro}, {MacroAuto, o.Auto}, {MacroSheet, o.Sheet}, {Remote, o.Remote}, {DDE, o.DDE}, {Encrypted, o.Encrypted},
+		{RichObject, o.Object}, {RichUpdate, o.Updates}, {RichEquation, o.Equation},
 	} {
 		if x.what != "" {
 			l.tell(x.symbol, name, x.what)

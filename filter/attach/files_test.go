@@ -60,6 +60,7 @@ func TestFilesInArchives(t *testing.T) {
 		"letter":                  {Zip(Member{Name: "a.docx", Data: Document()}), ""},
 		"letter with macros":      {Zip(Member{Name: "a.docx", Data: Document(Member{Name: "word/vbaProject.bin", Data: Macros("Sub Document_Open()\r\n")})}), "FILE_MACRO FILE_MACRO_AUTO"},
 		"old letter with macros":  {Zip(Member{Name: "a.doc", Data: Macros("Sub Document_Open()\r\n")}), "FILE_MACRO FILE_MACRO_AUTO"},
+		"rich text":               {Zip(Member{Name: "a.rtf", Data: RTF(`\objautlink`, Linked("Word.Document.8", "http://a.example/"))}), "FILE_REMOTE FILE_RTF_OBJECT"},
 		"PDF":                     {Zip(Member{Name: "a.pdf", Data: PDF("<</S /Launch>>")}), "FILE_PDF_LAUNCH"},
 	} {
 		if got := files(t, "order.zip", x.data); got != x.want {
@@ -83,6 +84,9 @@ func TestDocumentsAreNoHidingPlace(t *testing.T) {
 		"zip as a picture":   {"a.jpg", Zip(Member{Name: "a.exe", Data: PE()}), "FILE_MISMATCH FILE_PROGRAM"},
 		"program with a zip": {"a.exe", append(PE(), Zip(Text("a.txt", "x"))...), "FILE_PROGRAM"},
 		"rich text":          {"a.doc", []byte(`{\rtf1{\*\template http://a.example/}}`), "FILE_REMOTE"},
+		"object that acts":   {"a.doc", RTF(`\objupdate`, Embedded("Equation.3", nil)), "FILE_RTF_EQUATION FILE_RTF_OBJECT FILE_RTF_UPDATE"},
+		"program in text":    {"a.rtf", RTF("", Package("a.exe", PE())), "FILE_PACKED_PROGRAM FILE_RTF_OBJECT"},
+		"text in rich text":  {"a.rtf", RTF("", Package("a.txt", []byte("hello"))), "FILE_RTF_OBJECT"},
 		"cells":              {"a.csv", []byte("=cmd|'/C x'!A0"), "FILE_DDE"},
 		"macro by name":      {"a.docm", []byte("who knows"), "FILE_MACRO"},
 		"a picture of one":   {"a.one", OneNote(PNG()), ""},

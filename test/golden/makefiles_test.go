@@ -1,6 +1,7 @@
 package golden_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"os"
@@ -34,6 +35,11 @@ var smuggler = `<html><script>var a="` + big + `";var b=atob(a);var l=document.c
 
 // twice is a zip in a zip.
 func twice(inner []byte) []byte { return Zip(Member{Name: "inner.zip", Data: inner}) }
+
+// junk hides the bytes of an object as hostile letters do.
+func junk(letter []byte) []byte {
+	return bytes.Replace(letter, []byte(`{\*\objdata 0105`), []byte(`{\*\objdata{\*\hidden 41}0{\b 1}`+"\n\t"+`0\xyz7 5`), 1)
+}
 
 // carriers are the golden mails of files.
 func carriers() []carried {
@@ -95,6 +101,14 @@ func carriers() []carried {
 		{"file-dde-not", "a field with the number of the page", "", "FILE_DDE", att("minutes.docx", field("PAGE \\* MERGEFORMAT"))},
 		{"file-packed", "a letter with a program as an object", "FILE_PACKED_PROGRAM", "FILE_MACRO", att("minutes.docx", object("order.exe", PE()))},
 		{"file-packed-not", "a letter with a text as an object", "", "FILE_PACKED_PROGRAM", att("minutes.docx", object("order.txt", []byte("The minutes")))},
+		{"rtf-object", "a letter in rich text with a table as an object", "FILE_RTF_OBJECT", "FILE_RTF_UPDATE FILE_RTF_EQUATION FILE_PACKED_PROGRAM", att("minutes.rtf", RTF(`\objemb`, Embedded("Excel.Sheet.8", Compound(nil, Text("Workbook", "The minutes")))))},
+		{"rtf-object-not", "a letter in rich text that tells how objects are written", "", "FILE_RTF_OBJECT FILE_RTF_UPDATE", att("minutes.rtf", []byte(`{\rtf1 The word \\objdata, and \\objupdate before it, make an \{object\}.}`))},
+		{"rtf-update", "an object that is loaded when the letter is opened, its bytes behind junk", "FILE_RTF_UPDATE FILE_RTF_OBJECT FILE_PACKED_PROGRAM", "FILE_REMOTE", att("minutes.doc", junk(RTF(`\objocx\objupdate`, Package("order.exe", PE()))))},
+		{"rtf-update-not", "a link to a table on a drive", "FILE_RTF_OBJECT", "FILE_RTF_UPDATE FILE_REMOTE", att("minutes.rtf", RTF(`\objautlink`, Linked("Excel.Sheet.8", `C:\table.xls`)))},
+		{"rtf-equation", "an object of the equation editor", "FILE_RTF_EQUATION FILE_RTF_OBJECT", "FILE_RTF_UPDATE", att("minutes.doc", RTF(`\objemb`, Embedded("Equation.3", Compound(nil, Text("Equation Native", "a=b")))))},
+		{"rtf-equation-not", "a letter in rich text about equations", "", "FILE_RTF_EQUATION FILE_RTF_OBJECT", att("minutes.rtf", []byte(`{\rtf1 Equation.3 of the minutes: {\i a}=b}`))},
+		{"rtf-remote", "a letter in rich text whose template is on the web, in escapes", "FILE_REMOTE", "FILE_RTF_OBJECT FILE_RTF_UPDATE", att("minutes.rtf", []byte(`{\rtf1{\*\template \u-65432?\'74\u116 ?ps://example.org/x.dotm}The minutes}`))},
+		{"rtf-remote-not", "a letter in rich text whose template is on a drive", "", "FILE_REMOTE", att("minutes.rtf", []byte(`{\rtf1{\*\template C:\\Templates\\office.dotm}The minutes are at https://example.org/x.dotm}`))},
 		{"pdf-launch", "a PDF that starts a program when it is opened", "FILE_PDF_LAUNCH FILE_PDF_OPENS", "FILE_PDF_SCRIPT", att("minutes.pdf", PDF(`<</Type /Catalog /OpenAction <</S /L#61unch /F (cmd.exe)>>>>`, page, words))},
 		{"pdf-script", "a PDF with a script in a packed object", "FILE_PDF_SCRIPT", "FILE_PDF_OPENS FILE_PDF_LAUNCH", att("minutes.pdf", PDF(catalog, page, words, "stream /Type /ObjStm\n5 0 <</S /JavaScript /JS (app.alert)>>"))},
 		{"pdf-files", "a PDF that carries a file", "FILE_PDF_FILES", "FILE_PDF_LINK_ONLY", att("minutes.pdf", PDF(catalog, page, words, "stream /Type /EmbeddedFile\nhello"))},

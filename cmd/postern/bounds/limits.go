@@ -11,6 +11,7 @@ import (
 	"postern/filter/attach"
 	"postern/filter/attach/office"
 	"postern/filter/attach/pdf"
+	"postern/filter/attach/rtf"
 	"postern/filter/clamav"
 	"postern/filter/link"
 	"postern/filter/link/qr"
@@ -103,6 +104,7 @@ func parserLimits() []Row {
 		file("files attached", attach.ManyFiles, attach.Many), file("files looked at", attach.MaxFiles, attach.Cut),
 		file("different types of files", attach.MaxTypes, attach.Cut),
 		file("bytes looked through for what acts", attach.MaxWork, attach.Cut), file("bytes of a PDF", pdf.MaxBytes, attach.Cut),
+		file("bytes of rich text", rtf.MaxBytes, attach.Cut), file("groups inside groups of rich text", rtf.MaxDepth, attach.Cut),
 		file("objects in an office file", office.MaxPacked, attach.Cut), file("entries of a compound file", cfb.MaxEntries, attach.Cut),
 	}
 }

@@ -22,6 +22,9 @@ type Facts struct {
 	Remote     string // it fetches a template or an object from elsewhere when it is opened
 	DDE        string // a field that starts a program
 	Encrypted  string
+	Object     string   // of a letter in rich text: the class of an object in it
+	Updates    string   // one that is loaded when the letter is opened
+	Equation   string   // one of the equation editor
 	Packed     []Packed // files in it
 	Incomplete bool     // it is larger or more involved than is looked at
 	Spent      int64    // bytes of streams that were read
@@ -41,6 +44,8 @@ const (
 	maxTotal    = 32 << 20 // of all streams of one file together
 	maxSource   = 1 << 20  // of a macro's text
 	objectName  = "\x01Ole10Native"
+	linkName    = "\x01Ole"
+	maxLink     = 64 << 10 // of a stream that says where an object comes from
 	maxRelation = 2000
 
 	leastCompound = 3 * 512 // bytes of the smallest compound file: header, table, directory
@@ -215,6 +220,8 @@ func (f *Facts) Compound(data []byte) {
 			f.workbook(read(e, maxStream))
 		case "WordDocument":
 			f.letter(read(e, maxStream))
+		case linkName:
+			f.moniker(read(e, maxLink))
 		case objectName:
 			f.object(read(e, packedHead+1024))
 		}
@@ -276,16 +283,19 @@ func (f *Facts) letter(b []byte) {
 	}
 }
 
-// object reads a packed file: its label, the path it came from, and its bytes.
+// object reads a packed file from the stream that holds it.
 func (f *Facts) object(b []byte) {
+	if len(b) >= 6 {
+		f.pack(b[6:]) // behind the size of the whole, and a mark
+	}
+}
+
+// pack reads a packed file: its label, the path it came from, and its bytes.
+func (f *Facts) pack(b []byte) {
 	if len(f.Packed) >= MaxPacked {
 		f.Incomplete = true
 		return
 	}
-	if len(b) < 6 {
-		return
-	}
-	b = b[6:] // the size of the whole, and a mark
 	label, b, _ := bytes.Cut(b, []byte{0})
 	from, b, _ := bytes.Cut(b, []byte{0})
 	p := Packed{Names: []string{string(label), string(from)}}
@@ -302,21 +312,4 @@ func (f *Facts) object(b []byte) {
 		}
 	}
 	f.Packed = append(f.Packed, p)
-}
-
-// Rich adds what a document in rich text shows.
-func (f *Facts) Rich(data []byte) {
-	data = data[:min(len(data), maxStream)]
-	if i := bytes.Index(data, []byte(`\*\template`)); i >= 0 {
-		to := strings.TrimSpace(string(data[i+len(`\*\template`) : min(len(data), i+200)]))
-		if to, _, _ = strings.Cut(to, "}"); elsewhere(to) {
-			set(&f.Remote, "template "+to)
-		}
-	}
-	if bytes.Contains(data, []byte(`\objdata`)) && (bytes.Contains(data, []byte(`\objupdate`)) || bytes.Contains(data, []byte(`\objautlink`))) {
-		set(&f.Remote, "an object that loads itself")
-	}
-	if i := bytes.Index(data, []byte(`\fldinst`)); i >= 0 && dde(data[i:min(len(data), i+200)]) {
-		set(&f.DDE, "a field of the letter")
-	}
 }

@@ -16,6 +16,7 @@ func seen(f office.Facts) string {
 	var out []string
 	for _, x := range []struct{ word, what string }{
 		{"macro", f.Macro}, {"auto", f.Auto}, {"sheet", f.Sheet}, {"remote", f.Remote}, {"dde", f.DDE}, {"encrypted", f.Encrypted},
+		{"object", f.Object}, {"updates", f.Updates}, {"equation", f.Equation},
 	} {
 		if x.what != "" {
 			out = append(out, x.word)
@@ -111,7 +112,7 @@ func TestCompound(t *testing.T) {
 func TestRichAndTables(t *testing.T) {
 	for _, x := range []struct{ data, want string }{
 		{`{\rtf1 hello}`, ""}, {`{\rtf1{\*\template http://a.example/x.dot}}`, "remote"}, {`{\rtf1{\*\template C:\\x.dot}}`, ""},
-		{`{\rtf1{\object\objupdate{\*\objdata 0105}}}`, "remote"}, {`{\rtf1{\object{\*\objdata 0105}}}`, ""}, {`{\rtf1{\field{\*\fldinst DDEAUTO cmd}}}`, "dde"},
+		{`{\rtf1{\object\objupdate{\*\objdata 0105}}}`, "object updates"}, {`{\rtf1{\object{\*\objdata 0105}}}`, "object"}, {`{\rtf1{\field{\*\fldinst DDEAUTO cmd}}}`, "dde"},
 	} {
 		var f office.Facts
 		f.Rich([]byte(x.data))
