@@ -61,6 +61,7 @@ func TestFilesInArchives(t *testing.T) {
 		"letter with macros":      {Zip(Member{Name: "a.docx", Data: Document(Member{Name: "word/vbaProject.bin", Data: Macros("Sub Document_Open()\r\n")})}), "FILE_MACRO FILE_MACRO_AUTO"},
 		"old letter with macros":  {Zip(Member{Name: "a.doc", Data: Macros("Sub Document_Open()\r\n")}), "FILE_MACRO FILE_MACRO_AUTO"},
 		"rich text":               {Zip(Member{Name: "a.rtf", Data: RTF(`\objautlink`, Linked("Word.Document.8", "http://a.example/"))}), "FILE_REMOTE FILE_RTF_OBJECT"},
+		"Outlook's message":       {Zip(Member{Name: "a.msg", Data: Attachments(Member{Name: "b.jpg", Data: PE()}, Text("c.txt", "hello"))}), "FILE_DISGUISED FILE_PROGRAM"},
 		"PDF":                     {Zip(Member{Name: "a.pdf", Data: PDF("<</S /Launch>>")}), "FILE_PDF_LAUNCH"},
 	} {
 		if got := files(t, "order.zip", x.data); got != x.want {
@@ -76,20 +77,26 @@ func TestDocumentsAreNoHidingPlace(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"letter":             {"a.docx", Document(Text("word/media/image1.png", string(PNG())), Text("customXml/item1.xml", "<a/>")), ""},
-		"program in it":      {"a.docx", Document(Member{Name: "word/media/a.exe", Data: PE()}), "FILE_PROGRAM"},
-		"called a zip":       {"a.zip", Zip(Text("[Content_Types].xml", "<a/>"), Member{Name: "word/a.exe", Data: PE()}), "FILE_PROGRAM"},
-		"book":               {"a.epub", Zip(Text("mimetype", "application/epub+zip"), Text("a.xhtml", "<html>")), ""},
-		"letter in a letter": {"a.docx", Document(Member{Name: "word/embeddings/b.xlsx", Data: Zip(Text("[Content_Types].xml", ""), Text("xl/macrosheets/sheet1.xml", ""))}), "FILE_MACRO_SHEET"},
-		"zip as a picture":   {"a.jpg", Zip(Member{Name: "a.exe", Data: PE()}), "FILE_MISMATCH FILE_PROGRAM"},
-		"program with a zip": {"a.exe", append(PE(), Zip(Text("a.txt", "x"))...), "FILE_PROGRAM"},
-		"rich text":          {"a.doc", []byte(`{\rtf1{\*\template http://a.example/}}`), "FILE_REMOTE"},
-		"object that acts":   {"a.doc", RTF(`\objupdate`, Embedded("Equation.3", nil)), "FILE_RTF_EQUATION FILE_RTF_OBJECT FILE_RTF_UPDATE"},
-		"program in text":    {"a.rtf", RTF("", Package("a.exe", PE())), "FILE_PACKED_PROGRAM FILE_RTF_OBJECT"},
-		"text in rich text":  {"a.rtf", RTF("", Package("a.txt", []byte("hello"))), "FILE_RTF_OBJECT"},
-		"cells":              {"a.csv", []byte("=cmd|'/C x'!A0"), "FILE_DDE"},
-		"macro by name":      {"a.docm", []byte("who knows"), "FILE_MACRO"},
-		"a picture of one":   {"a.one", OneNote(PNG()), ""},
+		"letter":              {"a.docx", Document(Text("word/media/image1.png", string(PNG())), Text("customXml/item1.xml", "<a/>")), ""},
+		"program in it":       {"a.docx", Document(Member{Name: "word/media/a.exe", Data: PE()}), "FILE_PROGRAM"},
+		"called a zip":        {"a.zip", Zip(Text("[Content_Types].xml", "<a/>"), Member{Name: "word/a.exe", Data: PE()}), "FILE_PROGRAM"},
+		"book":                {"a.epub", Zip(Text("mimetype", "application/epub+zip"), Text("a.xhtml", "<html>")), ""},
+		"letter in a letter":  {"a.docx", Document(Member{Name: "word/embeddings/b.xlsx", Data: Zip(Text("[Content_Types].xml", ""), Text("xl/macrosheets/sheet1.xml", ""))}), "FILE_MACRO_SHEET"},
+		"zip as a picture":    {"a.jpg", Zip(Member{Name: "a.exe", Data: PE()}), "FILE_MISMATCH FILE_PROGRAM"},
+		"program with a zip":  {"a.exe", append(PE(), Zip(Text("a.txt", "x"))...), "FILE_PROGRAM"},
+		"rich text":           {"a.doc", []byte(`{\rtf1{\*\template http://a.example/}}`), "FILE_REMOTE"},
+		"object that acts":    {"a.doc", RTF(`\objupdate`, Embedded("Equation.3", nil)), "FILE_RTF_EQUATION FILE_RTF_OBJECT FILE_RTF_UPDATE"},
+		"program in text":     {"a.rtf", RTF("", Package("a.exe", PE())), "FILE_PACKED_PROGRAM FILE_RTF_OBJECT"},
+		"text in rich text":   {"a.rtf", RTF("", Package("a.txt", []byte("hello"))), "FILE_RTF_OBJECT"},
+		"message":             {"a.msg", Attachments(Text("c.txt", "hello")), ""},
+		"program in one":      {"a.msg", Attachments(Member{Name: "a.pdf.exe", Data: PE()}), "FILE_DOUBLE_ENDING FILE_PROGRAM"},
+		"message in one":      {"a.msg", Attachments(Member{Name: "x"}, Member{Name: "a.lnk", Data: LNK()}), "FILE_SHORTCUT"},
+		"script in one":       {"a.msg", Attachments(Text("a.js", "var x;")), "FILE_SCRIPT"},
+		"zip in one":          {"a.msg", Attachments(Member{Name: "a.zip", Data: Zip(Member{Name: "a.exe", Data: PE()})}), "ARCHIVE_NESTED FILE_PROGRAM"},
+		"message as a letter": {"a.doc", Attachments(Member{Name: "a.exe", Data: PE()}), "FILE_PROGRAM"},
+		"cells":               {"a.csv", []byte("=cmd|'/C x'!A0"), "FILE_DDE"},
+		"macro by name":       {"a.docm", []byte("who knows"), "FILE_MACRO"},
+		"a picture of one":    {"a.one", OneNote(PNG()), ""},
 	} {
 		if got := files(t, x.file, x.data); got != x.want {
 			t.Errorf("%s: %q, want %q", name, got, x.want)

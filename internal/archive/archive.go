@@ -34,31 +34,18 @@ func DefaultLimits() Limits {
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	if l.Depth <= 0 {
-		l.Depth = d.Depth
+	return Limits{
+		Depth: positive(l.Depth, d.Depth), Entries: positive(l.Entries, d.Entries), Bytes: positive(l.Bytes, d.Bytes), EntryBytes: positive(l.EntryBytes, d.EntryBytes),
+		Ratio: positive(l.Ratio, d.Ratio), Nested: positive(l.Nested, d.Nested), Dictionary: positive(l.Dictionary, d.Dictionary), Head: positive(l.Head, d.Head),
 	}
-	if l.Entries <= 0 {
-		l.Entries = d.Entries
+}
+
+// positive is n, or the default where n says nothing.
+func positive[N int | int64](n, otherwise N) N {
+	if n > 0 {
+		return n
 	}
-	if l.Bytes <= 0 {
-		l.Bytes = d.Bytes
-	}
-	if l.EntryBytes <= 0 {
-		l.EntryBytes = d.EntryBytes
-	}
-	if l.Ratio <= 0 {
-		l.Ratio = d.Ratio
-	}
-	if l.Nested <= 0 {
-		l.Nested = d.Nested
-	}
-	if l.Dictionary <= 0 {
-		l.Dictionary = d.Dictionary
-	}
-	if l.Head <= 0 {
-		l.Head = d.Head
-	}
-	return l
+	return otherwise
 }
 
 // Entry is one member of an archive.
@@ -116,6 +103,9 @@ func Walk(ctx context.Context, name string, r io.ReaderAt, size int64, lim Limit
 		err = w.container(k, name, bufio.NewReaderSize(io.NewSectionReader(r, 0, size), bufSize), 1)
 	case k != "":
 		w.foreign(k, name, bufio.NewReaderSize(io.NewSectionReader(r, 0, size), bufSize))
+		if k == "ole" {
+			err = w.letter(name, io.NewSectionReader(r, 0, size), 1)
+		}
 	case disk:
 		k = "iso"
 	case second:
@@ -231,6 +221,13 @@ func (w *walker) content(e Entry, head []byte, br *bufio.Reader, depth int) erro
 	}
 	if k != "" {
 		w.foreign(k, e.Name, br)
+		if k == "ole" {
+			held := &bytes.Buffer{}
+			if err := w.leaf(e, io.TeeReader(br, held)); err != nil {
+				return err
+			}
+			return w.letter(e.Name, io.MultiReader(held, br), depth+1)
+		}
 	} else if head, _ = br.Peek(image.Seen); image.Is(bytes.NewReader(head), int64(len(head))) {
 		return w.container("iso", e.Name, br, depth+1)
 	}

@@ -5,7 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"slices"
+
+	"postern/internal/archive/zip64"
 )
 
 const (
@@ -147,33 +148,6 @@ func dirEntry(b []byte) (f file, n int, ok bool) {
 		packed: int64(binary.LittleEndian.Uint32(b[20:])), size: int64(binary.LittleEndian.Uint32(b[24:])),
 		offset: int64(binary.LittleEndian.Uint32(b[42:])),
 	}
-	ok = zip64(b[dirLen+nameLen:dirLen+nameLen+extraLen], &f.size, &f.packed, &f.offset)
+	ok = zip64.Fill(b[dirLen+nameLen:dirLen+nameLen+extraLen], &f.size, &f.packed, &f.offset)
 	return f, n, ok && f.size >= 0 && f.packed >= 0 && f.offset >= 0
-}
-
-// zip64 fills in the values that do not fit 32 bits, in the order of the format.
-func zip64(extra []byte, values ...*int64) bool {
-	wide := slices.ContainsFunc(values, func(v *int64) bool { return *v == 0xffffffff })
-	for len(extra) >= 4 {
-		id, n := binary.LittleEndian.Uint16(extra), int(binary.LittleEndian.Uint16(extra[2:]))
-		if 4+n > len(extra) {
-			break
-		}
-		if id == 1 && wide {
-			b := extra[4 : 4+n]
-			for _, v := range values {
-				if *v != 0xffffffff {
-					continue
-				}
-				if len(b) < 8 {
-					return false
-				}
-				*v = int64(binary.LittleEndian.Uint64(b))
-				b = b[8:]
-			}
-			return true
-		}
-		extra = extra[4+n:]
-	}
-	return true
 }

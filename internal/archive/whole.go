@@ -1,11 +1,14 @@
 package archive
 
 import (
+	"bytes"
 	"errors"
 	"io"
 
+	"postern/internal/archive/cfb"
 	"postern/internal/archive/image"
 	"postern/internal/archive/kind"
+	"postern/internal/archive/msg"
 	"postern/internal/archive/seven"
 )
 
@@ -131,6 +134,35 @@ func (w *walker) disk(name string, r io.ReaderAt, size int64, depth int) error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// letter reads the files of an Outlook message; another compound file has none.
+func (w *walker) letter(name string, r io.Reader, depth int) error {
+	b, err := io.ReadAll(io.LimitReader(r, w.lim.Nested))
+	if err != nil {
+		return err
+	}
+	c, err := cfb.Open(b)
+	if err != nil || !msg.Is(c) {
+		return nil //nolint:nilerr // what a damaged one is stands with the checks of office files
+	}
+	if depth > w.lim.Depth {
+		return w.bomb("archives are nested more than %d deep", w.lim.Depth)
+	}
+	files, more := msg.Files(c, w.lim.Entries)
+	if more {
+		return w.bomb("it holds more members than are read")
+	}
+	for _, f := range files {
+		e, data := Entry{Name: name + "!" + f.Name, Size: f.Size, Packed: f.Size}, f.Data()
+		if err := w.damaged(e.Name, "it is damaged", w.member(e, bytes.NewReader(data), 1, depth)); err != nil {
+			return err
+		}
+		if int64(len(data)) < f.Size {
+			w.unreadable(e.Name, "it is cut off")
 		}
 	}
 	return nil

@@ -12,6 +12,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"postern/internal/archive/zip64"
 )
 
 // zip reads a zip: its directory is compared with the members before anything is expanded.
@@ -91,7 +93,7 @@ func locate(r io.ReaderAt, size int64, f *file) (why string) {
 		return "it is cut off"
 	}
 	packed, plain := int64(binary.LittleEndian.Uint32(b[18:])), int64(binary.LittleEndian.Uint32(b[22:]))
-	if !zip64(rest[nameLen:], &plain, &packed) {
+	if !zip64.Fill(rest[nameLen:], &plain, &packed) {
 		return "its sizes are damaged"
 	}
 	flags := binary.LittleEndian.Uint16(b[6:])

@@ -121,6 +121,8 @@ func carriers() []carried {
 		{"mime-tnef", "a program in Outlook's wrapping", "MIME_TNEF FILE_PROGRAM URL_IP_HOST", "MIME_TNEF_BROKEN", []attachedFile{{"winmail.dat", "application/ms-tnef", TNEF(`<p><a href="http://192.0.2.1/x">The minutes</a>`, Member{Name: "order.exe", Data: PE()})}}},
 		{"mime-tnef-broken", "a wrapping that is cut off", "MIME_TNEF_BROKEN MIME_TNEF", "FILE_PROGRAM", []attachedFile{{"winmail.dat", "application/ms-tnef", TNEF("<p>The minutes", Text("minutes.txt", "The minutes"))[:100]}}},
 		{"mime-tnef-not", "another file of that name", "", "MIME_TNEF", att("winmail.dat", []byte("The minutes"))},
+		{"msg-program", "a message of Outlook that carries a program", "FILE_PROGRAM FILE_DISGUISED", "ARCHIVE_NESTED ARCHIVE_BROKEN", att("minutes.msg", Attachments(Text("read.txt", "The minutes"), Member{Name: "photo.jpg", Data: PE()}))},
+		{"msg-program-not", "a message of Outlook that carries a text", "", "FILE_PROGRAM FILE_MISMATCH FILE_LOOK_CUT ARCHIVE_NESTED", att("minutes.msg", Attachments(Text("read.txt", "The minutes")))},
 		{"archive-nested-not", "a letter in a zip", "", "ARCHIVE_NESTED", att("minutes.zip", Zip(Member{Name: "minutes.docx", Data: Document()}))},
 		{"archive-inner-locked", "a zip with a password in a zip", "ARCHIVE_INNER_LOCKED ARCHIVE_NESTED ENCRYPTED", "FILE_PROGRAM", att("order.zip", twice(Locked(Zip(Text("a.txt", "The minutes")))))},
 	}

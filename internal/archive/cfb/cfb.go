@@ -39,7 +39,8 @@ type Entry struct {
 	Storage bool   // holds other entries rather than bytes
 	Size    int64  // as declared
 
-	start uint32
+	start             uint32
+	left, right, down uint32 // as it claims: beside it in the tree, and the first it holds
 }
 
 // File is a compound file in memory.
@@ -47,6 +48,7 @@ type File struct {
 	Entries []Entry
 	Cut     bool // there are more than MaxEntries
 
+	places map[uint32]int // of entries, by their number in the directory
 	data   []byte
 	shift  uint   // of a sector
 	mini   uint   // of a small sector
@@ -134,7 +136,8 @@ func (f *File) chain(start uint32, most int64) []byte {
 }
 
 func (f *File) readEntries(dir []byte) {
-	for ; len(dir) >= entryLen; dir = dir[entryLen:] {
+	f.places = map[uint32]int{}
+	for place := 0; len(dir) >= entryLen; place, dir = place+1, dir[entryLen:] {
 		e := dir[:entryLen]
 		kind := e[66]
 		if kind != isStorage && kind != isStream && kind != isRoot {
@@ -150,7 +153,9 @@ func (f *File) readEntries(dir []byte) {
 			f.within = f.chain(start, min(size, int64(len(f.data))))
 			f.small = f.chain(binary.LittleEndian.Uint32(f.data[60:]), int64(len(f.within)>>f.mini+1)*4)
 		}
-		f.Entries = append(f.Entries, Entry{Name: name(e), Storage: kind != isStream, Size: size, start: start})
+		f.Entries = append(f.Entries, Entry{Name: name(e), Storage: kind != isStream, Size: size, start: start,
+			left: binary.LittleEndian.Uint32(e[68:]), right: binary.LittleEndian.Uint32(e[72:]), down: binary.LittleEndian.Uint32(e[76:])})
+		f.places[uint32(place)] = len(f.Entries) - 1
 	}
 }
 
@@ -187,6 +192,29 @@ func (f *File) Read(e Entry, most int64) []byte {
 		n = next(f.small, n)
 	}
 	return out[:min(int64(len(out)), most)]
+}
+
+// Parents is, for each entry, the one that holds it as far as the tree says so, -1 = none. An entry
+// that several claim is of the first of them.
+func (f *File) Parents() []int {
+	out := make([]int, len(f.Entries))
+	for i := range out {
+		out[i] = -1
+	}
+	for i, e := range f.Entries {
+		if !e.Storage {
+			continue
+		}
+		for todo := []uint32{e.down}; len(todo) > 0; {
+			at, ok := f.places[todo[len(todo)-1]]
+			todo = todo[:len(todo)-1]
+			if ok && at != i && at != 0 && out[at] < 0 {
+				out[at] = i
+				todo = append(todo, f.Entries[at].left, f.Entries[at].right)
+			}
+		}
+	}
+	return out
 }
 
 // Has reports whether an entry has one of the names.

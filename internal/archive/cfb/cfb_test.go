@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"postern/internal/archive/cfb"
@@ -37,6 +38,22 @@ func TestRead(t *testing.T) {
 	}
 	if !f.Has("VBA", "x") || f.Has("x") {
 		t.Error("Has")
+	}
+}
+
+// The tree says what holds what; the list stays as it is stored.
+func TestParents(t *testing.T) {
+	f, err := cfb.Open(samples.Attachments(samples.Text("a.txt", "a"), samples.Member{Name: "inner"}, samples.Text("", "b")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []int{-1, 0, 0, 0, 3, 3, 3, 0, 7, 7, 7, 10, 11}
+	if got := f.Parents(); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	flat, err := cfb.Open(samples.Compound(nil, samples.Text("a", "b"), samples.Member{Name: "c"}))
+	if err != nil || !slices.Equal(flat.Parents(), []int{-1, -1, -1}) {
+		t.Errorf("%v, %v", flat.Parents(), err)
 	}
 }
 
