@@ -3,6 +3,7 @@
 package simhash
 
 import (
+	"math"
 	"math/bits"
 	"strings"
 	"unicode"
@@ -53,7 +54,11 @@ type sum struct {
 	seen  map[uint64]struct{}
 	words int    // different ones
 	last  uint64 // hash of the word before, 0 if none
-	bits  [64]int32
+
+	features int
+	ones     [64]int   // how many features have each bit
+	packed   [8]uint64 // the same for the last few, a byte each
+	waiting  int       // how many these are, fewer than a byte can count
 }
 
 // field adds the words between two white spaces.
@@ -118,15 +123,34 @@ func (s *sum) feature(h uint64) bool {
 		return false
 	}
 	s.seen[h] = struct{}{}
-	for i := range s.bits {
-		s.bits[i] += int32(h>>i&1)*2 - 1
+	for k := range s.packed {
+		s.packed[k] += spread(byte(h >> (8 * k)))
+	}
+	s.features++
+	if s.waiting++; s.waiting == math.MaxUint8 {
+		s.unpack()
 	}
 	return true
 }
 
+// spread puts each bit of b into a byte of its own.
+func spread(b byte) uint64 {
+	const each, own = 0x0101010101010101, 0x8040201008040201
+	return (uint64(b)*each&own + 0x7f*each) >> 7 & each
+}
+
+// unpack adds what waits in bytes.
+func (s *sum) unpack() {
+	for i := range s.ones {
+		s.ones[i] += int(s.packed[i/8] >> (i % 8 * 8) & 0xff)
+	}
+	s.packed, s.waiting = [8]uint64{}, 0
+}
+
 func (s *sum) print() (p Print) {
-	for i, n := range s.bits {
-		if n > 0 {
+	s.unpack()
+	for i, n := range s.ones {
+		if 2*n > s.features {
 			p |= 1 << i
 		}
 	}
