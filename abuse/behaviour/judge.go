@@ -4,10 +4,9 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/signal"
+	"postern/internal/said"
 )
 
 // The rules, as signals name them.

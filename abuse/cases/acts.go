@@ -8,11 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Assign gives a case to a person; "" takes it from everybody.

@@ -9,13 +9,12 @@ import (
 	"strconv"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
 	"postern/abuse/cases/ledger"
 	"postern/abuse/cases/tally"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // reopenFor is how long after its closing a new proven report reopens a case.

@@ -12,14 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/calendar"
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
 	"postern/internal/mailtest/entities"
+	"postern/internal/said"
 )
 
 // world is a desk with a clock of its own.

@@ -7,11 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Move brings a case into another state.

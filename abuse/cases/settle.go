@@ -5,10 +5,9 @@ import (
 	"slices"
 	"strconv"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // alarm raises the alert of a clock, and ends those of clocks that stopped.

@@ -6,9 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/signal"
+	"postern/internal/said"
 )
 
 // ComplaintRate is the rule of complaints.

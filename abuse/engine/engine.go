@@ -11,14 +11,13 @@ import (
 	"sync"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/behaviour"
 	"postern/abuse/behaviour/logins"
 	"postern/abuse/measure"
 	"postern/abuse/sent"
 	"postern/abuse/signal"
+	"postern/internal/said"
 )
 
 // Every is how often Step is called: a measure comes within a minute of the mail that asks

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/calendar"
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
@@ -22,6 +20,7 @@ import (
 	"postern/abuse/external/order"
 	"postern/internal/entity"
 	"postern/internal/mailtest/entities"
+	"postern/internal/said"
 )
 
 const spam = "DKIM-Signature: v=1; d=news.example\r\nCFBL-Address: fbl@carrier.example; report=arf\r\nFrom: Anna <a@news.example>\r\nTo: user@ours.test\r\nSubject: Buy now\r\nMessage-ID: <1@news.example>\r\n\r\nBuy.\r\n"

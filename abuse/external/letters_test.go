@@ -10,11 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"postern/internal/said"
-
 	"postern/abuse/external"
 	"postern/abuse/notice/edition"
 	letters "postern/abuse/notice/letter"
+	"postern/internal/said"
 )
 
 // reported is the one report to the national body: its subject and its text.

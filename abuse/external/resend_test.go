@@ -6,12 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases/flow"
 	"postern/abuse/external"
 	"postern/abuse/external/order"
 	"postern/abuse/external/told"
+	"postern/internal/said"
 )
 
 // told is a source whose provider was told, and that notice.

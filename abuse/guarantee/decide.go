@@ -5,12 +5,11 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // trialFor is how long an account is on probation.

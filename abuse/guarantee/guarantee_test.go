@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/calendar"
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
@@ -20,6 +18,7 @@ import (
 	"postern/abuse/guarantee"
 	"postern/internal/entity"
 	"postern/internal/mailtest/entities"
+	"postern/internal/said"
 )
 
 var (

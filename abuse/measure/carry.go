@@ -8,10 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Carries reports whether a connector has a part in a measure.

@@ -8,10 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/signal"
+	"postern/internal/said"
 )
 
 // Mode says what automation does.

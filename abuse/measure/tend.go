@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Held is the mail that M2 holds.

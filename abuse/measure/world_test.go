@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/measure"
 	"postern/abuse/measure/guard"
 	"postern/abuse/signal"
 	"postern/internal/mailtest/measures"
+	"postern/internal/said"
 )
 
 // connector is a scripted system beside ours.

@@ -8,12 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/notice/letter"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // maxReporters bounds how many people hear the result of one case.

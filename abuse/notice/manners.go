@@ -3,9 +3,8 @@ package notice
 import (
 	"net/mail"
 
-	"postern/internal/said"
-
 	"postern/abuse/notice/manners"
+	"postern/internal/said"
 )
 
 // Party is who a letter would go to, as far as the mail that came from there shows.

@@ -12,11 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/behaviour"
 	"postern/abuse/signal"
+	"postern/internal/said"
 )
 
 // Bounds of a Desk.

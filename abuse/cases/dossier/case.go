@@ -6,10 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Bounds of a case.

@@ -8,11 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/calendar"
 	"postern/abuse/cases/flow"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Complaint is what a case learns from one report: facts that were established, never what the

@@ -7,10 +7,9 @@ import (
 	"strconv"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/calendar"
 	"postern/abuse/cases/flow"
+	"postern/internal/said"
 )
 
 // Run starts a clock unless it runs.

@@ -5,10 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/calendar"
 	"postern/abuse/cases/flow"
+	"postern/internal/said"
 )
 
 // Opening is a case that no report opens: what our own observation found.

@@ -16,12 +16,11 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases"
 	"postern/abuse/external/contact"
 	"postern/abuse/external/told"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Bounds of a call.

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/complaint/arf"
 	"postern/abuse/complaint/inner"
 	"postern/abuse/complaint/redact"
@@ -15,6 +13,7 @@ import (
 	"postern/abuse/external/contact"
 	"postern/abuse/external/told"
 	"postern/internal/address"
+	"postern/internal/said"
 )
 
 // Message is one that came from a source.

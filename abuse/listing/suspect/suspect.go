@@ -11,13 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/sent"
 	"postern/abuse/signal"
+	"postern/internal/said"
 )
 
 // Bounds of a search.

@@ -6,10 +6,9 @@ import (
 	"errors"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Kind is the kind of the records.

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/calendar"
 	"postern/abuse/cases"
 	"postern/abuse/guarantee"
@@ -18,6 +16,7 @@ import (
 	"postern/cmd/postern/casecalls"
 	"postern/internal/control"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Parts are what the desk is built from.

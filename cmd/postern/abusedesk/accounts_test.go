@@ -11,14 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/measure"
 	"postern/abuse/sent"
 	"postern/abuse/signal"
 	"postern/cmd/postern/accountcalls"
 	"postern/internal/control"
+	"postern/internal/said"
 )
 
 // sentLog is a send log in memory, oldest first.

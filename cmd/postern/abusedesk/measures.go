@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/behaviour"
 	"postern/abuse/behaviour/logins"
@@ -22,6 +20,7 @@ import (
 	"postern/cmd/postern/setup"
 	"postern/internal/config"
 	"postern/internal/control"
+	"postern/internal/said"
 )
 
 // MeasureParts are what measures are built from, besides the Parts of the desk.

@@ -7,13 +7,12 @@ import (
 	"slices"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/cases"
 	"postern/abuse/guarantee"
 	"postern/abuse/measure"
 	"postern/abuse/signal"
+	"postern/internal/said"
 )
 
 // probation limits who is back on a written guarantee, and sees when it is broken.

@@ -8,12 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/engine"
 	"postern/abuse/guarantee"
 	"postern/internal/control"
+	"postern/internal/said"
 )
 
 // Search asks for accounts. What is empty asks for all.

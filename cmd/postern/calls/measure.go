@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/engine"
 	"postern/abuse/measure"
@@ -14,6 +12,7 @@ import (
 	"postern/abuse/second"
 	"postern/internal/control"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Measures are the calls about measures. Where a gateway has them they take the place of

@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/measure"
 	"postern/abuse/second"
 	"postern/internal/control"
 	"postern/internal/people"
+	"postern/internal/said"
 )
 
 // ActMeasure is the act of a proposal for a measure.

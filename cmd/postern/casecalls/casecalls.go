@@ -9,8 +9,6 @@ import (
 	"errors"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/calendar"
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
@@ -21,6 +19,7 @@ import (
 	"postern/internal/control"
 	"postern/internal/entity"
 	"postern/internal/people"
+	"postern/internal/said"
 )
 
 // Parts are what the calls work with.

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"
 	"postern/abuse/cases/flow"
 	"postern/abuse/second"
 	"postern/cmd/postern/calls"
+	"postern/internal/said"
 )
 
 // ActEnd is the act of a proposal to end an account for good.

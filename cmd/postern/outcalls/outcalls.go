@@ -10,8 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases"
 	"postern/abuse/external"
 	"postern/abuse/external/told"
@@ -19,6 +17,7 @@ import (
 	"postern/cmd/postern/casecalls"
 	"postern/internal/control"
 	"postern/internal/entity"
+	"postern/internal/said"
 )
 
 // Sorts of what goes out.

@@ -5,12 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 
-	"postern/internal/said"
-
 	"postern/abuse/second"
 	"postern/abuse/service/credit"
 	"postern/cmd/postern/calls"
 	"postern/internal/control"
+	"postern/internal/said"
 )
 
 // ActCredit is the act of a proposal to approve a credit that waives a fee.

@@ -4,13 +4,12 @@ import (
 	"context"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases"
 	"postern/abuse/external/contact"
 	"postern/abuse/external/published"
 	"postern/abuse/listing"
 	"postern/internal/control"
+	"postern/internal/said"
 )
 
 // Contact is a contact to write down, to look for or to forget.

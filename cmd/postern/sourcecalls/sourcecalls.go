@@ -7,8 +7,6 @@ import (
 	"errors"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/external"
@@ -21,6 +19,7 @@ import (
 	"postern/cmd/postern/sources/trial"
 	"postern/internal/control"
 	"postern/internal/entity"
+	"postern/internal/said"
 	"postern/quarantine"
 )
 

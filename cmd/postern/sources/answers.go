@@ -4,13 +4,12 @@ import (
 	"context"
 	"strings"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases"
 	"postern/abuse/complaint"
 	"postern/abuse/external"
 	"postern/abuse/intake"
 	"postern/internal/address"
+	"postern/internal/said"
 )
 
 // noticesMost is how many notices of a case are looked at for whom an answer is from.

@@ -11,12 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/calendar"
 	"postern/abuse/external"
 	"postern/cmd/postern/sources"
 	"postern/internal/config"
+	"postern/internal/said"
 )
 
 // cloudFiles are what AWS needs, as an operator has them.

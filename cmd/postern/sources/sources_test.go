@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/cases"
 	"postern/abuse/cases/flow"
 	"postern/abuse/complaint"
@@ -30,6 +28,7 @@ import (
 	"postern/internal/config"
 	"postern/internal/config/desk"
 	"postern/internal/record"
+	"postern/internal/said"
 )
 
 const source = "198.51.100.7"

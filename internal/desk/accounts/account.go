@@ -6,12 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/internal/desk/chart"
 	"postern/internal/desk/measures"
 	"postern/internal/desk/page"
 	"postern/internal/desk/words"
+	"postern/internal/said"
 )
 
 // hour is what was sent in an hour or a day.

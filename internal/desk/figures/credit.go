@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/internal/desk/page"
+	"postern/internal/said"
 )
 
 // credit is what is owed for a promise that was broken.

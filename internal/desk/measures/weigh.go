@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/internal/desk/page"
+	"postern/internal/said"
 )
 
 // impact is what a measure would do.

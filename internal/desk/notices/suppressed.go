@@ -4,9 +4,8 @@ import (
 	"net/http"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/internal/desk/page"
+	"postern/internal/said"
 )
 
 // entry is one recipient who wants no mail of one account.

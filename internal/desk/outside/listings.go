@@ -4,9 +4,8 @@ import (
 	"net/http"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/internal/desk/page"
+	"postern/internal/said"
 )
 
 // listing is one of our own names on one list.

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/internal/desk/page"
+	"postern/internal/said"
 )
 
 type proposal struct {

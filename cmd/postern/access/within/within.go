@@ -9,9 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"postern/internal/said"
-
 	"postern/cmd/postern/listcalls"
+	"postern/internal/said"
 
 	"postern/abuse/cases"
 	"postern/abuse/cases/dossier"

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"strings"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/cases"
 	"postern/abuse/signal"
+	"postern/internal/said"
 )
 
 // complaints hands what a report proved against an account to the measures: votes alone never

@@ -7,13 +7,12 @@ import (
 	"errors"
 	"fmt"
 
-	"postern/internal/said"
-
 	"postern/abuse"
 	"postern/abuse/cases"
 	"postern/abuse/signal"
 	"postern/cmd/postern/sources"
 	"postern/filter"
+	"postern/internal/said"
 )
 
 // The weights of what is seen of an account besides its behaviour.

@@ -6,12 +6,11 @@ import (
 	"net/netip"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/abuse/external/order"
 	"postern/filter"
 	"postern/internal/address"
 	"postern/internal/record"
+	"postern/internal/said"
 )
 
 // Bounds of a trial.

@@ -7,10 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/internal/desk/cases/view"
 	"postern/internal/desk/page"
+	"postern/internal/said"
 )
 
 // letter is a letter as it is kept.

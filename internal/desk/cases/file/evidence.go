@@ -12,9 +12,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"postern/internal/said"
-
 	"postern/internal/desk/page"
+	"postern/internal/said"
 )
 
 // Bounds of what one page shows of a complaint.

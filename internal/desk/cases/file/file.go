@@ -9,10 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"postern/internal/said"
-
 	"postern/internal/desk/cases/view"
 	"postern/internal/desk/page"
+	"postern/internal/said"
 )
 
 // Room is the page of a case.
